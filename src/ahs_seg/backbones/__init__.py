@@ -1,0 +1,1 @@
+"""Backbones: networks that turn images and words into features."""

@@ -1,0 +1,1 @@
+"""Model directories: save, load, convert."""

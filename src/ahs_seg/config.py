@@ -1,0 +1,89 @@
+"""Typed configuration: yaml in, frozen objects out, errors that name the key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key, what was given and what is allowed."""
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, and an unknown key is an error that names the key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], overrides: Sequence[str] = (), *, source: str = "config") -> Self:
+        """The configuration in `values` after `key.sub=value` overrides.
+
+        Raises:
+            ConfigError: listing every wrong key with what was given and what is allowed.
+        """
+        for override in overrides:
+            values = _apply_override(values, override)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, source)) from None
+
+    @classmethod
+    def read(cls, path: Path | str, overrides: Sequence[str] = ()) -> Self:
+        """The configuration in a yaml file after overrides; yaml tags are refused, never executed."""
+        return cls.parse(read_yaml(Path(path)), overrides, source=str(path))
+
+    def to_yaml(self) -> str:
+        """Yaml text that `read` turns back into the same configuration."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a yaml file (safe loader: tags such as `!!python/object` are errors)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file. Give the path of a yaml file.") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not plain yaml: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
+    key, separator, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise ConfigError(f"override {override!r} is not of the form key.sub=value, e.g. training.steps=500")
+    result = dict(values)
+    node = result
+    for part in parts[:-1]:
+        child = node.get(part, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"override {override!r}: {part!r} holds the value {child!r} and has no keys below it")
+        node[part] = dict(child)
+        node = node[part]
+    try:
+        node[parts[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not plain yaml: {error}") from None
+    return result
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        lines.append(f"  {key}: {message} (given: {item['input']!r})")
+    return f"{source} is not valid:\n" + "\n".join(lines)

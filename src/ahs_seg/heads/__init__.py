@@ -1,0 +1,1 @@
+"""Heads: from dense image features and text features to logits."""

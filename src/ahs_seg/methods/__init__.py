@@ -1,0 +1,1 @@
+"""Methods: compositions of a backbone, a tuner and a head."""

@@ -1,0 +1,1 @@
+"""Tuners: which weights of a backbone train, and how."""
