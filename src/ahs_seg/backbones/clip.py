@@ -1,0 +1,275 @@
+"""The dense CLIP backbone: any CLIP of `transformers`, read patch by patch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import CLIPConfig, CLIPModel
+
+from ahs_seg.backbones.stem import ConvStem
+from ahs_seg.backbones.tokenizer import ClipTokenizer, Tokens
+from ahs_seg.layers.attention import multi_head_attention
+from ahs_seg.types import ImageFeatures
+
+Tower = Literal["vision", "text"]
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class AttentionWeights(NamedTuple):
+    """The four matrices of one attention layer, each [output, input]; biases never change."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    output: Tensor
+
+
+class Adapter(Protocol):
+    """A tuner's layer: gives the attention weights that a tower uses instead of its own."""
+
+    def __call__(self, tower: Tower, plain: Sequence[AttentionWeights]) -> list[AttentionWeights]:
+        """The weights to use, layer by layer."""
+
+
+class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is untyped
+    """`CLIPModel` whose patch convolution may be a `ConvStem` (`vision_config.stem_channels`)."""
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__(config)
+        channels = getattr(config.vision_config, "stem_channels", None)
+        if channels is not None:
+            self.vision_model.embeddings.patch_embedding = ConvStem(
+                channels, config.vision_config.hidden_size
+            )
+
+
+class ClipBackbone(nn.Module):
+    """Dense image features, hidden levels, pooled features and text features of one CLIP.
+
+    Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in the form of CAT-Seg:
+    the residual is the class token's input, broadcast to every position.
+
+    `resolution` is the side, in pixels, at which methods show it images; any multiple of the patch size works, since
+    the position table is resampled.
+    """
+
+    def __init__(
+        self,
+        model: CLIPModel,
+        tokenizer: ClipTokenizer,
+        *,
+        resolution: int,
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.resolution = resolution
+        self.adapter: nn.Module | None = None
+        self.checkpointing = False
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        vision, text = model.config.vision_config, model.config.text_config
+        self.dim: int = model.config.projection_dim
+        self.width: int = vision.hidden_size
+        self.text_width: int = text.hidden_size
+        self.patch_size: int = vision.patch_size
+        self.depth: int = vision.num_hidden_layers
+        self.text_depth: int = text.num_hidden_layers
+        self.grid = resolution // self.patch_size
+        self._heads = {"vision": vision.num_attention_heads, "text": text.num_attention_heads}
+        if resolution % self.patch_size:
+            raise ValueError(
+                f"resolution {resolution} is not a multiple of the patch size {self.patch_size}; "
+                f"use {self.grid * self.patch_size} or {(self.grid + 1) * self.patch_size}"
+            )
+
+    def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """Images (RGB in [0, 1]) in the units this CLIP was trained on."""
+        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
+        return (images - mean) / std
+
+    def encode_image(
+        self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
+    ) -> ImageFeatures:
+        """Features of images (RGB in [0, 1]) whose sides are multiples of the patch size.
+
+        `levels` are indices of blocks (0-based) whose outputs are wanted; the last index means the dense output of the
+        last block before the final norm. `pooled` adds the whole-image embedding.
+        """
+        self._check_levels(levels)
+        tokens, grid = self._embed_image(images)
+        weights = self.attention_weights("vision")
+        blocks = self.model.vision_model.encoder.layers
+        hidden: dict[int, Tensor] = {}
+        for index, block in enumerate(blocks[:-1]):
+            tokens = self._block("vision", block, weights[index], tokens)
+            if index in levels:
+                hidden[index] = tokens
+        last = self._dense_block(blocks[-1], weights[-1], tokens)
+        hidden[self.depth - 1] = last
+        dense = self._project(last)
+        return ImageFeatures(
+            dense=_to_map(dense[:, 1:], grid),
+            levels=tuple(_to_map(hidden[index][:, 1:], grid) for index in levels),
+            pooled=self._pool(blocks[-1], weights[-1], tokens) if pooled else None,
+        )
+
+    def encode_text(self, tokens: Tokens) -> Float[Tensor, "n d"]:
+        """Embeddings (joint space, not normalised) of n prompts.
+
+        Runs only the positions the longest prompt needs, and the positions that all prompts share only once: the
+        tower is causal, so what comes later cannot change them.
+        """
+        tower = self.model.text_model
+        ids, ends = tokens.ids, tokens.ends
+        shared = _shared_prefix(ids)
+        positions = tower.embeddings.position_embedding.weight[: ids.shape[1]]
+        embedded = tower.embeddings.token_embedding(ids[:, shared:]) + positions[shared:]
+        prefix = (tower.embeddings.token_embedding(ids[:1, :shared]) + positions[:shared]) if shared else None
+        mask = _causal_mask(ids.shape[1], embedded)
+        for block, weights in zip(tower.encoder.layers, self.attention_weights("text"), strict=True):
+            context = None if prefix is None else self._key_value(block, weights, prefix)
+            embedded = self._block("text", block, weights, embedded, mask[shared:], context)
+            if prefix is not None:
+                prefix = self._block("text", block, weights, prefix, mask[:shared, :shared])
+        last = embedded[torch.arange(len(ids), device=ids.device), ends - shared]
+        return self.model.text_projection(tower.final_layer_norm(last))  # type: ignore[no-any-return]
+
+    def _check_levels(self, levels: Sequence[int]) -> None:
+        wrong = [level for level in levels if not 0 <= level < self.depth]
+        if wrong:
+            raise ValueError(
+                f"level {wrong[0]} does not exist; this backbone has {self.depth} blocks, so levels are 0 to {self.depth - 1}"
+            )
+
+    def attention_weights(self, tower: Tower) -> list[AttentionWeights]:
+        """The attention matrices that a tower uses: its own, or the adapter's."""
+        plain = own_attention_weights(self.model, tower)
+        return plain if self.adapter is None else self.adapter(tower, plain)
+
+    def _embed_image(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        height, width = images.shape[-2:]
+        patch = self.patch_size
+        if height % patch or width % patch:
+            up = (-(-height // patch) * patch, -(-width // patch) * patch)
+            raise ValueError(
+                f"image is {width}x{height} pixels; both sides must be multiples of {patch}. "
+                f"Pad it to {up[1]}x{up[0]} or let Segmenter resize."
+            )
+        embeddings = self.model.vision_model.embeddings
+        patches = embeddings.patch_embedding(self.normalise(images))
+        grid = (patches.shape[-2], patches.shape[-1])
+        start = embeddings.class_embedding.expand(len(images), 1, -1)
+        tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
+        positions = resample_positions(embeddings.position_embedding.weight, grid)
+        return self.model.vision_model.pre_layrnorm(tokens + positions), grid
+
+    def _block(
+        self,
+        tower: Tower,
+        block: nn.Module,
+        weights: AttentionWeights,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(  # type: ignore[no-any-return]
+                self._plain_block, tower, block, weights, tokens, mask, context, use_reentrant=False
+            )
+        return self._plain_block(tower, block, weights, tokens, mask, context)
+
+    def _plain_block(
+        self,
+        tower: Tower,
+        block: nn.Module,
+        weights: AttentionWeights,
+        tokens: Tensor,
+        mask: Tensor | None,
+        context: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:
+        attention = block.self_attn
+        normed = block.layer_norm1(tokens)
+        query = F.linear(normed, weights.query, attention.q_proj.bias)
+        key = F.linear(normed, weights.key, attention.k_proj.bias)
+        value = F.linear(normed, weights.value, attention.v_proj.bias)
+        if context is not None:
+            key, value = (_prepend(first, rest) for first, rest in zip(context, (key, value), strict=True))
+        mixed = multi_head_attention(query, key, value, self._heads[tower], mask)
+        tokens = tokens + F.linear(mixed, weights.output, attention.out_proj.bias)
+        return tokens + block.mlp(block.layer_norm2(tokens))  # type: ignore[no-any-return]
+
+    def _key_value(
+        self, block: nn.Module, weights: AttentionWeights, tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        normed = block.layer_norm1(tokens)
+        return (
+            F.linear(normed, weights.key, block.self_attn.k_proj.bias),
+            F.linear(normed, weights.value, block.self_attn.v_proj.bias),
+        )
+
+    def _dense_block(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+        value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
+        update = F.linear(value, weights.output, block.self_attn.out_proj.bias)
+        tokens = update + tokens[:, :1]
+        return tokens + block.mlp(block.layer_norm2(tokens))  # type: ignore[no-any-return]
+
+    def _pool(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+        query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)
+        key, value = self._key_value(block, weights, tokens)
+        mixed = multi_head_attention(query, key, value, self._heads["vision"])
+        start = tokens[:, :1] + F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
+        return self._project(start + block.mlp(block.layer_norm2(start)))[:, 0]
+
+    def _project(self, tokens: Tensor) -> Tensor:
+        normed = self.model.vision_model.post_layernorm(tokens)
+        return self.model.visual_projection(normed)  # type: ignore[no-any-return]
+
+
+def own_attention_weights(model: CLIPModel, tower: Tower) -> list[AttentionWeights]:
+    """The model's own attention matrices, block by block."""
+    encoder = (model.vision_model if tower == "vision" else model.text_model).encoder
+    return [
+        AttentionWeights(part.q_proj.weight, part.k_proj.weight, part.v_proj.weight, part.out_proj.weight)
+        for part in (block.self_attn for block in encoder.layers)
+    ]
+
+
+def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Float[Tensor, "m c"]:
+    """The position table (class position first) for another grid: bicubic, corners not aligned, as in CAT-Seg."""
+    side = round((len(table) - 1) ** 0.5)
+    if grid == (side, side):
+        return table
+    square = table[1:].T.reshape(1, -1, side, side)
+    resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False)
+    return torch.cat([table[:1], resized[0].flatten(1).T])
+
+
+def _shared_prefix(ids: Tensor) -> int:
+    """Number of leading positions that all prompts have in common (never their last one)."""
+    same: Bool[Tensor, " l"] = (ids == ids[:1]).all(0)
+    length = int(same.int().cumprod(0).sum())
+    return min(length, ids.shape[1] - 1) if len(ids) > 1 else 0
+
+
+def _causal_mask(length: int, like: Tensor) -> Float[Tensor, "l l"]:
+    return torch.full((length, length), float("-inf"), device=like.device, dtype=like.dtype).triu(1)
+
+
+def _prepend(first: Float[Tensor, "1 p d"], rest: Float[Tensor, "n l d"]) -> Float[Tensor, "n q d"]:
+    return torch.cat([first.expand(len(rest), -1, -1), rest], 1)
+
+
+def _to_map(tokens: Float[Tensor, "b n c"], grid: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    return tokens.transpose(1, 2).unflatten(-1, grid)

@@ -1,0 +1,108 @@
+"""Which CLIP to build, by name, by directory or from the package."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, CLIPConfig
+from transformers.utils import logging as transformers_logging
+
+from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.config import Config
+
+TINY = "tiny"
+
+
+class BackboneError(ValueError):
+    """A CLIP that cannot be found or read."""
+
+
+class ClipConfig(Config):
+    """A CLIP of the hub ("openai/clip-vit-base-patch16"), of a local directory, or the packaged "tiny" one.
+
+    `resolution` is the side in pixels at which methods show images to it; without one it is the CLIP's own.
+    """
+
+    name: Literal["clip"] = "clip"
+    source: str = "openai/clip-vit-base-patch16"
+    resolution: int | None = None
+
+    def build(self) -> ClipBackbone:
+        """The backbone with its pre-trained weights.
+
+        Raises:
+            BackboneError: if the source is neither a directory, a reachable name of the hub, nor "tiny".
+        """
+        source = self._resolve()
+        try:
+            with _quiet():
+                model = StemmedClipModel.from_pretrained(source, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise BackboneError(
+                f"cannot load a CLIP from {self.source!r}: {error}\n"
+                "Give a directory in the layout of transformers, a CLIP of the hub such as "
+                f"'openai/clip-vit-base-patch16', or {TINY!r}."
+            ) from error
+        return self._wrap(model, source)
+
+    def build_empty(self) -> ClipBackbone:
+        """The backbone without its weights (values undefined); only its configuration and tokenizer are read."""
+        source = self._resolve()
+        return self._wrap(StemmedClipModel(CLIPConfig.from_pretrained(source)), source)
+
+    def _resolve(self) -> str:
+        return str(files("ahs_seg") / "assets" / "tiny_clip") if self.source == TINY else self.source
+
+    def _wrap(self, model: StemmedClipModel, source: str) -> ClipBackbone:
+        mean, std = _read_statistics(Path(source))
+        tokenizer = load_tokenizer(source, context=model.config.text_config.max_position_embeddings)
+        resolution = self.resolution or model.config.vision_config.image_size
+        return ClipBackbone(model.eval(), tokenizer, resolution=resolution, mean=mean, std=std)
+
+
+def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
+    """The tokenizer of a CLIP: `tokenizer.json` of a directory, or what `transformers` makes of a name."""
+    path = Path(source) / "tokenizer.json"
+    if path.is_file():
+        core = Tokenizer.from_file(str(path))
+    else:
+        core = AutoTokenizer.from_pretrained(source).backend_tokenizer
+    start, end = (core.token_to_id(word) for word in ("<|startoftext|>", "<|endoftext|>"))
+    if start is None or end is None:
+        raise BackboneError(
+            f"the tokenizer of {source!r} has no <|startoftext|> and <|endoftext|>; it is not CLIP's"
+        )
+    return ClipTokenizer(core, context=context, start=start, end=end)
+
+
+def save_description(backbone: ClipBackbone, directory: Path) -> None:
+    """Write all of a backbone but its weights, in the layout of `transformers`: `build_empty` reads it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    backbone.model.config.save_pretrained(directory)
+    backbone.tokenizer.save(directory)
+    statistics = {"image_mean": list(backbone.mean), "image_std": list(backbone.std)}
+    (directory / "preprocessor_config.json").write_text(json.dumps(statistics, indent=2), encoding="utf-8")
+
+
+def _read_statistics(directory: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    path = directory / "preprocessor_config.json"
+    if not path.is_file():
+        return CLIP_MEAN, CLIP_STD
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(values["image_mean"]), tuple(values["image_std"])
+
+
+class _quiet:  # noqa: N801  # reads as a statement: with _quiet()
+    """Keeps `transformers` from drawing a progress bar over ours."""
+
+    def __enter__(self) -> None:
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.enable_progress_bar()

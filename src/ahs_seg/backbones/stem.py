@@ -1,0 +1,51 @@
+"""A convolutional patch embedding for small CLIP models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+class ConvStem(nn.Sequential):
+    """3x3 convolutions of stride 2, then a 1x1 convolution to the width of the transformer.
+
+    Stands where CLIP has one strided patch convolution: a small transformer learns texture and shape much sooner from
+    it (Xiao et al., "Early convolutions help transformers see better", NeurIPS 2021). Borders are replicated, so that
+    a patch cannot tell from zeros that it lies at the edge of the image. Batch norm helps pre-training and is folded
+    into the convolutions by `folded`, so a finished model has none.
+    """
+
+    def __init__(self, channels: Sequence[int], dim: int, *, norm: bool = False) -> None:
+        layers: list[nn.Module] = []
+        previous = 3
+        for width in channels:
+            layers.append(
+                nn.Conv2d(previous, width, 3, stride=2, padding=1, padding_mode="replicate", bias=not norm)
+            )
+            layers += [nn.BatchNorm2d(width)] if norm else []
+            layers.append(nn.ReLU())
+            previous = width
+        layers.append(nn.Conv2d(previous, dim, 1))
+        super().__init__(*layers)
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
+        """Patch embeddings, one per 2^n x 2^n pixels for n strided convolutions."""
+        result: Tensor = super().forward(images)
+        return result
+
+    @torch.no_grad()
+    def folded(self) -> ConvStem:
+        """The same function (in evaluation mode) without batch norm."""
+        plain: list[nn.Module] = []
+        for layer in self:
+            if isinstance(layer, nn.BatchNorm2d):
+                plain[-1] = fuse_conv_bn_eval(plain[-1].eval(), layer.eval())
+            else:
+                plain.append(layer)
+        stem = ConvStem.__new__(ConvStem)
+        nn.Sequential.__init__(stem, *plain)
+        return stem

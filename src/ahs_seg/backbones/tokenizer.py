@@ -1,0 +1,94 @@
+"""From prompts to token ids, with lengths checked instead of cut."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ftfy
+import torch
+from jaxtyping import Int
+from tokenizers import Tokenizer
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token ids of n prompts, padded with zeros after `ends`, the position of each end-of-text token.
+
+    The text tower is causal and is read at `ends`, so whatever stands behind them never matters; `ids` is only as long
+    as the longest prompt.
+    """
+
+    ids: Int[Tensor, "n l"]
+    ends: Int[Tensor, " n"]
+
+    def to(self, device: torch.device) -> Tokens:
+        """The same tokens on `device`."""
+        return Tokens(self.ids.to(device), self.ends.to(device))
+
+    def __getitem__(self, rows: slice) -> Tokens:
+        return Tokens(self.ids[rows], self.ends[rows])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class TextTooLongError(ValueError):
+    """A prompt with more tokens than the text tower has positions."""
+
+
+class ClipTokenizer:
+    """A CLIP tokenizer: text cleaned as in the original (ftfy, html entities, blanks, lower case), then BPE.
+
+    `context` is the number of positions of the text tower. Prompts longer than it are an error, not a cut: CLIP would
+    silently read a different text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
+        self.context = context
+        self._tokenizer = tokenizer
+        self._start = start
+        self._end = end
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that differs whenever two tokenizers may differ; part of the key of cached embeddings."""
+        return f"{self._tokenizer.to_str()}|{self.context}"
+
+    def __call__(self, prompts: Sequence[str]) -> Tokens:
+        """Token ids of every prompt.
+
+        Raises:
+            TextTooLongError: naming the first prompt that does not fit.
+        """
+        if not prompts:
+            raise ValueError("no prompts were given; at least one is needed")
+        rows = [self._encode(prompt) for prompt in prompts]
+        length = max(map(len, rows))
+        ids = torch.zeros(len(rows), length, dtype=torch.long)
+        for target, row in zip(ids, rows, strict=True):
+            target[: len(row)] = torch.tensor(row)
+        return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
+
+    def save(self, directory: Path) -> None:
+        """Write `tokenizer.json` into `directory`."""
+        self._tokenizer.save(str(directory / "tokenizer.json"))
+
+    def _encode(self, prompt: str) -> list[int]:
+        body = self._tokenizer.encode(clean(prompt), add_special_tokens=False).ids
+        if len(body) + 2 > self.context:
+            raise TextTooLongError(
+                f"{prompt!r} has {len(body) + 2} tokens (start and end included); this text tower reads at most "
+                f"{self.context}. Use a shorter name."
+            )
+        return [self._start, *body, self._end]
+
+
+def clean(text: str) -> str:
+    """Text as CLIP's tokenizer wants it: broken unicode fixed, html unescaped twice, blanks collapsed, lower case."""
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()
