@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-if TYPE_CHECKING:
-    from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +34,7 @@ class SegmentationDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+class SampleError(ValueError):
+    """One item that cannot be used. It costs its user that item: runs report it and go on."""
