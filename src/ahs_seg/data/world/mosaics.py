@@ -1,0 +1,165 @@
+"""Training batches for a CLIP: photographs with captions, pasted side by side, and scenes with captions.
+
+A mosaic puts several captioned photographs into one picture. Which part of the picture a caption belongs to is known
+because we pasted it there, not because anybody drew a mask; so a model can be taught to say things where they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ahs_seg.data.world.captions import Phrase, phrase
+from ahs_seg.data.world.names import STUFF, Thing, never_trained, things
+from ahs_seg.data.world.photos import ground_for, take_photo
+from ahs_seg.data.world.scenes import SceneSource
+
+PATCH: Final = 8
+NOWHERE: Final = -1
+_LEAST_CELL: Final = 28
+_RADIUS: Final = (8.5, 26.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What a batch is made of: its picture size and count, and the share of each kind of picture."""
+
+    size: int
+    count: int
+    scenes: float = 0.0
+    whole: float = 0.0
+    flat: float = 0.0
+    stuff_alone: float = 0.1
+    hard: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionBatch:
+    """Pictures, and for each part of a picture the phrases that were said about it.
+
+    `part` gives each patch the part it lies in (`NOWHERE` if it straddles a seam); parts are numbered over the whole
+    batch. `said[part]` holds indices into `phrases`, padded with `NOWHERE`.
+    """
+
+    images: NDArray[np.uint8]
+    part: NDArray[np.int64]
+    said: NDArray[np.int64]
+    phrases: tuple[Phrase, ...]
+
+    @property
+    def compatible(self) -> NDArray[np.bool_]:
+        """Which pairs of phrases may describe the same thing (only from their words)."""
+        codes = np.array([_codes(phrase) for phrase in self.phrases])
+        open_ = (codes[:, None] < 0) | (codes[None] < 0)
+        same = ((codes[:, None] == codes[None]) | open_)[..., 1:].all(-1)
+        return np.asarray(same & (codes[:, None, 0] == codes[None, :, 0]))
+
+
+@cache
+def trained_things() -> tuple[Thing, ...]:
+    """The things that pre-training may show."""
+    return tuple(thing for name, thing in things().items() if name not in never_trained())
+
+
+def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
+    """The batch of one step; it depends on the arguments alone."""
+    rng = np.random.default_rng((seed, step))
+    names: dict[Phrase, int] = {}
+    images, parts, said = [], [], []
+    for _ in range(mix.count):
+        draw = rng.random()
+        if draw < mix.scenes:
+            image, cells = _scene(rng, mix)
+        elif draw < mix.scenes + mix.whole:
+            image, cells = _mosaic(rng, mix, [0, mix.size], [0, mix.size])
+        else:
+            image, cells = _mosaic(rng, mix, _cuts(rng, mix.size), _cuts(rng, mix.size))
+        part = np.full((mix.size // PATCH, mix.size // PATCH), NOWHERE, np.int64)
+        for (rows, columns), phrases in cells:
+            part[_inside(rows), _inside(columns)] = len(said)
+            said.append([names.setdefault(item, len(names)) for item in phrases])
+        images.append(image)
+        parts.append(part)
+    width = max(map(len, said))
+    padded = [[*row, *[NOWHERE] * (width - len(row))] for row in said]
+    return CaptionBatch(
+        np.stack(images).transpose(0, 3, 1, 2).copy(), np.stack(parts), np.array(padded, np.int64), tuple(names)
+    )
+
+
+Cell = tuple[tuple[slice, slice], list[Phrase]]
+
+
+def _mosaic(
+    rng: np.random.Generator, mix: Mix, rows: Sequence[int], columns: Sequence[int]
+) -> tuple[NDArray[np.uint8], list[Cell]]:
+    image = np.empty((mix.size, mix.size, 3), np.uint8)
+    cells: list[Cell] = []
+    for top, bottom in itertools.pairwise(rows):
+        for left, right in itertools.pairwise(columns):
+            shape = (bottom - top, right - left)
+            thing, kind = _subject(rng, mix)
+            low, high = _RADIUS
+            radius = float(rng.uniform(low, max(low + 2, min(high, 0.46 * min(shape)))))
+            image[top:bottom, left:right] = take_photo(thing, kind, shape, radius, rng, hard=mix.hard).image
+            subjects = [subject for subject in (thing, kind) if subject is not None]
+            cells.append(((slice(top, bottom), slice(left, right)), [phrase(subject, rng) for subject in subjects]))
+    return image, cells
+
+
+def _subject(rng: np.random.Generator, mix: Mix) -> tuple[Thing | None, str | None]:
+    draw = rng.random()
+    if draw < mix.stuff_alone:
+        return None, STUFF[rng.integers(len(STUFF))]
+    thing = trained_things()[rng.integers(len(trained_things()))]
+    return thing, None if draw < mix.stuff_alone + mix.flat else ground_for(thing, rng)
+
+
+def _scene(rng: np.random.Generator, mix: Mix) -> tuple[NDArray[np.uint8], list[Cell]]:
+    source = _scenes(mix.size, mix.hard)
+    scene = source[int(rng.integers(2**40))]
+    present = [source.names[index] for index in np.unique(scene.labels)]
+    subjects = [things().get(name, name) for name in present]
+    whole = slice(0, mix.size)
+    return scene.image, [((whole, whole), [phrase(subject, rng) for subject in subjects])]
+
+
+@cache
+def _scenes(size: int, hard: float) -> SceneSource:
+    return SceneSource(PRETRAINING_SEED, [*STUFF, *(thing.name for thing in trained_things())], size=size, hard=hard)
+
+
+PRETRAINING_SEED: Final = 404
+
+
+def _cuts(rng: np.random.Generator, size: int) -> list[int]:
+    """Borders of 1 to 3 rows or columns, anywhere, none narrower than `_LEAST_CELL`."""
+    most = min(3, size // _LEAST_CELL)
+    count = int(rng.integers(1, most + 1))
+    spare = size - count * _LEAST_CELL
+    shares = np.sort(rng.integers(0, spare + 1, count - 1))
+    inner = [int(share) + (index + 1) * _LEAST_CELL for index, share in enumerate(shares)]
+    return [0, *inner, size]
+
+
+def _inside(span: slice) -> slice:
+    """The patches that lie in a span of pixels, give or take one pixel."""
+    return slice((span.start + PATCH - 2) // PATCH, (span.stop + 1) // PATCH)
+
+
+@cache
+def _codes(item: Phrase) -> tuple[int, int, int, int]:
+    from ahs_seg.data.world.names import COLOURS, SHAPES, TEXTURES
+
+    if item.stuff is not None:
+        return STUFF.index(item.stuff), -1, -1, -1
+    colour = -1 if item.colour is None else list(COLOURS).index(item.colour)
+    texture = -1 if item.texture is None else TEXTURES.index(item.texture)
+    shape = -1 if item.shape is None else SHAPES.index(item.shape)
+    return -1, colour, texture, shape

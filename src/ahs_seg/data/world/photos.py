@@ -1,0 +1,74 @@
+"""Photographs of one thing on one ground, by seed and index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ahs_seg.data.world.canvas import draw, finish, place
+from ahs_seg.data.world.deck import Deck
+from ahs_seg.data.world.names import STUFF, Thing, things
+from ahs_seg.data.world.scenes import shows
+from ahs_seg.data.world.stuff import crop
+
+PHOTO_SIZE: Final = 64
+PHOTO_RADIUS: Final = (0.22, 0.42)
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture and what is on it; no ground means one flat colour, no thing means ground alone."""
+
+    image: NDArray[np.uint8]
+    thing: Thing | None
+    kind: str | None
+
+
+class PhotoSource:
+    """Photographs of the named things, each equally often, on all grounds; photograph i depends on seed and i alone."""
+
+    def __init__(self, seed: int, names: Sequence[str], *, size: int = PHOTO_SIZE, hard: float = 1.0) -> None:
+        self.seed = seed
+        self.size = size
+        self.hard = hard
+        self._things = Deck([things()[name] for name in names], (seed, 1))
+
+    def __getitem__(self, index: int) -> Photo:
+        rng = np.random.default_rng((self.seed, 0, index))
+        thing = self._things.deal(index, 1)[0]
+        radius = float(rng.uniform(*PHOTO_RADIUS)) * self.size
+        return take_photo(thing, ground_for(thing, rng), (self.size, self.size), radius, rng, hard=self.hard)
+
+
+def ground_for(thing: Thing, rng: np.random.Generator) -> str:
+    """A random stuff on which the thing shows."""
+    kinds = [kind for kind in STUFF if shows(thing.colour, kind)]
+    return kinds[rng.integers(len(kinds))]
+
+
+def take_photo(
+    thing: Thing | None,
+    kind: str | None,
+    shape: tuple[int, int],
+    radius: float,
+    rng: np.random.Generator,
+    *,
+    hard: float = 1.0,
+) -> Photo:
+    """A photograph of `shape` (height, width) with the thing somewhere in it, about wholly visible."""
+    height, width = shape
+    if kind is None:
+        flat = rng.uniform(0.15, 0.85, 3).astype(np.float32)
+        picture = np.broadcast_to(flat, (height, width, 3)).copy()
+    else:
+        picture = crop(kind, height, width, rng).copy()
+    if thing is not None:
+        down, right = rng.uniform(-1, 1, 2)
+        row = height / 2 + down * max(0.0, height / 2 - 0.8 * radius)
+        column = width / 2 + right * max(0.0, width / 2 - 0.8 * radius)
+        draw(picture, place(thing, row, column, radius, rng, hard))
+    return Photo(finish(picture, rng, hard), thing, kind)

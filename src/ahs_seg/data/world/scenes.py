@@ -1,0 +1,130 @@
+"""Scenes: several objects on a few backgrounds, each scene drawn from a seed and an index alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ahs_seg.data.world.canvas import draw, finish, place
+from ahs_seg.data.world.deck import Deck
+from ahs_seg.data.world.names import COLOURS, STUFF, Thing, things
+from ahs_seg.data.world.stuff import Picture, crop, mean_colour
+
+SIZE: Final = 96
+RADIUS: Final = (0.11, 0.26)
+OBJECTS: Final = (2, 3, 4, 5)
+REGIONS: Final = 3
+_CONTRAST: Final = 0.22
+"""Least distance in RGB between an object's colour and the average of what it lies on."""
+_ATTEMPTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A drawn picture and, for every pixel, the index of its name in the scene's list of names."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+
+class SceneSource:
+    """Scenes with the given names, by index; scene i is the same whatever was drawn before, in any process.
+
+    Names are dealt from shuffled decks, so each occurs equally often among the objects, or among the backgrounds that
+    were dealt. A picture holds only names of the list, so every pixel has a label.
+    """
+
+    def __init__(self, seed: int, names: Sequence[str], *, size: int = SIZE, hard: float = 1.0) -> None:
+        self.seed = seed
+        self.names = tuple(names)
+        self.size = size
+        self.hard = hard
+        known = things()
+        unknown = [name for name in names if name not in known and name not in STUFF]
+        if unknown:
+            raise ValueError(f"the drawn world knows no {unknown[0]!r}; see ahs_seg.data.world.names")
+        self._label = {name: index for index, name in enumerate(self.names)}
+        self._things = Deck([known[name] for name in names if name in known], (seed, 1))
+        self._stuff = Deck([name for name in names if name in STUFF], (seed, 2))
+
+    def __getitem__(self, index: int) -> Scene:
+        rng = np.random.default_rng((self.seed, 0, index))
+        dealt = self._deal(index)
+        picture, labels, regions = self._ground(index, dealt, rng)
+        radii = rng.uniform(*RADIUS, len(dealt)).astype(np.float32) * self.size
+        taken: list[tuple[float, float, float]] = []
+        for thing, radius in sorted(zip(dealt, map(float, radii), strict=True), key=lambda pair: -pair[1]):
+            row, column = self._spot(thing, radius, taken, labels, regions, rng)
+            taken.append((row, column, radius))
+            drawn = draw(picture, place(thing, row, column, radius, rng, self.hard))
+            if drawn is not None:
+                box, opacity = drawn
+                labels[box][opacity > 0.5] = self._label[thing.name]
+        return Scene(finish(picture, rng, self.hard), labels)
+
+    def _deal(self, index: int) -> list[Thing]:
+        """The objects of a scene: among each four scenes one has 2, one 3, one 4 and one 5."""
+        block, place_in_block = divmod(index, len(OBJECTS))
+        counts = np.random.default_rng((self.seed, 3, block)).permutation(OBJECTS)
+        start = block * sum(OBJECTS) + int(counts[:place_in_block].sum())
+        return self._things.deal(start, int(counts[place_in_block]))
+
+    def _ground(
+        self, index: int, dealt: list[Thing], rng: np.random.Generator
+    ) -> tuple[Picture, NDArray[np.int32], list[str]]:
+        count = int(rng.integers(1, REGIONS + 1))
+        kinds = list(dict.fromkeys(self._stuff.deal(index * REGIONS, REGIONS)))
+        # Something to stand out from: kinds on which most of the objects show come first.
+        kinds.sort(key=lambda kind: sum(not shows(thing.colour, kind) for thing in dealt) > 0)
+        picture = crop(kinds[0], self.size, self.size, rng).copy()
+        labels = np.full((self.size, self.size), self._label[kinds[0]], np.int32)
+        for kind in kinds[1:count]:
+            field = _wavy_field(self.size, rng)
+            weight = np.clip(field + 0.5, 0, 1)[..., None]
+            picture += weight * (crop(kind, self.size, self.size, rng) - picture)
+            labels[field > 0] = self._label[kind]
+        return picture, labels, kinds[:count]
+
+    def _spot(
+        self,
+        thing: Thing,
+        radius: float,
+        taken: list[tuple[float, float, float]],
+        labels: NDArray[np.int32],
+        regions: list[str],
+        rng: np.random.Generator,
+    ) -> tuple[float, float]:
+        """A place where the object shows against its ground and hides as little as possible."""
+        best, best_score = (0.0, 0.0), -np.inf
+        hidden = [self._label[kind] for kind in regions if not shows(thing.colour, kind)]
+        for row, column in rng.uniform(0.13, 0.87, (_ATTEMPTS, 2)) * self.size:
+            gaps = [np.hypot(row - y, column - x) / (radius + r) for y, x, r in taken]
+            score = min([*gaps, 1.0]) - 2 * (labels[int(row), int(column)] in hidden)
+            if score > best_score:
+                best, best_score = (float(row), float(column)), float(score)
+            if score >= 1:
+                break
+        return best
+
+
+@cache
+def shows(colour: str, kind: str) -> bool:
+    """Whether a thing of this colour stands out from this ground."""
+    distance = np.linalg.norm(np.array(COLOURS[colour]) - mean_colour(kind))
+    return bool(distance >= _CONTRAST)
+
+
+def _wavy_field(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Signed distance in pixels to a wavy line across the picture."""
+    angle, offset, phase, waves, height = rng.random(5)
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    y, x = axis[:, None], axis[None]
+    cosine, sine = np.cos(angle * 2 * np.pi), np.sin(angle * 2 * np.pi)
+    along, across = cosine * x + sine * y, cosine * y - sine * x
+    wave = (0.02 + 0.06 * height) * np.sin(2 * np.pi * (1 + 2 * waves) * along + 2 * np.pi * phase)
+    return np.asarray((across - (offset - 0.5) * 0.5 + wave) * size, np.float32)
