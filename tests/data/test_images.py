@@ -217,12 +217,10 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(tmp_path_factory, kind, 
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(bytes(content))
     try:
-        result = read_image(path, max_pixels=100_000)
+        outcome: np.ndarray | str = read_image(path, max_pixels=100_000)
     except ImageError as error:
-        assert str(path) in str(error)
-    else:
-        assert result.ndim == 3
-        assert result.dtype == np.uint8
+        outcome = str(error)
+    assert str(path) in outcome if isinstance(outcome, str) else outcome.shape[2] == 3
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])

@@ -1,0 +1,201 @@
+"""A folder of pictures with label maps, and a check that lists everything wrong with it at once.
+
+```
+root/classes.txt                    one class a line, synonyms separated by ", "; the first line is label 0
+root/images/train/street_001.jpg    any picture; the part after images/ may be nested, or flat without splits
+root/annotations/train/street_001.png   8- or 16-bit label map under the same name
+```
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from ahs_seg.data.base import Sample, SampleError
+from ahs_seg.data.images import read_image, read_labels
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary import Vocabulary
+
+IMAGE_SUFFIXES: Final = frozenset(
+    [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"]
+)
+LABEL_SUFFIXES: Final = frozenset([".png", ".tif", ".tiff", ".bmp", ".pgm"])
+LISTED_FAULTS: Final = 50
+
+
+class FolderError(ValueError):
+    """A dataset folder that cannot be used; `faults` has a line per fault, the message shows the first ones."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        lines = [message, *(f"  {fault}" for fault in faults[:LISTED_FAULTS])]
+        if len(faults) > LISTED_FAULTS:
+            lines.append(f"  ... and {len(faults) - LISTED_FAULTS} more")
+        super().__init__("\n".join(lines))
+        self.faults = tuple(faults)
+
+
+class FolderDataset:
+    """The pictures of one split with their label maps.
+
+    `split` names a subfolder of `images` and `annotations`; without it everything below `images` is read. Files whose
+    name starts with a dot or does not end as a picture's are left out. `classes` is a file in `root`, or a vocabulary.
+    `ignore` is the value of pixels without a class: unless given, 255 in 8-bit files and 65535 in 16-bit files.
+
+    Opening the dataset only lists files; `check` reads them all.
+
+    Raises:
+        FolderError: no such folder or split, no pictures.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        split: str | None = None,
+        images: str = "images",
+        annotations: str = "annotations",
+        classes: str | Vocabulary = "classes.txt",
+        ignore: int | None = None,
+    ) -> None:
+        self.root = Path(root)
+        self.ignore = ignore
+        image_folder = _existing_folder(self.root, images, split)
+        label_folder = _existing_folder(self.root, annotations, split)
+        self._vocabulary = classes if isinstance(classes, Vocabulary) else Vocabulary.read(self.root / classes)
+        self._images = list(_files(image_folder, IMAGE_SUFFIXES))
+        if not self._images:
+            raise FolderError(f"{image_folder}: no pictures; allowed endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
+        self._names = [_key(path, image_folder) for path in self._images]
+        self._label_folder = label_folder
+        self._labels: dict[str, list[Path]] = {}
+        for path in _files(label_folder, LABEL_SUFFIXES):
+            self._labels.setdefault(_key(path, label_folder), []).append(path)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes; label k is line k of the class list."""
+        return self._vocabulary
+
+    @property
+    def name(self) -> str:
+        """What reports call this dataset."""
+        return self.root.resolve().name
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Picture `index` in the order of the names.
+
+        Raises:
+            SampleError: what is wrong with this picture or its label map.
+        """
+        image, labels = read_image(self._images[index]), self._read_labels(index)
+        if problem := self._size_problem(index, image, labels):
+            raise SampleError(problem)
+        return Sample(image, labels, self._names[index])
+
+    def check(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+        """Read every file once, `workers` at a time, and raise one error that lists everything wrong.
+
+        `progress` is called with the number of pictures read and their total.
+
+        Raises:
+            FolderError: missing label maps, sizes that differ, label values outside the class list, unreadable files,
+                label maps without a picture, pictures that share a name.
+        """
+        found = list(self._layout_faults())
+        with ThreadPoolExecutor(workers) as pool:
+            for done, faults in enumerate(pool.map(self._faults_of, range(len(self))), start=1):
+                found += faults
+                if progress is not None:
+                    progress(done, len(self))
+        if found:
+            kind = "fault" if len(found) == 1 else "faults"
+            raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} pictures:", found)
+
+    def _faults_of(self, index: int) -> list[str]:
+        faults, image, labels = [], None, None
+        try:
+            image = read_image(self._images[index])
+        except SampleError as error:
+            faults.append(str(error))
+        try:
+            labels = self._read_labels(index)
+        except SampleError as error:
+            faults.append(str(error))
+        if image is not None and labels is not None and (problem := self._size_problem(index, image, labels)):
+            faults.append(problem)
+        return faults
+
+    def _layout_faults(self) -> Iterator[str]:
+        pictures = Counter(self._names)
+        for path, name in zip(self._images, self._names, strict=True):
+            if pictures[name] > 1:
+                yield f"{path}: {pictures[name]} pictures are called {name}; each needs a name of its own."
+        for name, paths in self._labels.items():
+            if name not in pictures:
+                yield from (f"{path}: label map without a picture of that name." for path in paths)
+
+    def _label_path(self, index: int) -> Path:
+        name = self._names[index]
+        paths = self._labels.get(name, [])
+        if len(paths) == 1:
+            return paths[0]
+        expected = self._label_folder / f"{name}.png"
+        problem = f"{len(paths)} label maps of that name, keep one" if paths else f"no label map; expected {expected}"
+        raise SampleError(f"{self._images[index]}: {problem}.")
+
+    def _read_labels(self, index: int) -> Int32[np.ndarray, "H W"]:
+        path = self._label_path(index)
+        values = read_labels(path)
+        sixteen_bit = values.dtype.itemsize == 2
+        ignore = self.ignore if self.ignore is not None else (65535 if sixteen_bit else 255)
+        labels = values.astype(np.int32)
+        labels[values == ignore] = IGNORE
+        outside = np.unique(values[labels >= len(self.vocabulary)])
+        if len(outside):
+            shown = ", ".join(map(str, outside[:8])) + (", ..." if len(outside) > 8 else "")
+            allowed = f"0..{len(self.vocabulary) - 1} and {ignore} (ignored)"
+            hint = " Give ignore=255 if that means no class." if sixteen_bit and 255 in outside else ""
+            raise SampleError(f"{path}: label value {shown}; the class list allows {allowed}.{hint}")
+        return labels
+
+    def _size_problem(
+        self, index: int, image: UInt8[np.ndarray, "H W 3"], labels: Int32[np.ndarray, "h w"]
+    ) -> str | None:
+        (height, width), (label_height, label_width) = image.shape[:2], labels.shape
+        if (height, width) == (label_height, label_width):
+            return None
+        turned = (height, width) == (label_width, label_height)
+        return (
+            f"{self._label_path(index)}: label map is {label_width}x{label_height}, its picture {width}x{height}; "
+            "sizes must agree." + turned * " One is turned: was the picture labelled without its EXIF rotation?"
+        )
+
+
+def _existing_folder(root: Path, name: str, split: str | None) -> Path:
+    for folder in (root, root / name, *([root / name / split] if split else [])):
+        if not folder.is_dir():
+            there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+            beside = f" Folders beside it: {', '.join(there)}." if there else ""
+            raise FolderError(f"{folder}: no such folder; expected are root/{name}/[split].{beside}")
+    return root / name / split if split else root / name
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in suffixes and not hidden and path.is_file():
+            yield path
+
+
+def _key(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()

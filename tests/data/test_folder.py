@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ahs_seg.data.base import SampleError, SegmentationDataset
+from ahs_seg.data.folder import FolderDataset, FolderError
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary import Vocabulary
+
+
+def make(root: Path, names: list[str], *, labels: np.ndarray | None = None, classes: str = "sky\nroad, street\ncar\n"):
+    values = np.array([[0, 1, 2], [2, 1, 255]], np.uint8) if labels is None else labels
+    (root / "classes.txt").parent.mkdir(parents=True, exist_ok=True)
+    (root / "classes.txt").write_text(classes)
+    for name in names:
+        for folder, picture in {"images": Image.new("RGB", (3, 2)), "annotations": Image.fromarray(values)}.items():
+            path = root / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    return root
+
+
+def test_samples_in_order_of_their_names(tmp_path):
+    dataset = FolderDataset(make(tmp_path, ["b", "a", "deep/c"]))
+    assert isinstance(dataset, SegmentationDataset)
+    assert [sample.name for sample in dataset] == ["a", "b", "deep/c"]
+    assert dataset[0].labels.tolist() == [[0, 1, 2], [2, 1, IGNORE]]
+    assert dataset[0].labels.dtype == np.int32
+    assert dataset.vocabulary.labels == ["sky", "road", "car"]
+    assert dataset.vocabulary.entries[1].synonyms == (("road", "street"),)
+    dataset.check()
+
+
+def test_splits(tmp_path):
+    make(tmp_path, ["train/a", "train/b", "val/c"])
+    assert [sample.name for sample in FolderDataset(tmp_path, split="train")] == ["a", "b"]
+    assert [sample.name for sample in FolderDataset(tmp_path, split="val")] == ["c"]
+    assert [sample.name for sample in FolderDataset(tmp_path)] == ["train/a", "train/b", "val/c"]
+
+
+def test_ignore_value_follows_the_depth_of_the_file(tmp_path):
+    classes = "\n".join(f"class {k}" for k in range(300))
+    values = np.array([[0, 255, 299], [1, 2, 65535]], np.uint16)
+    dataset = FolderDataset(make(tmp_path, ["a"], labels=values, classes=classes))
+    assert dataset[0].labels.tolist() == [[0, 255, 299], [1, 2, IGNORE]]
+
+
+def test_a_given_ignore_value_is_the_only_one(tmp_path):
+    make(tmp_path, ["a"], labels=np.array([[0, 1, 255]] * 2, np.uint16))
+    assert FolderDataset(tmp_path, ignore=255)[0].labels[0].tolist() == [0, 1, IGNORE]
+    with pytest.raises(SampleError, match=r"label value 255; .* 0\.\.2 and 65535 \(ignored\)\. Give ignore=255"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_other_names_and_a_vocabulary_of_ones_own(tmp_path):
+    make(tmp_path, ["a"])
+    (tmp_path / "images").rename(tmp_path / "photos")
+    (tmp_path / "annotations").rename(tmp_path / "masks")
+    vocabulary = Vocabulary.parse("x, y, z")
+    dataset = FolderDataset(tmp_path, images="photos", annotations="masks", classes=vocabulary)
+    assert dataset.vocabulary is vocabulary
+    assert len(dataset) == 1
+
+
+def test_check_reports_every_kind_of_fault_together(tmp_path):
+    make(tmp_path, ["fine", "nolabel", "size", "outside", "broken", "turned", "twice", "lossy", "both"])
+    annotations, images = tmp_path / "annotations", tmp_path / "images"
+    for name in ("nolabel", "broken"):
+        (annotations / f"{name}.png").unlink()
+    Image.new("L", (6, 4)).save(annotations / "size.png")
+    Image.new("L", (2, 3)).save(annotations / "turned.png")
+    Image.new("L", (3, 2), 77).save(annotations / "outside.png")
+    Image.new("RGB", (3, 2)).save(annotations / "lossy.png")
+    (images / "broken.png").write_bytes((images / "broken.png").read_bytes()[:45])
+    Image.new("L", (3, 2)).save(annotations / "orphan.png")
+    Image.new("RGB", (3, 2)).save(images / "twice.bmp")
+    Image.new("L", (3, 2)).save(annotations / "both.tif")
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(FolderError) as caught:
+        FolderDataset(tmp_path).check(progress=lambda done, total: seen.append((done, total)))
+    faults = "\n".join(caught.value.faults)
+    for expected in [
+        f"broken.png: no label map; expected {annotations / 'broken.png'}.",
+        f"nolabel.png: no label map; expected {annotations / 'nolabel.png'}.",
+        "size.png: label map is 6x4, its picture 3x2; sizes must agree.",
+        "turned.png: label map is 2x3, its picture 3x2; sizes must agree. One is turned",
+        "outside.png: label value 77; the class list allows 0..2 and 255 (ignored).",
+        "lossy.png: mode RGB; a label map has one number a pixel",
+        "broken.png: damaged or incomplete picture",
+        "orphan.png: label map without a picture of that name.",
+        "twice.bmp: 2 pictures are called twice",
+        "both.png: 2 label maps of that name, keep one.",
+    ]:
+        assert expected in faults
+    assert "fine" not in faults
+    assert len(caught.value.faults) == 11
+    assert str(caught.value).startswith(f"{tmp_path}: 11 faults in 10 pictures:\n  ")
+    assert seen[-1] == (10, 10)
+
+
+def test_a_long_list_of_faults_is_cut_with_the_count_of_the_rest(tmp_path):
+    make(tmp_path, [f"p{k:02}" for k in range(60)])
+    for path in (tmp_path / "annotations").iterdir():
+        path.unlink()
+    with pytest.raises(FolderError, match="60 faults") as caught:
+        FolderDataset(tmp_path).check()
+    assert len(str(caught.value).splitlines()) == 52
+    assert str(caught.value).endswith("... and 10 more")
+    assert len(caught.value.faults) == 60
+
+
+def test_one_bad_picture_costs_that_picture_alone(tmp_path):
+    make(tmp_path, ["a", "b"])
+    (tmp_path / "images" / "a.png").write_text("junk")
+    dataset = FolderDataset(tmp_path)
+    with pytest.raises(SampleError, match=r"a\.png"):
+        dataset[0]
+    assert dataset[1].name == "b"
+
+
+def test_missing_folders_name_what_is_there(tmp_path):
+    make(tmp_path, ["train/a", "val/c"])
+    with pytest.raises(FolderError, match=r"images/test: no such folder; .* Folders beside it: train, val\."):
+        FolderDataset(tmp_path, split="test")
+    with pytest.raises(FolderError, match=r"masks: no such folder; .* Folders beside it: annotations, images\."):
+        FolderDataset(tmp_path, annotations="masks")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(FolderError, match=r"bare: no pictures; allowed endings are \.avif"):
+        FolderDataset(tmp_path, images="bare")
+
+
+def test_hidden_and_other_files_are_left_out(tmp_path):
+    make(tmp_path, ["a"])
+    (tmp_path / "images" / "._a.png").write_text("resource fork")
+    (tmp_path / "images" / "readme.txt").write_text("hello")
+    dataset = FolderDataset(tmp_path)
+    dataset.check()
+    assert len(dataset) == 1
