@@ -165,13 +165,14 @@ class Vocabulary:
         return cls._from_lines([(f"{source}, line {n}", line) for n, line in lines if not line.startswith("#")])
 
     @classmethod
-    def _from_lines(cls, lines: Sequence[tuple[str, str]]) -> Vocabulary:
+    def _from_lines(cls, lines: Sequence[tuple[str, object]]) -> Vocabulary:
+        entries: list[ClassName] = []
         for place, line in lines:
             if not isinstance(line, str):
                 raise VocabularyError(f"{place} is {line!r} ({type(line).__name__}); a class name is a text")
             if not line.strip():
                 raise VocabularyError(f"{place} is blank; every class needs a name")
-        entries = [ClassName.parse(line) for _, line in lines]
+            entries.append(ClassName.parse(line))
         shared = {label.casefold() for label in _repeated([entry.label for entry in entries])}
         return cls(tuple(entry.in_full if entry.label.casefold() in shared else entry for entry in entries))
 
