@@ -1,0 +1,178 @@
+"""Checkpoints of a run on disk: written whole or not at all, checked when read, never executed.
+
+A checkpoint is a directory `step-00001000` with `tensors.safetensors` and `state.json`. It is written under another
+name and renamed when complete, and holds digests of its content, so that one cut short or damaged is told from a good
+one. Renaming is atomic on a local disk and on NFS; directories on object stores are not supported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+TENSORS, STATE = "tensors.safetensors", "state.json"
+_PREFIX, _UNFINISHED = "step-", ".unfinished-"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, or does not fit what it is loaded into."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors and other values of a run after `step` steps; `score` is that of the evaluation at this step, if any."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, JsonValue]
+    score: float | None = None
+
+
+def write(root: Path, checkpoint: Checkpoint) -> Path:
+    """Save a checkpoint below `root`, replacing one of the same step; the path it has from then on."""
+    root.mkdir(parents=True, exist_ok=True)
+    target = root / f"{_PREFIX}{checkpoint.step:08d}"
+    draft = root / f"{_UNFINISHED}{target.name}"
+    _remove(draft)
+    draft.mkdir()
+    save_file(dict(checkpoint.tensors), draft / TENSORS)
+    content: dict[str, JsonValue] = {
+        "step": checkpoint.step,
+        "score": checkpoint.score,
+        "tensors_sha256": _digest(draft / TENSORS),
+        "state": dict(checkpoint.state),
+    }
+    document = {"sha256": _digest_json(content), "content": content}
+    (draft / STATE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    for path in (draft / TENSORS, draft / STATE, draft):
+        sync(path)
+    if target.exists():
+        _remove(target)
+    draft.rename(target)
+    sync(root)
+    return target
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a directory.
+
+    Raises:
+        CheckpointError: it is incomplete or damaged; the message says which file and how.
+    """
+    content = _read_content(path)
+    try:
+        damaged = _digest(path / TENSORS) != content["tensors_sha256"]
+        tensors = {} if damaged else load_file(path / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path / TENSORS}: cannot be read: {error}") from None
+    if damaged:
+        raise CheckpointError(f"{path / TENSORS}: damaged (its content does not match the digest in {STATE})")
+    return Checkpoint(content["step"], tensors, content["state"], content["score"])  # type: ignore[arg-type]  # as written
+
+
+def find(root: Path) -> list[Path]:
+    """Finished checkpoints below `root`, oldest first; whether they can be read is another question."""
+    return sorted(path for path in root.glob(f"{_PREFIX}*") if path.is_dir())
+
+
+def newest(root: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be read, and what is wrong with those that are newer.
+
+    The damaged ones are renamed to `damaged-step-...`, so that they neither count as checkpoints nor get lost.
+    """
+    faults = []
+    for path in reversed(find(root)):
+        try:
+            read(path)
+        except CheckpointError as error:
+            faults.append(str(error))
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+        else:
+            return path, faults
+    return None, faults
+
+
+def last(root: Path) -> Path | None:
+    """The newest finished checkpoint, readable or not."""
+    found = find(root)
+    return found[-1] if found else None
+
+
+def best(root: Path) -> Path | None:
+    """The checkpoint with the highest score, of equal ones the oldest; None if none has a score."""
+    ranked = _ranked(root)
+    return ranked[0] if ranked else None
+
+
+def prune(root: Path, *, keep_last: int, keep_best: int) -> None:
+    """Remove unfinished checkpoints, and all but the newest and the best finished ones."""
+    keep = {*find(root)[-keep_last:], *_ranked(root)[:keep_best]}
+    for path in find(root):
+        if path not in keep:
+            _remove(path)
+    for path in root.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Delete a directory so that it never looks like a finished checkpoint while it is going."""
+    if path.exists():
+        going = path.with_name(f"{_UNFINISHED}{path.name}.old")
+        shutil.rmtree(going, ignore_errors=True)
+        path.rename(going)
+        shutil.rmtree(going)
+
+
+def _ranked(root: Path) -> list[Path]:
+    scores = {}
+    for path in find(root):
+        try:
+            scores[path] = _read_content(path)["score"]
+        except CheckpointError:
+            continue  # named by whoever reads it; a damaged one is simply not the best
+    scored = [(path, score) for path, score in scores.items() if isinstance(score, float)]
+    return [path for path, _ in sorted(scored, key=lambda pair: -pair[1])]
+
+
+def _read_content(path: Path) -> dict[str, JsonValue]:
+    file = path / STATE
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{file}: cannot be read: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("content"), dict):
+        raise CheckpointError(f"{file}: not the state of a checkpoint")
+    content: dict[str, JsonValue] = document["content"]
+    if document.get("sha256") != _digest_json(content):
+        raise CheckpointError(f"{file}: damaged (its content does not match its digest)")
+    return content
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_json(content: Mapping[str, JsonValue]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,91 @@
+"""Processes, devices, precision and random numbers of a run."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
+from lightning.fabric.strategies import DDPStrategy, FSDPStrategy, Strategy
+
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.sampler import global_seed
+
+
+def launch(recipe: Recipe) -> Fabric:
+    """Fabric for a recipe, its processes started.
+
+    With several devices the running command is started again for each, or processes started by `torchrun` or a cluster
+    are used; call it before anything expensive.
+    """
+    fabric = create_fabric(recipe)
+    fabric.launch()
+    return fabric
+
+
+def create_fabric(recipe: Recipe) -> Fabric:
+    """Fabric for a recipe, not yet launched."""
+    strategy = _strategy(recipe)
+    common = {
+        "accelerator": recipe.accelerator,
+        "devices": recipe.devices,
+        "num_nodes": recipe.num_nodes,
+        "strategy": strategy,
+    }
+    if recipe.precision == "fp16" and recipe.strategy != "fsdp":
+        # Given as a plugin, since the name "16-mixed" silently becomes bfloat16 on a CPU.
+        return Fabric(**common, plugins=MixedPrecision("16-mixed", device=_device_type(recipe)))
+    names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+    return Fabric(**common, precision=names[recipe.precision])
+
+
+def _strategy(recipe: Recipe) -> Strategy | str:
+    if recipe.strategy == "fsdp":
+        # One unit: the forward enters blocks by their parts (`ClipBackbone`), so blocks cannot be units of their own.
+        return FSDPStrategy(use_orig_params=True)
+    devices = recipe.devices
+    if devices == "auto":
+        devices = torch.cuda.device_count() if _device_type(recipe) == "cuda" else 1
+    if recipe.strategy == "ddp" or devices * recipe.num_nodes > 1:
+        # Parameters may rest: padding tokens do when a step has as many classes as the head pads to. Besides, buckets
+        # then never change, so sums over many processes have the same order after a restart.
+        return DDPStrategy(find_unused_parameters=True)
+    return "auto"
+
+
+def _device_type(recipe: Recipe) -> str:
+    if recipe.accelerator != "auto":
+        return recipe.accelerator
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def seed_generators(recipe: Recipe, step: int, rank: int) -> None:
+    """Seed the generators of python, numpy and torch (all devices) for one step of one process.
+
+    Random numbers of a step thus depend on nothing that happened before it, and a continued run draws the same.
+    """
+    seed = global_seed(recipe.seed, step, rank)
+    random.seed(seed)
+    np.random.seed(seed)  # other people's code draws from it
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Leave the process-wide generators, and whether torch is deterministic, as they were found."""
+    python, numpy, strict = random.getstate(), np.random.get_state(), torch.are_deterministic_algorithms_enabled()
+    if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to repeat itself
+        torch.use_deterministic_algorithms(mode=True)
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.use_deterministic_algorithms(mode=strict)

@@ -1,0 +1,177 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.training import checkpoint
+from ahs_seg.training.launch import launch, own_randomness, seed_generators
+from ahs_seg.training.logs import RunLog
+from ahs_seg.training.names import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.training.optim import set_rate
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.run import CHECKPOINTS, Run, start_run
+from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
+from ahs_seg.training.step import Objective, SegmentationObjective, TrainingStep, set_checkpointing
+
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class TrainingDivergedError(RuntimeError):
+    """A loss or gradient that is not a finite number."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The end of a run: steps done, scores of its last evaluation, and its newest and best checkpoint, if any.
+
+    The method that was trained holds the weights of the last step; `load_weights(method, best)` goes back to the best.
+    """
+
+    steps: int
+    scores: Mapping[str, float]
+    last: Path | None
+    best: Path | None
+    seconds: float
+
+
+def train(
+    recipe: Recipe,
+    method: nn.Module,
+    dataset: SegmentationDataset,
+    directory: Path,
+    *,
+    augment: Augment | None = None,
+    objective: Objective | None = None,
+    evaluate: Evaluate | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    fabric: Fabric | None = None,
+) -> TrainResult:
+    """Train a method (`methods.Method`, built) and leave logs and checkpoints in a directory.
+
+    `augment` varies pictures and brings them to one size; `evaluate` gives scores in [0, 1] by name and is called in
+    every process with the method in evaluation mode. `resume` goes on from the newest readable checkpoint, bit for bit
+    as if the run had not been interrupted, or begins if there is none. `fabric` is a launched one, by default
+    `launch(recipe)`.
+
+    Raises:
+        ConfigError: the directory holds a run and `resume` is off, or the run was started with other choices.
+        TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
+    """
+    began = time.monotonic()
+    fabric = fabric or launch(recipe)
+    set_checkpointing(method, enabled=recipe.checkpointing)
+    objective = objective or SegmentationObjective(ignore_as_negative=recipe.ignore_as_negative)
+    step = TrainingStep(method, objective).train()
+    run, faults = start_run(recipe, step, dataset, directory, fabric=fabric, resume=resume)
+    names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
+    data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
+    log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)
+    with own_randomness(recipe, fabric.device), log:
+        for fault in faults:
+            log.say(f"skipped a damaged checkpoint: {fault}")
+        if run.done:
+            log.say(f"resuming after step {run.done}")
+        for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
+            seed_generators(recipe, index, fabric.global_rank)
+            set_rate(run.optimizer, index, recipe)
+            values = update(run, names, index, parts)
+            run.done = index + 1
+            log.step(run.done, values)
+            scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
+            if evaluate is not None and scored:
+                run.scores = score(run, evaluate)
+                log.evaluation(run.done, run.scores)
+            if _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every):
+                log.sync()
+                run.save(scored=scored)
+    root = directory / CHECKPOINTS
+    seconds = time.monotonic() - began
+    return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
+
+
+def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:
+    """One update of the weights from the parts of a step's batch; losses and other figures of the step."""
+    began = time.monotonic()
+    fabric = run.fabric
+    classes = len(names.vocabulary)
+    present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)
+    if run.recipe.names_per_step is not None:
+        present = fabric.all_reduce(present.int().to(fabric.device), reduce_op="max").bool().cpu()
+    rows = choose_rows(present, run.recipe.names_per_step, names_generator(run.recipe.seed, index))
+    chosen = names(rows)
+    tokens = chosen.tokens.to(fabric.device)
+    totals: dict[str, torch.Tensor] = {}
+    for number, part in enumerate(parts):
+        images = part.images.to(fabric.device, non_blocking=True)
+        labels = relabel(part.labels, rows, classes).to(fabric.device, non_blocking=True)
+        with fabric.no_backward_sync(run.wrapped, enabled=number + 1 < len(parts)):
+            losses = run.wrapped(images, labels, tokens.ids, tokens.ends, chosen.table.assemble, chosen.table.row_class)
+            shares = {name: loss / len(parts) for name, loss in losses.items()}
+            fabric.backward(torch.stack(list(shares.values())).sum())
+        for name, share in shares.items():
+            totals[name] = totals.get(name, torch.zeros_like(share)) + share.detach()
+    means = fabric.all_reduce(torch.stack(list(totals.values())), reduce_op="mean").tolist()
+    values = dict(zip(totals, means, strict=True))
+    if wrong := [name for name, value in values.items() if not math.isfinite(value)]:
+        raise TrainingDivergedError(
+            f"step {index + 1}: loss {wrong[0]!r} is {values[wrong[0]]}. Lower the learning rate, or use fp32."
+        )
+    norm = _clip(run, index)
+    run.optimizer.step()
+    run.optimizer.zero_grad()
+    return {
+        "loss": sum(means),
+        **{f"loss_{name}": value for name, value in values.items()},
+        "lr": max(group["lr"] for group in run.optimizer.param_groups),
+        "gradient_norm": norm,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
+    """Scores of the method as it is; those of the first process, should they differ."""
+    run.step.eval()
+    whole: AbstractContextManager[None] = nullcontext()
+    if isinstance(run.core, FullyShardedDataParallel):
+        whole = FullyShardedDataParallel.summon_full_params(run.core, writeback=False)
+    with torch.no_grad(), whole:
+        scores = {name: float(value) for name, value in evaluate(run.step.method).items()}
+    run.step.train()
+    result: dict[str, float] = run.fabric.broadcast(scores)
+    return result
+
+
+def _clip(run: Run, index: int) -> float:
+    """Clip the gradients; their total norm before that."""
+    limit = run.recipe.optimizer.clip_norm
+    norm = float(
+        run.fabric.clip_gradients(
+            run.wrapped, run.optimizer, max_norm=math.inf if limit is None else limit, error_if_nonfinite=False
+        )
+    )
+    scaler = getattr(run.fabric.strategy.precision, "scaler", None)
+    overflow_expected = (
+        scaler is not None and scaler.get_scale() >= 1
+    )  # fp16: the scaler skips the step and scales less
+    if not math.isfinite(norm) and not overflow_expected:
+        raise TrainingDivergedError(
+            f"step {index + 1}: the norm of the gradients is {norm}. Lower the learning rate, or use fp32 or bf16."
+        )
+    return norm
+
+
+def _due(done: int, every: int, steps: int) -> bool:
+    return every > 0 and (done % every == 0 or done == steps)

@@ -1,0 +1,87 @@
+"""The optimiser: which parameters it trains, at which rate, and how the rate changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+from ahs_seg.training.recipe import OptimizerConfig, Recipe
+
+NORMS = (
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.LocalResponseNorm,
+)
+"""Layers that count as norms (the list of detectron2)."""
+
+_WRAPPERS = frozenset({"module", "_forward_module", "_fsdp_wrapped_module", "_orig_mod"})
+
+
+def plain_name(name: str) -> str:
+    """A parameter's name without the parts that DDP, FSDP, Fabric and compilation put into it."""
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def trainable(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Names (free of wrappers) and parameters that are trained, in a fixed order, shared ones once."""
+    return ((plain_name(name), value) for name, value in module.named_parameters() if value.requires_grad)
+
+
+def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
+    """Groups for AdamW, one per pair of rate and weight decay; each keeps the names of its members in `names`.
+
+    The backbone is what is called `backbone` in the method, whether `module` is the method or holds it as `method`.
+
+    Raises:
+        ValueError: nothing in `module` is trained.
+    """
+    norms = {
+        id(value) for part in module.modules() if isinstance(part, NORMS) for value in part.parameters(recurse=False)
+    }
+    groups: dict[tuple[float, float], dict[str, list[object]]] = {}
+    for name, value in trainable(module):
+        backbone = name.removeprefix("method.").startswith("backbone.")
+        rate = config.lr * (config.clip_multiplier if backbone else 1.0)
+        decay = config.norm_weight_decay if id(value) in norms else config.weight_decay
+        group = groups.setdefault((rate, decay), {"params": [], "names": []})
+        group["params"].append(value)
+        group["names"].append(name)
+    if not groups:
+        raise ValueError(
+            f"{type(module).__name__} has no trainable parameters; a training-free method is evaluated, not trained. "
+            "Choose a method with a head or a tuner."
+        )
+    return [{**group, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
+
+
+def build_optimizer(module: nn.Module, config: OptimizerConfig) -> AdamW:
+    """AdamW over the trained parameters of `module`."""
+    return AdamW(parameter_groups(module, config), betas=config.betas, eps=config.eps)
+
+
+def rate_factor(step: int, recipe: Recipe) -> float:
+    """What the learning rate of step `step` (from 0) is multiplied with."""
+    config = recipe.optimizer
+    warmup = 1.0
+    if step < config.warmup_steps:
+        alpha = step / config.warmup_steps
+        warmup = config.warmup_factor * (1 - alpha) + alpha
+    if config.schedule == "constant":
+        return warmup
+    return warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def set_rate(optimizer: Optimizer, step: int, recipe: Recipe) -> None:
+    """Give every group its learning rate for step `step`; it follows from the step, so there is no state to save."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * rate_factor(step, recipe)

@@ -1,0 +1,122 @@
+"""How a method is trained: every choice, with CAT-Seg's published values as defaults."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.prompts import PromptConfig
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+FREE_TO_CHANGE: Final = frozenset(
+    {
+        "log_every",
+        "keep_last",
+        "keep_best",
+        "workers",
+        "accelerator",
+        "devices",
+        "strategy",
+        "num_nodes",
+        "checkpointing",
+    }
+)
+"""Keys that may differ between a run and its continuation: none of them changes what is learnt beyond rounding."""
+
+
+class OptimizerConfig(Config):
+    """AdamW, clipping and the learning rate over time.
+
+    `clip_multiplier` scales the learning rate of everything inside the backbone; `norm_weight_decay` is the weight
+    decay of norm layers. The total L2 norm of the gradients is clipped to `clip_norm` (None: never). The rate of step i
+    is lr * 0.5 * (1 + cos(pi * i / steps)), during the first `warmup_steps` times a factor that grows linearly from
+    `warmup_factor` to 1 (detectron2's WarmupCosineLR).
+    """
+
+    lr: PositiveFloat = 2e-4
+    clip_multiplier: NonNegativeFloat = 0.01
+    weight_decay: NonNegativeFloat = 1e-4
+    norm_weight_decay: NonNegativeFloat = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    clip_norm: PositiveFloat | None = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: NonNegativeInt = 0
+    warmup_factor: float = Field(default=0.001, ge=0, le=1)
+
+
+class Recipe(Config):
+    """A training run.
+
+    A step updates the weights once, from `batch_size` pictures over all processes, each process taking its share in
+    `accumulation` parts. `names_per_step` bounds the classes of a step: those present in its labels and others at
+    random (None: all of them). Counts of steps: `log_every`, `evaluate_every` and `checkpoint_every` (0: never).
+    Besides the `keep_last` newest checkpoints the `keep_best` ones by `best_metric` are kept. `workers` load data ahead
+    (0: in the training process); their number never changes the data. `checkpointing` recomputes activations in the
+    backward pass to save memory. `deterministic` makes a GPU repeat a run bit for bit, at some cost in speed.
+    """
+
+    steps: PositiveInt = 80_000
+    batch_size: PositiveInt = 4
+    accumulation: PositiveInt = 1
+    seed: NonNegativeInt = 0
+    optimizer: OptimizerConfig = OptimizerConfig()
+    prompts: PromptConfig = PromptConfig()
+    names_per_step: PositiveInt | None = None
+    ignore_as_negative: bool = True
+    precision: Precision = "fp32"
+    checkpointing: bool = False
+    deterministic: bool = False
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: PositiveInt | Literal["auto"] = 1
+    num_nodes: PositiveInt = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    workers: NonNegativeInt = 2
+    log_every: PositiveInt = 20
+    evaluate_every: NonNegativeInt = 5_000
+    checkpoint_every: NonNegativeInt = 1_000
+    keep_last: PositiveInt = 2
+    keep_best: NonNegativeInt = 1
+    best_metric: str = "miou"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.batch_size % self.accumulation:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be taken in accumulation={self.accumulation} equal parts"
+            )
+        if self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps {self.optimizer.warmup_steps} must be fewer than steps {self.steps}")
+        return self
+
+    def share(self, processes: int) -> int:
+        """Pictures that each of so many processes takes at a time.
+
+        Raises:
+            ConfigError: when they cannot all take equally many; the mean over processes would then weigh them wrongly.
+        """
+        parts = processes * self.accumulation
+        if self.batch_size % parts:
+            raise ConfigError(
+                f"batch_size {self.batch_size} is the total over {processes} processes taking {self.accumulation} "
+                f"parts each, so it must be a multiple of {parts}. Use {-(-self.batch_size // parts) * parts}."
+            )
+        return self.batch_size // parts
+
+    def check_continues(self, earlier: Recipe) -> None:
+        """Refuse to continue a run with other choices than it was started with.
+
+        Raises:
+            ConfigError: naming every key that differs and matters.
+        """
+        fixed = [key for key in type(self).model_fields if key not in FREE_TO_CHANGE]
+        if changed := [key for key in fixed if getattr(self, key) != getattr(earlier, key)]:
+            lines = [f"  {key}: was {getattr(earlier, key)!r}, now {getattr(self, key)!r}" for key in changed]
+            raise ConfigError(
+                "this run was started with another recipe:\n" + "\n".join(lines) + "\n"
+                f"Continue it unchanged (only {', '.join(sorted(FREE_TO_CHANGE))} may differ), "
+                "or train in another directory."
+            )

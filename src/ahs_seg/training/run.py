@@ -1,0 +1,153 @@
+"""A run in the middle of things: what is trained, by what, and where it is saved and continued from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightning.fabric import Fabric
+from lightning.fabric.wrappers import _FabricModule, _FabricOptimizer
+from pydantic import Field
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.training import checkpoint
+from ahs_seg.training.checkpoint import Checkpoint, CheckpointError
+from ahs_seg.training.optim import build_optimizer
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
+from ahs_seg.training.step import TrainingStep
+
+CHECKPOINTS = "checkpoints"
+
+
+class Facts(Config):
+    """What may not change when a run is continued, and what else its checkpoints say in words and numbers.
+
+    `frozen` is the digest of the frozen weights, `scores` are the latest, `precision` is the state of loss scaling.
+    """
+
+    recipe: Recipe
+    pictures: int
+    names: tuple[tuple[str, ...], ...]
+    frozen: str
+    scores: dict[str, float] = Field(default_factory=dict)
+    precision: dict[str, int | float] = Field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """What the loop works on.
+
+    `wrapped` is the training step as Fabric calls it, `core` the module that owns the parameters (the step itself, or
+    what FSDP made of it).
+    """
+
+    fabric: Fabric
+    step: TrainingStep
+    wrapped: _FabricModule
+    core: nn.Module
+    optimizer: _FabricOptimizer
+    root: Path
+    facts: Facts
+    stored: list[str]
+    done: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the method is trained."""
+        return self.facts.recipe
+
+    def save(self, *, scored: bool) -> None:
+        """Write a checkpoint of the present moment and remove those no longer kept; called in every process."""
+        tensors = collect(self.core, self.optimizer.optimizer, self.stored)
+        if self.fabric.is_global_zero:
+            precision = self.fabric.strategy.precision.state_dict()
+            facts = self.facts.model_copy(update={"scores": dict(self.scores), "precision": precision})
+            score = self._score(self.scores) if scored else None
+            checkpoint.write(self.root, Checkpoint(self.done, tensors, facts.model_dump(mode="json"), score))
+            checkpoint.prune(self.root, keep_last=self.recipe.keep_last, keep_best=self.recipe.keep_best)
+        self.fabric.barrier()
+
+    def _score(self, scores: Mapping[str, float]) -> float | None:
+        name = self.recipe.best_metric
+        if name not in scores:
+            raise ConfigError(
+                f"best_metric is {name!r}, but the evaluation gives {', '.join(map(repr, scores))}. "
+                "Choose one of these."
+            )
+        return float(scores[name]) if math.isfinite(scores[name]) else None
+
+
+def start_run(
+    recipe: Recipe, step: TrainingStep, dataset: SegmentationDataset, directory: Path, *, fabric: Fabric, resume: bool
+) -> tuple[Run, list[str]]:
+    """A run at its beginning or, to resume, at its newest readable checkpoint; besides, what is wrong with newer ones.
+
+    Raises:
+        ConfigError: there are checkpoints and `resume` is not wanted, or recipe, data or frozen weights are not theirs.
+        CheckpointError: the method is not the one that was trained.
+    """
+    names = tuple(entry.names for entry in dataset.vocabulary.entries)
+    facts = Facts(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
+    root = directory / CHECKPOINTS
+    path, faults = fabric.broadcast(_find(root, resume=resume) if fabric.is_global_zero else None)
+    found = checkpoint.read(path) if path else None
+    if found is not None:
+        earlier = Facts.parse(dict(found.state), source=str(path))
+        _check_facts(facts, earlier, path)
+        restore_weights(step, found.tensors)
+    stored = stored_names(step)
+    wrapped = fabric.setup_module(step)
+    core = next((part for part in wrapped.modules() if isinstance(part, FullyShardedDataParallel)), step)
+    optimizer = build_optimizer(core, recipe.optimizer)
+    run = Run(fabric, step, wrapped, core, fabric.setup_optimizers(optimizer), root, facts, stored)
+    if found is not None:
+        restore_moments(core, optimizer, found.tensors)
+        fabric.strategy.precision.load_state_dict(earlier.precision)
+        run.done, run.scores = found.step, earlier.scores
+    return run, faults
+
+
+def load_weights(method: nn.Module, path: Path) -> int:
+    """Give a method the weights of a training checkpoint, such as `best(directory)`; the step it was written after.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or of another method, tuner or backbone.
+    """
+    found = checkpoint.read(path)
+    prefix = "weight/method."
+    mine = {key.replace(prefix, "weight/"): value for key, value in found.tensors.items() if key.startswith(prefix)}
+    if found.state["frozen"] != frozen_digest(method):
+        raise CheckpointError(
+            f"{path}: was trained on top of other frozen weights. Build the method from the run's config."
+        )
+    restore_weights(method, mine)
+    return found.step
+
+
+def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
+    if not resume and (present := checkpoint.find(root)):
+        raise ConfigError(
+            f"{root} already holds {len(present)} checkpoint(s), the newest {present[-1].name}. "
+            "Resume that run, or choose another directory."
+        )
+    return checkpoint.newest(root)
+
+
+def _check_facts(facts: Facts, stored: Facts, path: Path) -> None:
+    facts.recipe.check_continues(stored.recipe)
+    if (facts.pictures, facts.names) != (stored.pictures, stored.names):
+        raise ConfigError(
+            f"{path} was trained on {stored.pictures} pictures with {len(stored.names)} classes; this dataset has "
+            f"{facts.pictures} pictures with {len(facts.names)} classes (or other names). Resume with the same data."
+        )
+    if facts.frozen != stored.frozen:
+        raise ConfigError(
+            f"{path} was trained on top of other frozen weights (another CLIP?). Resume with the backbone of that run."
+        )

@@ -1,0 +1,116 @@
+"""Which pictures a step sees and how they are varied: pure functions of (seed, step), so there is nothing to save.
+
+To resume at step s is to start at step s. The number of processes, of accumulated parts and of workers has no
+influence on the pictures of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.types import IGNORE
+
+Augment = Callable[[Sample, np.random.Generator], Sample]
+
+_ORDER, _AUGMENT, _NAMES, _GLOBAL = range(4)  # independent streams of random numbers
+
+
+def augment_generator(seed: int, position: int) -> np.random.Generator:
+    """Random numbers for varying the picture at a position of the endless sequence of training pictures."""
+    return np.random.default_rng([seed, _AUGMENT, position])
+
+
+def names_generator(seed: int, step: int) -> np.random.Generator:
+    """Random numbers for choosing the class names of a step; the same in every process."""
+    return np.random.default_rng([seed, _NAMES, step])
+
+
+def global_seed(seed: int, step: int, rank: int) -> int:
+    """Seed of the process-wide generators (python, numpy, torch) in a step."""
+    return int(np.random.SeedSequence([seed, _GLOBAL, step, rank]).generate_state(1)[0])
+
+
+def sample_index(seed: int, position: int, length: int) -> int:
+    """The picture at a position of the endless sequence: one random order of all `length` pictures after another."""
+    epoch, offset = divmod(position, length)
+    return int(_order(seed, epoch, length)[offset])
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(length)
+
+
+class Pictures(NamedTuple):
+    """What one process sees at a time: part of a step's batch."""
+
+    images: UInt8[Tensor, "b 3 H W"]
+    labels: Int64[Tensor, "b H W"]
+
+
+class StepDataset(Dataset[list[Pictures]]):
+    """Item s is what one process sees in step s: `accumulation` parts of equal size."""
+
+    def __init__(
+        self, dataset: SegmentationDataset, recipe: Recipe, augment: Augment | None, rank: int, processes: int
+    ) -> None:
+        self._dataset = dataset
+        self._recipe = recipe
+        self._augment = augment
+        self._share = recipe.share(processes)
+        self._first = rank * self._share * recipe.accumulation
+
+    def __getitem__(self, step: int) -> list[Pictures]:
+        start = step * self._recipe.batch_size + self._first
+        return [
+            self._stack([self._sample(start + part * self._share + index) for index in range(self._share)])
+            for part in range(self._recipe.accumulation)
+        ]
+
+    def _sample(self, position: int) -> Sample:
+        sample = self._dataset[sample_index(self._recipe.seed, position, len(self._dataset))]
+        if self._augment is not None:
+            sample = self._augment(sample, augment_generator(self._recipe.seed, position))
+        classes = len(self._dataset.vocabulary)
+        low, high = int(sample.labels.min()), int(sample.labels.max())
+        if low < IGNORE or high >= classes:
+            raise ValueError(
+                f"{sample.name}: label {high if high >= classes else low} is outside the list of {classes} classes; "
+                f"allowed are 0 to {classes - 1}, and {IGNORE} for ignored pixels"
+            )
+        return sample
+
+    def _stack(self, samples: list[Sample]) -> Pictures:
+        shapes = {sample.image.shape[:2]: sample.name for sample in samples}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{name} {width}x{height}" for (height, width), name in shapes.items())
+            raise ValueError(
+                f"pictures of one batch differ in size: {sizes}. Use an augmentation that crops to one size."
+            )
+        images = np.stack([sample.image for sample in samples]).transpose(0, 3, 1, 2)
+        labels = np.stack([sample.labels for sample in samples]).astype(np.int64)
+        return Pictures(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
+
+
+def load_steps(steps: StepDataset, recipe: Recipe, start: int, *, pin: bool) -> Iterator[tuple[int, list[Pictures]]]:
+    """Numbers and data of the steps from `start` on, loaded ahead by `recipe.workers` processes."""
+    order = range(start, recipe.steps)
+    loader: DataLoader[list[Pictures]] = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=order,
+        num_workers=min(recipe.workers, len(order)),
+        pin_memory=pin,
+        generator=torch.Generator(),  # its own, so that starting workers draws nothing from the global one
+    )
+    return zip(order, loader, strict=True)

@@ -1,0 +1,106 @@
+"""One forward of training: text, method and losses in a single module, the one that Fabric wraps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.losses.segmentation import segmentation_loss
+from ahs_seg.types import REST, Output
+
+
+class Objective(Protocol):
+    """Losses by name, of an output whose channels are classes and the labels of its pictures; their sum is minimised.
+
+    An `nn.Module` may be one: its parameters are trained and its buffers saved with the method's.
+    """
+
+    def __call__(self, output: Output, labels: Int[Tensor, "b H W"], /) -> Mapping[str, Float[Tensor, ""]]:
+        """The losses."""
+
+
+class SegmentationObjective(nn.Module):
+    """The loss of the cost family alone, see `segmentation_loss`."""
+
+    def __init__(self, *, ignore_as_negative: bool = True) -> None:
+        super().__init__()
+        self.ignore_as_negative = ignore_as_negative
+
+    def forward(self, output: Output, labels: Int[Tensor, "b H W"]) -> dict[str, Tensor]:
+        """The loss, called `segmentation`."""
+        return {"segmentation": segmentation_loss(output.logits, labels, ignore_as_negative=self.ignore_as_negative)}
+
+
+class TrainingStep(nn.Module):
+    """From pictures, labels and tokens to losses.
+
+    Distribution and precision see this one forward, the text tower included, so gradients of text and image are
+    averaged and scaled alike. The objective runs in float32 whatever the precision.
+    """
+
+    def __init__(self, method: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.method = method
+        self.objective = objective
+
+    @property
+    def backbone(self) -> ClipBackbone:
+        """The method's backbone, which encodes the text."""
+        backbone = self.method.backbone
+        if not isinstance(backbone, ClipBackbone):
+            raise TypeError(f"{type(self.method).__name__}.backbone is a {type(backbone).__name__}, not a ClipBackbone")
+        return backbone
+
+    def forward(
+        self,
+        images: Int[Tensor, "b 3 H W"],
+        labels: Int[Tensor, "b H W"],
+        ids: Int[Tensor, "n l"],
+        ends: Int[Tensor, " n"],
+        assemble: Callable[[Tensor], Tensor],
+        row_class: Sequence[int],
+    ) -> dict[str, Tensor]:
+        """Losses of pictures (RGB, 0 to 255); `assemble` makes the text tensor of the embeddings of n texts."""
+        text = assemble(self.backbone.encode_text(Tokens(ids, ends)).float())
+        output: Output = self.method(images.float() / 255, text)
+        with torch.autocast(images.device.type, enabled=False):
+            logits = class_logits(output.logits.float(), output.kept, row_class)
+            return dict(self.objective(dataclasses.replace(output, logits=logits, kept=None), labels))
+
+
+def class_logits(
+    logits: Float[Tensor, "b k h w"], kept: Int[Tensor, "b k"] | None, row_class: Sequence[int]
+) -> Float[Tensor, "b c h w"]:
+    """Logits of all classes from those of rows: a row that was not kept has `REST`, a class has its best row."""
+    if kept is not None:
+        full = logits.new_full((len(logits), len(row_class), *logits.shape[2:]), REST)
+        logits = full.scatter(1, kept[:, :, None, None].expand_as(logits), logits)
+    classes = row_class[-1] + 1
+    if len(row_class) == classes:
+        return logits
+    owner = torch.tensor(row_class, device=logits.device)[None, :, None, None].expand_as(logits)
+    empty = logits.new_zeros(len(logits), classes, *logits.shape[2:])
+    return empty.scatter_reduce(1, owner, logits, "amax", include_self=False)
+
+
+def set_checkpointing(module: nn.Module, enabled: bool) -> None:
+    """Switch the recomputation of activations in every part that offers it (attribute `checkpointing`).
+
+    Raises:
+        ValueError: it is wanted and no part offers it.
+    """
+    parts = [part for part in module.modules() if isinstance(getattr(part, "checkpointing", None), bool)]
+    if enabled and not parts:
+        raise ValueError(
+            f"{type(module).__name__} cannot recompute activations: none of its parts has `checkpointing`. "
+            "Set checkpointing to false."
+        )
+    for part in parts:
+        setattr(part, "checkpointing", enabled)  # noqa: B010  # the type of a module does not know it
