@@ -1,0 +1,129 @@
+"""Training augmentation: resize, crop, colour, flip, pad; CAT-Seg's numbers are the defaults.
+
+All randomness comes from the generator that is passed in, so a sample is a function of (seed, step, position).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+from pydantic import Field
+
+from ahs_seg.config import Config
+from ahs_seg.data.base import Sample
+from ahs_seg.data.colour import ColourJitter, Probability
+from ahs_seg.types import IGNORE
+
+Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+PAD_VALUE: Final = 128
+_CROP_ATTEMPTS: Final = 10
+
+
+class Resize(Config):
+    """Shortest side to one of `sizes`, chosen evenly; both sides shrink further if the longest exceeds `longest`."""
+
+    sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = (384,)
+    longest: Size = 1333
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Picture by Pillow's bilinear filter (antialiased), labels by the pixel at floor(i * old / new)."""
+        size = self.sizes[rng.integers(len(self.sizes))]
+        height, width = resized_shape(sample.labels.shape, size, self.longest)
+        image = Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR)
+        return Sample(np.array(image), resize_labels(sample.labels, height, width), sample.name)
+
+
+class Crop(Config):
+    """A place chosen evenly; a picture smaller than the crop is kept whole in that direction, and padded at the end.
+
+    With `largest_share` below 1, places where one class covers more than that share of the labelled pixels are tried
+    again, ten times at most (detectron2's category-area constraint).
+    """
+
+    height: Size = 384
+    width: Size = 384
+    largest_share: Share = 1.0
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The part of the sample at the chosen place."""
+        full_height, full_width = sample.labels.shape
+        height, width = min(self.height, full_height), min(self.width, full_width)
+        for _ in range(_CROP_ATTEMPTS):
+            top, left = rng.integers(full_height - height + 1), rng.integers(full_width - width + 1)
+            part = np.s_[top : top + height, left : left + width]
+            if self._varied(sample.labels[part]):
+                break
+        return Sample(sample.image[part], sample.labels[part], sample.name)
+
+    def pad(self, sample: Sample) -> Sample:
+        """The sample filled up to the crop's size at the right and at the bottom: grey picture, ignored labels."""
+        height, width = sample.labels.shape
+        below, right = max(self.height - height, 0), max(self.width - width, 0)
+        if not below and not right:
+            return sample
+        image = np.pad(sample.image, ((0, below), (0, right), (0, 0)), constant_values=PAD_VALUE)
+        labels = np.pad(sample.labels, ((0, below), (0, right)), constant_values=IGNORE)
+        return Sample(image, labels, sample.name)
+
+    def _varied(self, labels: Int32[np.ndarray, "h w"]) -> bool:
+        if self.largest_share == 1:
+            return True
+        _, counts = np.unique(labels[labels != IGNORE], return_counts=True)
+        return len(counts) > 1 and bool(counts.max() < counts.sum() * self.largest_share)
+
+
+class Augmentation(Config):
+    """Every part can be switched off (`null`); the defaults are CAT-Seg's.
+
+    Source: CAT-Seg (Cho et al., CVPR 2024), the training loader of the official code.
+    """
+
+    resize: Resize | None = Resize()
+    crop: Crop | None = Crop()
+    colour: ColourJitter | None = ColourJitter()
+    flip: Probability = 0.5
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """A changed copy of the sample; the sample itself stays as it is."""
+        if self.resize is not None:
+            sample = self.resize.apply(sample, rng)
+        if self.crop is not None:
+            sample = self.crop.apply(sample, rng)
+        image, labels = sample.image, sample.labels
+        if self.colour is not None:
+            image = self.colour.apply(image, rng)
+        if rng.random() < self.flip:
+            image, labels = image[:, ::-1], labels[:, ::-1]
+        changed = Sample(np.ascontiguousarray(image), np.ascontiguousarray(labels), sample.name)
+        return changed if self.crop is None else self.crop.pad(changed)
+
+
+FLIP_ONLY: Final = Augmentation(resize=None, crop=None, colour=None)
+"""For pictures that are made in endless variety at the right size, such as the drawn world."""
+
+
+def augmentation_rng(seed: int, step: int, position: int) -> np.random.Generator:
+    """The generator for the sample at `position` of the batch of `step`; the same for any number of workers."""
+    return np.random.default_rng((seed, step, position))
+
+
+def resized_shape(shape: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int]:
+    """Height and width after bringing the shortest side to `shortest` unless the longest would exceed `longest`."""
+    height, width = shape
+    scale = shortest / min(height, width)
+    new_height, new_width = (shortest, scale * width) if height < width else (scale * height, shortest)
+    shrink = min(1, longest / max(new_height, new_width))
+    return max(1, int(new_height * shrink + 0.5)), max(1, int(new_width * shrink + 0.5))
+
+
+def resize_labels(labels: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "H W"]:
+    """Labels of the pixels at floor(i * old / new): PyTorch's "nearest", not centred on pixels."""
+    rows = np.arange(height) * labels.shape[0] // height
+    columns = np.arange(width) * labels.shape[1] // width
+    result: np.ndarray = labels[rows[:, None], columns]
+    return result
