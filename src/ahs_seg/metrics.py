@@ -1,0 +1,199 @@
+"""Scores of a segmentation, from counts of pixels that add up over images and processes.
+
+Conventions, those of detectron2's `SemSegEvaluator` and of CAT-Seg:
+
+- IoU of a class = hits / (labelled + predicted - hits), accuracy = hits / labelled, over all images together.
+- Pixels labelled `IGNORE` do not exist. A pixel predicted as `IGNORE` ("none of them") is a miss of its class.
+- mIoU is the mean over classes that the ground truth contains. The other denominator in use adds classes that were
+  only predicted; they count as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Int64, Integer
+from torch import Tensor
+
+from ahs_seg.types import IGNORE
+
+LabelMap: TypeAlias = Integer[np.ndarray, "..."] | Integer[Tensor, "..."]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores in [0, 1]; `None` where no class defines them.
+
+    `iou` and `accuracy` are per class, in the order of the vocabulary, `None` for classes without ground truth.
+    `seen`, `unseen` are mIoU over the classes with ground truth in either group, `harmonic` their harmonic mean.
+    """
+
+    miou: float | None
+    """Mean IoU over classes with ground truth."""
+    miou_with_predicted: float | None
+    """Mean IoU over classes with ground truth or prediction."""
+    fwiou: float | None
+    """Mean IoU weighted by the labelled pixels."""
+    macc: float | None
+    """Mean accuracy over classes with ground truth."""
+    pacc: float | None
+    """Share of labelled pixels that are right."""
+    seen: float | None
+    unseen: float | None
+    harmonic: float | None
+    classes_labelled: int
+    classes_labelled_or_predicted: int
+    iou: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
+
+    def summary(self) -> dict[str, float]:
+        """The single numbers that are defined, by name."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in named if isinstance(value, float)}
+
+
+class ConfusionMatrix:
+    """Counts of labelled, predicted and rightly predicted pixels per class, exact 64-bit integers.
+
+    These three are all the scores need, and take memory in proportion to the classes. `pairs=True` counts every
+    (label, prediction) pair as well, for those who want to see what is taken for what: `pairs[k, j]` pixels of class
+    k were predicted as j.
+    """
+
+    def __init__(self, num_classes: int, *, pairs: bool = False) -> None:
+        if num_classes < 1:
+            raise ValueError(f"{num_classes} classes; a confusion matrix needs at least 1.")
+        self.labelled: Int64[np.ndarray, " t"] = np.zeros(num_classes, np.int64)
+        self.predicted = np.zeros(num_classes, np.int64)
+        self.hits = np.zeros(num_classes, np.int64)
+        self.pairs: Int64[np.ndarray, "t t"] | None = np.zeros((num_classes, num_classes), np.int64) if pairs else None
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConfusionMatrix) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # counts change
+
+    def update(self, prediction: LabelMap, labels: LabelMap) -> None:
+        """Count the pixels of one image, or of many of one size.
+
+        Raises:
+            ValueError: maps of different size, values that are neither a class nor `IGNORE`.
+        """
+        predicted, wanted = _to_array(prediction), _to_array(labels)
+        if predicted.shape != wanted.shape:
+            raise ValueError(
+                f"prediction is {_size(predicted)}, labels are {_size(wanted)}; they must have the same size. "
+                "Resize the prediction to the labels, never the labels."
+            )
+        valid = wanted != IGNORE
+        predicted, wanted = predicted[valid], wanted[valid]
+        count = len(self)
+        self._check("labels", wanted, 0)
+        self._check("prediction", predicted, IGNORE)
+        self.labelled += np.bincount(wanted, minlength=count)
+        self.predicted += np.bincount(predicted[predicted != IGNORE], minlength=count)
+        self.hits += np.bincount(wanted[wanted == predicted], minlength=count)
+        if self.pairs is not None:
+            named = predicted != IGNORE
+            index = wanted[named].astype(np.int64) * count + predicted[named]
+            self.pairs += np.bincount(index, minlength=count * count).reshape(count, count)
+
+    def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
+        """The counts of both, e.g. of two processes; pairs survive if both have them."""
+        if len(self) != len(other):
+            raise ValueError(f"cannot add counts of {len(self)} and {len(other)} classes; use one vocabulary for both.")
+        both = self.pairs is not None and other.pairs is not None
+        total = ConfusionMatrix(len(self), pairs=both)
+        for name in ("labelled", "predicted", "hits", *(["pairs"] if both else [])):
+            setattr(total, name, getattr(self, name) + getattr(other, name))
+        return total
+
+    def to_dict(self) -> dict[str, list[int] | list[list[int]]]:
+        """Plain lists of integers, ready for JSON."""
+        counts = {name: getattr(self, name).tolist() for name in ("labelled", "predicted", "hits")}
+        return counts if self.pairs is None else {**counts, "pairs": self.pairs.tolist()}
+
+    @classmethod
+    def from_dict(cls, counts: Mapping[str, list[int] | list[list[int]]]) -> ConfusionMatrix:
+        """What `to_dict` wrote."""
+        matrix = cls(len(counts["labelled"]), pairs="pairs" in counts)
+        for name, values in counts.items():
+            setattr(matrix, name, np.array(values, np.int64))
+        return matrix
+
+    def scores(self, labels: Sequence[str] | None = None, *, seen: Collection[str] | None = None) -> Scores:
+        """Scores of everything counted so far.
+
+        `seen` are the class names that training knew; a class is seen if its label is exactly one of them.
+        """
+        union = self.labelled + self.predicted - self.hits
+        present = self.labelled > 0
+        involved = union > 0
+        iou = _ratio(self.hits, union)
+        accuracy = _ratio(self.hits, self.labelled)
+        known = None if seen is None else self._membership(labels, seen)
+        seen_miou = None if known is None else _mean(iou[present & known])
+        unseen_miou = None if known is None else _mean(iou[present & ~known])
+        total = int(self.labelled.sum())
+        return Scores(
+            miou=_mean(iou[present]),
+            miou_with_predicted=_mean(iou[involved]),
+            fwiou=float((iou * self.labelled).sum() / total) if total else None,
+            macc=_mean(accuracy[present]),
+            pacc=float(self.hits.sum() / total) if total else None,
+            seen=seen_miou,
+            unseen=unseen_miou,
+            harmonic=harmonic_mean(seen_miou, unseen_miou),
+            classes_labelled=int(present.sum()),
+            classes_labelled_or_predicted=int(involved.sum()),
+            iou=_defined(iou, present),
+            accuracy=_defined(accuracy, present),
+        )
+
+    def _membership(self, labels: Sequence[str] | None, seen: Collection[str]) -> Bool[np.ndarray, " t"]:
+        if labels is None or len(labels) != len(self):
+            given = "no labels" if labels is None else f"{len(labels)} labels"
+            raise ValueError(f"{given} for {len(self)} classes; seen and unseen need the label of every class.")
+        names = frozenset(seen)
+        return np.array([label in names for label in labels])
+
+    def _check(self, what: str, values: Integer[np.ndarray, " n"], lowest: int) -> None:
+        if len(values) and (values.min() < lowest or values.max() >= len(self)):
+            raise ValueError(
+                f"{what} have values {values.min()}..{values.max()}; allowed are 0..{len(self) - 1} and {IGNORE} "
+                "for no class. Map file values to the vocabulary first."
+            )
+
+
+def harmonic_mean(first: float | None, second: float | None) -> float | None:
+    """2ab / (a + b), 0 if both are 0, `None` if either is missing."""
+    if first is None or second is None:
+        return None
+    return 2 * first * second / (first + second) if first + second else 0.0
+
+
+def _to_array(labels: LabelMap) -> Integer[np.ndarray, ...]:
+    return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
+
+
+def _size(labels: Integer[np.ndarray, ...]) -> str:
+    return "x".join(map(str, labels.shape[::-1]))
+
+
+def _ratio(numerator: Int64[np.ndarray, " t"], denominator: Int64[np.ndarray, " t"]) -> np.ndarray:
+    result: np.ndarray = numerator / np.maximum(denominator, 1)
+    return result
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _defined(values: np.ndarray, present: Bool[np.ndarray, " t"]) -> tuple[float | None, ...]:
+    return tuple(float(value) if there else None for value, there in zip(values, present, strict=True))
