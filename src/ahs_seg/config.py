@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_Config = TypeVar("_Config", bound="Config")
 
 
 class ConfigError(ValueError):
@@ -20,7 +22,9 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     @classmethod
-    def parse(cls, values: dict[str, Any], overrides: Sequence[str] = (), *, source: str = "config") -> Self:
+    def parse(
+        cls: type[_Config], values: dict[str, Any], overrides: Sequence[str] = (), *, source: str = "config"
+    ) -> _Config:
         """The configuration in `values` after `key.sub=value` overrides.
 
         Raises:
@@ -34,7 +38,7 @@ class Config(BaseModel):
             raise ConfigError(_explain(error, source)) from None
 
     @classmethod
-    def read(cls, path: Path | str, overrides: Sequence[str] = ()) -> Self:
+    def read(cls: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:
         """The configuration in a yaml file after overrides; yaml tags are refused, never executed."""
         return cls.parse(read_yaml(Path(path)), overrides, source=str(path))
 

@@ -46,9 +46,7 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
         super().__init__(config)
         channels = getattr(config.vision_config, "stem_channels", None)
         if channels is not None:
-            self.vision_model.embeddings.patch_embedding = ConvStem(
-                channels, config.vision_config.hidden_size
-            )
+            self.vision_model.embeddings.patch_embedding = ConvStem(channels, config.vision_config.hidden_size)
 
 
 class ClipBackbone(nn.Module):
@@ -150,7 +148,8 @@ class ClipBackbone(nn.Module):
         wrong = [level for level in levels if not 0 <= level < self.depth]
         if wrong:
             raise ValueError(
-                f"level {wrong[0]} does not exist; this backbone has {self.depth} blocks, so levels are 0 to {self.depth - 1}"
+                f"level {wrong[0]} does not exist; this backbone has {self.depth} blocks, "
+                f"so levels are 0 to {self.depth - 1}"
             )
 
     def attention_weights(self, tower: Tower) -> list[AttentionWeights]:
@@ -210,9 +209,7 @@ class ClipBackbone(nn.Module):
         tokens = tokens + F.linear(mixed, weights.output, attention.out_proj.bias)
         return tokens + block.mlp(block.layer_norm2(tokens))  # type: ignore[no-any-return]
 
-    def _key_value(
-        self, block: nn.Module, weights: AttentionWeights, tokens: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _key_value(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> tuple[Tensor, Tensor]:
         normed = block.layer_norm1(tokens)
         return (
             F.linear(normed, weights.key, block.self_attn.k_proj.bias),

@@ -69,15 +69,11 @@ class ClipConfig(Config):
 def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
     """The tokenizer of a CLIP: `tokenizer.json` of a directory, or what `transformers` makes of a name."""
     path = Path(source) / "tokenizer.json"
-    if path.is_file():
-        core = Tokenizer.from_file(str(path))
-    else:
-        core = AutoTokenizer.from_pretrained(source).backend_tokenizer
+    local = path.is_file()
+    core = Tokenizer.from_file(str(path)) if local else AutoTokenizer.from_pretrained(source).backend_tokenizer
     start, end = (core.token_to_id(word) for word in ("<|startoftext|>", "<|endoftext|>"))
     if start is None or end is None:
-        raise BackboneError(
-            f"the tokenizer of {source!r} has no <|startoftext|> and <|endoftext|>; it is not CLIP's"
-        )
+        raise BackboneError(f"the tokenizer of {source!r} has no <|startoftext|> and <|endoftext|>; it is not CLIP's")
     return ClipTokenizer(core, context=context, start=start, end=end)
 
 

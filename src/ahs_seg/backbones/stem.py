@@ -23,9 +23,7 @@ class ConvStem(nn.Sequential):
         layers: list[nn.Module] = []
         previous = 3
         for width in channels:
-            layers.append(
-                nn.Conv2d(previous, width, 3, stride=2, padding=1, padding_mode="replicate", bias=not norm)
-            )
+            layers.append(nn.Conv2d(previous, width, 3, stride=2, padding=1, padding_mode="replicate", bias=not norm))
             layers += [nn.BatchNorm2d(width)] if norm else []
             layers.append(nn.ReLU())
             previous = width

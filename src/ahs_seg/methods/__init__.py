@@ -1,1 +1,28 @@
-"""Methods: compositions of a backbone, a tuner and a head."""
+"""Methods: compositions of a backbone, a tuner and a head.
+
+The list of methods is the union `Method`; yaml is checked against it. A built method is an `nn.Module` with `backbone`,
+`forward(images, text) -> Output`, `scores(logits)` and `merged()`.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ahs_seg.methods.cat_seg import CatSegConfig
+from ahs_seg.methods.cost import CostConfig, CostSegmenter
+from ahs_seg.methods.h_clip import HClipConfig
+from ahs_seg.methods.zero_shot import ZeroShotConfig, ZeroShotSegmenter
+
+MethodConfig = Annotated[CatSegConfig | HClipConfig | ZeroShotConfig, Field(discriminator="name")]
+Segmenting = CostSegmenter | ZeroShotSegmenter
+
+__all__ = [
+    "CatSegConfig",
+    "CostConfig",
+    "CostSegmenter",
+    "HClipConfig",
+    "MethodConfig",
+    "Segmenting",
+    "ZeroShotConfig",
+    "ZeroShotSegmenter",
+]

@@ -1,0 +1,84 @@
+"""From OpenAI's CLIP names to those of `transformers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from transformers import CLIPConfig
+
+from ahs_seg.checkpoints.names import Rule
+
+_HEAD_WIDTH = 64
+
+
+def clip_rules(origin: str, target: str) -> list[Rule]:
+    """Rules for a CLIP under the (regex) prefix `origin`, with fused or split attention matrices, to under `target`."""
+    towers = {"visual\\.transformer": "vision_model.encoder", "transformer": "text_model.encoder"}
+    rules = [
+        Rule(origin + r"visual\.conv1\.weight", target + "vision_model.embeddings.patch_embedding.weight"),
+        Rule(origin + r"visual\.class_embedding", target + "vision_model.embeddings.class_embedding"),
+        Rule(origin + r"visual\.positional_embedding", target + "vision_model.embeddings.position_embedding.weight"),
+        Rule(origin + r"visual\.ln_pre\.(weight|bias)", target + r"vision_model.pre_layrnorm.\1"),
+        Rule(origin + r"visual\.ln_post\.(weight|bias)", target + r"vision_model.post_layernorm.\1"),
+        Rule(origin + r"visual\.proj", target + "visual_projection.weight", change=_transposed),
+        Rule(origin + r"token_embedding\.weight", target + "text_model.embeddings.token_embedding.weight"),
+        Rule(origin + r"positional_embedding", target + "text_model.embeddings.position_embedding.weight"),
+        Rule(origin + r"ln_final\.(weight|bias)", target + r"text_model.final_layer_norm.\1"),
+        Rule(origin + r"text_projection", target + "text_projection.weight", change=_transposed),
+        Rule(origin + r"logit_scale", target + "logit_scale"),
+        Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
+    ]
+    for tower, encoder in towers.items():
+        block = origin + tower + r"\.resblocks\.(\d+)\."
+        layer = target + encoder + r".layers.\1."
+        attention = layer + "self_attn."
+        rules += [
+            Rule(block + r"attn\.([qkv])_proj_weight", attention + r"\2_proj.weight"),
+            Rule(block + r"attn\.in_proj_(weight|bias)", attention, change=_thirds),
+            Rule(block + r"attn\.out_proj\.(weight|bias)", attention + r"out_proj.\2"),
+            Rule(block + r"ln_([12])\.(weight|bias)", layer + r"layer_norm\2.\3"),
+            Rule(block + r"mlp\.c_fc\.(weight|bias)", layer + r"mlp.fc1.\2"),
+            Rule(block + r"mlp\.c_proj\.(weight|bias)", layer + r"mlp.fc2.\2"),
+        ]
+    return rules
+
+
+def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:
+    """The sizes of a CLIP from the shapes of its weights (names of `transformers`); heads are 64 wide, as in all CLIPs."""
+    patch = state["vision_model.embeddings.patch_embedding.weight"]
+    tokens = state["text_model.embeddings.token_embedding.weight"]
+    side = round((len(state["vision_model.embeddings.position_embedding.weight"]) - 1) ** 0.5)
+    projection = state["visual_projection.weight"].shape[0]
+    return CLIPConfig(
+        vision_config={
+            **_tower_sizes(state, "vision_model", patch.shape[0]),
+            "patch_size": patch.shape[-1],
+            "image_size": side * patch.shape[-1],
+        },
+        text_config={
+            **_tower_sizes(state, "text_model", tokens.shape[1]),
+            "vocab_size": tokens.shape[0],
+            "max_position_embeddings": len(state["text_model.embeddings.position_embedding.weight"]),
+        },
+        projection_dim=projection,
+    )
+
+
+def _tower_sizes(state: Mapping[str, Tensor], tower: str, width: int) -> dict[str, int]:
+    layers = f"{tower}.encoder.layers."
+    return {
+        "hidden_size": width,
+        "intermediate_size": len(state[f"{layers}0.mlp.fc1.bias"]),
+        "num_hidden_layers": len({key.removeprefix(layers).split(".")[0] for key in state if key.startswith(layers)}),
+        "num_attention_heads": width // _HEAD_WIDTH,
+    }
+
+
+def _transposed(tensor: Tensor) -> dict[str, Tensor]:
+    return {"": tensor.T.contiguous()}
+
+
+def _thirds(tensor: Tensor) -> dict[str, Tensor]:
+    kind = "weight" if tensor.ndim == 2 else "bias"
+    return {f"{name}_proj.{kind}": part.clone() for name, part in zip("qkv", tensor.chunk(3), strict=True)}

@@ -1,0 +1,50 @@
+"""From the names of H-CLIP's official checkpoints to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ahs_seg.checkpoints.convert_catseg import CLIP, head_rules
+from ahs_seg.checkpoints.convert_clip import clip_rules
+from ahs_seg.checkpoints.names import Conversion, Rule, convert
+
+_MEMBER = "backbone.adapter.modality_relations."
+_FIRST = CLIP + r"visual\.transformer\.resblocks\.0\."
+_COPIES = CLIP + r"(?:visual\.)?transformer\.resblocks\.\d+\."
+
+
+def convert_hclip(state: Mapping[str, Tensor]) -> Conversion:
+    """Weights under our names; the 24 copies of the shared rotations are read once.
+
+    Raises:
+        ConversionError: naming any key that is not known.
+    """
+    result = convert(state, [*rotation_rules(), *clip_rules(CLIP, "backbone.model."), *head_rules()])
+    members = [key for key in result.state if key.startswith(_MEMBER)]
+    ordered = sorted(members, key=lambda key: int(key.removeprefix(_MEMBER)))
+    if ordered:
+        result.state[_MEMBER.rstrip(".")] = torch.stack([result.state.pop(key) for key in ordered])
+    return result
+
+
+def rotation_rules() -> list[Rule]:
+    """Rules for the rotations: taken from the first vision block, ignored in all others."""
+    adapter = "backbone.adapter."
+    return [
+        Rule(_FIRST + r"attn_q_proj_oft_layer_R", adapter + "bank", change=_bank),
+        Rule(_FIRST + r"attn_q_proj_oft_relation_l_R\.weight", adapter + "layer_relations"),
+        Rule(_FIRST + r"attn_q_proj_oft_relation_m_R\.(\d+)\.weight", _MEMBER + r"\1"),
+        Rule(_COPIES + r"attn_q_proj_oft_.*", ignored="a copy of the first block's rotations"),
+        Rule(
+            CLIP + r".*to_(?:qkv|out)_oft(?:_vision)?\.(?:cross_attention_dim|hidden_size)",
+            ignored="a size, known from the shapes",
+        ),
+    ]
+
+
+def _bank(tensor: Tensor) -> dict[str, Tensor]:
+    """[a, b, layer, slot] to [layer, slot, a, b]."""
+    return {"": tensor.permute(2, 3, 0, 1).contiguous()}

@@ -1,0 +1,84 @@
+"""Converting state dicts: every key is mapped or ignored with a reason, never dropped in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Convert = Callable[[Tensor], Mapping[str, Tensor]]
+
+
+class ConversionError(ValueError):
+    """A state dict that is not what it should be; the message lists the keys at fault."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Keys that match `pattern` (whole key) become `target`, a template for `re.Match.expand`.
+
+    With `ignored` the keys are dropped, for that reason. `change` may reshape the tensor or split it: its results are
+    named `target` + suffix.
+    """
+
+    pattern: str
+    target: str = ""
+    ignored: str = ""
+    change: Convert = lambda tensor: {"": tensor}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The converted state dict and what was left out, with the reason."""
+
+    state: dict[str, Tensor]
+    ignored: dict[str, str]
+
+
+def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
+    """Apply the first matching rule to every key.
+
+    Raises:
+        ConversionError: naming every key that no rule knows.
+    """
+    converted: dict[str, Tensor] = {}
+    ignored: dict[str, str] = {}
+    unknown: list[str] = []
+    compiled = [(re.compile(rule.pattern), rule) for rule in rules]
+    for key, tensor in state.items():
+        matches = ((pattern.fullmatch(key), rule) for pattern, rule in compiled)
+        match, rule = next(((match, rule) for match, rule in matches if match), (None, None))
+        if match is None or rule is None:
+            unknown.append(key)
+        elif rule.ignored:
+            ignored[key] = rule.ignored
+        else:
+            target = match.expand(rule.target)
+            converted.update({target + suffix: part for suffix, part in rule.change(tensor).items()})
+    if unknown:
+        raise ConversionError(f"{len(unknown)} keys are not known: {_listed(unknown)}. Nothing was imported.")
+    return Conversion(converted, ignored)
+
+
+def check_complete(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise `ConversionError` unless both have the same keys and shapes; the message names every difference."""
+    faults = []
+    if missing := sorted(expected.keys() - state.keys()):
+        faults.append(f"{len(missing)} missing: {_listed(missing)}")
+    if extra := sorted(state.keys() - expected.keys()):
+        faults.append(f"{len(extra)} too many: {_listed(extra)}")
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, should be {tuple(expected[key].shape)}"
+        for key in sorted(state.keys() & expected.keys())
+        if state[key].shape != expected[key].shape
+    ]
+    if shapes:
+        faults.append(f"{len(shapes)} of another shape: {_listed(shapes)}")
+    if faults:
+        raise ConversionError("the weights do not fit the model: " + "; ".join(faults))
+
+
+def _listed(items: Sequence[str], limit: int = 20) -> str:
+    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

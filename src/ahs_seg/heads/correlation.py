@@ -1,0 +1,40 @@
+"""The cost volume: how much every patch looks like every class."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_CLASSES_AT_ONCE = 1024
+
+
+def cosine_cost(
+    dense: Float[Tensor, "b d h w"],
+    text: Float[
+        Tensor,
+        (
+            b  # t p d
+        ),
+    ]
+    | Float[Tensor, "t p d"],
+) -> Float[Tensor, "b p t h w"]:
+    """Cosine similarity of every patch with every prompt of every class, in [-1, 1].
+
+    `text` may differ from image to image (a leading `b`), as it does when each image keeps classes of its own.
+    """
+    patches, words = F.normalize(dense, dim=1), F.normalize(text, dim=-1)
+    per_image = "btpd" if words.ndim == 4 else "tpd"
+    return torch.einsum(f"bdhw,{per_image}->bpthw", patches, words)
+
+
+def most_similar_classes(
+    dense: Float[Tensor, "b d h w"], text: Float[Tensor, "t p d"], count: int
+) -> Int[Tensor, "b k"]:
+    """The `count` classes of each image with the highest cost at any patch and prompt, in vocabulary order.
+
+    Source: CAT-Seg, cost aggregation with more classes than the padding length.
+    """
+    best = [cosine_cost(dense, part).amax((1, 3, 4)) for part in text.split(_CLASSES_AT_ONCE)]
+    return torch.cat(best, 1).topk(count, dim=1).indices.sort(1).values

@@ -1,0 +1,131 @@
+"""The forward of the cost family: CLIP's similarity of patches and words, aggregated into a segmentation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.config import Config
+from ahs_seg.heads.classwise import AttentionKind, ClassAggregation
+from ahs_seg.heads.correlation import most_similar_classes
+from ahs_seg.heads.cost import AggregationLayer, CostHead
+from ahs_seg.heads.decoder import GuidedDecoder
+from ahs_seg.heads.guidance import GuidancePyramid
+from ahs_seg.heads.spatial import SpatialAggregation
+from ahs_seg.tuners.orthogonal import merge_adapter
+from ahs_seg.types import Output
+
+
+class CostSegmenter(nn.Module):
+    """Images and words in, logits at four times the backbone's grid out.
+
+    With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
+    """
+
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        pyramid: GuidancePyramid,
+        head: CostHead,
+        *,
+        levels: Sequence[int],
+        keep: int | None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pyramid = pyramid
+        self.head = head
+        self.levels = tuple(levels)
+        self.keep = keep
+
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "t p d"]) -> Output:
+        """Logits for images (RGB in [0, 1], any size: they are resized to the backbone's resolution)."""
+        features = self.backbone.encode_image(resize(images, self.backbone.resolution), levels=self.levels)
+        guidance = self.pyramid(features)
+        kept = None
+        words = text.unsqueeze(0)
+        if self.keep is not None and len(text) > self.keep:
+            kept = most_similar_classes(features.dense.detach(), text.detach(), self.keep)
+            words = text[kept]
+        return Output(self.head(features.dense, words, guidance), features, text, kept)
+
+    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Probability of each class by itself, in [0, 1]."""
+        return logits.sigmoid()
+
+    def merged(self) -> CostSegmenter:
+        """A copy for inference: what tuning added is folded into plain CLIP weights."""
+        twin = copy.deepcopy(self)
+        merge_adapter(twin.backbone)
+        return twin.eval()
+
+
+class CostConfig(Config):
+    """Sizes of the cost aggregation; the defaults are CAT-Seg's for ViT-B/16 and ViT-L/14 alike.
+
+    `levels` are the hidden levels that guide the decoder, by default a third and two thirds up the backbone.
+    `class_pooling` is the pooling of the class attention; the published evaluation uses 1.
+    """
+
+    dim: int = 128
+    layers: int = 2
+    heads: int = 4
+    window: int = 12
+    prompts: int = 1
+    appearance_dim: int = 128
+    text_guidance_dim: int = 128
+    upsampled_dims: tuple[int, int] = (256, 128)
+    decoder_dims: tuple[int, int] = (64, 32)
+    decoder_guidance_dims: tuple[int, int] = (32, 16)
+    pad_length: int = 256
+    keep: int | None = 256
+    class_pooling: int = 2
+    attention: AttentionKind = "linear"
+    levels: tuple[int, int] | None = None
+
+    def build(self, backbone: ClipBackbone) -> CostSegmenter:
+        """The method on top of a (tuned) backbone."""
+        pyramid = GuidancePyramid(
+            backbone.dim,
+            backbone.width,
+            appearance_dim=self.appearance_dim,
+            upsampled_dims=self.upsampled_dims,
+            decoder_dims=self.decoder_guidance_dims,
+        )
+        layers = [
+            AggregationLayer(
+                SpatialAggregation(self.dim, self.appearance_dim, heads=self.heads, window=self.window),
+                ClassAggregation(
+                    self.dim,
+                    self.text_guidance_dim,
+                    heads=self.heads,
+                    pad_length=self.pad_length,
+                    kind=self.attention,
+                ),
+            )
+            for _ in range(self.layers)
+        ]
+        head = CostHead(
+            backbone.dim,
+            prompts=self.prompts,
+            dim=self.dim,
+            text_guidance_dim=self.text_guidance_dim,
+            layers=layers,
+            decoder=GuidedDecoder(self.dim, self.decoder_dims, guidance_dims=self.decoder_guidance_dims),
+            class_pooling=self.class_pooling,
+        )
+        levels = self.levels or (backbone.depth // 3 - 1, 2 * backbone.depth // 3 - 1)
+        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep)
+
+
+def resize(images: Float[Tensor, "b 3 H W"], side: int) -> Float[Tensor, "b 3 side side"]:
+    """Images at side x side pixels, bilinear without antialiasing as in CAT-Seg."""
+    if images.shape[-2:] == torch.Size((side, side)):
+        return images
+    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)

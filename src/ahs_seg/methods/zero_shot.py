@@ -1,0 +1,59 @@
+"""The training-free baseline: cosine similarity of dense CLIP features and words."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.config import Config
+from ahs_seg.heads.correlation import cosine_cost
+from ahs_seg.methods.cost import resize
+from ahs_seg.types import Output
+
+
+class ZeroShotSegmenter(nn.Module):
+    """Every patch gets the class its value-path feature is most similar to; nothing trains.
+
+    Source: MaskCLIP (Zhou et al., ECCV 2022). `temperature` scales the cosine before the softmax over classes, as in
+    CLIP; it does not change labels.
+    """
+
+    def __init__(self, backbone: ClipBackbone, *, temperature: float) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.temperature = temperature
+
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "t p d"]) -> Output:
+        """Log-probabilities at the backbone's grid (mean cosine over prompts)."""
+        features = self.backbone.encode_image(resize(images, self.backbone.resolution))
+        cost = cosine_cost(features.dense, text).mean(1)
+        return Output((cost / self.temperature).log_softmax(1), features, text)
+
+    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Probability among the given classes, in [0, 1]."""
+        return logits.exp()
+
+    def merged(self) -> ZeroShotSegmenter:
+        """A copy for inference."""
+        return copy.deepcopy(self).eval()
+
+
+class ZeroShotConfig(Config):
+    """Training-free segmentation with any CLIP."""
+
+    name: Literal["zero_shot"] = "zero_shot"
+    backbone: ClipConfig = ClipConfig()
+    temperature: float = 0.01
+
+    def build(self) -> ZeroShotSegmenter:
+        """The baseline; all parameters frozen."""
+        return self.compose(self.backbone.build())
+
+    def compose(self, backbone: ClipBackbone) -> ZeroShotSegmenter:
+        """The baseline on a backbone that exists."""
+        return ZeroShotSegmenter(backbone.requires_grad_(requires_grad=False), temperature=self.temperature)

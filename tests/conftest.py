@@ -1,0 +1,10 @@
+"""Shapes written in signatures are checked in every test."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("ahs_seg", "beartype.beartype")
