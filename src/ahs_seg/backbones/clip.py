@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from ahs_seg.layers.attention import multi_head_attention
 from ahs_seg.types import ImageFeatures
 
 Tower = Literal["vision", "text"]
+_Block = Any  # a CLIPEncoderLayer; transformers is untyped
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -142,7 +143,7 @@ class ClipBackbone(nn.Module):
             if prefix is not None:
                 prefix = self._block("text", block, weights, prefix, mask[:shared, :shared])
         last = embedded[torch.arange(len(ids), device=ids.device), ends - shared]
-        return self.model.text_projection(tower.final_layer_norm(last))  # type: ignore[no-any-return]
+        return self.model.text_projection(tower.final_layer_norm(last))
 
     def _check_levels(self, levels: Sequence[int]) -> None:
         wrong = [level for level in levels if not 0 <= level < self.depth]
@@ -177,22 +178,20 @@ class ClipBackbone(nn.Module):
     def _block(
         self,
         tower: Tower,
-        block: nn.Module,
+        block: _Block,
         weights: AttentionWeights,
         tokens: Tensor,
         mask: Tensor | None = None,
         context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(  # type: ignore[no-any-return]
-                self._plain_block, tower, block, weights, tokens, mask, context, use_reentrant=False
-            )
+            return checkpoint(self._plain_block, tower, block, weights, tokens, mask, context, use_reentrant=False)
         return self._plain_block(tower, block, weights, tokens, mask, context)
 
     def _plain_block(
         self,
         tower: Tower,
-        block: nn.Module,
+        block: _Block,
         weights: AttentionWeights,
         tokens: Tensor,
         mask: Tensor | None,
@@ -207,22 +206,22 @@ class ClipBackbone(nn.Module):
             key, value = (_prepend(first, rest) for first, rest in zip(context, (key, value), strict=True))
         mixed = multi_head_attention(query, key, value, self._heads[tower], mask)
         tokens = tokens + F.linear(mixed, weights.output, attention.out_proj.bias)
-        return tokens + block.mlp(block.layer_norm2(tokens))  # type: ignore[no-any-return]
+        return tokens + block.mlp(block.layer_norm2(tokens))
 
-    def _key_value(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def _key_value(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> tuple[Tensor, Tensor]:
         normed = block.layer_norm1(tokens)
         return (
             F.linear(normed, weights.key, block.self_attn.k_proj.bias),
             F.linear(normed, weights.value, block.self_attn.v_proj.bias),
         )
 
-    def _dense_block(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+    def _dense_block(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
         update = F.linear(value, weights.output, block.self_attn.out_proj.bias)
         tokens = update + tokens[:, :1]
-        return tokens + block.mlp(block.layer_norm2(tokens))  # type: ignore[no-any-return]
+        return tokens + block.mlp(block.layer_norm2(tokens))
 
-    def _pool(self, block: nn.Module, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+    def _pool(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)
         key, value = self._key_value(block, weights, tokens)
         mixed = multi_head_attention(query, key, value, self._heads["vision"])
@@ -231,7 +230,7 @@ class ClipBackbone(nn.Module):
 
     def _project(self, tokens: Tensor) -> Tensor:
         normed = self.model.vision_model.post_layernorm(tokens)
-        return self.model.visual_projection(normed)  # type: ignore[no-any-return]
+        return self.model.visual_projection(normed)
 
 
 def own_attention_weights(model: CLIPModel, tower: Tower) -> list[AttentionWeights]:

@@ -32,8 +32,9 @@ class ConvStem(nn.Sequential):
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
         """Patch embeddings, one per 2^n x 2^n pixels for n strided convolutions."""
-        result: Tensor = super().forward(images)
-        return result
+        for layer in self:
+            images = layer(images)
+        return images
 
     @torch.no_grad()
     def folded(self) -> ConvStem:
@@ -41,7 +42,9 @@ class ConvStem(nn.Sequential):
         plain: list[nn.Module] = []
         for layer in self:
             if isinstance(layer, nn.BatchNorm2d):
-                plain[-1] = fuse_conv_bn_eval(plain[-1].eval(), layer.eval())
+                convolution = plain.pop()
+                assert isinstance(convolution, nn.Conv2d)
+                plain.append(fuse_conv_bn_eval(convolution.eval(), layer.eval()))
             else:
                 plain.append(layer)
         stem = ConvStem.__new__(ConvStem)

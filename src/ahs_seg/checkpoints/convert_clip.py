@@ -45,7 +45,7 @@ def clip_rules(origin: str, target: str) -> list[Rule]:
 
 
 def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:
-    """The sizes of a CLIP from the shapes of its weights (names of `transformers`); heads are 64 wide, as in all CLIPs."""
+    """The sizes of a CLIP from the shapes of its weights (named as in `transformers`); heads are 64 wide."""
     patch = state["vision_model.embeddings.patch_embedding.weight"]
     tokens = state["text_model.embeddings.token_embedding.weight"]
     side = round((len(state["vision_model.embeddings.position_embedding.weight"]) - 1) ** 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -88,13 +88,14 @@ class CostHead(nn.Module):
         chunks = list(self._chunks(count, dense))
         maps: list[Tensor | None] = [None] * len(chunks)
         summary: ClassSummary | None = None
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self._layers()):
             parts = []
             for place, chunk in enumerate(chunks):
                 step = partial(self._sweep, index, text[:, chunk], chunk, summary, shared)
                 maps[place], part = self._run(step, maps[place])
                 parts.append(part)
             summary = layer.classwise.combine(parts, count)
+        assert summary is not None, "there is at least one layer"
         logits = []
         for place, chunk in enumerate(chunks):
             logits.append(self._run(partial(self._decode, chunk, summary, shared), maps[place]))
@@ -104,14 +105,17 @@ class CostHead(nn.Module):
     def embed_cost(self, cost: Float[Tensor, "b p t h w"]) -> Float[Tensor, "b t h w c"]:
         """The cost of each class as a map of vectors."""
         planes = self.embed(cost.transpose(1, 2).flatten(0, 1))
-        return planes.permute(0, 2, 3, 1).unflatten(0, (cost.shape[0], cost.shape[2]))  # type: ignore[no-any-return]
+        return planes.permute(0, 2, 3, 1).unflatten(0, (cost.shape[0], cost.shape[2]))
+
+    def _layers(self) -> list[AggregationLayer]:
+        return cast(list[AggregationLayer], list(self.layers))
 
     def _prepare(self, dense: Tensor, text: Tensor, guidance: Guidance) -> _Shared:
         words = self.text_guidance(F.normalize(F.normalize(text, dim=-1).mean(2), dim=-1))
         return _Shared(
             dense=dense,
-            spatial=[layer.spatial.guide(guidance.appearance) for layer in self.layers],
-            classwise=[layer.classwise.guide(words) for layer in self.layers],
+            spatial=[layer.spatial.guide(guidance.appearance) for layer in self._layers()],
+            classwise=[layer.classwise.guide(words) for layer in self._layers()],
             decoder=self.decoder.prepare(guidance),
         )
 
@@ -129,19 +133,19 @@ class CostHead(nn.Module):
             maps = self.embed_cost(cosine_cost(shared.dense, text))
         else:
             maps = self._finish(index - 1, maps, chunk, summary, shared)
-        maps = self.layers[index].spatial(maps, shared.spatial[index])
+        maps = self._layers()[index].spatial(maps, shared.spatial[index])
         terms = _rows(shared.classwise[index], chunk)
-        return maps, self.layers[index].classwise.summarise(maps, terms, self.class_pooling)
+        return maps, self._layers()[index].classwise.summarise(maps, terms, self.class_pooling)
 
     def _finish(self, index: int, maps: Tensor, chunk: slice, summary: ClassSummary, shared: _Shared) -> Tensor:
         terms = shared.classwise[index]
-        return self.layers[index].classwise(  # type: ignore[no-any-return]
+        return self._layers()[index].classwise(
             maps, _rows(terms, chunk), summary, count=terms[0].shape[1], pooling=self.class_pooling
         )
 
     def _decode(self, chunk: slice, summary: ClassSummary, shared: _Shared, maps: Tensor) -> Tensor:
         maps = self._finish(len(self.layers) - 1, maps, chunk, summary, shared)
-        return self.decoder(maps, shared.decoder)  # type: ignore[no-any-return]
+        return self.decoder(maps, shared.decoder)
 
     def _chunks(self, count: int, dense: Tensor) -> Iterator[slice]:
         budget = self.budget or (GPU_BUDGET if dense.is_cuda else CPU_BUDGET)
@@ -156,7 +160,7 @@ class CostHead(nn.Module):
 
     def _run(self, step: Callable[[Tensor | None], _Result], maps: Tensor | None) -> _Result:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(step, maps, use_reentrant=False)  # type: ignore[no-any-return]
+            return checkpoint(step, maps, use_reentrant=False)
         return step(maps)
 
 

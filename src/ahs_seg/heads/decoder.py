@@ -40,4 +40,4 @@ class GuidedDecoder(nn.Module):
         """Logits of some classes."""
         hidden = self.up1(maps.permute(0, 1, 4, 2, 3), terms.fine, terms.fine_kernel)
         hidden = self.up2(hidden, terms.finest, terms.finest_kernel)
-        return self.logit(hidden.flatten(0, 1))[:, 0].unflatten(0, maps.shape[:2])  # type: ignore[no-any-return]
+        return self.logit(hidden.flatten(0, 1))[:, 0].unflatten(0, maps.shape[:2])

@@ -33,7 +33,7 @@ class SpatialAggregation(nn.Module):
         self, maps: Float[Tensor, "b t h w c"], guidance: tuple[GuidanceTerms, GuidanceTerms]
     ) -> Float[Tensor, "b t h w c"]:
         """The maps after both blocks."""
-        return self.shifted(self.plain(maps, guidance[0]), guidance[1])  # type: ignore[no-any-return]
+        return self.shifted(self.plain(maps, guidance[0]), guidance[1])
 
 
 GuidanceTerms = tuple[Tensor, Tensor]
@@ -72,7 +72,7 @@ class WindowBlock(nn.Module):
         mask = shift_mask(maps.shape[2:4], self.window, self.shift, like=maps)
         mixed = multi_head_attention(query, key, self._windows(self.value(normed)), self.heads, mask)
         maps = maps + self._unwindows(self.output(mixed), maps.shape)
-        return maps + self.mlp(self.norm2(maps))  # type: ignore[no-any-return]
+        return maps + self.mlp(self.norm2(maps))
 
     def _windows(self, maps: Float[Tensor, "b t h w c"]) -> Float[Tensor, "bt windows n c"]:
         height, width = maps.shape[2:4]

@@ -21,6 +21,8 @@ class GuidedLinear(nn.Linear):
         """The guidance's part, bias included."""
         return F.linear(guidance, self.weight[:, self.dim :], self.bias)
 
-    def forward(self, features: Float[Tensor, "*n c"], guided: Float[Tensor, "*#n c"]) -> Float[Tensor, "*n c"]:
+    def forward(  # type: ignore[override]  # a Linear in two steps
+        self, features: Float[Tensor, "*n c"], guided: Float[Tensor, "*#n c"]
+    ) -> Float[Tensor, "*n c"]:
         """The whole map, given the guidance's part."""
         return F.linear(features, self.weight[:, : self.dim]) + guided

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
@@ -74,7 +75,7 @@ class CostConfig(Config):
     """
 
     dim: int = 128
-    layers: int = 2
+    layers: PositiveInt = 2
     heads: int = 4
     window: int = 12
     prompts: int = 1

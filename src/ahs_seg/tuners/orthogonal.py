@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -85,9 +85,7 @@ class Rotations(nn.Module):
     def matrices(self, tower: Tower, depth: int) -> Float[Tensor, "layers 4 slots block block"]:
         """The block matrices of one tower: one product for all layers, one batched solve for all Cayley maps."""
         rows = PROJECTIONS * depth
-        mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(
-            0, (depth, -1)
-        )
+        mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(0, (depth, -1))
         relations = self.modality_relations[:depth, self._slots[tower]]
         matrices = torch.einsum("xmn,xpnij->xpmij", relations, mixed)
         free = tower == "vision" and self.vision_constraint == "free"
@@ -104,11 +102,12 @@ def cayley(matrices: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
 
 
 def _rotate(weights: AttentionWeights, rotation: Float[Tensor, "4 slots block block"]) -> AttentionWeights:
-    query, key, value, output = weights
-    inputs = [
-        _rotate_inputs(weight, blocks) for weight, blocks in zip((query, key, value), rotation, strict=False)
-    ]
-    return AttentionWeights(*inputs, _rotate_outputs(output, rotation[3]))
+    return AttentionWeights(
+        query=_rotate_inputs(weights.query, rotation[0]),
+        key=_rotate_inputs(weights.key, rotation[1]),
+        value=_rotate_inputs(weights.value, rotation[2]),
+        output=_rotate_outputs(weights.output, rotation[3]),
+    )
 
 
 def _rotate_inputs(weight: Float[Tensor, "o i"], blocks: Float[Tensor, "s n n"]) -> Float[Tensor, "o i"]:
@@ -124,7 +123,11 @@ def merge_adapter(backbone: ClipBackbone) -> ClipBackbone:
     """Write the weights that the adapter gives into the CLIP itself and drop the adapter."""
     if backbone.adapter is None:
         return backbone
-    encoders = {"vision": backbone.model.vision_model.encoder, "text": backbone.model.text_model.encoder}
+    vision, text = backbone.model.vision_model, backbone.model.text_model
+    encoders: dict[Tower, Any] = {"vision": vision.encoder, "text": text.encoder}
+        "vision": backbone.model.vision_model.encoder,
+        "text": backbone.model.text_model.encoder,
+    }
     for tower, encoder in encoders.items():
         for block, weights in zip(encoder.layers, backbone.attention_weights(tower), strict=True):
             attention = block.self_attn

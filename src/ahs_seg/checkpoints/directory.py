@@ -1,0 +1,108 @@
+"""Model directories: `config.json`, `model.safetensors`, and a description of the backbone; loading runs nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ahs_seg import __version__
+from ahs_seg.backbones.config import save_description
+from ahs_seg.checkpoints.names import ConversionError, check_complete
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+
+CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
+
+
+class CheckpointError(ValueError):
+    """A model directory that cannot be used; the message names the file and what to do."""
+
+
+class ModelDescription(Config):
+    """What `config.json` of a model directory holds.
+
+    `trained_on` are the class names the model was trained with: what is "seen" and "unseen" at evaluation.
+    """
+
+    format: int = 1
+    version: str = __version__
+    method: MethodConfig = CatSegConfig()
+    trained_on: tuple[str, ...] = Field(default=())
+
+
+def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:
+    """Write a model directory; it appears whole or not at all, and replaces what was there."""
+    target = Path(directory)
+    with replacing_directory(target) as fresh:
+        save_description(method.backbone, fresh / BACKBONE)
+        state = {key: value.detach().contiguous() for key, value in method.state_dict().items()}
+        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
+    return target
+
+
+def load_model(directory: Path | str) -> tuple[ModelDescription, Segmenting]:
+    """The description and the method (in evaluation mode, on the CPU) of a model directory.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged, or belongs to another method.
+    """
+    source = Path(directory)
+    description = read_description(source)
+    try:
+        state = load_file(source / WEIGHTS)
+    except FileNotFoundError:
+        raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{source / WEIGHTS} is damaged ({error}); copy or download it again.") from None
+    backbone = description.method.backbone.model_copy(update={"source": str(source / BACKBONE)})
+    method = description.method.compose(backbone.build_empty())
+    try:
+        check_complete(state, method.state_dict())
+    except ConversionError as error:
+        raise CheckpointError(
+            f"{source / WEIGHTS} does not belong to the {description.method.name} of {source / CONFIG}: {error}"
+        ) from None
+    method.load_state_dict(state)
+    return description, method.eval()
+
+
+def read_description(directory: Path) -> ModelDescription:
+    """What `config.json` of a model directory says."""
+    path = directory / CONFIG
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{directory} is not a model directory: it has no {CONFIG}. Give the directory that `ahs-seg train` wrote."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not readable as JSON: {error}") from None
+    try:
+        return ModelDescription.parse(values, source=str(path))
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+
+
+@contextmanager
+def replacing_directory(target: Path) -> Iterator[Path]:
+    """A temporary directory beside `target` that takes its place when the block ends well, and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield fresh
+        old = fresh.with_name(fresh.name + "-old")
+        if target.exists():
+            target.replace(old)
+        fresh.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
