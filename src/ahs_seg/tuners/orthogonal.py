@@ -125,9 +125,6 @@ def merge_adapter(backbone: ClipBackbone) -> ClipBackbone:
         return backbone
     vision, text = backbone.model.vision_model, backbone.model.text_model
     encoders: dict[Tower, Any] = {"vision": vision.encoder, "text": text.encoder}
-        "vision": backbone.model.vision_model.encoder,
-        "text": backbone.model.text_model.encoder,
-    }
     for tower, encoder in encoders.items():
         for block, weights in zip(encoder.layers, backbone.attention_weights(tower), strict=True):
             attention = block.self_attn
