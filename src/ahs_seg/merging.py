@@ -1,0 +1,149 @@
+"""From the logits of one or several views of a picture to the best row of the text tensor for every pixel.
+
+Scores of all rows at picture size would take gigabytes. A few rows at a time are brought to picture size, and only the
+best so far is kept: the labels are those of resizing everything and taking the argmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ahs_seg.types import REST
+
+FLOAT_BYTES = 4
+Scores = Callable[[Tensor], Tensor]
+"""The map of a method from logits to scores in [0, 1]; works on every number by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Logits of one view on the method's own grid, for the rows that it kept (None: all)."""
+
+    logits: Float[Tensor, "k h w"]
+    kept: Int[Tensor, " k"] | None
+
+    def of(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        """Logits of some rows, `REST` where a row was not kept."""
+        if self.kept is None:
+            return self.logits[rows].float()
+        equal = rows[:, None] == self.kept
+        found = self.logits[equal.int().argmax(1)].float()
+        return torch.where(equal.any(1)[:, None, None], found, REST)
+
+
+@runtime_checkable
+class ScoreMaps(Protocol):
+    """Scores at picture size, for a few rows at a time."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that one row needs while it is worked on."""
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+
+
+@dataclass(frozen=True)
+class WholeScores:
+    """Scores of one view of the whole picture: scored on the method's grid, then resized."""
+
+    view: View
+    scores: Scores
+    size: tuple[int, int]
+
+    @property
+    def row_bytes(self) -> int:
+        """A grid and a picture."""
+        return FLOAT_BYTES * (3 * self.view.logits[0].numel() + self.size[0] * self.size[1])
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+        return resize_maps(self.scores(self.view.of(rows)), self.size)
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """Scores of windows averaged on a square canvas, then averaged with a view of the whole picture if there is one.
+
+    Logits are resized to the window, then scored. Source: CAT-Seg, sliding-window inference.
+    """
+
+    windows: Sequence[View]
+    whole: View | None
+    scores: Scores
+    corners: Sequence[tuple[int, int]]
+    kernel: int
+    side: int
+    size: tuple[int, int]
+
+    @property
+    def row_bytes(self) -> int:
+        """Two windows, three canvases and a picture."""
+        return FLOAT_BYTES * (2 * self.kernel**2 + 3 * self.side**2 + self.size[0] * self.size[1])
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+        canvas = torch.zeros(len(rows), self.side, self.side, device=rows.device)
+        count = torch.zeros(self.side, self.side, device=rows.device)
+        for view, (top, left) in zip(self.windows, self.corners, strict=True):
+            place = (..., slice(top, top + self.kernel), slice(left, left + self.kernel))
+            canvas[place] += self._window(view, rows)
+            count[place] += 1
+        canvas /= count
+        if self.whole is not None:
+            canvas += resize_maps(self._window(self.whole, rows), (self.side, self.side))
+            canvas /= 2
+        return resize_maps(canvas, self.size)
+
+    def _window(self, view: View, rows: Int[Tensor, " c"]) -> Float[Tensor, "c n n"]:
+        return self.scores(resize_maps(view.of(rows), (self.kernel, self.kernel)))
+
+
+def candidates(views: Sequence[View], rows: int) -> Int[Tensor, " c"]:
+    """The rows, ascending, that can be the best anywhere: those that any view kept, and the first of the others.
+
+    The others all have the score of `REST` everywhere; the first stands for them, since it wins every tie.
+    """
+    kept = [view.kept for view in views if view.kept is not None]
+    device = views[0].logits.device
+    if len(kept) < len(views):
+        return torch.arange(rows, device=device)
+    unseen = torch.ones(rows, dtype=torch.bool, device=device)
+    unseen[torch.cat(kept)] = False
+    first = torch.nonzero(unseen)[:1, 0]
+    unseen[first] = False
+    return torch.nonzero(~unseen)[:, 0]
+
+
+def best_rows(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], *, memory_bytes: int
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """The row with the highest score at every pixel, the first of equals, and that score.
+
+    `rows` ascend. So many are worked on at a time as fit into `memory_bytes`, at least one.
+    """
+    best: Tensor | None = None
+    for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
+        for row, scores in zip(some.tolist(), maps(some), strict=True):
+            if best is None:
+                best, labels = scores.clone(), torch.full_like(scores, row, dtype=torch.int32)
+            else:
+                labels.masked_fill_(scores > best, row)
+                torch.maximum(best, scores, out=best)
+    if best is None:
+        raise ValueError("there are no rows to choose from; give the text of at least one class")
+    return labels, best
+
+
+def resize_maps(maps: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+    """Maps at another size, bilinear without antialiasing (as CAT-Seg)."""
+    if maps.shape[-2:] == torch.Size(size):
+        return maps
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
