@@ -1,0 +1,85 @@
+"""Where a number comes from: versions, hardware, commit, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ahs_seg.config import Config
+
+PACKAGES: Final = ("ahs-seg", "torch", "transformers", "numpy", "pillow")
+
+
+class Provenance(Config):
+    """What is needed to judge and to repeat a measurement; `commit` ends in `+changes` if files were changed since."""
+
+    versions: dict[str, str]
+    hardware: dict[str, str | int | float]
+    commit: str | None
+    command: tuple[str, ...]
+    date: str
+
+
+def provenance() -> Provenance:
+    """The provenance of whatever this process computes now."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return Provenance(
+        versions=versions,
+        hardware=_hardware(),
+        commit=_commit(Path(__file__).parent),
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _hardware() -> dict[str, str | int | float]:
+    facts: dict[str, str | int | float] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["gpus"] = torch.cuda.device_count()
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit of a working copy; none for an installed package or without git."""
+    if not (folder.parents[1] / ".git").exists():
+        return None
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603  # fixed arguments
+    return result.stdout.strip()
