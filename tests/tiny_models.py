@@ -1,43 +1,13 @@
-"""A tiny random CLIP and a stub method; no files, no network."""
+"""A stub method that is quick and easy to recompute."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
-from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.types import Output
-
-
-def tiny_tokenizer(context: int = 40) -> ClipTokenizer:
-    """One token per byte, so that a length in tokens is a length in characters (blanks are none) plus two."""
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    vocabulary = {letter: index for index, letter in enumerate(sorted(letters))}
-    size = len(vocabulary)
-    vocabulary |= {"<|startoftext|>": size, "<|endoftext|>": size + 1}
-    core = Tokenizer(models.BPE(vocabulary, []))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return ClipTokenizer(core, context=context, start=size, end=size + 1)
-
-
-def tiny_backbone(*, seed: int = 0, context: int = 60, resolution: int = 32) -> ClipBackbone:
-    """A random CLIP of width 32 with 8-pixel patches."""
-    torch.manual_seed(seed)
-    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = CLIPConfig(
-        text_config={**tower, "vocab_size": 258, "max_position_embeddings": context, "eos_token_id": 257},
-        vision_config={**tower, "image_size": resolution, "patch_size": 8},
-        projection_dim=16,
-    )
-    model = StemmedClipModel(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
-    return ClipBackbone(model, tiny_tokenizer(context), resolution=resolution)
+from tests.builders import random_backbone
 
 
 class ColourMethod(nn.Module):
@@ -48,7 +18,7 @@ class ColourMethod(nn.Module):
 
     def __init__(self, *, grid: int = 12, keep: int | None = None, seed: int = 0) -> None:
         super().__init__()
-        self.backbone = tiny_backbone(seed=seed)
+        self.backbone = random_backbone(resolution=32, dim=16, seed=seed)
         generator = torch.Generator().manual_seed(seed)
         self.mix = nn.Parameter(torch.randn(16, 9, generator=generator))
         self.grid = grid

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from ahs_seg.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +51,7 @@ class TextStore:
         folder = self.directory / model
         path = folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as file:
-                file.write(content)
-            Path(file.name).replace(path)
+            write_bytes(path, content)
         except OSError as error:
             logger.warning("text embeddings cannot be stored in %s: %s", folder, error)
             return
