@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 SynonymRule = Literal["first", "mean", "max"]
 """Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, or the best of them per pixel."""
@@ -90,7 +90,7 @@ class Vocabulary:
         return [entry.label for entry in self.entries]
 
     @classmethod
-    def parse(cls, source: Vocabulary | str | Path | Mapping[str, str | Sequence[str]] | Iterable[str]) -> Vocabulary:
+    def parse(cls, source: ClassSource) -> Vocabulary:
         """The vocabulary that `source` describes.
 
         A list or a `.txt` file has one class per item or line (`ClassName.parse`). A text is the name of a known
@@ -175,6 +175,10 @@ class Vocabulary:
             entries.append(ClassName.parse(line))
         shared = {label.casefold() for label in _repeated([entry.label for entry in entries])}
         return cls(tuple(entry.in_full if entry.label.casefold() in shared else entry for entry in entries))
+
+
+ClassSource: TypeAlias = Vocabulary | str | Path | Mapping[str, str | Sequence[str]] | Iterable[str]
+"""All that `Vocabulary.parse` takes."""
 
 
 def known_vocabularies() -> list[str]:

@@ -18,6 +18,7 @@ from ahs_seg.backbones.config import save_description
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.prompts import PromptConfig
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 
@@ -29,12 +30,14 @@ class CheckpointError(ValueError):
 class ModelDescription(Config):
     """What `config.json` of a model directory holds.
 
-    `trained_on` are the class names the model was trained with: what is "seen" and "unseen" at evaluation.
+    `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
+    and "unseen" at evaluation.
     """
 
     format: int = 1
     version: str = __version__
     method: MethodConfig = CatSegConfig()
+    prompts: PromptConfig = PromptConfig()
     trained_on: tuple[str, ...] = Field(default=())
 
 
