@@ -1,0 +1,145 @@
+"""Colours for labels, and pictures with labels drawn over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, UInt8
+
+from ahs_seg.types import IGNORE
+
+Colour: TypeAlias = tuple[int, int, int]
+
+STABLE_CLASSES: Final = 24
+"""Vocabularies up to this size have one colour per class for good; larger ones are coloured picture by picture."""
+
+_COUNT: Final = 512
+_LIGHTNESS: Final = (0.45, 0.86)
+_CHROMA: Final = (0.06, 0.2)
+_FIRST: Final = np.array(
+    [
+        *[(64, 112, 184), (238, 140, 48), (84, 160, 76), (212, 72, 72), (142, 100, 184), (46, 170, 166)],
+        *[(230, 196, 64), (226, 122, 176), (142, 100, 70), (128, 184, 232), (164, 190, 76), (166, 64, 118)],
+    ],
+    np.uint8,
+)
+"""Blue, orange, green, red, violet, teal, yellow, pink, brown, sky, lime, plum."""
+_CONTOUR_SHADE: Final = 0.55
+_LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
+
+_RGB_TO_CONES: Final = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_CONES_TO_LAB: Final = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def colour(index: int) -> Colour:
+    """The colour of label `index`: far from all colours before it, neither dark nor pale; repeats after 512."""
+    red, green, blue = _table()[index % _COUNT].tolist()
+    return red, green, blue
+
+
+def colours_for(present: Iterable[int], classes: int) -> dict[int, Colour]:
+    """A colour for each label in `present` (most important first), out of a vocabulary of `classes`.
+
+    In a small vocabulary label k always has colour k. In a large one neighbours in the palette look alike, so the
+    labels of one picture share out the most distinct colours; a legend belongs beside it.
+    """
+    labels = [label for label in dict.fromkeys(present) if label != IGNORE]
+    if classes <= STABLE_CLASSES:
+        return {label: colour(label) for label in labels}
+    return {label: colour(rank) for rank, label in enumerate(labels)}
+
+
+def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
+    """The labels in label maps, largest area in the first map first, then those of the next."""
+    found: dict[int, None] = {}
+    for labels in maps:
+        values, counts = np.unique(labels[labels != IGNORE], return_counts=True)
+        found |= dict.fromkeys(values[np.argsort(-counts, kind="stable")].tolist())
+    return list(found)
+
+
+def paint(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
+    """The label map in plain colours; labels without a colour are mid grey."""
+    picture = np.full((*labels.shape, 3), 128, np.uint8)
+    for label, value in colours.items():
+        picture[labels == label] = value
+    return picture
+
+
+def overlay(
+    image: UInt8[np.ndarray, "H W 3"],
+    labels: Integer[np.ndarray, "h w"],
+    colours: Mapping[int, Colour] | None = None,
+    *,
+    strength: float = 0.6,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture in the colours of its labels, with a thin dark line between neighbours.
+
+    Labelled pixels keep the brightness of the picture but not its hue, so that colours are those of the legend;
+    ignored pixels stay as they are. `strength` is the share of the label's colour, 0 to 1. Without `colours`, label k
+    has colour k.
+    """
+    if labels.shape != image.shape[:2]:
+        raise ValueError(
+            f"labels are {labels.shape[1]}x{labels.shape[0]}, the picture {image.shape[1]}x{image.shape[0]}; "
+            "draw labels over their own picture."
+        )
+    chosen = {label: colour(label) for label in by_area(labels)} if colours is None else colours
+    grey = image @ _LUMINANCE
+    tinted = grey[..., None] * (1 - strength) + paint(labels, chosen) * strength
+    result = np.where((labels == IGNORE)[..., None], image, tinted)
+    result[borders(labels)] *= _CONTOUR_SHADE
+    return np.rint(result).astype(np.uint8)
+
+
+def enlarged(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:
+    """Picture or label map repeated pixel by pixel until its shorter side has at least `least` pixels."""
+    factor = -(-least // min(pixels.shape[:2]))
+    return pixels.repeat(factor, 0).repeat(factor, 1) if factor > 1 else pixels
+
+
+def borders(labels: Integer[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """The pixels whose right or lower neighbour has another label."""
+    edge = np.zeros(labels.shape, np.bool_)
+    edge[:, :-1] = labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return edge
+
+
+@cache
+def _table() -> UInt8[np.ndarray, "n 3"]:
+    """After the first twelve, each colour is as far as possible from those before it (in OKLab, Ottosson 2020)."""
+    grid = np.arange(4, 256, 11)
+    candidates = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3).astype(np.uint8)
+    lab = _oklab(candidates)
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    usable = (lab[:, 0] > _LIGHTNESS[0]) & (lab[:, 0] < _LIGHTNESS[1]) & (chroma > _CHROMA[0]) & (chroma < _CHROMA[1])
+    candidates, lab = candidates[usable], lab[usable]
+    distance = np.square(lab[:, None] - _oklab(_FIRST)).sum(-1).min(1)
+    chosen: list[int] = []
+    while len(_FIRST) + len(chosen) < _COUNT:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.square(lab - lab[chosen[-1]]).sum(1))
+    return np.concatenate([_FIRST, candidates[chosen]])
+
+
+def _oklab(rgb: UInt8[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    part = rgb / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    result: np.ndarray = np.cbrt(linear @ _RGB_TO_CONES.T) @ _CONES_TO_LAB.T
+    return result

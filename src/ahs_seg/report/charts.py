@@ -1,0 +1,67 @@
+"""Charts of a report as inline SVG, in the colours of the page around them."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Chart
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from ahs_seg.report.content import LossCurve
+
+_PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)"}
+"""Colours of the drawing and what they become, so that the chart follows light and dark pages."""
+
+_INK, _ACCENT = _PAGE_COLOURS
+_SMOOTHING: Final = 0.9
+
+
+def loss_chart(curve: LossCurve) -> str:
+    """The loss over the steps, raw in the background and smoothed in front."""
+    chart = Chart(figsize=(4.0, 1.8), layout="constrained")
+    FigureCanvasSVG(chart)
+    axes = chart.add_subplot()
+    losses = np.asarray(curve.losses, dtype=np.float64)
+    axes.plot(curve.steps, losses, color=_ACCENT, alpha=0.28, linewidth=0.7)
+    axes.plot(curve.steps, smoothed(losses), color=_ACCENT, linewidth=1.5)
+    if len(losses) and losses.min() > 0 and losses.max() > 8 * losses.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("step", fontsize=7)
+    axes.set_ylabel("loss", fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=_INK, alpha=0.3)
+    axes.tick_params(which="both", colors=_INK, labelsize=7, length=0)
+    axes.xaxis.label.set_color(_INK)
+    axes.yaxis.label.set_color(_INK)
+    return _inline(chart)
+
+
+def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Exponential mean that starts without bias (as Adam corrects its moments)."""
+    result, total, weight = np.empty_like(values), 0.0, 0.0
+    for index, value in enumerate(values):
+        total = _SMOOTHING * total + (1 - _SMOOTHING) * value
+        weight = _SMOOTHING * weight + 1 - _SMOOTHING
+        result[index] = total / weight
+    return result
+
+
+def _inline(chart: Chart) -> str:
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "ahs-seg"}):
+        chart.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    for drawn, shown in _PAGE_COLOURS.items():
+        drawing = drawing.replace(drawn, shown)
+    return drawing
