@@ -31,7 +31,7 @@ from ahs_seg.data.base import SampleError
 ImageSource: TypeAlias = str | Path | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 
 MAX_PIXELS: Final = 400_000_000
-"""Pixels of the largest picture that is read (20,000 x 20,000); decoding it takes about 3 GB."""
+"""Pixels of the largest picture that is read (20,000 x 20,000); decoding it takes about 4 GB."""
 
 IMAGE_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 LABEL_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM")
@@ -188,7 +188,7 @@ def _rgb_of_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
         return _upright(_rgb_of_array(values, name), image)
     if image.has_transparency_data:
         return _upright(_on_white(np.asarray(image.convert("RGBA"))), image)
-    return _upright(np.array(image.convert("RGB")), image)
+    return _upright(np.array(image if image.mode == "RGB" else image.convert("RGB")), image)
 
 
 def _channels_last(tensor: Tensor) -> Shaped[np.ndarray, ...]:
