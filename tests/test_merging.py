@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ahs_seg.merging import View, WholeScores, WindowScores, best_rows, candidates
+from ahs_seg.merging import View, WholeScores, WindowScores, best_rows, candidates, contenders
 from ahs_seg.types import REST
 
 
@@ -97,3 +97,21 @@ def test_half_precision_logits_are_scored_in_float32():
     view = View(torch.randn(3, 4, 4).bfloat16(), None)
     _, scores = best_rows(WholeScores(view, torch.sigmoid, (8, 8)), torch.arange(3), memory_bytes=1)
     assert scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize("grid", [(6, 8), (1, 9), (7, 1), (1, 1), (40, 40)])
+@pytest.mark.parametrize("size", [(33, 57), (6, 8), (3, 3), (1, 1)])
+@pytest.mark.parametrize("memory_bytes", [1, 10**9])
+def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):
+    coarse = torch.randn(1, 60, max(1, grid[0] // 3), max(1, grid[1] // 3))
+    view = View(F.interpolate(coarse, grid, mode="bilinear")[0] + 2 * torch.randn(60, 1, 1), None)
+    rows = contenders(view, torch.sigmoid, torch.arange(60), memory_bytes=memory_bytes)
+    assert len(rows) < 60
+    everything = F.interpolate(view.logits.sigmoid()[None], size, mode="bilinear")[0]
+    labels, _ = best_rows(WholeScores(view, torch.sigmoid, size), rows, memory_bytes=10**6)
+    assert torch.equal(labels, everything.argmax(0).int())
+
+
+def test_equals_are_all_kept():
+    view = View(torch.zeros(5, 4, 4), None)
+    assert contenders(view, torch.sigmoid, torch.arange(5), memory_bytes=10**6).tolist() == list(range(5))

@@ -16,7 +16,16 @@ from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.config import Config
-from ahs_seg.merging import ScoreMaps, View, WholeScores, WindowScores, best_rows, candidates, resize_maps
+from ahs_seg.merging import (
+    ScoreMaps,
+    View,
+    WholeScores,
+    WindowScores,
+    best_rows,
+    candidates,
+    contenders,
+    resize_maps,
+)
 from ahs_seg.types import Output
 
 WORKING_SIDE: Final = 5 / 3
@@ -98,7 +107,12 @@ class InferenceConfig(Config):
     shortest_edge: PositiveInt | None = None
     longest_edge: PositiveInt = 2560
     batch: PositiveInt = 1
-    memory_mb: PositiveInt = 64
+    memory_mb: PositiveInt = 16
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_mb` in bytes."""
+        return self.memory_mb * 2**20
 
 
 CAT_SEG_PROTOCOL: Final = InferenceConfig(windows=SlidingWindows(side=640, kernel=384), shortest_edge=640)
@@ -127,7 +141,7 @@ def predict(
     `row_class` gives the class of each row of the text (None: rows are classes).
     """
     rows, maps = score_maps(method, image, text, config)
-    labels, scores = best_rows(maps, rows, memory_bytes=config.memory_mb * 2**20)
+    labels, scores = best_rows(maps, rows, memory_bytes=config.memory_bytes)
     if row_class is not None:
         labels = torch.tensor(row_class, dtype=torch.int32, device=labels.device)[labels]
     return Prediction(labels, scores)
@@ -151,7 +165,9 @@ def score_maps(
     if isinstance(windows, WholeImage):
         padded = _padded(pixels, windows.pad_multiple, method.backbone.mean)
         views = _run(method, padded[None], text, config.batch)
-        return candidates(views, len(text)), WholeScores(views[0], method.scores, (height, width))
+        rows = candidates(views, len(text))
+        rows = contenders(views[0], method.scores, rows, memory_bytes=config.memory_bytes)
+        return rows, WholeScores(views[0], method.scores, (height, width))
     grid = windows.grid(resolution)
     frames = _cut(resize_maps(pixels, (grid.side, grid.side)), grid)
     if windows.global_view:

@@ -18,6 +18,8 @@ from torch import Tensor
 from ahs_seg.types import REST
 
 FLOAT_BYTES = 4
+ROUNDING = 1e-6
+"""More than resizing can err on scores in [0, 1]."""
 Scores = Callable[[Tensor], Tensor]
 """The map of a method from logits to scores in [0, 1]; works on every number by itself."""
 
@@ -122,6 +124,19 @@ def candidates(views: Sequence[View], rows: int) -> Int[Tensor, " c"]:
     return torch.nonzero(~unseen)[:, 0]
 
 
+def contenders(view: View, scores: Scores, rows: Int[Tensor, " c"], *, memory_bytes: int) -> Int[Tensor, " k"]:
+    """Those of `rows` that can be the best somewhere once the scores of one view are resized; usually few.
+
+    Between four neighbours of the grid, a resized score lies between the least and the greatest of the four. A row
+    whose greatest is below another row's least in every such cell is never the best.
+    """
+    parts = torch.split(rows, max(1, memory_bytes // (6 * FLOAT_BYTES * view.logits[0].numel())))
+    least = [_over_cells(scores(view.of(some)), torch.minimum).amax(0) for some in parts]
+    bar = torch.stack(least).amax(0) - ROUNDING
+    beaten = [(_over_cells(scores(view.of(some)), torch.maximum) < bar).flatten(1).all(1) for some in parts]
+    return rows[~torch.cat(beaten)]
+
+
 def best_rows(
     maps: ScoreMaps, rows: Int[Tensor, " c"], *, memory_bytes: int
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
@@ -147,3 +162,10 @@ def resize_maps(maps: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Te
     if maps.shape[-2:] == torch.Size(size):
         return maps
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _over_cells(maps: Float[Tensor, "c h w"], combine: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, "c i j"]:
+    """One number for every four neighbours (fewer where the grid is one wide or one high)."""
+    if maps.shape[1] > 1:
+        maps = combine(maps[:, 1:], maps[:, :-1])
+    return combine(maps[..., 1:], maps[..., :-1]) if maps.shape[2] > 1 else maps
