@@ -186,6 +186,19 @@ def test_bad_names_are_explained(segmenter, image, classes, error, message):
         segmenter(image, classes)
 
 
+def test_names_that_stand_for_two_classes_are_reported_once(image, caplog):
+    segmenter = Segmenter(ColourMethod(), prompts=SHORT)
+    names = ["lamp", "bag", "bag, purse"]
+    found = segmenter(image, names)
+    segmenter(image, names)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "'first'" in caplog.text
+    assert "'bag' (1, 2)" in caplog.text
+    assert 2 not in found.labels
+    Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",), synonyms="mean"))(image, names)
+    assert len(caplog.records) == 1
+
+
 def test_bad_pictures_are_explained(tmp_path: Path):
     segmenter = Segmenter(ColourMethod(), prompts=SHORT)
     with pytest.raises(ImageError, match="no such file"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,12 +21,14 @@ from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
 from ahs_seg.vocabulary import ClassSource, Vocabulary
 
+logger = logging.getLogger(__name__)
+
 
 @runtime_checkable
 class Tuned(Method, Protocol):
     """A method whose tuning can be folded into its weights."""
 
-    def merged(self) -> Self:
+    def merged(self) -> Method:
         """A copy for inference."""
 
 
@@ -47,6 +51,7 @@ class Segmenter:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
         self.cache = cache or TextCache()
+        self._table = lru_cache(maxsize=8)(self._make_table)
 
     @classmethod
     def from_pretrained(
@@ -73,19 +78,31 @@ class Segmenter:
             TextTooLongError: a name that the text tower cannot read to its end.
             ImageError: a picture that cannot be read.
         """
-        table = self.prompts.table(Vocabulary.parse(classes))
+        table = self._table(Vocabulary.parse(classes))
         pixels = read_image(image)
         prediction = self._predict(pixels, table)
         return Segmentation(pixels, _labels(prediction), prediction.scores.cpu().numpy(), table.vocabulary)
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from pictures (RGB) to the index of the class of every pixel, for one vocabulary."""
-        table = self.prompts.table(vocabulary)
+        table = self._table(vocabulary)
         return lambda image: _labels(self._predict(image, table))
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embeddings of a vocabulary, encoded now unless they are in the cache."""
-        return self.cache.encode(self.method.backbone, self.prompts.table(vocabulary))
+        return self.cache.encode(self.method.backbone, self._table(vocabulary))
+
+    def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
+        rule = self.prompts.synonyms
+        shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
+        if shared:
+            logger.warning(
+                "with synonyms=%r these names stand for several classes (their numbers follow); the first of them gets "
+                "all pixels: %s",
+                rule,
+                "; ".join(shared),
+            )
+        return self.prompts.table(vocabulary)
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         text = self.cache.encode(self.method.backbone, table)
