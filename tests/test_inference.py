@@ -237,6 +237,14 @@ def test_wrong_settings_name_their_key(override):
         InferenceConfig.parse({}, [override])
 
 
+def test_protocols_say_what_they_do():
+    assert CAT_SEG_PROTOCOL.title == (
+        "windows of 384 on 640, overlap 0.333, with global view, shortest edge 640, longest 2560, class pooling 1"
+    )
+    assert InferenceConfig().title == "whole image"
+    assert InferenceConfig(memory_mb=3, batch=2).title == "whole image"
+
+
 def test_wrong_windows_are_explained():
     with pytest.raises(ConfigError, match="kernel 50 is larger than side 40"):
         SlidingWindows.parse({"side": 40, "kernel": 50})

@@ -11,7 +11,7 @@ from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.checkpoints.directory import ModelDescription, save_model
 from ahs_seg.data.images import ImageError, read_labels
-from ahs_seg.inference import InferenceConfig, SlidingWindows
+from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, SlidingWindows
 from ahs_seg.methods import CatSegConfig, CostConfig, HClipConfig, ZeroShotConfig
 from ahs_seg.palette import colour
 from ahs_seg.prompts import PromptConfig
@@ -118,6 +118,12 @@ def test_tuning_is_merged_and_the_original_stays_as_it_is(image):
         for parameter in method.parameters():
             parameter.zero_()
     assert np.array_equal(segmenter(image, "cat, sofa, lamp").scores, before.scores)
+
+
+def test_class_pooling_follows_the_protocol():
+    method = h_clip()[1]
+    assert Segmenter(method).method.head.class_pooling == method.head.class_pooling == 2
+    assert Segmenter(method, inference=CAT_SEG_PROTOCOL).method.head.class_pooling == 1
 
 
 def test_names_are_encoded_once(image, monkeypatch):

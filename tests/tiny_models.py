@@ -41,5 +41,5 @@ class ColourMethod(nn.Module):
     def scores(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
-    def merged(self) -> ColourMethod:
+    def merged(self, *, class_pooling: int | None = None) -> ColourMethod:
         return self

@@ -55,6 +55,11 @@ class WholeImage(Config):
     name: Literal["whole"] = "whole"
     pad_multiple: PositiveInt = 1
 
+    @property
+    def title(self) -> str:
+        """Part of the protocol's name."""
+        return "whole image" if self.pad_multiple == 1 else f"whole image padded to multiples of {self.pad_multiple}"
+
 
 class SlidingWindows(Config):
     """Windows of `kernel` pixels over the picture resized to a square of `side`, averaged with a view of all of it.
@@ -74,6 +79,12 @@ class SlidingWindows(Config):
         if self.side is not None and self.kernel is not None and self.kernel > self.side:
             raise ValueError(f"kernel {self.kernel} is larger than side {self.side}; it must fit into the square")
         return self
+
+    @property
+    def title(self) -> str:
+        """Part of the protocol's name."""
+        sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
+        return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
 
     def grid(self, resolution: int) -> WindowGrid:
         """The windows for a backbone of this resolution."""
@@ -100,7 +111,8 @@ class InferenceConfig(Config):
     With `shortest_edge`, the picture is first resized to that (the longest edge to at most `longest_edge`), as CAT-Seg
     does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that: small pictures
     stay as they are, and the method's own resizing skips no pixels of large ones. `batch` views run at a time;
-    merging uses about `memory_mb` besides the result.
+    merging uses about `memory_mb` besides the result. `class_pooling` replaces the method's own pooling of the class
+    attention (None: as in training).
     """
 
     windows: Annotated[WholeImage | SlidingWindows, Field(discriminator="name")] = WholeImage()
@@ -108,6 +120,14 @@ class InferenceConfig(Config):
     longest_edge: PositiveInt = 2560
     batch: PositiveInt = 1
     memory_mb: PositiveInt = 16
+    class_pooling: PositiveInt | None = None
+
+    @property
+    def title(self) -> str:
+        """The protocol in words, for reports: two results with the same title were made in the same way."""
+        edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
+        pooling = f", class pooling {self.class_pooling}" if self.class_pooling else ""
+        return f"{self.windows.title}{edges}{pooling}"
 
     @property
     def memory_bytes(self) -> int:
@@ -115,8 +135,10 @@ class InferenceConfig(Config):
         return self.memory_mb * 2**20
 
 
-CAT_SEG_PROTOCOL: Final = InferenceConfig(windows=SlidingWindows(side=640, kernel=384), shortest_edge=640)
-"""The published evaluation of CAT-Seg and H-CLIP (together with class pooling 1), for every backbone."""
+CAT_SEG_PROTOCOL: Final = InferenceConfig(
+    windows=SlidingWindows(side=640, kernel=384), shortest_edge=640, class_pooling=1
+)
+"""The published evaluation of CAT-Seg and H-CLIP, for every backbone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class Tuned(Method, Protocol):
     """A method whose tuning can be folded into its weights."""
 
-    def merged(self) -> Method:
+    def merged(self, *, class_pooling: int | None = None) -> Method:
         """A copy for inference."""
 
 
@@ -47,9 +47,9 @@ class Segmenter:
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
     ) -> None:
-        self.method = method.merged()
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
+        self.method = method.merged(class_pooling=self.inference.class_pooling)
         self.cache = cache or TextCache()
         self._table = lru_cache(maxsize=8)(self._make_table)
 
@@ -63,9 +63,14 @@ class Segmenter:
         cache: TextCache | None = None,
         device: torch.device | str = "cpu",
     ) -> Segmenter:
-        """The segmenter in a model directory, with the prompts it was trained with unless others are given."""
+        """The segmenter in a model directory, with its own prompts and protocol unless others are given."""
         description, method = load_model(directory)
-        return cls(method.to(device), prompts=prompts or description.prompts, inference=inference, cache=cache)
+        return cls(
+            method.to(device),
+            prompts=prompts or description.prompts,
+            inference=inference or description.inference,
+            cache=cache,
+        )
 
     def __call__(self, image: ImageSource, classes: ClassSource) -> Segmentation:
         """The segmentation of one picture (a file, a PIL image, an array or a tensor) into `classes`.
