@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -71,12 +71,13 @@ def read(path: Path) -> Checkpoint:
     """
     content = _read_content(path)
     try:
-        damaged = _digest(path / TENSORS) != content["tensors_sha256"]
-        tensors = {} if damaged else load_file(path / TENSORS)
+        # Read, not mapped: what was checked is what is used, whatever happens to the file afterwards.
+        data = (path / TENSORS).read_bytes()
+        if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
+            raise CheckpointError(f"{path / TENSORS}: damaged (its content does not match the digest in {STATE})")
+        tensors = load(data)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path / TENSORS}: cannot be read: {error}") from None
-    if damaged:
-        raise CheckpointError(f"{path / TENSORS}: damaged (its content does not match the digest in {STATE})")
     return Checkpoint(content["step"], tensors, content["state"], content["score"])  # type: ignore[arg-type]  # as written
 
 

@@ -12,6 +12,8 @@ import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
 from lightning.fabric.strategies import DDPStrategy, FSDPStrategy, Strategy
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.sampler import global_seed
@@ -44,10 +46,30 @@ def create_fabric(recipe: Recipe) -> Fabric:
     return Fabric(**common, precision=names[recipe.precision])
 
 
+class ShardTrained(FSDPStrategy):  # type: ignore[misc]  # lightning is untyped here
+    """FSDP of what is trained: its weights, gradients and moments are divided between steps.
+
+    Frozen weights stay whole in every process (CLIP's scalar could not be divided). All is one unit, since the forward
+    enters the blocks of CLIP by their parts, where FSDP would not notice.
+    """
+
+    def setup_module(self, module: nn.Module) -> nn.Module:
+        """The module on its device, wrapped."""
+        module = module.to(self.root_device)
+        frozen = [value for value in module.parameters() if not value.requires_grad]
+        return FullyShardedDataParallel(
+            module,
+            use_orig_params=True,
+            ignored_states=frozen,
+            device_id=self.root_device,
+            mixed_precision=self.mixed_precision_config,
+            sharding_strategy=self.sharding_strategy,
+        )
+
+
 def _strategy(recipe: Recipe) -> Strategy | str:
     if recipe.strategy == "fsdp":
-        # One unit: the forward enters blocks by their parts (`ClipBackbone`), so blocks cannot be units of their own.
-        return FSDPStrategy(use_orig_params=True)
+        return ShardTrained()
     devices = recipe.devices
     if devices == "auto":
         devices = torch.cuda.device_count() if _device_type(recipe) == "cuda" else 1

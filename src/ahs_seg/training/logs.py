@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
@@ -118,7 +117,7 @@ class RunLog:
         if self._files is not None:
             self._files.sync()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> RunLog:
         return self
 
     def __exit__(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training import checkpoint
@@ -23,6 +21,7 @@ from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
+from ahs_seg.training.state import whole_parameters
 from ahs_seg.training.step import Objective, SegmentationObjective, TrainingStep, set_checkpointing
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
@@ -144,10 +143,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
 def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
     """Scores of the method as it is; those of the first process, should they differ."""
     run.step.eval()
-    whole: AbstractContextManager[None] = nullcontext()
-    if isinstance(run.core, FullyShardedDataParallel):
-        whole = FullyShardedDataParallel.summon_full_params(run.core, writeback=False)
-    with torch.no_grad(), whole:
+    with torch.no_grad(), whole_parameters(run.core):
         scores = {name: float(value) for name, value in evaluate(run.step.method).items()}
     run.step.train()
     result: dict[str, float] = run.fabric.broadcast(scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -83,7 +83,7 @@ class Recipe(Config):
     best_metric: str = "miou"
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> Recipe:
         if self.batch_size % self.accumulation:
             raise ValueError(
                 f"batch_size {self.batch_size} cannot be taken in accumulation={self.accumulation} equal parts"

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import cast
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
+import torch.distributed
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    OptimizerStateType,
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 
@@ -27,7 +22,7 @@ from ahs_seg.training.checkpoint import CheckpointError
 from ahs_seg.training.optim import plain_name, trainable
 
 _WEIGHT, _MOMENT = "weight/", "moment/"
-_GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW
 
 
 def stored_names(module: nn.Module) -> list[str]:
@@ -48,21 +43,41 @@ def frozen_digest(module: nn.Module) -> str:
 
 
 def collect(module: nn.Module, optimizer: Optimizer, names: Sequence[str]) -> dict[str, Tensor]:
-    """Copies of the named weights and of the optimizer's moments, gathered where they are sharded.
+    """Copies of the named weights and of AdamW's moments, in full should FSDP have divided them.
 
-    Called in every process; with FSDP the result is whole in the first one only.
+    Called in every process.
     """
+    stored: dict[str, Tensor] = {}
+    shapes = {}
+    with whole_parameters(module):
+        for name, value in [*module.named_parameters(), *module.named_buffers()]:
+            shapes[plain_name(name)] = value.shape
+            if plain_name(name) in names:
+                stored[f"{_WEIGHT}{plain_name(name)}"] = value.detach().to("cpu", copy=True).contiguous()
+    for name, value in trainable(module):
+        state = optimizer.state.get(value, {})
+        for kind in _MOMENTS:
+            piece = state.get(kind, torch.zeros(0)).detach().float().cpu()
+            if isinstance(module, FullyShardedDataParallel):
+                piece = _concatenated(piece.flatten())
+            if piece.numel():
+                shape = torch.Size() if kind == "step" else shapes[name]
+                stored[f"{_MOMENT}{name}/{kind}"] = piece.flatten()[: shape.numel()].reshape(shape).clone()
+    return stored
+
+
+def whole_parameters(module: nn.Module) -> AbstractContextManager[None]:
+    """A context in which a module's parameters are there in full, should FSDP have divided them; for reading."""
     if isinstance(module, FullyShardedDataParallel):
-        weights = cast("dict[str, Tensor]", get_model_state_dict(module, options=_GATHERED))
-        gathered = get_optimizer_state_dict(module, optimizer, options=_GATHERED)
-        states = cast("dict[str, dict[str, Tensor]]", gathered.get("state", {}))
-    else:
-        weights = module.state_dict()
-        states = {name: optimizer.state[value] for name, value in trainable(module) if value in optimizer.state}
-    stored = {f"{_WEIGHT}{name}": weights[name] for name in names if name in weights}
-    for name, state in states.items():
-        stored |= {f"{_MOMENT}{name}/{key}": value for key, value in state.items()}
-    return {key: value.detach().cpu().contiguous().clone() for key, value in stored.items()}
+        return FullyShardedDataParallel.summon_full_params(module, writeback=False)
+    return nullcontext()
+
+
+def _concatenated(piece: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
+    """The pieces of all processes, one after the other."""
+    pieces: list[Tensor] = [piece] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(pieces, piece)
+    return torch.cat(pieces)
 
 
 @torch.no_grad()
@@ -91,19 +106,15 @@ def restore_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def restore_moments(module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer the moments that `collect` stored; called in every process."""
-    states: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(_MOMENT):
-            name, _, kind = key.removeprefix(_MOMENT).rpartition("/")
-            states.setdefault(name, {})[kind] = value
-    if isinstance(module, FullyShardedDataParallel):
-        groups = [{**group, "params": group["names"]} for group in optimizer.param_groups]
-        gathered = cast("OptimizerStateType", {"state": states, "param_groups": groups})
-        set_optimizer_state_dict(module, optimizer, gathered, options=_GATHERED)
-        return
-    order = {
-        plain_name(name): i for i, name in enumerate(n for group in optimizer.param_groups for n in group["names"])
-    }
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": {order[name]: state for name, state in states.items()}, "param_groups": groups})
+    """Give AdamW the moments that `collect` stored; called in every process."""
+    for name, value in trainable(module):
+        found = {kind: tensors.get(f"{_MOMENT}{name}/{kind}") for kind in _MOMENTS}
+        place = slice(None)
+        if isinstance(module, FullyShardedDataParallel):
+            rank, sizes = torch.distributed.get_rank(), _concatenated(torch.tensor([float(value.numel())])).long()
+            place = slice(int(sizes[:rank].sum()), int(sizes[: rank + 1].sum()))
+        state = {kind: full for kind, full in found.items() if full is not None}
+        if state and value.numel():
+            step = state.pop("step").clone()  # stays on the CPU, as AdamW has it
+            pieces = {kind: full.flatten()[place].reshape(value.shape) for kind, full in state.items()}
+            optimizer.state[value] = {"step": step, **{kind: piece.to(value.device) for kind, piece in pieces.items()}}

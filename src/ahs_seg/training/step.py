@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
@@ -15,15 +14,11 @@ from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.losses.segmentation import segmentation_loss
 from ahs_seg.types import REST, Output
 
+Objective = Callable[[Output, Tensor], Mapping[str, Tensor]]
+"""Losses by name, of an output whose channels are classes and the labels of its pictures; their sum is minimised.
 
-class Objective(Protocol):
-    """Losses by name, of an output whose channels are classes and the labels of its pictures; their sum is minimised.
-
-    An `nn.Module` may be one: its parameters are trained and its buffers saved with the method's.
-    """
-
-    def __call__(self, output: Output, labels: Int[Tensor, "b H W"], /) -> Mapping[str, Float[Tensor, ""]]:
-        """The losses."""
+An `nn.Module` may be one: its parameters are trained and its buffers saved with the method's.
+"""
 
 
 class SegmentationObjective(nn.Module):
@@ -60,7 +55,7 @@ class TrainingStep(nn.Module):
 
     def forward(
         self,
-        images: Int[Tensor, "b 3 H W"],
+        images: UInt8[Tensor, "b 3 H W"],
         labels: Int[Tensor, "b H W"],
         ids: Int[Tensor, "n l"],
         ends: Int[Tensor, " n"],

@@ -1,0 +1,267 @@
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ahs_seg.config import ConfigError
+from ahs_seg.methods import CatSegConfig, CostConfig, HClipConfig
+from ahs_seg.training import checkpoint
+from ahs_seg.training.checkpoint import CheckpointError
+from ahs_seg.training.loop import TrainingDivergedError, TrainResult, train
+from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.run import CHECKPOINTS, load_weights
+from ahs_seg.tuners import Orthogonal
+from tests.builders import random_backbone
+from tests.training.tiny import SIDE, NoisyObjective, TinyDataset, TinyMethod, flip, tiny_recipe
+
+SMALL = CostConfig(
+    dim=16,
+    heads=2,
+    layers=1,
+    window=4,
+    appearance_dim=8,
+    text_guidance_dim=8,
+    upsampled_dims=(8, 8),
+    decoder_dims=(16, 16),
+    decoder_guidance_dims=(8, 8),
+    pad_length=8,
+)
+
+
+def small_backbone():
+    return random_backbone(depth=3, width=16, dim=16, patch=4, resolution=SIDE, context=60)
+
+
+def cat_seg() -> nn.Module:
+    torch.manual_seed(0)
+    return CatSegConfig(cost=SMALL).compose(small_backbone())
+
+
+def h_clip() -> nn.Module:
+    torch.manual_seed(0)
+    return HClipConfig(cost=SMALL, tuner=Orthogonal(block=8)).compose(small_backbone())
+
+
+def run(recipe: Recipe, directory: Path, method: nn.Module | None = None, **options: object) -> TrainResult:
+    options = {"augment": flip, "objective": NoisyObjective(), "progress": False, **options}
+    return train(recipe, method or TinyMethod(), TinyDataset(), directory, **options)
+
+
+def contents(directory: Path, step: int) -> checkpoint.Checkpoint:
+    return checkpoint.read(directory / CHECKPOINTS / f"step-{step:08d}")
+
+
+def table(directory: Path) -> list[dict[str, str]]:
+    with (directory / "train.csv").open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same_run(first: Path, second: Path, step: int) -> None:
+    mine, other = contents(first, step), contents(second, step)
+    assert mine.tensors.keys() == other.tensors.keys()
+    assert [key for key in mine.tensors if not torch.equal(mine.tensors[key], other.tensors[key])] == []
+    assert mine.state["precision"] == other.state["precision"]
+    assert table(first) == table(second)
+
+
+def gradients(directory: Path) -> dict[str, torch.Tensor]:
+    """Those of the only step so far: Adam's first moment is a tenth of it."""
+    tensors = contents(directory, 1).tensors
+    return {key: tensors[key] * 10 for key in sorted(tensors) if key.endswith("exp_avg")}
+
+
+RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, object]]] = {
+    "fp32": (TinyMethod, {}),
+    "bf16": (TinyMethod, {"precision": "bf16"}),
+    "fp16": (TinyMethod, {"precision": "fp16"}),
+    "accumulation": (TinyMethod, {"accumulation": 2}),
+    "workers": (TinyMethod, {"workers": 2}),
+    "names": (TinyMethod, {"names_per_step": 3}),
+    "checkpointing": (TinyMethod, {"checkpointing": True}),
+    "deterministic": (TinyMethod, {"deterministic": True}),
+    "warm-up": (TinyMethod, {"optimizer": OptimizerConfig(warmup_steps=5, clip_norm=None)}),
+    "cat_seg": (cat_seg, {}),
+    "h_clip, bf16": (h_clip, {"precision": "bf16", "checkpointing": True}),
+}
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, case: str) -> None:
+    build, changes = RESUMED[case]
+    recipe = tiny_recipe(keep_last=9, **changes)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    method = build()
+    before = {name: value.clone() for name, value in method.named_parameters()}
+    result = run(recipe, whole, method)
+    assert result.steps == 8
+    assert result.last == whole / CHECKPOINTS / "step-00000008"
+    shutil.copytree(whole, cut)
+    for step in (6, 8):
+        shutil.rmtree(cut / CHECKPOINTS / f"step-{step:08d}")
+    run(recipe, cut, build(), resume=True)
+    assert_same_run(whole, cut, 8)
+    moved = {name for name, value in method.named_parameters() if not torch.equal(value, before[name])}
+    trained = {name for name, value in method.named_parameters() if value.requires_grad}
+    assert moved <= trained
+    assert len(moved) >= len(trained) - 4  # what has no gradient (`resting`, padding tokens) may rest
+
+
+def test_every_choice_matters_to_the_run(tmp_path: Path) -> None:
+    """The cases above would mean nothing if a choice were ignored."""
+    weights = {}
+    for case in ("fp32", "bf16", "fp16", "accumulation", "names", "warm-up"):
+        run(tiny_recipe(**RESUMED[case][1]), tmp_path / case)
+        weights[case] = contents(tmp_path / case, 8).tensors["weight/method.norm.weight"].numpy().tobytes()
+    assert len(set(weights.values())) == len(weights)
+
+
+def test_resuming_a_finished_run_does_nothing(tmp_path: Path) -> None:
+    first = run(tiny_recipe(evaluate_every=4), tmp_path, evaluate=lambda _: {"miou": 0.5})
+    method = TinyMethod(seed=0)
+    second = run(tiny_recipe(evaluate_every=4), tmp_path, method, resume=True)
+    assert (second.steps, second.scores, second.last) == (8, {"miou": 0.5}, first.last)
+    assert method.forwards == 8
+    assert len(table(tmp_path)) == 8
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    recipe = tiny_recipe(steps=40, checkpoint_every=0, optimizer=OptimizerConfig(lr=0.03, clip_norm=1.0))
+    result = run(recipe, tmp_path, TinyMethod(dropout=0))
+    losses = [float(row["loss_bce"]) for row in table(tmp_path)]
+    assert losses[-1] < 0.8 * losses[0]
+    assert (result.last, result.best) == (None, None)
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> None:
+    found = []
+    for parts in (1, 2, 4):
+        recipe = tiny_recipe(steps=1, accumulation=parts, optimizer=OptimizerConfig(clip_norm=None))
+        run(recipe, tmp_path / str(parts), TinyMethod(dropout=0), objective=None)
+        found.append(gradients(tmp_path / str(parts)))
+    assert len(found[0]) > 8
+    for other in found[1:]:
+        for name, value in found[0].items():
+            torch.testing.assert_close(other[name], value, rtol=1e-5, atol=1e-8, msg=name)
+
+
+def test_gradients_are_clipped_by_their_total_norm(tmp_path: Path) -> None:
+    recipe = tiny_recipe(steps=1, optimizer=OptimizerConfig(clip_norm=0.01))
+    run(recipe, tmp_path)
+    total = torch.stack([value.norm() for value in gradients(tmp_path).values()]).norm()
+    assert float(total) == pytest.approx(0.01, rel=1e-3)
+    assert float(table(tmp_path)[0]["gradient_norm"]) > 0.02
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_gives_nearly_the_gradients_of_full(tmp_path: Path, precision: str) -> None:
+    found = []
+    for name in ("fp32", precision):
+        recipe = tiny_recipe(steps=1, precision=name, optimizer=OptimizerConfig(clip_norm=None))
+        run(recipe, tmp_path / name, TinyMethod(dropout=0))
+        found.append(torch.cat([value.flatten() for value in gradients(tmp_path / name).values()]))
+    assert nn.functional.cosine_similarity(*found, dim=0) > 0.99
+    assert not torch.equal(*found)
+
+
+def test_fp16_skips_overflowing_steps_and_scales_less(tmp_path: Path) -> None:
+    def steep(output, labels):
+        return {"steep": output.logits.float().mean() * 20}
+
+    recipe = tiny_recipe(precision="fp16", keep_last=9)
+    run(recipe, tmp_path / "whole", objective=steep)
+    norms = [row["gradient_norm"] for row in table(tmp_path / "whole")]
+    assert norms[0] in ("inf", "nan")
+    assert float(norms[-1]) > 0
+    scale = contents(tmp_path / "whole", 8).state["precision"]["scale"]
+    assert scale == 65536 / 2 ** sum(norm in ("inf", "nan") for norm in norms)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for step in (6, 8):
+        shutil.rmtree(tmp_path / "cut" / CHECKPOINTS / f"step-{step:08d}")
+    run(recipe, tmp_path / "cut", objective=steep, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "cut", 8)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path: Path) -> None:
+    calls = 0
+
+    def bursting(output, labels):
+        nonlocal calls
+        calls += 1
+        return {"fine": output.logits.mean(), "bursting": output.logits.mean() / (calls != 5)}
+
+    with pytest.raises(TrainingDivergedError, match=r"step 5: loss 'bursting' is -?inf"):
+        run(tiny_recipe(), tmp_path, objective=bursting)
+    assert contents(tmp_path, 3).step == 3
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDivergedError, match="step 1: the norm of the gradients is nan"):
+        run(tiny_recipe(), tmp_path, objective=lambda output, _: {"root": (output.logits * 0).abs().sqrt().sum()})
+
+
+def test_evaluation_sees_the_method_at_rest_and_the_best_is_kept(tmp_path: Path) -> None:
+    method = TinyMethod()
+    scores = iter([0.1, 0.9, float("nan"), 0.3])
+
+    def evaluate(evaluated: nn.Module) -> dict[str, float]:
+        assert evaluated is method
+        assert not evaluated.training
+        assert not torch.is_grad_enabled()
+        np.random.rand(), torch.rand(3)
+        return {"miou": next(scores), "other": 1.0}
+
+    recipe = tiny_recipe(evaluate_every=2, keep_last=1, checkpoint_every=100)
+    result = run(recipe, tmp_path, method, evaluate=evaluate)
+    assert result.scores == {"miou": 0.3, "other": 1.0}
+    assert result.best == tmp_path / CHECKPOINTS / "step-00000004"
+    assert [path.name[-1] for path in checkpoint.find(tmp_path / CHECKPOINTS)] == ["4", "8"]
+    assert method.training
+    run(tiny_recipe(), tmp_path / "alone")
+    assert table(tmp_path) == table(tmp_path / "alone")
+    rows = (tmp_path / "evaluation.csv").read_text().splitlines()
+    assert rows == ["step,miou,other", "2,0.1,1.0", "4,0.9,1.0", "6,nan,1.0", "8,0.3,1.0"]
+    assert load_weights(TinyMethod(), result.best) == 4
+
+
+def test_an_unknown_best_metric_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="best_metric is 'miou', but the evaluation gives 'a', 'b'"):
+        run(tiny_recipe(evaluate_every=2), tmp_path, evaluate=lambda _: {"a": 1.0, "b": 1.0})
+
+
+def test_weights_of_a_checkpoint_return(tmp_path: Path) -> None:
+    trained, other = TinyMethod(), TinyMethod()
+    result = run(tiny_recipe(), tmp_path, trained)
+    assert load_weights(other, result.last) == 8
+    assert all(map(torch.equal, trained.state_dict().values(), other.state_dict().values()))
+    with pytest.raises(CheckpointError, match="other frozen weights"):
+        load_weights(TinyMethod(seed=1), result.last)
+
+
+def test_generators_of_the_caller_are_left_alone(tmp_path: Path) -> None:
+    def draw() -> tuple[float, float]:
+        return np.random.rand(), float(torch.rand(()))
+
+    def seed() -> None:
+        np.random.seed(1), torch.manual_seed(1)
+
+    method = TinyMethod()
+    seed()
+    expected = draw()
+    seed()
+    run(tiny_recipe(deterministic=True), tmp_path, method)
+    assert draw() == expected
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_text_is_encoded_for_the_names_of_the_step_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = TinyMethod()
+    counts = []
+    encode = method.backbone.encode_text
+    monkeypatch.setattr(method.backbone, "encode_text", lambda tokens: counts.append(len(tokens)) or encode(tokens))
+    run(tiny_recipe(names_per_step=5, checkpoint_every=0), tmp_path, method)
+    assert counts == [5] * 8

@@ -1,0 +1,90 @@
+import math
+
+import pytest
+import torch
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
+from ahs_seg.training.optim import build_optimizer, parameter_groups, rate_factor, set_rate
+from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.step import SegmentationObjective, TrainingStep
+from tests.builders import byte_tokenizer, random_backbone
+from tests.training.tiny import TinyMethod
+
+
+def cat_seg_vit_b() -> CostSegmenter:
+    """CAT-Seg at the size of its paper, without memory for weights."""
+    config = CLIPConfig(
+        text_config={"vocab_size": 49408, "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8},
+        vision_config={"hidden_size": 768, "intermediate_size": 3072, "image_size": 224, "patch_size": 16},
+        projection_dim=512,
+    )
+    with torch.device("meta"):
+        backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(77), resolution=384)
+        return CatSegConfig().compose(backbone)
+
+
+def test_groups_of_cat_seg_are_the_recorded_ones() -> None:
+    """Recorded from the official code: 48 tensors of CLIP, 36 of norms, the rest, with these rates and decays.
+
+    Of CLIP's tensors the query of the last vision block stays frozen here: it never gets a gradient.
+    """
+    groups = parameter_groups(cat_seg_vit_b(), OptimizerConfig())
+    found = {
+        (group["lr"], group["weight_decay"]): (len(group["params"]), sum(value.numel() for value in group["params"]))
+        for group in groups
+    }
+    assert found == {
+        (2e-4 * 0.01, 1e-4): (48 - 1, 20_447_232 - 768 * 768),
+        (2e-4, 0.0): (36, 3_968),
+        (2e-4, 1e-4): (96, 4_664_673),
+    }
+
+
+def test_names_do_not_depend_on_wrapping() -> None:
+    method = TinyMethod()
+    step = TrainingStep(method, SegmentationObjective())
+    config = OptimizerConfig()
+    plain = [group["names"] for group in parameter_groups(method, config)]
+    wrapped = [group["names"] for group in parameter_groups(torch.nn.DataParallel(step), config)]
+    assert wrapped == [[f"method.{name}" for name in names] for names in plain]
+    rates = {name: group["lr"] for group in parameter_groups(step, config) for name in group["names"]}
+    assert rates["method.scale"] == config.lr
+    assert rates["method.backbone.model.vision_model.encoder.layers.0.self_attn.q_proj.weight"] == config.lr * 0.01
+
+
+def test_a_training_free_method_is_refused() -> None:
+    method = ZeroShotConfig().compose(random_backbone())
+    with pytest.raises(ValueError, match="has no trainable parameters; a training-free method is evaluated"):
+        build_optimizer(method, OptimizerConfig())
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [
+        (0, 0.1),
+        (1, 0.4 * 0.5 * (1 + math.cos(math.pi / 12))),
+        (3, 0.5 * (1 + math.sqrt(0.5))),
+        (6, 0.5),
+        (9, 0.5 - 0.5**1.5),
+    ],
+)
+def test_warm_up_then_cosine(step: int, factor: float) -> None:
+    recipe = Recipe(steps=12, optimizer=OptimizerConfig(warmup_steps=3, warmup_factor=0.1))
+    assert rate_factor(step, recipe) == pytest.approx(factor, rel=1e-12)
+
+
+def test_constant_rate() -> None:
+    recipe = Recipe(steps=12, optimizer=OptimizerConfig(schedule="constant"))
+    assert {rate_factor(step, recipe) for step in range(12)} == {1.0}
+
+
+def test_rate_keeps_the_proportions_of_groups() -> None:
+    recipe = Recipe(steps=12)
+    optimizer = build_optimizer(TinyMethod(), recipe.optimizer)
+    for step in (0, 6):
+        set_rate(optimizer, step, recipe)
+        assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx(
+            [2e-6 / (1 + step / 6), 2e-4 / (1 + step / 6)]
+        )
