@@ -47,7 +47,10 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
         super().__init__(config)
         channels = getattr(config.vision_config, "stem_channels", None)
         if channels is not None:
-            self.vision_model.embeddings.patch_embedding = ConvStem(channels, config.vision_config.hidden_size)
+            vision = config.vision_config
+            self.vision_model.embeddings.patch_embedding = ConvStem(
+                channels, vision.hidden_size, halvings=vision.patch_size.bit_length() - 1
+            )
 
 
 class ClipBackbone(nn.Module):

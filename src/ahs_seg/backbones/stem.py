@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class ConvStem(nn.Sequential):
-    """3x3 convolutions of stride 2, then a 1x1 convolution to the width of the transformer.
+    """3x3 convolutions, the first `halvings` of stride 2 (all by default), then a 1x1 convolution to the transformer.
 
     Stands where CLIP has one strided patch convolution: a small transformer learns texture and shape much sooner from
     it (Xiao et al., "Early convolutions help transformers see better", NeurIPS 2021). Borders are replicated, so that
@@ -19,11 +19,16 @@ class ConvStem(nn.Sequential):
     into the convolutions by `folded`, so a finished model has none.
     """
 
-    def __init__(self, channels: Sequence[int], dim: int, *, norm: bool = False) -> None:
+    def __init__(
+        self, channels: Sequence[int], dim: int, *, halvings: int | None = None, norm: bool = False
+    ) -> None:
         layers: list[nn.Module] = []
         previous = 3
-        for width in channels:
-            layers.append(nn.Conv2d(previous, width, 3, stride=2, padding=1, padding_mode="replicate", bias=not norm))
+        for index, width in enumerate(channels):
+            stride = 2 if halvings is None or index < halvings else 1
+            layers.append(
+                nn.Conv2d(previous, width, 3, stride, padding=1, padding_mode="replicate", bias=not norm)
+            )
             layers += [nn.BatchNorm2d(width)] if norm else []
             layers.append(nn.ReLU())
             previous = width
@@ -31,7 +36,7 @@ class ConvStem(nn.Sequential):
         super().__init__(*layers)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
-        """Patch embeddings, one per 2^n x 2^n pixels for n strided convolutions."""
+        """Patch embeddings, one per 2^n x 2^n pixels for n convolutions of stride 2."""
         for layer in self:
             images = layer(images)
         return images

@@ -31,8 +31,8 @@ class Placement:
     radius: float
     angle: float
     aspect: float
-    phase: NDArray[np.float32]
-    tint: NDArray[np.float32]
+    phase: Plane
+    tint: Plane
 
 
 def place(

@@ -6,11 +6,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ahs_seg.data.world.names import STUFF, SYNONYMS, Thing
+from ahs_seg.data.world.names import COLOURS, SHAPES, STUFF, SYNONYMS, TEXTURES, Thing
 
 SYNONYM_PROBABILITY: Final = 0.25
 DROP_PROBABILITY: Final = 0.15
 _NOUNS: Final = ("thing", "object", "shape")
+_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "stuff": STUFF,
+    "colour": tuple(COLOURS),
+    "texture": TEXTURES,
+    "shape": SHAPES,
+}
 _SENTENCES: Final = (
     "a photo of a {} in the scene",
     "a photo of a {}",
@@ -52,6 +58,17 @@ def phrase(name: Thing | str, rng: np.random.Generator, *, vary: float = 1.0) ->
         words[2] = _NOUNS[rng.integers(len(_NOUNS))]
     told = [None if drop else word for word, drop in zip(name, dropped, strict=True)]
     return Phrase(" ".join(word for word in words if word), None, *told)
+
+
+def twisted(item: Phrase, rng: np.random.Generator) -> Phrase:
+    """The phrase with one of its words exchanged for another of its kind: nearly right, and wrong."""
+    told = [kind for kind in _KINDS if getattr(item, kind) is not None]
+    kind = told[rng.integers(len(told))]
+    old = getattr(item, kind)
+    others = [word for word in _KINDS[kind] if word != old]
+    new = others[rng.integers(len(others))]
+    spelled = old if f" {old} " in f" {item.text} " else SYNONYMS[old]
+    return item._replace(text=f" {item.text} ".replace(f" {spelled} ", f" {new} ").strip(), **{kind: new})
 
 
 def sentence(text: str, rng: np.random.Generator) -> str:

@@ -14,29 +14,39 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
-from ahs_seg.data.world.captions import Phrase, phrase
-from ahs_seg.data.world.names import STUFF, Thing, never_trained, things
+from ahs_seg.config import Config
+from ahs_seg.data.world.captions import Phrase, phrase, twisted
+from ahs_seg.data.world.names import COLOURS, SHAPES, STUFF, TEXTURES, Thing, never_trained, things
 from ahs_seg.data.world.photos import ground_for, take_photo
 from ahs_seg.data.world.scenes import SceneSource
 
 PATCH: Final = 8
 NOWHERE: Final = -1
+WORDS: Final = (len(STUFF), len(COLOURS), len(TEXTURES), len(SHAPES))
+"""How many stuffs, colours, textures and shapes there are to tell."""
+PRETRAINING_SEED: Final = 404
 _LEAST_CELL: Final = 28
-_RADIUS: Final = (8.5, 26.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What a batch is made of: its picture size and count, and the share of each kind of picture."""
+class Mix(Config):
+    """What a batch is made of.
 
-    size: int
-    count: int
+    `count` pictures of `size` pixels: a share of `scenes`, a share of `whole` photographs, the rest mosaics. Of the
+    photographs a share shows `stuff_alone`, a share has a `flat` ground of one colour. `radius` is that of objects.
+    Each phrase gets `negatives` twisted copies that nobody said.
+    """
+
+    size: PositiveInt
+    count: PositiveInt
     scenes: float = 0.0
     whole: float = 0.0
     flat: float = 0.0
     stuff_alone: float = 0.1
     hard: float = 1.0
+    radius: tuple[float, float] = (8.5, 26.0)
+    negatives: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +63,14 @@ class CaptionBatch:
     phrases: tuple[Phrase, ...]
 
     @property
+    def words(self) -> NDArray[np.int64]:
+        """What each phrase tells: numbers of its stuff, colour, texture and shape (`NOWHERE` for untold)."""
+        return np.array([_codes(phrase) for phrase in self.phrases], np.int64)
+
+    @property
     def compatible(self) -> NDArray[np.bool_]:
         """Which pairs of phrases may describe the same thing (only from their words)."""
-        codes = np.array([_codes(phrase) for phrase in self.phrases])
+        codes = self.words
         open_ = (codes[:, None] < 0) | (codes[None] < 0)
         same = ((codes[:, None] == codes[None]) | open_)[..., 1:].all(-1)
         return np.asarray(same & (codes[:, None, 0] == codes[None, :, 0]))
@@ -71,7 +86,8 @@ def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
     """The batch of one step; it depends on the arguments alone."""
     rng = np.random.default_rng((seed, step))
     names: dict[Phrase, int] = {}
-    images, parts, said = [], [], []
+    images, parts = [], []
+    said: list[list[int]] = []
     for _ in range(mix.count):
         draw = rng.random()
         if draw < mix.scenes:
@@ -86,6 +102,11 @@ def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
             said.append([names.setdefault(item, len(names)) for item in phrases])
         images.append(image)
         parts.append(part)
+    for item in list(names):
+        for _ in range(mix.negatives):
+            other = twisted(item, rng)
+            if f"{other.colour} {other.texture} {other.shape}" not in never_trained():
+                names.setdefault(other, len(names))
     width = max(map(len, said))
     padded = [[*row, *[NOWHERE] * (width - len(row))] for row in said]
     return CaptionBatch(
@@ -105,7 +126,7 @@ def _mosaic(
         for left, right in itertools.pairwise(columns):
             shape = (bottom - top, right - left)
             thing, kind = _subject(rng, mix)
-            low, high = _RADIUS
+            low, high = mix.radius
             radius = float(rng.uniform(low, max(low + 2, min(high, 0.46 * min(shape)))))
             image[top:bottom, left:right] = take_photo(thing, kind, shape, radius, rng, hard=mix.hard).image
             subjects = [subject for subject in (thing, kind) if subject is not None]
@@ -135,9 +156,6 @@ def _scenes(size: int, hard: float) -> SceneSource:
     return SceneSource(PRETRAINING_SEED, [*STUFF, *(thing.name for thing in trained_things())], size=size, hard=hard)
 
 
-PRETRAINING_SEED: Final = 404
-
-
 def _cuts(rng: np.random.Generator, size: int) -> list[int]:
     """Borders of 1 to 3 rows or columns, anywhere, none narrower than `_LEAST_CELL`."""
     most = min(3, size // _LEAST_CELL)
@@ -155,8 +173,6 @@ def _inside(span: slice) -> slice:
 
 @cache
 def _codes(item: Phrase) -> tuple[int, int, int, int]:
-    from ahs_seg.data.world.names import COLOURS, SHAPES, TEXTURES
-
     if item.stuff is not None:
         return STUFF.index(item.stuff), -1, -1, -1
     colour = -1 if item.colour is None else list(COLOURS).index(item.colour)

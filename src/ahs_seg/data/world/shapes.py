@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.floating[Any]]
 """One value per pixel of an object's box."""
 
 
@@ -100,12 +101,12 @@ OUTLINES: Final[dict[str, Callable[[Plane, Plane], Plane]]] = {
 """Signed distance to the outline, about 1 per unit, negative inside; v points down, shapes fit in about [-1, 1]."""
 
 
-def surface(texture: str, u: Plane, v: Plane, distance: Plane, radius: float, phase: NDArray[np.float32]) -> Plane:
+def surface(texture: str, u: Plane, v: Plane, distance: Plane, radius: float, phase: Plane) -> Plane:
     """How much of the second tone each pixel shows, in [0, 1].
 
     `radius` is the size of one unit in pixels (edges of the pattern are one pixel soft); `phase` shifts the pattern.
     """
-    wave = np.float32(radius / np.pi / 2.4)  # pixels per radian of the patterns below
+    wave = radius / math.pi / 2.4  # pixels per radian of the patterns below
     if texture == "plain":
         return np.zeros_like(u)
     if texture == "striped":
@@ -132,7 +133,7 @@ def _soft(value: Plane, sharpness: float) -> Plane:
     return np.clip(value * np.float32(sharpness) + np.float32(0.5), 0, 1)
 
 
-def _speckle(shape: tuple[int, ...], phase: NDArray[np.float32]) -> Plane:
+def _speckle(shape: tuple[int, ...], phase: Plane) -> Plane:
     grain = _grain()
     rows, columns = (
         (np.arange(side) + int(part * len(grain))) % len(grain) for part, side in zip(phase, shape, strict=True)
@@ -144,5 +145,5 @@ def _speckle(shape: tuple[int, ...], phase: NDArray[np.float32]) -> Plane:
 def _grain() -> Plane:
     """Irregular spots of about two pixels over a third of the area."""
     noise = np.random.default_rng(20_240_501).standard_normal((384, 384)).astype(np.float32)
-    smooth = sum(np.roll(noise, (dy, dx), (0, 1)) for dy in (0, 1) for dx in (0, 1))
+    smooth = np.sum([np.roll(noise, (dy, dx), (0, 1)) for dy in (0, 1) for dx in (0, 1)], 0)
     return np.clip((smooth / np.float32(2) - np.float32(0.45)) * np.float32(4) + np.float32(0.5), 0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from scipy.spatial import cKDTree
 
 from ahs_seg.data.world.names import STUFF
 
-Picture = NDArray[np.float32]
+Picture: TypeAlias = NDArray[np.floating[Any]]
 """Height, width, RGB in [0, 1]."""
-Field = NDArray[np.float32]
+Field: TypeAlias = NDArray[np.floating[Any]]
 
 TILE_SIZE: Final = 160
 TILES_PER_KIND: Final = 12
