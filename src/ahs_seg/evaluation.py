@@ -58,6 +58,14 @@ class EvaluationReport(Config):
         """The scores, in [0, 1]."""
         return ConfusionMatrix.from_dict(self.counts).scores(self.labels, seen=self.seen)
 
+    def __str__(self) -> str:
+        """A few lines for a terminal: what was evaluated and the scores in percent."""
+        lines = [f"{self.method} on {self.dataset}: {self.images} images in {self.seconds:.0f} s ({self.protocol})"]
+        scores = self.scores.summary()
+        lines.append("  ".join(f"{name} {100 * value:.1f}" for name, value in scores.items()))
+        lines += [f"left out: {failure.problem}" for failure in self.failures]
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values ready for JSON, the scores among them."""
         scores = self.scores

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -25,6 +30,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a utf-8 text file in one step."""
     write_bytes(path, text.encode())
+
+
+def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Replace a PNG file in one step."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
 
 
 def _umask() -> int:

@@ -1,21 +1,11 @@
 """Recorded probabilities of the original's single pass (padded and stretched) and sliding window, at picture size."""
 
 import numpy as np
-import pytest
 import torch
 
 from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, WholeImage, score_maps
 from ahs_seg.merging import best_rows
-from tests.parity.test_cost_family import Case, build
-
-CASES = ["catseg_vitb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("catseg_vitl", "hclip_vitb"))]
-
-
-@pytest.fixture(scope="module", params=CASES)
-def case(request: pytest.FixtureRequest) -> Case:
-    case = build(request.param)
-    case.method.head.class_pooling = 1
-    return case
+from tests.parity.case import Case
 
 
 def picture(case: Case, key: str, height: int, width: int) -> np.ndarray:
@@ -25,6 +15,7 @@ def picture(case: Case, key: str, height: int, width: int) -> np.ndarray:
 
 @torch.no_grad()
 def test_single_pass_with_padding(case: Case) -> None:
+    case.method.head.class_pooling = 1
     config = InferenceConfig(windows=WholeImage(pad_multiple=32), shortest_edge=333)
     text = case.text("tokens_20")
     rows, maps = score_maps(case.method, picture(case, "B", 333, 500), text, config, size=(250, 375))
@@ -34,6 +25,7 @@ def test_single_pass_with_padding(case: Case) -> None:
 
 @torch.no_grad()
 def test_sliding_window(case: Case) -> None:
+    case.method.head.class_pooling = 1
     config = CAT_SEG_PROTOCOL.model_copy(update={"shortest_edge": 427})
     rows, maps = score_maps(case.method, picture(case, "C", 427, 640), case.text("tokens_20"), config)
     error = np.abs(maps(rows)[:, ::24, ::24].numpy() - case.recording.arrays["sliding"]).max()

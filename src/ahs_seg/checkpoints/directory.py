@@ -17,6 +17,7 @@ from ahs_seg import __version__
 from ahs_seg.backbones.config import save_description
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
 from ahs_seg.prompts import PromptConfig
 
@@ -38,6 +39,7 @@ class ModelDescription(Config):
     version: str = __version__
     method: MethodConfig = CatSegConfig()
     prompts: PromptConfig = PromptConfig()
+    inference: InferenceConfig = InferenceConfig()
     trained_on: tuple[str, ...] = Field(default=())
 
 

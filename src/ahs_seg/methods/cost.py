@@ -60,10 +60,14 @@ class CostSegmenter(nn.Module):
         """Probability of each class by itself, in [0, 1]."""
         return logits.sigmoid()
 
-    def merged(self) -> CostSegmenter:
-        """A copy for inference: what tuning added is folded into plain CLIP weights."""
+    def merged(self, *, class_pooling: int | None = None) -> CostSegmenter:
+        """A copy for inference: what tuning added is folded into plain CLIP weights.
+
+        `class_pooling` is the pooling of the class attention in the copy (None: as in training).
+        """
         twin = copy.deepcopy(self)
         merge_adapter(twin.backbone)
+        twin.head.class_pooling = class_pooling or self.head.class_pooling
         return twin.eval()
 
 

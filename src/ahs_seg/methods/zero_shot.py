@@ -38,8 +38,8 @@ class ZeroShotSegmenter(nn.Module):
         """Probability among the given classes, in [0, 1]."""
         return logits.exp()
 
-    def merged(self) -> ZeroShotSegmenter:
-        """A copy for inference."""
+    def merged(self, *, class_pooling: int | None = None) -> ZeroShotSegmenter:  # noqa: ARG002  # no class attention
+        """A copy for inference; there is no class attention, so its pooling has no meaning here."""
         return copy.deepcopy(self).eval()
 
 

@@ -1,0 +1,30 @@
+"""The commands by name, and how errors are shown."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ahs_seg.cli import evaluate, quickstart, segment, train, world
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Open-vocabulary semantic segmentation: name classes in plain words, get a label for every pixel.",
+)
+app.command("quickstart")(quickstart.command)
+app.command("segment")(segment.command)
+app.command("train")(train.command)
+app.command("evaluate")(evaluate.command)
+app.add_typer(world.app, name="world")
+
+
+def main() -> None:
+    """Run a command; what is wrong with its input becomes one message and exit status 2, not a trace."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError, PermissionError) as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(2)

@@ -1,0 +1,87 @@
+"""Which data: a folder of labelled pictures, or scenes of the drawn world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from ahs_seg.config import Config
+from ahs_seg.data.folder import FolderDataset
+from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
+
+WORLD_SEEDS = {"train": TRAIN_SEED, "validation": VALIDATION_SEED, "test": TEST_SEED}
+
+
+WorldNames = Literal["seen", 20, 59, 150, 459, 847]
+
+
+class FolderData(Config):
+    """A folder with `images`, `annotations` and `classes.txt`; see `FolderDataset` for the layout."""
+
+    name: Literal["folder"] = "folder"
+    root: Path
+    split: str | None = None
+    images: str = "images"
+    annotations: str = "annotations"
+    classes: str = "classes.txt"
+    ignore: NonNegativeInt | None = None
+
+    @property
+    def title(self) -> str:
+        """What reports call this data."""
+        return f"{self.root.resolve().name}{'/' + self.split if self.split else ''}"
+
+    def open(self) -> FolderDataset:
+        """The dataset, every file of it read and checked.
+
+        Raises:
+            FolderError: listing everything that is wrong, file by file.
+        """
+        dataset = FolderDataset(
+            self.root,
+            split=self.split,
+            images=self.images,
+            annotations=self.annotations,
+            classes=self.classes,
+            ignore=self.ignore,
+        )
+        dataset.check()
+        return dataset
+
+
+class WorldData(Config):
+    """Scenes of the drawn world; `names` is "seen" (training) or the size of a vocabulary."""
+
+    name: Literal["world"] = "world"
+    scenes: Literal["train", "validation", "test"] = "train"
+    count: PositiveInt = 2000
+    names: WorldNames = "seen"
+    size: PositiveInt = 96
+    hard: NonNegativeFloat = 1.0
+
+    @property
+    def title(self) -> str:
+        """What reports call this data."""
+        return f"world-{self.names} ({self.scenes}, {self.count} scenes)"
+
+    def open(self) -> WorldDataset:
+        """The dataset; nothing is stored, scenes are drawn when they are asked for."""
+        return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
+
+
+DataConfig = Annotated[FolderData | WorldData, Field(discriminator="name")]
+
+
+def parse_data(text: str, *, split: str | None = None, count: int = 300) -> FolderData | WorldData:
+    """The data that a command line names: `world-150` (test scenes) or a folder.
+
+    Raises:
+        ConfigError: a vocabulary of the world that does not exist.
+    """
+    if not text.startswith("world-"):
+        return FolderData(root=Path(text), split=split)
+    names = text.removeprefix("world-")
+    values = {"scenes": "test", "count": count, "names": int(names) if names.isdigit() else names}
+    return WorldData.parse(values, source=text)

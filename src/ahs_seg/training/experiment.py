@@ -1,0 +1,133 @@
+"""A whole experiment: method, data, recipe and protocol in one config, run by one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.config import Config
+from ahs_seg.data.augment import Augmentation
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.data.config import DataConfig
+from ahs_seg.evaluation import EvaluationReport, evaluate
+from ahs_seg.files import write_text
+from ahs_seg.inference import InferenceConfig
+from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.loop import TrainResult, train
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.run import load_weights
+
+CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
+
+
+class Experiment(Config):
+    """Everything that decides what a run gives; a run writes it beside its results as `config.yaml`.
+
+    `validation` is evaluated during training (`training.evaluate_every`) and at the end.
+    """
+
+    method: MethodConfig = CatSegConfig()
+    data: DataConfig
+    validation: DataConfig | None = None
+    augmentation: Augmentation = Augmentation()
+    training: Recipe = Recipe()
+    inference: InferenceConfig = InferenceConfig()
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What a run leaves behind: the model directory, its evaluation if there was validation data, and the times."""
+
+    model: Path
+    training: TrainResult
+    evaluation: EvaluationReport | None
+    seconds: float
+
+
+def run_experiment(
+    experiment: Experiment, directory: Path, *, resume: bool = False, progress: bool = True
+) -> ExperimentResult:
+    """Check the data, train, evaluate, and write `directory`: config, checkpoints, logs, `model/`, `evaluation.json`.
+
+    With `training.keep_best` and validation data the model is the best checkpoint, otherwise the last step.
+
+    Raises:
+        FolderError: the data is not as it should be; before anything is trained.
+        ConfigError: the directory holds a run and `resume` is off, or that run was another one.
+    """
+    began = time.monotonic()
+    dataset = experiment.data.open()
+    validation = None if experiment.validation is None else experiment.validation.open()
+    torch.manual_seed(experiment.training.seed)
+    method = experiment.method.build()
+    directory.mkdir(parents=True, exist_ok=True)
+    scorer = None if validation is None else _scorer(experiment, validation)
+    result = train(
+        experiment.training,
+        method,
+        dataset,
+        directory,
+        augment=experiment.augmentation.apply,
+        evaluate=scorer,
+        resume=resume,
+        progress=progress,
+    )
+    write_text(directory / CONFIG, experiment.to_yaml())
+    if result.best is not None:
+        load_weights(method, result.best)
+    description = describe(experiment, dataset)
+    model = save_model(method, description, directory / MODEL)
+    report = None
+    if validation is not None and experiment.validation is not None:
+        report = evaluate_method(
+            experiment, method, validation, experiment.validation.title, seen=description.trained_on
+        )
+        report.save(directory / REPORT)
+    return ExperimentResult(model, result, report, time.monotonic() - began)
+
+
+def describe(experiment: Experiment, dataset: SegmentationDataset) -> ModelDescription:
+    """What the model directory of an experiment says about it."""
+    return ModelDescription(
+        method=experiment.method,
+        prompts=experiment.training.prompts,
+        inference=experiment.inference,
+        trained_on=tuple(dataset.vocabulary.labels),
+    )
+
+
+def evaluate_method(
+    experiment: Experiment,
+    method: Segmenting,
+    dataset: SegmentationDataset,
+    title: str,
+    *,
+    seen: tuple[str, ...] | None = None,
+    progress: bool = True,
+) -> EvaluationReport:
+    """The report of a method on a dataset, under the protocol of the experiment."""
+    segmenter = Segmenter(method, prompts=experiment.training.prompts, inference=experiment.inference)
+    return evaluate(
+        segmenter.predictor(dataset.vocabulary),
+        dataset,
+        method=experiment.method.name,
+        name=title,
+        protocol=experiment.inference.title,
+        seen=seen,
+        progress=progress,
+    )
+
+
+def _scorer(experiment: Experiment, dataset: SegmentationDataset) -> Callable[[nn.Module], Mapping[str, float]]:
+    def score(method: nn.Module) -> Mapping[str, float]:
+        assert isinstance(method, Segmenting)
+        return evaluate_method(experiment, method, dataset, "validation", progress=False).scores.summary()
+
+    return score

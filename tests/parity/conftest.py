@@ -1,0 +1,22 @@
+"""Each full-size model is built once for all parity tests."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.parity.case import CONVERTERS, Case, build
+
+
+@pytest.fixture(scope="session", params=list(CONVERTERS))
+def case(request: pytest.FixtureRequest) -> Case:
+    return build(request.param)
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """Full-size networks gain from a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
