@@ -12,11 +12,9 @@ from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ahs_seg.progress import QUIET_SECONDS
 from ahs_seg.training.checkpoint import sync
 from ahs_seg.training.recipe import Recipe
-
-QUIET_SECONDS = 15.0
-"""Time between two lines of progress where the output is not a terminal."""
 
 
 class CsvLog:

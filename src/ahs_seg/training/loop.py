@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training import checkpoint
@@ -106,13 +107,10 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     began = time.monotonic()
     fabric = run.fabric
     classes = len(names.vocabulary)
-    present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)
-    if run.recipe.names_per_step is not None:
-        present = fabric.all_reduce(present.int().to(fabric.device), reduce_op="max").bool().cpu()
-    rows = choose_rows(present, run.recipe.names_per_step, names_generator(run.recipe.seed, index))
+    rows = _names_of_step(run, index, parts, classes)
     chosen = names(rows)
     tokens = chosen.tokens.to(fabric.device)
-    totals: dict[str, torch.Tensor] = {}
+    totals: dict[str, Tensor] = {}
     for number, part in enumerate(parts):
         images = part.images.to(fabric.device, non_blocking=True)
         labels = relabel(part.labels, rows, classes).to(fabric.device, non_blocking=True)
@@ -150,6 +148,16 @@ def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
     return result
 
 
+def _names_of_step(run: Run, index: int, parts: list[Pictures], classes: int) -> Int[Tensor, " t"]:
+    """The classes of a step, the same in every process: they depend on the labels of all of them."""
+    wanted = run.recipe.names_per_step
+    if wanted is None:
+        return torch.arange(classes)
+    present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)
+    anywhere = run.fabric.all_reduce(present.int().to(run.fabric.device), reduce_op="max").bool().cpu()
+    return choose_rows(anywhere, wanted, names_generator(run.recipe.seed, index))
+
+
 def _clip(run: Run, index: int) -> float:
     """Clip the gradients; their total norm before that."""
     limit = run.recipe.optimizer.clip_norm
@@ -159,10 +167,9 @@ def _clip(run: Run, index: int) -> float:
         )
     )
     scaler = getattr(run.fabric.strategy.precision, "scaler", None)
-    overflow_expected = (
-        scaler is not None and scaler.get_scale() >= 1
-    )  # fp16: the scaler skips the step and scales less
-    if not math.isfinite(norm) and not overflow_expected:
+    # With fp16 the scaler skips a step whose gradients overflow, and scales less from then on.
+    tolerated = scaler is not None and scaler.get_scale() >= 1
+    if not math.isfinite(norm) and not tolerated:
         raise TrainingDivergedError(
             f"step {index + 1}: the norm of the gradients is {norm}. Lower the learning rate, or use fp32 or bf16."
         )

@@ -50,13 +50,11 @@ def present_classes(labels: Int[Tensor, "*s"], classes: int) -> Bool[Tensor, " t
 
 
 def choose_rows(present: Bool[Tensor, " t"], wanted: int | None, generator: np.random.Generator) -> Int[Tensor, " n"]:
-    """Classes of a step, ascending: those present and, up to `wanted`, others at random (None: all classes).
+    """Classes of a step, ascending: those present and, up to `wanted`, others at random.
 
     When more than `wanted` are present, so many of them are drawn: memory stays bounded, and pixels of the rest belong
     to none of the step's classes.
     """
-    if wanted is None or wanted >= len(present):
-        return torch.arange(len(present))
     order = torch.from_numpy(generator.permutation(len(present)))
     chosen = torch.cat([order[present[order]], order[~present[order]]])[:wanted]
     return chosen.sort().values
