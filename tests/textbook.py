@@ -1,7 +1,7 @@
 """The cost family written down plainly: every class at once, every concatenation made, every padding token there.
 
-This is the yardstick: `CostSegmenter` must give the same logits and gradients. It reads the weights of a `CostSegmenter`
-and follows the paper and the original code step by step, without any of the rewrites.
+This is the yardstick: `CostSegmenter` must give the same logits and gradients. It reads the weights of a
+`CostSegmenter` and follows the paper and the original code step by step, without any of the rewrites.
 """
 
 import torch

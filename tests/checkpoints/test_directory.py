@@ -85,7 +85,7 @@ def test_weights_of_another_method_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_model_directory(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="not a model directory: it has no config.json"):
+    with pytest.raises(CheckpointError, match=r"not a model directory: it has no config\.json"):
         load_model(tmp_path / "nothing")
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match="not readable as JSON"):

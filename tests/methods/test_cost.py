@@ -132,5 +132,5 @@ def test_a_text_with_another_number_of_prompts_is_refused() -> None:
 
 def test_a_grid_that_the_window_does_not_divide_is_refused() -> None:
     images, text = inputs(3)
-    with pytest.raises(ValueError, match="8x8.*window=3"):
+    with pytest.raises(ValueError, match=r"8x8.*window=3"):
         method(window=3)(images, text)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
+from torch import Tensor
 
 from ahs_seg import __version__
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.config import save_description
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
@@ -45,11 +47,18 @@ class ModelDescription(Config):
 
 def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:
     """Write a model directory; it appears whole or not at all, and replaces what was there."""
+    return save_state(method.state_dict(), method.backbone, description, directory)
+
+
+def save_state(
+    state: Mapping[str, Tensor], backbone: ClipBackbone, description: ModelDescription, directory: Path | str
+) -> Path:
+    """Write a model directory with these weights; of the backbone only its configuration and tokenizer are read."""
     target = Path(directory)
     with replacing_directory(target) as fresh:
-        save_description(method.backbone, fresh / BACKBONE)
-        state = {key: value.detach().contiguous() for key, value in method.state_dict().items()}
-        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        save_description(backbone, fresh / BACKBONE)
+        tensors = {key: value.detach().contiguous() for key, value in state.items()}
+        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
     return target
 
@@ -63,7 +72,7 @@ def load_model(directory: Path | str) -> tuple[ModelDescription, Segmenting]:
     source = Path(directory)
     description = read_description(source)
     try:
-        state = load_file(source / WEIGHTS)
+        state = load((source / WEIGHTS).read_bytes())  # not mapped: the file may be replaced while the model lives
     except FileNotFoundError:
         raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
     except SafetensorError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ def group() -> None:
 
 @app.command("pretrain")
 def pretrain(
-    overrides: Annotated[Optional[list[str]], typer.Argument(help="key.sub=value of the recipe")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value of the recipe")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the CLIP is written.")] = Path("runs/tiny_clip"),
 ) -> None:
     """Pre-train the tiny CLIP on captioned drawings and validate it; a run that was cut off goes on where it was."""

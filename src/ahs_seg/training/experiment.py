@@ -20,6 +20,7 @@ from ahs_seg.files import write_text
 from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, train
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
@@ -63,6 +64,7 @@ def run_experiment(
         ConfigError: the directory holds a run and `resume` is off, or that run was another one.
     """
     began = time.monotonic()
+    fabric = launch(experiment.training)
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
     torch.manual_seed(experiment.training.seed)
@@ -78,19 +80,36 @@ def run_experiment(
         evaluate=scorer,
         resume=resume,
         progress=progress,
+        fabric=fabric,
     )
-    write_text(directory / CONFIG, experiment.to_yaml())
     if result.best is not None:
         load_weights(method, result.best)
-    description = describe(experiment, dataset)
-    model = save_model(method, description, directory / MODEL)
     report = None
-    if validation is not None and experiment.validation is not None:
-        report = evaluate_method(
-            experiment, method, validation, experiment.validation.title, seen=description.trained_on
-        )
-        report.save(directory / REPORT)
-    return ExperimentResult(model, result, report, time.monotonic() - began)
+    if fabric.is_global_zero:
+        report = _finish(experiment, method, dataset, validation, directory, progress=progress)
+    fabric.barrier()
+    return ExperimentResult(directory / MODEL, result, report, time.monotonic() - began)
+
+
+def _finish(
+    experiment: Experiment,
+    method: Segmenting,
+    dataset: SegmentationDataset,
+    validation: SegmentationDataset | None,
+    directory: Path,
+    *,
+    progress: bool,
+) -> EvaluationReport | None:
+    """Write the model, its config and its evaluation; in one process."""
+    write_text(directory / CONFIG, experiment.to_yaml())
+    description = describe(experiment, dataset)
+    save_model(method.to("cpu"), description, directory / MODEL)
+    if validation is None or experiment.validation is None:
+        return None
+    title, seen = experiment.validation.title, description.trained_on
+    report = evaluate_method(experiment, method, validation, title, seen=seen, progress=progress)
+    report.save(directory / REPORT)
+    return report
 
 
 def describe(experiment: Experiment, dataset: SegmentationDataset) -> ModelDescription:

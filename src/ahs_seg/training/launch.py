@@ -111,3 +111,17 @@ def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
         random.setstate(python)
         np.random.set_state(numpy)
         torch.use_deterministic_algorithms(mode=strict)
+
+
+@contextmanager
+def own_threads(recipe: Recipe, fabric: Fabric) -> Iterator[None]:
+    """Leave a core to every loading process while training on a CPU: threads that wait for one another lose more."""
+    before = torch.get_num_threads()
+    processes = fabric.world_size // recipe.num_nodes
+    share = (os.cpu_count() or 1) // processes - recipe.workers
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(min(before, max(1, share)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

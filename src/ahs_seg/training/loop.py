@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training import checkpoint
-from ahs_seg.training.launch import launch, own_randomness, seed_generators
+from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.names import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.optim import set_rate
@@ -79,7 +79,7 @@ def train(
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)
-    with own_randomness(recipe, fabric.device), log:
+    with own_randomness(recipe, fabric.device), own_threads(recipe, fabric), log:
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
         if run.done:
