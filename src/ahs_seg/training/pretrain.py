@@ -27,8 +27,6 @@ from ahs_seg.training.pretrain_model import TinyClipConfig, save_clip
 from ahs_seg.training.pretrain_step import PretrainStep, loss_sum
 from ahs_seg.training.pretrain_validation import Validation, validate
 
-_CAPTIONS: Final = 6000
-
 
 class Stage(Config):
     """A stretch of the run, up to the share `until` of its steps; its mixes take turns."""
@@ -79,12 +77,16 @@ class LossWeights(Config):
 
 
 class PretrainConfig(Config):
-    """The recipe. The learning rate warms up anew with the transformer."""
+    """The recipe: `steps` updates, a tokenizer from so many `captions`, figures from so many `photos` and `scenes`.
+
+    The learning rate warms up anew with the transformer.
+    """
 
     model: TinyClipConfig = TinyClipConfig()
     stages: tuple[Stage, ...] = STAGES
     steps: PositiveInt = 6000
     seed: NonNegativeInt = PRETRAINING_SEED
+    captions: PositiveInt = 6000
     learning_rate: PositiveFloat = 2e-3
     warmup_steps: PositiveInt = 100
     weight_decay: NonNegativeFloat = 0.05
@@ -107,7 +109,7 @@ class PretrainConfig(Config):
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: half a cosine, warmed up at the start and when the transformer joins in."""
-        joins = min((s for s in range(self.steps) if not self.stage(s).stem_alone), default=0)
+        joins = math.ceil(max((s.until for s in self.stages if s.stem_alone), default=0) * self.steps)
         since = step - joins if step >= joins else step
         warm = min(1.0, (since + 1) / self.warmup_steps)
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
@@ -121,7 +123,7 @@ def pretrain(directory: Path, config: PretrainConfig | None = None) -> Validatio
     to the same weights.
     """
     config = config or PretrainConfig()
-    captions = sample_captions(_CAPTIONS, config.seed, list(trained_things()))
+    captions = sample_captions(config.captions, config.seed, list(trained_things()))
     learner = PretrainStep(config.model.build(captions, config.seed)).train()
     optimizer = _optimizer(learner, config)
     start = _restore(directory / "run", learner, optimizer, config)

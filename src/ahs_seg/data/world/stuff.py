@@ -50,7 +50,7 @@ def crop(kind: str, height: int, width: int, rng: np.random.Generator) -> Pictur
     return piece[:, ::-1] if flip < 0.5 else piece
 
 
-def _noise(rng: np.random.Generator, sigma: float | tuple[float, float]) -> Field:
+def _noise(rng: np.random.Generator, sigma: float | int | tuple[float | int, float | int]) -> Field:
     """Smooth periodic noise of mean 0 and standard deviation 1; `sigma` is (vertical, horizontal) in pixels."""
     raw = rng.standard_normal((TILE_SIZE, TILE_SIZE)).astype(np.float32)
     smooth = ndimage.gaussian_filter(raw, sigma, mode="wrap")
