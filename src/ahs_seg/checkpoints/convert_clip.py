@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from torch import Tensor
 from transformers import CLIPConfig
 
-from ahs_seg.checkpoints.names import Rule
+from ahs_seg.checkpoints.names import ConversionError, Rule
 
 _HEAD_WIDTH = 64
+_TELLING = (
+    "vision_model.embeddings.patch_embedding.weight",
+    "vision_model.embeddings.position_embedding.weight",
+    "vision_model.encoder.layers.0.mlp.fc1.bias",
+    "text_model.embeddings.token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight",
+    "text_model.encoder.layers.0.mlp.fc1.bias",
+    "visual_projection.weight",
+)
 
 
 def clip_rules(origin: str, target: str) -> list[Rule]:
@@ -28,6 +37,7 @@ def clip_rules(origin: str, target: str) -> list[Rule]:
         Rule(origin + r"text_projection", target + "text_projection.weight", change=_transposed),
         Rule(origin + r"logit_scale", target + "logit_scale"),
         Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
+        Rule(origin + r".*attn_mask", ignored="a constant, the text tower is causal"),
     ]
     for tower, encoder in towers.items():
         block = origin + tower + r"\.resblocks\.(\d+)\."
@@ -45,7 +55,13 @@ def clip_rules(origin: str, target: str) -> list[Rule]:
 
 
 def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:
-    """The sizes of a CLIP from the shapes of its weights (named as in `transformers`); heads are 64 wide."""
+    """The sizes of a CLIP from the shapes of its weights (named as in `transformers`); heads are 64 wide.
+
+    Raises:
+        ConversionError: naming the weights that are missing to tell the sizes.
+    """
+    if missing := [key for key in _TELLING if key not in state]:
+        raise ConversionError(f"{len(missing)} missing: {', '.join(missing)}; they tell the sizes of the CLIP")
     patch = state["vision_model.embeddings.patch_embedding.weight"]
     tokens = state["text_model.embeddings.token_embedding.weight"]
     side = round((len(state["vision_model.embeddings.position_embedding.weight"]) - 1) ** 0.5)

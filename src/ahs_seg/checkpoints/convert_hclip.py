@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -9,19 +10,21 @@ from torch import Tensor
 
 from ahs_seg.checkpoints.convert_catseg import CLIP, head_rules
 from ahs_seg.checkpoints.convert_clip import clip_rules
-from ahs_seg.checkpoints.names import Conversion, Rule, convert
+from ahs_seg.checkpoints.names import Conversion, ConversionError, Rule, convert
 
 _MEMBER = "backbone.adapter.modality_relations."
 _FIRST = CLIP + r"visual\.transformer\.resblocks\.0\."
 _COPIES = CLIP + r"(?:visual\.)?transformer\.resblocks\.\d+\."
+_FIRST_NAME = "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0."
 
 
 def convert_hclip(state: Mapping[str, Tensor]) -> Conversion:
     """Weights under our names; the 24 copies of the shared rotations are read once.
 
     Raises:
-        ConversionError: naming any key that is not known.
+        ConversionError: naming any key that is not known, and copies that differ.
     """
+    _check_copies(state)
     result = convert(state, [*rotation_rules(), *clip_rules(CLIP, "backbone.model."), *head_rules()])
     members = [key for key in result.state if key.startswith(_MEMBER)]
     ordered = sorted(members, key=lambda key: int(key.removeprefix(_MEMBER)))
@@ -43,6 +46,21 @@ def rotation_rules() -> list[Rule]:
             ignored="a size, known from the shapes",
         ),
     ]
+
+
+def _check_copies(state: Mapping[str, Tensor]) -> None:
+    copy = re.compile(f"{_COPIES}(attn_q_proj_oft_.*)")
+    matches = (match for match in map(copy.fullmatch, state) if match)
+    pairs = [(match[0], _FIRST_NAME + match[1]) for match in matches if _FIRST_NAME + match[1] in state]
+    if differing := [name for name, first in pairs if not _same(state[name], state[first])]:
+        raise ConversionError(
+            f"{len(differing)} copies of the shared rotations differ from the first block's, e.g. {differing[0]}. "
+            "Nothing was imported."
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() or torch.equal(one, other)
 
 
 def _bank(tensor: Tensor) -> dict[str, Tensor]:

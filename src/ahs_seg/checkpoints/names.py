@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -31,21 +31,24 @@ class Rule:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The converted state dict and what was left out, with the reason."""
+    """The converted state dict, what was left out with the reason, and the original name of every key."""
 
     state: dict[str, Tensor]
     ignored: dict[str, str]
+    origins: dict[str, str] = field(default_factory=dict)
 
 
 def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
     """Apply the first matching rule to every key.
 
     Raises:
-        ConversionError: naming every key that no rule knows.
+        ConversionError: naming every key that no rule knows, and every two that mean the same weight.
     """
     converted: dict[str, Tensor] = {}
     ignored: dict[str, str] = {}
+    origins: dict[str, str] = {}
     unknown: list[str] = []
+    twice: list[str] = []
     compiled = [(re.compile(rule.pattern), rule) for rule in rules]
     for key, tensor in state.items():
         matches = ((pattern.fullmatch(key), rule) for pattern, rule in compiled)
@@ -56,21 +59,32 @@ def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
             ignored[key] = rule.ignored
         else:
             target = match.expand(rule.target)
-            converted.update({target + suffix: part for suffix, part in rule.change(tensor).items()})
+            parts = {target + suffix: part for suffix, part in rule.change(tensor).items()}
+            twice += [f"{key} and {origins[part]} both give {part}" for part in parts if part in origins]
+            converted.update(parts)
+            origins.update(dict.fromkeys(parts, key))
     if unknown:
         raise ConversionError(f"{len(unknown)} keys are not known: {_listed(unknown)}. Nothing was imported.")
-    return Conversion(converted, ignored)
+    if twice:
+        raise ConversionError(f"{len(twice)} keys are given twice: {_listed(twice)}. Nothing was imported.")
+    return Conversion(converted, ignored, origins)
 
 
-def check_complete(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Raise `ConversionError` unless both have the same keys and shapes; the message names every difference."""
+def check_complete(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], origins: Mapping[str, str] | None = None
+) -> None:
+    """Raise `ConversionError` unless both have the same keys and shapes; the message names every difference.
+
+    `origins` are the names that the keys had in the file; the message gives them too.
+    """
+    had = {key: f" (in the file: {origin})" for key, origin in (origins or {}).items()}
     faults = []
     if missing := sorted(expected.keys() - state.keys()):
         faults.append(f"{len(missing)} missing: {_listed(missing)}")
     if extra := sorted(state.keys() - expected.keys()):
-        faults.append(f"{len(extra)} too many: {_listed(extra)}")
+        faults.append(f"{len(extra)} too many: {_listed([key + had.get(key, '') for key in extra])}")
     shapes = [
-        f"{key} is {tuple(state[key].shape)}, should be {tuple(expected[key].shape)}"
+        f"{key}{had.get(key, '')} is {tuple(state[key].shape)}, should be {tuple(expected[key].shape)}"
         for key in sorted(state.keys() & expected.keys())
         if state[key].shape != expected[key].shape
     ]

@@ -1,0 +1,208 @@
+"""Original checkpoints become model directories: every weight has its place, or nothing is written."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.config import ClipConfig, save_description
+from ahs_seg.checkpoints.clip_tokenizer import find_tokenizer
+from ahs_seg.checkpoints.convert_catseg import convert_catseg
+from ahs_seg.checkpoints.convert_clip import clip_config, clip_rules
+from ahs_seg.checkpoints.convert_hclip import convert_hclip
+from ahs_seg.checkpoints.directory import (
+    WEIGHTS,
+    CheckpointError,
+    ModelDescription,
+    replacing_directory,
+    save_state,
+)
+from ahs_seg.checkpoints.names import Conversion, ConversionError, check_complete, convert
+from ahs_seg.checkpoints.weights import Weights, read_weights
+from ahs_seg.inference import CAT_SEG_PROTOCOL
+from ahs_seg.methods import CatSegConfig, HClipConfig, ZeroShotConfig
+
+CheckpointKind = Literal["cat_seg", "h_clip", "zero_shot", "clip"]
+
+_BACKBONE: Final = "backbone.model."
+_GRID: Final = 24
+"""Patches on a side that the cost aggregation was trained with: 384 pixels for ViT-B/16, 336 for ViT-L/14."""
+
+_CLIPS: Final = {
+    (768, 16, 224): ("ViT-B/16", "openai/clip-vit-base-patch16"),
+    (768, 32, 224): ("ViT-B/32", "openai/clip-vit-base-patch32"),
+    (1024, 14, 224): ("ViT-L/14", "openai/clip-vit-large-patch14"),
+    (1024, 14, 336): ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
+}
+
+
+def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
+    return convert(state, clip_rules("", _BACKBONE))
+
+
+_CONVERTERS: Final[dict[CheckpointKind, Callable[[Mapping[str, Tensor]], Conversion]]] = {
+    "cat_seg": convert_catseg,
+    "h_clip": convert_hclip,
+    "zero_shot": _convert_clip,
+    "clip": _convert_clip,
+}
+_DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
+    "cat_seg": ModelDescription(method=CatSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "h_clip": ModelDescription(method=HClipConfig(), inference=CAT_SEG_PROTOCOL),
+    "zero_shot": ModelDescription(method=ZeroShotConfig()),
+}
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of every key of a checkpoint: `mapped` to our names, or `ignored` with the reason."""
+
+    source: Path
+    kind: CheckpointKind
+    clip: str
+    mapped: dict[str, tuple[str, ...]]
+    ignored: dict[str, str]
+    numbers: int
+
+    def __str__(self) -> str:
+        lines = [f"{self.source.name}: {self.kind} on {self.clip}, {self.numbers:,} numbers"]
+        lines += [f"  mapped: {len(self.mapped)} keys, which is every weight of the model"]
+        by_reason = sorted(self.ignored, key=self.ignored.__getitem__)
+        for reason, group in groupby(by_reason, self.ignored.__getitem__):
+            keys = list(group)
+            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+            lines += textwrap.wrap(f"ignored: {reason}: {shown}", 118, initial_indent="  ", subsequent_indent="    ")
+        return "\n".join(lines)
+
+    def listing(self) -> str:
+        """One line for every key of the file."""
+        fates = {key: " ".join(names) for key, names in self.mapped.items()}
+        fates |= {key: f"ignored: {reason}" for key, reason in self.ignored.items()}
+        return "\n".join(f"{key} -> {fate}" for key, fate in sorted(fates.items()))
+
+
+def import_checkpoint(
+    source: Path | str,
+    kind: CheckpointKind,
+    directory: Path | str,
+    *,
+    description: ModelDescription | None = None,
+    tokenizer: Path | None = None,
+    endpoint: str | None = None,
+) -> ImportReport:
+    """Write the model directory of an original checkpoint; for `clip`, a directory in the layout of transformers.
+
+    The CLIP is recognised by its shapes. `description` says how the checkpoint was trained if not as published.
+    `tokenizer` as in `find_tokenizer`.
+
+    Raises:
+        CheckpointError: the file cannot be read, a key is unknown, missing, doubled or of the wrong shape (each is
+            named), or there is no tokenizer. Nothing is written then.
+    """
+    path = Path(source)
+    weights = read_weights(path)
+    try:
+        conversion = _CONVERTERS[kind](weights.state)
+        sizes = clip_config(_without(conversion.state, _BACKBONE))
+        backbone = _empty_backbone(sizes, tokenizer, endpoint)
+        chosen = None if kind == "clip" else _placed(description or _DESCRIPTIONS[kind], sizes)
+        with torch.device("meta"):
+            expected = _expected(backbone, chosen)
+        state = {key: tensor.float() for key, tensor in conversion.state.items()}
+        check_complete(state, expected, conversion.origins)
+    except ConversionError as error:
+        raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
+    if chosen is None:
+        _save_clip(_without(state, _BACKBONE), backbone, Path(directory))
+    else:
+        save_state(state, backbone, chosen, directory)
+    return _report(path, kind, sizes, weights, conversion)
+
+
+def published(kind: CheckpointKind) -> ModelDescription:
+    """How a method was published: its config, and the protocol of its published numbers."""
+    return _DESCRIPTIONS[kind]
+
+
+def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
+    """What a state dict is, by its names."""
+    marks: dict[CheckpointKind, str] = {
+        "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
+        "cat_seg": "sem_seg_head.predictor.transformer.conv1.weight",
+        "clip": "visual.conv1.weight",
+    }
+    return next((kind for kind, mark in marks.items() if mark in state), None)
+
+
+def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | None) -> ClipBackbone:
+    text = sizes.text_config
+    words = find_tokenizer(tokenizer, words=text.vocab_size, context=text.max_position_embeddings, endpoint=endpoint)
+    with torch.device("meta"):
+        return ClipBackbone(StemmedClipModel(sizes), words, resolution=sizes.vision_config.image_size)
+
+
+def _placed(description: ModelDescription, sizes: CLIPConfig) -> ModelDescription:
+    """The description with this CLIP, at the resolution whose grid the method was trained with."""
+    vision = sizes.vision_config
+    cost = not isinstance(description.method, ZeroShotConfig)
+    resolution = _GRID * vision.patch_size if cost else vision.image_size
+    clip = ClipConfig(source=_recognised(sizes)[1], resolution=resolution)
+    return description.model_copy(update={"method": description.method.model_copy(update={"backbone": clip})})
+
+
+def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:
+    if description is None:
+        return {_BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
+    method = description.method.compose(backbone)
+    return dict(method.state_dict())
+
+
+def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
+    """The name of a CLIP, and where the hub has it."""
+    vision = sizes.vision_config
+    unknown = f"a CLIP {vision.hidden_size} wide with patches of {vision.patch_size} pixels"
+    return _CLIPS.get((vision.hidden_size, vision.patch_size, vision.image_size), (unknown, "imported"))
+
+
+def _save_clip(state: Mapping[str, Tensor], backbone: ClipBackbone, directory: Path) -> None:
+    with replacing_directory(directory) as fresh:
+        save_description(backbone, fresh)
+        tensors = {key: tensor.contiguous() for key, tensor in state.items()}
+        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+
+
+def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _advice(kind: CheckpointKind, state: Mapping[str, Tensor]) -> str:
+    found = recognise(state)
+    if found is None or found == kind or (found == "clip" and kind == "zero_shot"):
+        return ""
+    return f"\nBy its names it is a {found}: import it `--as {found}`."
+
+
+def _report(
+    path: Path, kind: CheckpointKind, sizes: CLIPConfig, weights: Weights, conversion: Conversion
+) -> ImportReport:
+    mapped: dict[str, Sequence[str]] = {}
+    for ours, theirs in conversion.origins.items():
+        mapped[theirs] = (*mapped.get(theirs, ()), ours)
+    return ImportReport(
+        source=path,
+        kind=kind,
+        clip=_recognised(sizes)[0],
+        mapped={key: tuple(names) for key, names in mapped.items()},
+        ignored=conversion.ignored | weights.ignored,
+        numbers=sum(tensor.numel() for tensor in conversion.state.values()),
+    )
