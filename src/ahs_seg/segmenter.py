@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,9 +14,13 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
-from ahs_seg.checkpoints.directory import load_model
+from ahs_seg.checkpoints.card import Evaluated, write_card
+from ahs_seg.checkpoints.directory import CheckpointError, ModelDescription, load_model, merged_description, save_model
+from ahs_seg.checkpoints.hub import push_to_hub
+from ahs_seg.checkpoints.known import find_model
 from ahs_seg.data.images import ImageSource, read_image
 from ahs_seg.inference import InferenceConfig, Method, Prediction, predict
+from ahs_seg.methods import Segmenting
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
@@ -46,31 +51,70 @@ class Segmenter:
         prompts: PromptConfig | None = None,
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
+        description: ModelDescription | None = None,
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
         self.method = method.merged(class_pooling=self.inference.class_pooling)
         self.cache = cache or TextCache()
+        self.description = description
         self._table = lru_cache(maxsize=8)(self._make_table)
 
     @classmethod
     def from_pretrained(
         cls,
-        directory: Path | str,
+        source: Path | str,
         *,
         prompts: PromptConfig | None = None,
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
         device: torch.device | str = "cpu",
     ) -> Segmenter:
-        """The segmenter in a model directory, with its own prompts and protocol unless others are given."""
-        description, method = load_model(directory)
+        """The segmenter in a model directory, with its own prompts and protocol unless others are given.
+
+        `source` may also be a known checkpoint such as "cat-seg-vitb", or `owner/name` on the hub (`find_model`).
+
+        Raises:
+            CheckpointError: it is none of these, or cannot be downloaded or read.
+        """
+        description, method = load_model(find_model(source))
         return cls(
             method.to(device),
             prompts=prompts or description.prompts,
             inference=inference or description.inference,
             cache=cache,
+            description=description,
         )
+
+    def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
+        """Write a model directory with its card: this segmenter's prompts, its protocol, its method with tuning merged.
+
+        The scores on the card are those of `reports` (`EvaluationReport`).
+
+        Raises:
+            CheckpointError: the segmenter was made of a method alone, so that its config is not known.
+        """
+        target = self._save(directory)
+        write_card(target, reports)
+        return target
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        reports: Sequence[Evaluated] = (),
+        licence: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Upload what `save_pretrained` writes to `owner/name` on the hub; gives the address of the commit.
+
+        Raises:
+            CheckpointError: as `save_pretrained`, or the hub refuses.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            directory = self._save(Path(folder) / "model")
+            return push_to_hub(directory, repository, reports=reports, licence=licence, private=private, token=token)
 
     def __call__(self, image: ImageSource, classes: ClassSource) -> Segmentation:
         """The segmentation of one picture (a file, a PIL image, an array or a tensor) into `classes`.
@@ -96,6 +140,15 @@ class Segmenter:
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embeddings of a vocabulary, encoded now unless they are in the cache."""
         return self.cache.encode(self.method.backbone, self._table(vocabulary))
+
+    def _save(self, directory: Path | str) -> Path:
+        if self.description is None or not isinstance(self.method, Segmenting):
+            raise CheckpointError(
+                "this segmenter was made of a method alone and does not know its config; write the method with "
+                "save_model(method, ModelDescription(method=config), directory)."
+            )
+        used = {"prompts": self.prompts, "inference": self.inference}
+        return save_model(self.method, merged_description(self.description).model_copy(update=used), directory)
 
     def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
         rule = self.prompts.synonyms

@@ -20,8 +20,9 @@ from ahs_seg.backbones.config import save_description
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.inference import InferenceConfig
-from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting, ZeroShotConfig
 from ahs_seg.prompts import PromptConfig
+from ahs_seg.tuners import Frozen
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 
@@ -61,6 +62,14 @@ def save_state(
         save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
     return target
+
+
+def merged_description(description: ModelDescription) -> ModelDescription:
+    """The description of a method whose tuning has been merged into a plain CLIP (`merged`)."""
+    method = description.method
+    if isinstance(method, ZeroShotConfig):
+        return description
+    return description.model_copy(update={"method": method.model_copy(update={"tuner": Frozen()})})
 
 
 def load_model(directory: Path | str) -> tuple[ModelDescription, Segmenting]:

@@ -1,0 +1,162 @@
+"""The card of a model: what it is, how to use it, and its scores with their protocol and provenance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from ahs_seg.checkpoints.directory import ModelDescription, read_description
+from ahs_seg.files import write_text
+from ahs_seg.metrics import Scores
+from ahs_seg.provenance import Provenance
+
+CARD: Final = "README.md"
+LIBRARY: Final = "ahs-seg"
+_COLUMNS: Final = {
+    "mIoU": "miou",
+    "mIoU, predicted too": "miou_with_predicted",
+    "fwIoU": "fwiou",
+    "mACC": "macc",
+    "pACC": "pacc",
+    "seen": "seen",
+    "unseen": "unseen",
+    "harmonic": "harmonic",
+}
+
+
+@runtime_checkable
+class Evaluated(Protocol):
+    """What a card takes from an `EvaluationReport`."""
+
+    @property
+    def dataset(self) -> str:
+        """What was evaluated on."""
+
+    @property
+    def protocol(self) -> str:
+        """How pictures were shown and answers merged."""
+
+    @property
+    def images(self) -> int:
+        """Number of images that count."""
+
+    @property
+    def scores(self) -> Scores:
+        """The scores, in [0, 1]."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Versions, hardware and commit of the measurement."""
+
+
+def write_card(
+    directory: Path, reports: Sequence[Evaluated] = (), *, title: str | None = None, licence: str | None = None
+) -> Path:
+    """Write `README.md` into a model directory; `title` is the repository it will have on the hub."""
+    text = model_card(read_description(directory), reports, title=title or directory.resolve().name, licence=licence)
+    write_text(directory / CARD, text)
+    return directory / CARD
+
+
+def model_card(
+    description: ModelDescription, reports: Sequence[Evaluated] = (), *, title: str, licence: str | None = None
+) -> str:
+    """Markdown with the header that the hub reads; every score names its data set and protocol.
+
+    `licence` is an identifier of the hub such as "apache-2.0"; without one the card states none.
+    """
+    sections = [_header(description, reports, title, licence), f"# {title.rpartition('/')[2]}", _summary(description)]
+    sections += [_usage(title)]
+    if reports:
+        sections += ["## Scores", _table(reports), _measured(reports)]
+    if description.trained_on:
+        names = ", ".join(description.trained_on)
+        sections += [f"## Trained with {len(description.trained_on)} class names", names]
+    return "\n\n".join(sections) + "\n"
+
+
+def _header(description: ModelDescription, reports: Sequence[Evaluated], title: str, licence: str | None) -> str:
+    data = ModelCardData(
+        library_name=LIBRARY,
+        license=licence,
+        pipeline_tag="image-segmentation",
+        tags=["open-vocabulary", "semantic-segmentation", description.method.name],
+        base_model=_base(description),
+        model_name=title.rpartition("/")[2],
+        eval_results=[_result(report) for report in reports] or None,
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _result(report: Evaluated) -> EvalResult:
+    return EvalResult(
+        task_type="image-segmentation",
+        dataset_type=re.sub(r"\W+", "-", report.dataset).strip("-").lower(),
+        dataset_name=report.dataset,
+        metric_type="mean_iou",
+        metric_name=f"mIoU ({report.protocol})",
+        metric_value=report.scores.miou,
+    )
+
+
+def _base(description: ModelDescription) -> str | None:
+    source = description.method.backbone.source
+    return source if re.fullmatch(r"openai/[\w.-]+", source) else None
+
+
+def _summary(description: ModelDescription) -> str:
+    method = description.method
+    paper = " ".join((type(method).__doc__ or "").split("\n")[0].split())
+    clip = _base(description)
+    backbone = f"{clip} at {method.backbone.resolution} pixels" if clip else "a CLIP of its own"
+    return (
+        f"Open-vocabulary semantic segmentation: name classes in plain words, get a label for every pixel. Method "
+        f"`{method.name}`: {paper} Backbone: {backbone}."
+    )
+
+
+def _usage(title: str) -> str:
+    return f"""## Use
+
+`pip install ahs-seg`, then
+
+```python
+from ahs_seg.segmenter import Segmenter
+
+segmenter = Segmenter.from_pretrained("{title}")
+segmentation = segmenter("photo.jpg", "cat, sofa, lamp")
+```
+
+or `ahs-seg segment photos/ --model {title} --classes "cat, sofa, lamp"`. Its files are data: loading runs nothing."""
+
+
+def _table(reports: Sequence[Evaluated]) -> str:
+    used = {title: key for title, key in _COLUMNS.items() if any(getattr(r.scores, key) is not None for r in reports)}
+    lines = [f"| data | protocol | images | {' | '.join(used)} |", "|---|---|---:|" + "---:|" * len(used)]
+    for report in reports:
+        numbers = " | ".join(_percent(getattr(report.scores, key)) for key in used.values())
+        lines.append(f"| {report.dataset} | {report.protocol} | {report.images} | {numbers} |")
+    return "\n".join(lines)
+
+
+def _percent(score: float | None) -> str:
+    return "" if score is None else f"{100 * score:.2f}"
+
+
+def _measured(reports: Sequence[Evaluated]) -> str:
+    notes = [
+        "Percent. mIoU is the mean over classes that the ground truth contains; the second column also counts classes "
+        "that were only predicted. Seen classes are those whose name is exactly one of the training's."
+    ]
+    places = dict.fromkeys(_place(report.provenance) for report in reports)
+    return "\n".join(notes + [f"Measured with {place}." for place in places])
+
+
+def _place(origin: Provenance) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    hardware = ", ".join(str(origin.hardware[key]) for key in ("processor", "gpu") if key in origin.hardware)
+    return f"{versions} on {hardware}" + (f", commit {origin.commit}" if origin.commit else "")
