@@ -15,7 +15,7 @@ def command(
     count: Annotated[int, typer.Option(help="Scenes of the drawn world to evaluate.")] = 300,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report as JSON.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the protocol, e.g. --set windows.name=sliding")
+        list[str] | None, typer.Option("--set", help="Change the protocol, e.g. --set 'windows={name: sliding}'")
     ] = None,
 ) -> None:
     """Score a model on labelled images: mIoU under both denominators, fwIoU, mACC, pACC, seen and unseen."""
