@@ -96,10 +96,10 @@ def test_sliding_window_equals_textbook(size, keep, batch):
 
 def test_sizes_of_cat_seg():
     for grid in (SlidingWindows().grid(384), CAT_SEG_PROTOCOL.windows.grid(336)):
-        assert (grid.side, grid.kernel) == (640, 384)
+        assert (grid.canvas, grid.window) == ((640, 640), (384, 384))
         assert list(grid.corners) == [(0, 0), (0, 256), (256, 0), (256, 256)]
-    assert SlidingWindows().grid(336).kernel == 336
-    assert SlidingWindows().grid(96).side == 160
+    assert SlidingWindows().grid(336).window == (336, 336)
+    assert SlidingWindows().grid(96).canvas == (160, 160)
 
 
 @pytest.mark.parametrize(("side", "kernel", "overlap"), [(50, 20, 0.0), (50, 21, 0.5), (20, 20, 0.9), (7, 2, 0.6)])

@@ -64,7 +64,7 @@ def test_sliding_memory_does_not_grow_with_the_classes():
     corners = [(0, 0), (0, 16), (16, 0), (16, 16)]
     for classes in (4, 200):
         views = [View(torch.randn(classes, 4, 4), None) for _ in range(5)]
-        maps = WindowScores(views[:4], views[4], torch.sigmoid, corners, 24, 40, (50, 70))
+        maps = WindowScores(views[:4], views[4], torch.sigmoid, corners, (24, 24), (40, 40), (50, 70))
         with LargestTensor() as watch:
             best_rows(maps, candidates(views, classes), memory_bytes=2 * maps.row_bytes)
         assert watch.largest <= 2 * 50 * 70

@@ -86,22 +86,50 @@ class SlidingWindows(Config):
         sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
         return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
 
-    def grid(self, resolution: int) -> WindowGrid:
+    def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:  # noqa: ARG002  # a square for all
         """The windows for a backbone of this resolution."""
         kernel = self.kernel or resolution
         side = self.side or max(kernel, round(resolution * WORKING_SIDE))
         kernel = min(kernel, side)
         step = max(1, int(kernel * (1 - self.overlap)))
-        places = [*range(0, side - kernel, step), side - kernel]
-        return WindowGrid(side, kernel, [(top, left) for top in places for left in places])
+        places = _places(side, kernel, step)
+        return WindowGrid((side, side), (kernel, kernel), [(top, left) for top in places for left in places])
+
+
+class PictureWindows(Config):
+    """Square windows over the picture in its own proportions; logits are averaged, then scored.
+
+    A side shorter than `kernel` is one window; the last ends at the border. Source: MMSegmentation, `slide` mode,
+    as in SCLIP (Wang et al., ECCV 2024) and the training-free methods after it, where these are the sizes.
+    """
+
+    name: Literal["picture_windows"] = "picture_windows"
+    kernel: PositiveInt = 224
+    stride: PositiveInt = 112
+    global_view: Literal[False] = False
+
+    @property
+    def title(self) -> str:
+        """Part of the protocol's name."""
+        return f"windows of {self.kernel} on the picture, stride {self.stride}, scored after merging"
+
+    def grid(self, resolution: int, size: tuple[int, int]) -> WindowGrid:  # noqa: ARG002  # the method resizes windows
+        """The windows for a picture of this size."""
+        height, width = (min(self.kernel, side) for side in size)
+        rows, columns = (_places(side, min(self.kernel, side), self.stride) for side in size)
+        return WindowGrid(size, (height, width), [(top, left) for top in rows for left in columns])
+
+
+def _places(side: int, kernel: int, step: int) -> list[int]:
+    return [*range(0, side - kernel, step), side - kernel]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """Windows on a square canvas, row by row, by their top left corners."""
+    """Windows of one size on a canvas, row by row, by their top left corners."""
 
-    side: int
-    kernel: int
+    canvas: tuple[int, int]
+    window: tuple[int, int]
     corners: Sequence[tuple[int, int]]
 
 
@@ -115,7 +143,7 @@ class InferenceConfig(Config):
     attention (None: as in training).
     """
 
-    windows: Annotated[WholeImage | SlidingWindows, Field(discriminator="name")] = WholeImage()
+    windows: Annotated[WholeImage | SlidingWindows | PictureWindows, Field(discriminator="name")] = WholeImage()
     shortest_edge: PositiveInt | None = None
     longest_edge: PositiveInt = 2560
     batch: PositiveInt = 1
@@ -190,19 +218,20 @@ def score_maps(
         rows = candidates(views, len(text))
         rows = contenders(views[0], method.scores, rows, memory_bytes=config.memory_bytes)
         return rows, WholeScores(views[0], method.scores, (height, width))
-    grid = windows.grid(resolution)
-    frames = _cut(resize_maps(pixels, (grid.side, grid.side)), grid)
+    grid = windows.grid(resolution, (pixels.shape[-2], pixels.shape[-1]))
+    frames = _cut(resize_maps(pixels, grid.canvas), grid)
     if windows.global_view:
-        frames.append(resize_maps(pixels, (grid.kernel, grid.kernel)))
+        frames.append(resize_maps(pixels, grid.window))
     views = _run(method, torch.stack(frames), text, config.batch)
     return candidates(views, len(text)), WindowScores(
         windows=views[: len(grid.corners)],
         whole=views[-1] if windows.global_view else None,
         scores=method.scores,
         corners=grid.corners,
-        kernel=grid.kernel,
-        side=grid.side,
+        window=grid.window,
+        canvas=grid.canvas,
         size=(height, width),
+        score_last=isinstance(windows, PictureWindows),
     )
 
 
@@ -215,8 +244,9 @@ def _run(method: Method, frames: Float[Tensor, "v 3 h w"], text: Tensor, batch: 
     return views
 
 
-def _cut(canvas: Float[Tensor, "3 side side"], grid: WindowGrid) -> list[Float[Tensor, "3 n n"]]:
-    return [canvas[:, top : top + grid.kernel, left : left + grid.kernel] for top, left in grid.corners]
+def _cut(canvas: Float[Tensor, "3 H W"], grid: WindowGrid) -> list[Float[Tensor, "3 h w"]]:
+    height, width = grid.window
+    return [canvas[:, top : top + height, left : left + width] for top, left in grid.corners]
 
 
 def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resolution: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -72,40 +73,45 @@ class WholeScores:
 
 @dataclass(frozen=True)
 class WindowScores:
-    """Scores of windows averaged on a square canvas, then averaged with a view of the whole picture if there is one.
+    """Scores of windows averaged on a canvas, then averaged with a view of the whole picture if there is one.
 
-    Logits are resized to the window, then scored. Source: CAT-Seg, sliding-window inference.
+    Logits are resized to the window, then scored. Source: CAT-Seg, sliding-window inference. With `score_last` logits
+    are averaged and scored at picture size. Source: MMSegmentation, `slide` mode.
     """
 
     windows: Sequence[View]
     whole: View | None
     scores: Scores
     corners: Sequence[tuple[int, int]]
-    kernel: int
-    side: int
+    window: tuple[int, int]
+    canvas: tuple[int, int]
     size: tuple[int, int]
+    score_last: bool = False
 
     @property
     def row_bytes(self) -> int:
         """Two windows, three canvases and a picture."""
-        return FLOAT_BYTES * (2 * self.kernel**2 + 3 * self.side**2 + self.size[0] * self.size[1])
+        return FLOAT_BYTES * (2 * prod(self.window) + 3 * prod(self.canvas) + (1 + self.score_last) * prod(self.size))
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
         """The scores of some rows."""
-        canvas = torch.zeros(len(rows), self.side, self.side, device=rows.device)
-        count = torch.zeros(self.side, self.side, device=rows.device)
+        canvas = torch.zeros(len(rows), *self.canvas, device=rows.device)
+        count = torch.zeros(self.canvas, device=rows.device)
+        height, width = self.window
         for view, (top, left) in zip(self.windows, self.corners, strict=True):
-            place = (..., slice(top, top + self.kernel), slice(left, left + self.kernel))
+            place = (..., slice(top, top + height), slice(left, left + width))
             canvas[place] += self._window(view, rows)
             count[place] += 1
         canvas /= count
         if self.whole is not None:
-            canvas += resize_maps(self._window(self.whole, rows), (self.side, self.side))
+            canvas += resize_maps(self._window(self.whole, rows), self.canvas)
             canvas /= 2
-        return resize_maps(canvas, self.size)
+        merged = resize_maps(canvas, self.size)
+        return self.scores(merged) if self.score_last else merged
 
-    def _window(self, view: View, rows: Int[Tensor, " c"]) -> Float[Tensor, "c n n"]:
-        return self.scores(resize_maps(view.of(rows), (self.kernel, self.kernel)))
+    def _window(self, view: View, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        logits = resize_maps(view.of(rows), self.window)
+        return logits if self.score_last else self.scores(logits)
 
 
 def candidates(views: Sequence[View], rows: int) -> Int[Tensor, " c"]:

@@ -12,18 +12,18 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ahs_seg.config import Config
-from ahs_seg.templates import CAT_SEG, IMAGENET
+from ahs_seg.templates import CAT_SEG, IMAGENET, VILD
 from ahs_seg.vocabulary import SynonymRule, Vocabulary
 
 
 class PromptConfig(Config):
     """How class names become prompts.
 
-    `templates` is `cat_seg`, `imagenet`, or a list of texts with one `{}` each. `ensemble` averages the
+    `templates` is `cat_seg`, `imagenet`, `vild`, or a list of texts with one `{}` each. `ensemble` averages the
     embeddings of several templates into one prompt, which is what heads expect; otherwise each is a prompt.
     """
 
-    templates: Literal["cat_seg", "imagenet"] | tuple[str, ...] = "cat_seg"
+    templates: Literal["cat_seg", "imagenet", "vild"] | tuple[str, ...] = "cat_seg"
     synonyms: SynonymRule = "first"
     ensemble: bool = True
 
@@ -40,7 +40,7 @@ class PromptConfig(Config):
     @property
     def texts(self) -> tuple[str, ...]:
         """The templates themselves."""
-        named = {"cat_seg": CAT_SEG, "imagenet": IMAGENET}
+        named = {"cat_seg": CAT_SEG, "imagenet": IMAGENET, "vild": VILD}
         return named[self.templates] if isinstance(self.templates, str) else self.templates
 
     @property

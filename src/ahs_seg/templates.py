@@ -7,6 +7,24 @@ from typing import Final
 CAT_SEG: Final = ("A photo of a {} in the scene",)
 """CAT-Seg and its successors, in training and in testing."""
 
+VILD: Final = (
+    "a photo of a {}.",
+    "This is a photo of a {}",
+    "There is a {} in the scene",
+    "There is the {} in the scene",
+    "a photo of a {} in the scene",
+    "a photo of a small {}.",
+    "a photo of a medium {}.",
+    "a photo of a large {}.",
+    "This is a photo of a small {}.",
+    "This is a photo of a medium {}.",
+    "This is a photo of a large {}.",
+    "There is a small {} in the scene.",
+    "There is a medium {} in the scene.",
+    "There is a large {} in the scene.",
+)
+"""The 14 templates of ViLD (Gu et al., ICLR 2022) as SAN, EBSeg and SCAN use them."""
+
 IMAGENET: Final = (
     "a bad photo of a {}.",
     "a photo of many {}.",

@@ -10,8 +10,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-SynonymRule = Literal["first", "mean", "max"]
-"""Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, or the best of them per pixel."""
+SynonymRule = Literal["first", "mean", "max", "joined"]
+"""Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, the best of them per pixel, or all in one
+prompt, separated by commas (as SAN)."""
 
 
 class VocabularyError(ValueError):
@@ -139,6 +140,8 @@ class Vocabulary:
             for words in entry.synonyms:
                 if rule == "max":
                     rows += [Row(index, (word,)) for word in words]
+                elif rule == "joined":
+                    rows.append(Row(index, (", ".join(words),)))
                 else:
                     rows.append(Row(index, words if rule == "mean" else words[:1]))
         return rows
