@@ -48,6 +48,12 @@ class Scores:
     classes_labelled_or_predicted: int
     iou: tuple[float | None, ...]
     accuracy: tuple[float | None, ...]
+    boundary_miou: float | None = None
+    """`miou` of the bands along the borders of classes, if they were counted (`ahs_seg.metrics.boundary`)."""
+    sg_miou: float | None = None
+    """`miou` where broader classes count in part, if a table was given (`ahs_seg.metrics.sg_iou`)."""
+    sg_miou_with_predicted: float | None = None
+    """The same with the other denominator, which is SCAN's."""
 
     def summary(self) -> dict[str, float]:
         """The single numbers that are defined, by name."""
@@ -85,6 +91,10 @@ class ConfusionMatrix:
         Raises:
             ValueError: maps of different size, values that are neither a class nor `IGNORE`.
         """
+        self.add(self.compare(prediction, labels))
+
+    def compare(self, prediction: LabelMap, labels: LabelMap) -> Int64[np.ndarray, "n 3"]:
+        """Each (label, prediction) with its pixels, for `add`; what `update` raises."""
         predicted, wanted = _to_array(prediction), _to_array(labels)
         if predicted.shape != wanted.shape:
             raise ValueError(
@@ -93,16 +103,20 @@ class ConfusionMatrix:
             )
         valid = wanted != IGNORE
         predicted, wanted = predicted[valid], wanted[valid]
-        count = len(self)
         self._check("labels", wanted, 0)
         self._check("prediction", predicted, IGNORE)
-        self.labelled += np.bincount(wanted, minlength=count)
-        self.predicted += np.bincount(predicted[predicted != IGNORE], minlength=count)
-        self.hits += np.bincount(wanted[wanted == predicted], minlength=count)
+        return pair_counts(predicted, wanted)
+
+    def add(self, pairs: Int64[np.ndarray, "n 3"]) -> None:
+        """Add pixels by (label, prediction, count), as `pair_counts` gives them."""
+        label, predicted, count = pairs.T
+        named = predicted != IGNORE
+        hit = label == predicted
+        np.add.at(self.labelled, label, count)
+        np.add.at(self.predicted, predicted[named], count[named])
+        np.add.at(self.hits, label[hit], count[hit])
         if self.pairs is not None:
-            named = predicted != IGNORE
-            index = wanted[named].astype(np.int64) * count + predicted[named]
-            self.pairs += np.bincount(index, minlength=count * count).reshape(count, count)
+            np.add.at(self.pairs, (label[named], predicted[named]), count[named])
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         """The counts of both, e.g. of two processes; pairs survive if both have them."""
@@ -169,6 +183,29 @@ class ConfusionMatrix:
                 f"{what} have values {values.min()}..{values.max()}; allowed are 0..{len(self) - 1} and {IGNORE} "
                 "for no class. Map file values to the vocabulary first."
             )
+
+
+def pair_counts(prediction: Integer[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]) -> Int64[np.ndarray, "m 3"]:
+    """Each (label, prediction) that occurs and how often; labels are classes, predictions classes or `IGNORE`.
+
+    Memory follows the number of classes that occur here, not that of the vocabulary squared.
+    """
+    prediction = prediction.astype(np.int64)  # a byte cannot hold 255 + 1
+    there = np.flatnonzero(np.bincount(labels))
+    guessed = np.flatnonzero(np.bincount(prediction + 1)) - 1
+    width = len(guessed)
+    row, column = _positions(there, 0), _positions(guessed, 1)
+    index = row[labels] * width + column[prediction + 1]
+    counts = np.bincount(index, minlength=len(there) * width).reshape(len(there), width)
+    first, second = np.nonzero(counts)
+    return np.stack([there[first], guessed[second], counts[first, second]], axis=1).astype(np.int64)
+
+
+def _positions(values: Int64[np.ndarray, " n"], shift: int) -> Int64[np.ndarray, " m"]:
+    """A table from each value (plus `shift`) to its place among the values."""
+    table = np.zeros(int(values.max(initial=-shift)) + shift + 1, np.int64)
+    table[values + shift] = np.arange(len(values))
+    return table
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:

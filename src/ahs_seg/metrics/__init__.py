@@ -1,0 +1,24 @@
+"""Scores of a segmentation, from counts of pixels that add up over images and processes."""
+
+from ahs_seg.metrics.boundary import boundary_band, count_boundaries
+from ahs_seg.metrics.confusion import ConfusionMatrix, LabelMap, Scores, harmonic_mean
+from ahs_seg.metrics.counting import ImageCounts, Measures, Tally, count_image
+from ahs_seg.metrics.parents import ParentTable, propose_parents
+from ahs_seg.metrics.sg_iou import ParentCounts, semantic_iou
+
+__all__ = [
+    "ConfusionMatrix",
+    "ImageCounts",
+    "LabelMap",
+    "Measures",
+    "ParentCounts",
+    "ParentTable",
+    "Scores",
+    "Tally",
+    "boundary_band",
+    "count_boundaries",
+    "count_image",
+    "harmonic_mean",
+    "propose_parents",
+    "semantic_iou",
+]
