@@ -18,6 +18,7 @@ class Choice(StrEnum):
 
 
 def command(
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value of the packaged config")] = None,
     method: Annotated[Choice, typer.Option(help="What to train; zero_shot only evaluates.")] = Choice.CAT_SEG,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where everything is written.")] = Path("quickstart"),
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
@@ -26,5 +27,7 @@ def command(
     """Train on drawn scenes, segment names never trained on, and write a report to look at; minutes, no downloads."""
     from ahs_seg.demo.quickstart import Sizes, quickstart
 
-    page = quickstart(method.value, output, seed=seed, sizes=Sizes(scenes=scenes), say=typer.echo)
+    page = quickstart(
+        method.value, output, seed=seed, sizes=Sizes(scenes=scenes), overrides=overrides or [], say=typer.echo
+    )
     typer.echo(f"\nOpen {page}")

@@ -7,12 +7,25 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The drawn world: the tiny CLIP trained on it.")
+app = typer.Typer(no_args_is_help=True, help="The drawn world: scenes with labels, and the tiny CLIP trained on it.")
 
 
-@app.callback()
-def group() -> None:
-    """Keep `pretrain` a command of its own although it is the only one so far."""
+@app.command("draw")
+def draw(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the folder is written.")],
+    names: Annotated[str, typer.Option(help="seen, 20, 59, 150, 459 or 847")] = "20",
+    scenes: Annotated[str, typer.Option(help="train, validation or test")] = "train",
+    count: Annotated[int, typer.Option(help="How many scenes.")] = 20,
+    size: Annotated[int, typer.Option(help="Side of a scene in pixels.")] = 96,
+) -> None:
+    """Write drawn scenes as a folder dataset: images, label maps, class list."""
+    from ahs_seg.data.config import WorldData
+    from ahs_seg.data.world.export import export_folder
+
+    chosen: str | int = int(names) if names.isdigit() else names
+    data = WorldData.parse({"names": chosen, "scenes": scenes, "count": count, "size": size}, source="world draw")
+    export_folder(data.open(), output, split=scenes)
+    typer.echo(f"{count} scenes with {names} names: {output}")
 
 
 @app.command("pretrain")

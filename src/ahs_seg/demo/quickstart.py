@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +35,23 @@ class Sizes:
 
 
 def quickstart(
-    method: str, output: Path, *, seed: int = 0, sizes: Sizes = Sizes(), say: Callable[[str], None] = print
+    method: str,
+    output: Path,
+    *,
+    seed: int = 0,
+    sizes: Sizes = Sizes(),
+    overrides: Sequence[str] = (),
+    say: Callable[[str], None] = print,
 ) -> Path:
     """Train and evaluate `method` ("cat_seg", "h_clip", "zero_shot") on the drawn world; the HTML report's path.
 
-    `output` gets the run (`run/`, with the model directory), `results.json` and `report.html`.
+    `overrides` change the packaged config, `key.sub=value`. `output` gets the run (`run.../`, with the model
+    directory), `results.json` and `report.html`.
     """
     began = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
     say(f"AHS-Seg quickstart: {method}. Everything is written to {output}.")
-    run, experiment = _train(method, output, seed, say)
+    run, experiment = _train(method, output, [f"training.seed={seed}", *overrides], say)
     segmenter = Segmenter.from_pretrained(run / MODEL)
     description, _ = load_model(run / MODEL)
     seen = description.trained_on
@@ -85,14 +92,16 @@ def quickstart(
     return page
 
 
-def _train(method: str, output: Path, seed: int, say: Callable[[str], None]) -> tuple[Path, Experiment | None]:
+def _train(
+    method: str, output: Path, overrides: Sequence[str], say: Callable[[str], None]
+) -> tuple[Path, Experiment | None]:
     if method == BASELINE.name:
         seen = tuple(WorldData(names="seen").open().vocabulary.labels)
         save_model(BASELINE.build(), ModelDescription(method=BASELINE, trained_on=seen), output / "run" / MODEL)
         return output / "run", None
-    experiment = Experiment.read(find_config(f"quickstart/{method}"), [f"training.seed={seed}"])
+    experiment = Experiment.read(find_config(f"quickstart/{method}"), overrides)
     say(f"Training for {experiment.training.steps} steps on drawn scenes of 169 names.")
-    run = output / f"run-{method}-seed{seed}"
+    run = output / f"run-{method}-seed{experiment.training.seed}"
     run_experiment(experiment, run, resume=True)
     return run, experiment
 
@@ -112,7 +121,7 @@ def _evaluate(segmenter: Segmenter, method: str, data: WorldData, seen: tuple[st
 def _figures(segmenter: Segmenter, data: WorldData, seen: tuple[str, ...]) -> list[Figure]:
     dataset = data.open()
     predict, names = segmenter.predictor(dataset.vocabulary), dataset.vocabulary.labels
-    samples = [dataset[index] for index in range(PICTURES)]
+    samples = [dataset[index] for index in range(min(PICTURES, len(dataset)))]
     return [
         Figure(sample.name, sample.image, predict(sample.image), names, truth=sample.labels, seen=seen)
         for sample in samples

@@ -1,0 +1,154 @@
+"""CAT-Seg at ViT-B/16 size: the economical formulation against the textbook one, in time and memory.
+
+    python -m benchmarks.cost_family [--threads 1] [--rounds 3] [--all-10000]
+
+One 384x384 image, generated weights, text cached; then one training step, text encoder included. Both formulations
+run in turns in the same process and give the same logits. Writes `benchmarks/results/cost_family.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.files import write_text
+from ahs_seg.losses.segmentation import segmentation_loss
+from ahs_seg.methods import CatSegConfig, CostSegmenter
+from ahs_seg.provenance import provenance
+from benchmarks.measure import Measurement, measure
+from tests import textbook
+from tests.builders import byte_tokenizer
+
+RESULTS = Path(__file__).parent / "results" / "cost_family.json"
+PROMPT_TOKENS, CONTEXT, SHARED = 12, 77, 5
+
+
+def build() -> CostSegmenter:
+    torch.manual_seed(0)
+    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    method = CatSegConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=384)).eval()
+    method.head.class_pooling = 1
+    return method
+
+
+def forward_cases(all_10000: bool) -> list[tuple[int, int | None, bool]]:
+    """Classes, how many are kept, and whether the textbook can hold them."""
+    cases: list[tuple[int, int | None, bool]] = [(20, 256, True), (150, 256, True), (171, 256, True), (847, 256, True)]
+    cases += [(847, None, True), (10_000, 256, True)]
+    return [*cases, (10_000, None, False)] if all_10000 else cases
+
+
+def compare(ours: Callable[[], Tensor], plain: Callable[[], Tensor] | None, rounds: int) -> dict[str, object]:
+    measured: dict[str, list[Measurement]] = {"economical": [], "textbook": []}
+    for _ in range(rounds):
+        measured["economical"].append(measure(ours))
+        if plain is not None:
+            measured["textbook"].append(measure(plain))
+    row: dict[str, object] = {}
+    for name, values in measured.items():
+        if values:
+            row[name] = {
+                "seconds": [round(value.seconds, 3) for value in values],
+                "median_seconds": round(statistics.median(value.seconds for value in values), 3),
+                "peak_mib": round(max(value.peak_mib for value in values)),
+            }
+    if plain is not None:
+        row["times_faster"] = round(row["textbook"]["median_seconds"] / row["economical"]["median_seconds"], 2)
+        row["times_less_memory"] = round(row["textbook"]["peak_mib"] / max(1, row["economical"]["peak_mib"]), 2)
+    return row
+
+
+@torch.no_grad()
+def forwards(method: CostSegmenter, rounds: int, all_10000: bool) -> list[dict[str, object]]:
+    image, rows = torch.rand(1, 3, 384, 384), []
+    method(image, F.normalize(torch.randn(20, 1, 512), dim=-1))
+    for classes, kept, plain in forward_cases(all_10000):
+        text = F.normalize(torch.randn(classes, 1, 512, generator=torch.Generator().manual_seed(classes)), dim=-1)
+        method.keep = kept
+        method.head.layers[0].classwise.pad_length = 256
+        times = rounds if classes * (kept is None) < 10_000 else 1
+        row = {"classes": classes, "kept": "all" if kept is None else min(kept, classes)}
+        row |= compare(
+            lambda text=text: method(image, text).logits,
+            (lambda text=text: textbook.segment(method, image, text)) if plain else None,
+            times,
+        )
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    method.keep = 256
+    return rows
+
+
+def prompts(classes: int) -> Tokens:
+    """Token ids as of "A photo of a NAME in the scene": five shared positions, twelve in all."""
+    ids = torch.randint(1, 49_000, (classes, PROMPT_TOKENS), generator=torch.Generator().manual_seed(1))
+    ids[:, :SHARED] = ids[0, :SHARED]
+    ids[:, -1] = 49_407
+    return Tokens(ids, torch.full((classes,), PROMPT_TOKENS - 1))
+
+
+def training_step(method: CostSegmenter, tokens: Tokens, plain: bool) -> Tensor:
+    method.zero_grad(set_to_none=True)
+    image, labels = torch.rand(1, 3, 384, 384), torch.randint(0, len(tokens), (1, 384, 384))
+    if plain:
+        padded = F.pad(tokens.ids, (0, CONTEXT - tokens.ids.shape[1]))
+        encoded = method.backbone.model.get_text_features(input_ids=padded)
+        text = F.normalize(getattr(encoded, "pooler_output", encoded), dim=-1).unsqueeze(1)
+        resized = F.interpolate(textbook.segment(method, image, text), size=(384, 384), mode="bilinear")
+        target = F.one_hot(labels, len(tokens)).permute(0, 3, 1, 2).float()
+        loss = F.binary_cross_entropy_with_logits(resized, target)
+    else:
+        text = F.normalize(method.backbone.encode_text(tokens), dim=-1).unsqueeze(1)
+        loss = segmentation_loss(method(image, text).logits, labels)
+    loss.backward()
+    return loss.detach()
+
+
+def steps(method: CostSegmenter, rounds: int, classes: list[int]) -> list[dict[str, object]]:
+    rows = []
+    method.head.class_pooling = 2
+    for count in classes:
+        tokens = prompts(count)
+        for checkpointing in (False, True):
+            method.head.checkpointing = method.backbone.checkpointing = checkpointing
+            row = {"classes": count, "checkpointing": checkpointing}
+            plain = None if checkpointing else (lambda tokens=tokens: training_step(method, tokens, True))
+            row |= compare(lambda tokens=tokens: training_step(method, tokens, False), plain, rounds)
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    method.head.checkpointing = method.backbone.checkpointing = False
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--all-10000", action="store_true", help="aggregate all of 10,000 classes too (many minutes)")
+    parser.add_argument("--train-classes", type=int, nargs="*", default=[20, 60])
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    method = build()
+    result = {
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "forward": forwards(method, options.rounds, options.all_10000),
+        "training_step": steps(method, max(1, options.rounds - 1), options.train_classes),
+        "provenance": provenance().model_dump(mode="json"),
+    }
+    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    print(f"written: {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Scenes of the drawn world as a folder dataset: something to try commands on, and a layout to copy."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.files import write_bytes, write_png, write_text
+from ahs_seg.types import IGNORE
+
+_IGNORED = 65535
+
+
+def export_folder(dataset: SegmentationDataset, directory: Path, *, split: str) -> Path:
+    """Write `images/SPLIT`, `annotations/SPLIT` (16-bit, 65535 where no class is) and `classes.txt`."""
+    write_text(directory / "classes.txt", "\n".join(dataset.vocabulary.labels) + "\n")
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        write_png(directory / "images" / split / f"{sample.name}.png", sample.image)
+        labels = np.where(sample.labels == IGNORE, _IGNORED, sample.labels).astype(np.uint16)
+        buffer = io.BytesIO()
+        Image.fromarray(labels).save(buffer, "PNG")
+        write_bytes(directory / "annotations" / split / f"{sample.name}.png", buffer.getvalue())
+    return directory
