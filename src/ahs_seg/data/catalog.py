@@ -7,6 +7,7 @@ them is read as it is; `ahs_seg.data.prepare` makes the same tree from the origi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +29,12 @@ class DatasetSpec:
     """One benchmark: its files below a root, its words, and how its scores are counted.
 
     `images` and `labels` are folders below the root; files are matched by name. `ignore` lists the values of pixels
-    that are not scored. `background` is the background rule: after the argmax over all words every prediction of this
-    label or above becomes this label, and only the labels up to it are scored (scores are never merged).
-    `count` is the size of the official split, `registered` the name that the original repositories use.
+    that are not scored. `count` is the size of the official split, `registered` the name that the original
+    repositories use.
+
+    `background` is the background rule: of the single names (59 in VOC-20b) all from this index on count as this one
+    class, after the argmax; scores are never merged. The vocabulary says the same (many names with the label
+    "background", of which the best competes), so what predicts its labels needs no further step.
     """
 
     name: str
@@ -46,16 +50,11 @@ class DatasetSpec:
     registered: str
 
     def words(self) -> Vocabulary:
-        """The classes a model is asked for."""
-        return Vocabulary.known(self.vocabulary)
-
-    def scored_labels(self) -> list[str]:
-        """Names of the classes that are scored: those of the vocabulary, or up to "background" under that rule."""
-        labels = self.words().labels
-        return labels if self.background is None else [*labels[: self.background], "background"]
+        """The classes a model is asked for; they are what is scored."""
+        return _known(self.vocabulary)
 
     def to_scored(self, predicted: Int[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
-        """Predictions (indices of the vocabulary) as indices of the classes that are scored."""
+        """Predictions over single names (as other programs write them) as labels, by the background rule."""
         return predicted if self.background is None else np.minimum(predicted, self.background)
 
     def label_path(self, root: Path, name: str) -> Path:
@@ -74,12 +73,13 @@ class DatasetSpec:
         """Names of all pictures below the root, sorted."""
         return _names(root / self.images, self.image_suffix)
 
-    def decode(self, values: UInt[np.ndarray, "H W"], source: str, classes: int) -> Int32[np.ndarray, "H W"]:
-        """Labels below `classes`, and `IGNORE`, from the values of a file that messages call `source`.
+    def decode(self, values: UInt[np.ndarray, "H W"], source: str) -> Int32[np.ndarray, "H W"]:
+        """Labels, and `IGNORE`, from the values of a file that messages call `source`.
 
         Raises:
             SampleError: values that are neither.
         """
+        classes = len(self.words())
         labels = values.astype(np.int32)
         for value in self.ignore:
             labels[values == value] = IGNORE
@@ -203,13 +203,11 @@ class BenchmarkDataset:
         labels, images = spec.label_names(root), set(spec.image_names(root))
         self.names = [name for name in labels if name in images]
         self.without_image = [name for name in labels if name not in images]
-        self._vocabulary = spec.words()
-        self._classes = len(spec.scored_labels())
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes a model is asked for; under the background rule labels count as `spec.scored_labels` says."""
-        return self._vocabulary
+        """The classes; label k is entry k."""
+        return self.spec.words()
 
     @property
     def name(self) -> str:
@@ -242,7 +240,7 @@ class BenchmarkDataset:
     def read_labels(self, name: str) -> Int32[np.ndarray, "H W"]:
         """One label map by its name, checked against the classes."""
         path = self.spec.label_path(self.root, name)
-        return self.spec.decode(read_labels(path), str(path), self._classes)
+        return self.spec.decode(read_labels(path), str(path))
 
 
 def open_benchmark(name: str, root: Path) -> BenchmarkDataset:
@@ -260,6 +258,11 @@ def open_benchmark(name: str, root: Path) -> BenchmarkDataset:
             f"ahs-seg data prepare {spec.name} --root {root}, or give the root of a tree that is prepared."
         )
     return dataset
+
+
+@cache
+def _known(vocabulary: str) -> Vocabulary:
+    return Vocabulary.known(vocabulary)
 
 
 def _names(folder: Path, suffix: str) -> list[str]:

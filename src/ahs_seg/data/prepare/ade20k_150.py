@@ -1,0 +1,49 @@
+"""ADE20K-150: the scene-parsing challenge of 2016.
+
+Source: CAT-Seg, datasets/prepare_ade20k_150.py. Label = value - 1; 0 ("other") is ignored. Only the validation split is
+converted, as there. Values above 150, which the original would pass on as labels that do not exist, are errors here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt16
+
+from ahs_seg.data.base import SampleError
+from ahs_seg.data.catalog import find_spec
+from ahs_seg.data.images import read_labels
+from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.preparation import Preparation
+from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.tables import convert_ids
+
+_ANNOTATIONS: Final = "ADEChallengeData2016/annotations/validation"
+
+SOURCE: Final = Source(
+    file="ADEChallengeData2016.zip",
+    members={f"{folder}/": folder for folder in ("ADEChallengeData2016/images/validation", _ANNOTATIONS)},
+    page="http://sceneparsing.csail.mit.edu",
+    url="http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+    checksum="sha1:219e1696abb36c8ba3a3afe7fb2f4b4606a897c7",  # GluonCV, scripts/datasets/ade20k.py
+)
+
+
+def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
+    """The labels of one annotation."""
+    raw = read_labels(path)
+    if raw.max() > 150:
+        raise SampleError(f"{path}: value {raw.max()}; the annotations of this data set hold 0..150.")
+    return convert_ids(raw, "ade20k-150", 255)
+
+
+def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+    """A job for every annotation of the validation split."""
+    paths = sorted((root / _ANNOTATIONS).glob("ADE_val_*.png"))
+    return [Job(path.stem, partial(convert, path)) for path in paths], {}
+
+
+ADE20K_150: Final = Preparation(find_spec("ade20k-150"), (SOURCE,), list_jobs)

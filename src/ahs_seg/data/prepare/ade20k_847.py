@@ -1,0 +1,104 @@
+"""ADE20K-847: the full ADE20K (2021_17_01) with the 847 classes of MaskFormer.
+
+Source: CAT-Seg, datasets/prepare_ade20k_full.py (from Mask2Former). The object of a pixel is floor(R / 10) * 256 + G of
+`<name>_seg.png`; objects that are not among the 847, and 0 (nothing), are ignored. Where the shorter side exceeds 512
+pixels, picture and objects are shrunk to 512 as OpenCV does it; all pictures are saved again as JPEG (quality 75, as
+there), because scores are published at that size. This is the one data set whose pictures are written.
+
+The pickled index is read without executing it. Only validation pictures are prepared, as there.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+
+from ahs_seg.data.base import SampleError
+from ahs_seg.data.catalog import find_spec
+from ahs_seg.data.images import read_image
+from ahs_seg.data.prepare.errors import PrepareError
+from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.pickles import read_pickled_mapping, texts_of
+from ahs_seg.data.prepare.preparation import Preparation
+from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest, shrunk_size
+from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.files import write_bytes
+
+_SPEC: Final = find_spec("ade20k-847")
+_INDEX: Final = "ADE20K_2021_17_01/index_ade20k.pkl"
+_SHORT_SIDE: Final = 512
+
+_PAGE: Final = "https://groups.csail.mit.edu/vision/datasets/ADE20K/request_data/ (after registration)"
+SOURCE: Final = Source(
+    file="ADE20K_2021_17_01.zip",
+    members={
+        "ADE20K_2021_17_01/images/ADE/validation/": "ADE20K_2021_17_01/images/ADE/validation",
+        _INDEX: _INDEX,
+    },
+    endings=(".jpg", "_seg.png"),
+    page=_PAGE,
+)
+
+
+def objects_of(segmentation: UInt8[np.ndarray, "H W 3"]) -> UInt16[np.ndarray, "H W"]:
+    """Index of the object at every pixel, 1-based; 0 is nothing."""
+    red, green = segmentation[..., 0].astype(np.uint16), segmentation[..., 1]
+    return red // 10 * 256 + green
+
+
+def convert(source: Path, target: Path) -> UInt16[np.ndarray, "h w"]:
+    """The labels of the picture `source`, which is saved to `target` at their size.
+
+    Raises:
+        SampleError: picture or annotation are missing or damaged, or differ in size.
+    """
+    pixels = _stored_pixels(source)
+    objects = objects_of(read_image(source.with_name(f"{source.stem}_seg.png")))
+    if pixels.shape[:2] != objects.shape:
+        raise SampleError(f"{source}: picture and annotation differ in size; unpack the archive again.")
+    height, width = objects.shape
+    size = shrunk_size(height, width, _SHORT_SIDE)
+    if size != (height, width):
+        pixels, objects = shrink_bilinear(pixels, *size), shrink_nearest(objects, *size)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    write_bytes(target, buffer.getvalue())
+    return convert_ids(objects, "ade20k-847", 65535)
+
+
+def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+    """A job for every validation picture in the index of the release."""
+    path = root / _INDEX
+    index = read_pickled_mapping(path)
+    folders, files = (texts_of(index, key, path) for key in ("folder", "filename"))
+    if len(folders) != len(files):
+        raise PrepareError(f"{path}: {len(folders)} folders for {len(files)} files; fetch it again.")
+    jobs = []
+    for folder, file in zip(folders, files, strict=True):
+        if not file.startswith("ADE_val_"):
+            continue
+        place = PurePosixPath(folder, file)
+        if place.is_absolute() or ".." in place.parts or len(PurePosixPath(file).parts) != 1:
+            raise PrepareError(f"{path}: refused, its entry {str(place)!r} leads outside of the data set.")
+        source = root / place
+        jobs.append(Job(source.stem, partial(convert, source, _SPEC.image_path(root, source.stem))))
+    return jobs, {}
+
+
+def _stored_pixels(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture as stored: annotations were drawn without regard to EXIF, and the original ignores it too."""
+    try:
+        with Image.open(path, formats=("JPEG",)) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SampleError(f"{path}: missing or damaged ({error}); unpack the archive again.") from None
+
+
+ADE20K_847: Final = Preparation(_SPEC, (SOURCE,), list_jobs)

@@ -1,0 +1,152 @@
+"""Downloads that go on where they were cut off, and are checked before they get their name."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO, Final
+
+from ahs_seg.data.prepare.errors import PrepareError
+from ahs_seg.progress import Track
+
+_CHUNK: Final = 1 << 20
+_TIMEOUT_SECONDS: Final = 60
+_BROKEN: Final = (OSError, http.client.HTTPException)
+"""What a connection that breaks raises; `urllib.error.URLError` and time-outs are among the first."""
+
+
+class DownloadError(PrepareError):
+    """A file that could not be fetched whole; what was received is kept, so the next try goes on from there."""
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    size: int | None = None,
+    checksum: str = "",
+    attempts: int = 5,
+    pause: float = 2.0,
+    progress: bool = True,
+) -> None:
+    """Fetch `url` (http or https) to `path`.
+
+    The file grows as `<path>.part` and is renamed once it has the right size (`size` in bytes, or what the server
+    says) and `checksum`, e.g. "sha256:69a8...". A connection that breaks is taken up again after `pause` seconds;
+    `attempts` of them in a row may bring nothing.
+
+    Raises:
+        DownloadError: the server refuses, the connection cannot be kept, size or checksum are wrong.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise DownloadError(f"{url}: only http and https addresses are fetched.")
+    part, path_tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = attempts
+    while True:
+        before = _size(part)
+        try:
+            total = _fetch(url, part, path_tag, progress=progress)
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise DownloadError(f"{url}: the server answers {error.code} ({error.reason}).") from None
+            problem: Exception = error
+        except _BROKEN as error:
+            problem = error
+        else:
+            if total is None or _size(part) >= total:
+                break
+            problem = EOFError(f"broke off at {_size(part):,} of {total:,} bytes")
+        left = attempts if _size(part) > before else left - 1
+        if left <= 0:
+            raise DownloadError(
+                f"{url}: {problem}. {_size(part):,} bytes are kept in {part}; run the command again to go on there."
+            ) from problem
+        time.sleep(pause)
+    _check(url, part, size=size, checksum=checksum)
+    part.replace(path)
+    path_tag.unlink(missing_ok=True)
+
+
+def _fetch(url: str, part: Path, path_tag: Path, *, progress: bool) -> int | None:
+    """Append what is missing to the part; the size of the whole file, if the server says it."""
+    have = _size(part)
+    request = urllib.request.Request(url, headers={"User-Agent": "ahs-seg", "Accept-Encoding": "identity"})  # noqa: S310  # checked by the caller
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+        if path_tag.exists():
+            request.add_header("If-Range", path_tag.read_text())
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310  # checked by the caller
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return _after_the_end(error, part, have)
+        raise
+    with response:
+        start, total = _range(response, have)
+        if not start:
+            tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+            path_tag.write_text(tag) if tag and not tag.startswith("W/") else path_tag.unlink(missing_ok=True)
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            if total is None:
+                shutil.copyfileobj(response, file)
+            else:
+                _copy(response, file, total - start, Track(f"fetching {part.stem}", unit="MB", shown=progress))
+            file.flush()
+            os.fsync(file.fileno())
+    return total
+
+
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], count: int, track: Track) -> None:
+    for _ in track(range(-(-count // _CHUNK))):
+        data = response.read(_CHUNK)
+        if not data:
+            break
+        file.write(data)
+
+
+def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+    """Where the answer begins in the file, and the size of the whole file."""
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if found and int(found[1]) == have:
+            return have, None if found[2] == "*" else int(found[2])
+        raise http.client.HTTPException(f"answered with the range {response.headers.get('Content-Range')!r}")
+    length = response.headers.get("Content-Length")
+    return 0, int(length) if length else None
+
+
+def _after_the_end(error: urllib.error.HTTPError, part: Path, have: int) -> int:
+    """A range that the server does not have: the file is whole, or it is not the same file any more."""
+    total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
+    if total != str(have):
+        part.unlink()
+        raise http.client.HTTPException("what was kept is longer than the file; beginning again")
+    return have
+
+
+def _check(url: str, part: Path, *, size: int | None, checksum: str) -> None:
+    problem = ""
+    if size is not None and _size(part) != size:
+        problem = f"has {_size(part):,} bytes, expected are {size:,}"
+    elif checksum:
+        kind, _, expected = checksum.partition(":")
+        with part.open("rb") as file:
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if found != expected:
+            problem = f"has the {kind} {found}, expected is {expected}"
+    if problem:
+        part.unlink()
+        raise DownloadError(f"{url}: what was fetched {problem}. It was removed; try again, or fetch it by hand.")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,86 @@
+"""The record of a prepared data set: every picture with its size and checksums, and what was left out and why.
+
+It stands beside the label folder, as `<folder>.index.json`, where the original loaders do not look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ahs_seg.data.catalog import DatasetSpec
+from ahs_seg.data.prepare.errors import PrepareError
+from ahs_seg.files import write_text
+
+_FORMAT: Final = 1
+
+
+class Entry(NamedTuple):
+    """One picture with its label map; sizes of files in bytes."""
+
+    height: int
+    width: int
+    image_bytes: int
+    label_bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """All pictures of a data set by their names; `left_out` and `faulty` give a reason for each name they hold."""
+
+    dataset: str
+    files: dict[str, Entry]
+    left_out: dict[str, str] = field(default_factory=dict)
+    faulty: dict[str, str] = field(default_factory=dict)
+
+    def write(self, spec: DatasetSpec, root: Path) -> Path:
+        """Replace the index of a data set in one step; the path of the index."""
+        path = index_path(spec, root)
+        rows = ",\n  ".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(self.files.items()))
+        head = {
+            "format": _FORMAT,
+            "dataset": self.dataset,
+            "images": spec.images,
+            "labels": spec.labels,
+            "count": len(self.files),
+            "official_count": spec.count,
+            "left_out": self.left_out,
+            "faulty": self.faulty,
+            "columns": [*Entry._fields[:-1], "blake2b-128 of the label file"],
+        }
+        write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "files": {{\n  {rows}\n }}\n}}\n')
+        return path
+
+    @classmethod
+    def read(cls, spec: DatasetSpec, root: Path) -> Index | None:
+        """The index of a data set, `None` if it has none.
+
+        Raises:
+            PrepareError: a damaged index, or one of another version.
+        """
+        path = index_path(spec, root)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["format"] != _FORMAT:
+                raise ValueError(f"format {values['format']}, this version reads {_FORMAT}")
+            files = {str(name): Entry(*row) for name, row in values["files"].items()}
+            return cls(values["dataset"], files, values["left_out"], values["faulty"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PrepareError(f"{path}: not an index ({error}). Remove it and prepare the data set again.") from None
+
+
+def index_path(spec: DatasetSpec, root: Path) -> Path:
+    """Where the index of a data set stands."""
+    folder = root / spec.labels
+    return folder.with_name(f"{folder.name}.index.json")
+
+
+def checksum(content: bytes) -> str:
+    """What the index keeps of a file's content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,0 +1,51 @@
+"""The same work for many items on all cores, in order, with a progress bar."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final, TypeVar
+
+from ahs_seg.progress import Track
+
+_WORTH_A_PROCESS: Final = 100
+"""Items below which starting a process takes longer than it saves."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def run_parallel(
+    work: Callable[[T], R], items: Sequence[T], *, description: str, workers: int | None = None, progress: bool = True
+) -> Iterator[R]:
+    """The results in the order of the items; `workers` are processes, by default as many as cores (for enough items).
+
+    Processes, not threads: Pillow holds Python's lock while it encodes. They end with the process that started them,
+    even when that is killed.
+    """
+    track = Track(description, shown=progress)
+    count = workers or min(os.cpu_count() or 1, 1 + len(items) // _WORTH_A_PROCESS)
+    if count == 1:
+        for item in track(items):
+            yield work(item)
+        return
+    with ProcessPoolExecutor(
+        count, multiprocessing.get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+    ) as pool:
+        results = pool.map(work, items, chunksize=8)
+        for _, result in zip(track(items), results, strict=True):
+            yield result
+
+
+def _end_with(parent: int) -> None:
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

@@ -1,0 +1,18 @@
+"""The pictures of PASCAL-Context: those of VOC 2010."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ahs_seg.data.prepare.sources import Source
+
+FOLDER: Final = "VOCdevkit/VOC2010"
+
+PICTURES: Final = Source(
+    file="VOCtrainval_03-May-2010.tar",
+    members={"VOC2010/JPEGImages/": f"{FOLDER}/JPEGImages"},
+    page="http://host.robots.ox.ac.uk/pascal/VOC/voc2010/",
+    url="http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
+    size=1345040896,
+    checksum="md5:da459979d0c395079b5c75ee67908abb",  # torchvision, datasets/voc.py
+)

@@ -1,0 +1,86 @@
+"""PASCAL-Context-459: all classes, from one MATLAB file per picture.
+
+Source: CAT-Seg, datasets/prepare_pascal_context_459.py, with its list of 5,104 validation pictures; pictures without a
+file are left out, as there. Label = LabelMap - 1. A LabelMap of 0, which stands for nothing, wraps to 65535 in the
+original without notice; here it becomes the ignored value that the original declares (459) and never writes. Values
+above 459 are errors. If `labels.txt` of the release is there, its names must be those of our vocabulary in that order.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import scipy.io
+from jaxtyping import UInt16
+
+from ahs_seg.data.base import SampleError
+from ahs_seg.data.catalog import find_spec
+from ahs_seg.data.prepare.errors import PrepareError
+from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
+from ahs_seg.data.prepare.preparation import Preparation
+from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.tables import convert_ids, read_ids
+
+_SPEC: Final = find_spec("pascal-context-459")
+_IGNORED: Final = _SPEC.ignore[0]
+_DAMAGED: Final = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
+"""What scipy's reader raises on files that are no MATLAB files, or cut off."""
+
+SOURCE: Final = Source(
+    file="trainval.tar.gz",
+    members={"trainval/": f"{FOLDER}/trainval"},
+    endings=(".mat",),
+    page="https://cs.stanford.edu/~roozbeh/pascal-context/",
+    url="https://roozbehm.info/pascal-context/trainval.tar.gz",
+)
+
+
+def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
+    """The labels of one file.
+
+    Raises:
+        SampleError: a damaged file, or one that holds no LabelMap of 0..459.
+    """
+    try:
+        raw = np.asarray(scipy.io.loadmat(path, variable_names=["LabelMap"])["LabelMap"])
+    except _DAMAGED as error:
+        raise SampleError(f"{path}: no LabelMap can be read ({error!r}); unpack the archive again.") from None
+    if raw.ndim != 2 or raw.dtype.kind not in "ui" or not raw.size or raw.min() < 0 or raw.max() > _IGNORED:
+        raise SampleError(f"{path}: its LabelMap is not a map of values 0..459; unpack the archive again.")
+    return convert_ids(raw.astype(np.uint16), "pascal-context-459", _IGNORED)
+
+
+def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+    """A job for every picture of the official list that has a file."""
+    check_names(root / FOLDER / "labels.txt")
+    jobs, left_out = [], {}
+    for name in read_ids("pascal-context-459-val"):
+        path = root / FOLDER / "trainval" / f"{name}.mat"
+        if path.exists():
+            jobs.append(Job(name, partial(convert, path)))
+        else:
+            left_out[name] = f"no {path.name} in {path.parent}"
+    return jobs, left_out
+
+
+def check_names(path: Path) -> None:
+    """Compare the names in `labels.txt` ("1: accordion", one a line), if it is there, with the vocabulary.
+
+    Raises:
+        PrepareError: names or numbers differ.
+    """
+    if not path.exists():
+        return
+    lines = [line.partition(":") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    found = {number.strip(): name.strip() for number, _, name in lines}
+    for number, label in enumerate(_SPEC.words().labels, start=1):
+        if (name := found.get(str(number))) != label:
+            raise PrepareError(f"{path}: class {number} is {name!r} there, expected is {label!r}. Fetch it again.")
+
+
+PASCAL_CONTEXT_459: Final = Preparation(_SPEC, (PICTURES, SOURCE), list_jobs)

@@ -1,0 +1,87 @@
+"""The index of ADE20K (2021), a pickle, read as data: nothing in the file is imported, called or run.
+
+Python's unpickler asks for every class and function by name. Here it gets an inert stand-in for the few names that
+numpy arrays are written with (the file holds statistics that are not needed), and an error for any other name.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle  # only below, with every name replaced or refused
+from pathlib import Path
+from typing import Final
+
+_ARRAYS: Final = frozenset(
+    [
+        *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+        *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+        *("numpy.ndarray", "numpy.dtype", "_codecs.encode"),
+    ]
+)
+"""What numpy arrays and numbers are pickled with, by any version of numpy."""
+
+_DAMAGED: Final = (
+    *(EOFError, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, ImportError),
+    pickle.UnpicklingError,
+)
+
+
+class PickleError(ValueError):
+    """A pickle that is refused or damaged; nothing of it was run."""
+
+
+class _Inert:
+    """Stands where the file has an array; takes anything and does nothing."""
+
+    state: object = None
+
+    def __new__(cls, *_: object) -> _Inert:
+        return object.__new__(cls)
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type[_Inert]:
+        if f"{module}.{name}" in _ARRAYS:
+            return _Inert
+        raise PickleError(
+            f"asks for {module}.{name} and is refused; nothing of it was run. The original index holds texts, lists "
+            "and arrays only: fetch it again from its source."
+        )
+
+
+def read_pickled_mapping(path: Path) -> dict[str, object]:
+    """The mapping in a pickle of plain values; arrays in it are stand-ins, read those of texts with `texts_of`.
+
+    Raises:
+        PickleError: the file asks for anything that is neither a plain value nor an array, named in the message; it
+            holds no mapping; it is damaged.
+    """
+    try:
+        value = _Reader(io.BytesIO(path.read_bytes())).load()
+    except PickleError as error:
+        raise PickleError(f"{path} {error}") from None
+    except _DAMAGED as error:
+        raise PickleError(f"{path} is damaged ({type(error).__name__}: {error}); fetch it again.") from None
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise PickleError(f"{path} holds a {type(value).__name__}; expected is a mapping of names to columns.")
+    return value
+
+
+def texts_of(mapping: dict[str, object], key: str, path: Path) -> list[str]:
+    """A column of texts, written as a list, a tuple or an array of objects.
+
+    Raises:
+        PickleError: no such column, or other values in it.
+    """
+    column = mapping.get(key)
+    if isinstance(column, _Inert) and isinstance(column.state, tuple):
+        column = column.state[-1]
+    if not isinstance(column, list | tuple) or not all(isinstance(text, str) for text in column):
+        given = f"columns {', '.join(mapping)}" if key not in mapping else f"{type(mapping[key]).__name__} there"
+        raise PickleError(f"{path}: no list of texts called {key!r} ({given}). Is it the index of ADE20K_2021_17_01?")
+    return list(column)

@@ -1,0 +1,103 @@
+"""A whole data set: its sources provided, its label maps made on all cores, its index written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ahs_seg.data.catalog import DatasetSpec
+from ahs_seg.data.prepare.errors import MissingSourceError, PrepareError
+from ahs_seg.data.prepare.index import Index, index_path
+from ahs_seg.data.prepare.jobs import Job, Outcome, Task, run_task
+from ahs_seg.data.prepare.parallel import run_parallel
+from ahs_seg.data.prepare.sources import Source, provide
+
+ListJobs: TypeAlias = Callable[[Path], tuple[list[Job], dict[str, str]]]
+"""From a root: the jobs, and the reason for each name of the official list that is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a preparation did: numbers of label maps, and a reason for each that was left out or is faulty."""
+
+    spec: DatasetSpec
+    made: int
+    kept: int
+    left_out: dict[str, str]
+    faulty: dict[str, str]
+    index: Path
+
+    def __str__(self) -> str:
+        """A few lines for a terminal, every fault among them."""
+        total = self.made + self.kept
+        lines = [f"{self.spec.title}: {total} pictures, {self.made} label maps made, {self.kept} kept as they were."]
+        if total != self.spec.count:
+            lines.append(f"note: the official split has {self.spec.count}; scores of other splits are not comparable.")
+        lines += [f"left out: {name}: {reason}" for name, reason in self.left_out.items()]
+        lines += [f"faulty: {name}: {reason}" for name, reason in self.faulty.items()]
+        return "\n".join([*lines, f"index: {self.index}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How one data set is made: what from, and which label maps."""
+
+    spec: DatasetSpec
+    sources: tuple[Source, ...]
+    list_jobs: ListJobs
+
+    def run(
+        self,
+        root: Path,
+        *,
+        archives: Sequence[Path] = (),
+        fetch: bool = False,
+        again: bool = False,
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> Summary:
+        """Make what is missing below `root` and write the index; `again` makes everything anew.
+
+        Label maps that are there are kept: those of the index if their checksums agree, others (of a run that was
+        killed, or of the original scripts) if they can be read and fit their pictures. Where the sources are gone and
+        label maps are there, these are indexed as they are.
+
+        Raises:
+            PrepareError: sources are missing or damaged, or nothing could be made of them.
+        """
+        left_out: dict[str, str] = {}
+        try:
+            provide(self.sources, root, archives=archives, fetch=fetch, progress=progress)
+        except MissingSourceError:
+            names = self.spec.label_names(root)
+            if again or not names:
+                raise
+            tasks = [Task(self.spec, root, name, None, None) for name in names]
+        else:
+            jobs, left_out = self.list_jobs(root)
+            if again:
+                self._remove(root)
+            index = Index.read(self.spec, root)
+            known = index.files if index else {}
+            tasks = [Task(self.spec, root, job.name, job.make, known.get(job.name)) for job in jobs]
+        title = f"preparing {self.spec.name}"
+        outcomes = run_parallel(run_task, tasks, description=title, workers=workers, progress=progress)
+        return self._finish(root, list(outcomes), left_out)
+
+    def _remove(self, root: Path) -> None:
+        index_path(self.spec, root).unlink(missing_ok=True)
+        for name in self.spec.label_names(root):
+            self.spec.label_path(root, name).unlink()
+
+    def _finish(self, root: Path, outcomes: Sequence[Outcome], left_out: dict[str, str]) -> Summary:
+        files = {outcome.name: outcome.entry for outcome in outcomes if outcome.entry is not None}
+        left_out = left_out | {o.name: o.reason for o in outcomes if o.state == "left out"}
+        faulty = {outcome.name: outcome.reason for outcome in outcomes if outcome.state == "faulty"}
+        if not files:
+            reasons = [*faulty.values(), *left_out.values()] or ["it lists no pictures."]
+            raise PrepareError(f"{self.spec.title}: nothing could be prepared. The first reason: {reasons[0]}")
+        path = Index(self.spec.name, files, left_out, faulty).write(self.spec, root)
+        made = sum(outcome.state == "made" for outcome in outcomes)
+        return Summary(self.spec, made, len(files) - made, left_out, faulty, path)

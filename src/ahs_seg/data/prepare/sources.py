@@ -1,0 +1,79 @@
+"""What a data set is made from: archives and files as their publishers name them, found, fetched and unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ahs_seg.data.prepare.archives import ARCHIVE_SUFFIXES, is_archive, is_there, place, unpack
+from ahs_seg.data.prepare.downloads import download
+from ahs_seg.data.prepare.errors import MissingSourceError
+
+DOWNLOADS = "downloads"
+"""The folder below the root where archives are looked for and fetched to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One published file, and what it becomes below the root.
+
+    `members` maps folders (ending in "/") or files of the archive to their places below the root; of a file that is no
+    archive it has the one entry. `endings` narrows folders down to the files that are needed. `page` is where to get
+    the file by hand; `url`, `size` (bytes) and `checksum` ("sha256:...") are given where they are public.
+    """
+
+    file: str
+    members: dict[str, str] = field(hash=False)
+    endings: tuple[str, ...] = ("",)
+    page: str
+    url: str = ""
+    size: int | None = None
+    checksum: str = ""
+
+    def is_unpacked(self, root: Path) -> bool:
+        """Whether everything it becomes is there."""
+        return all(is_there(root / target) for target in self.members.values())
+
+    def find(self, folders: Sequence[Path]) -> Path | None:
+        """The file in one of the folders, packed as published or otherwise."""
+        names = [self.file]
+        for suffix in ARCHIVE_SUFFIXES:
+            if self.file.endswith(suffix):
+                names += [self.file.removesuffix(suffix) + other for other in ARCHIVE_SUFFIXES]
+        return next((path for folder in folders for name in names if (path := folder / name).is_file()), None)
+
+    def how_to_get(self, root: Path, folders: Sequence[Path]) -> str:
+        """A line that says where the file comes from, where to put it, and what stands for it."""
+        target = root / next(iter(self.members.values()))
+        fetch = f"--download fetches it from {self.url}" if self.url else f"get it from {self.page}"
+        where = " or ".join(str(folder) for folder in folders)
+        return f"{self.file}: {fetch}; put it in {where}, or its content in {target}"
+
+
+def provide(
+    sources: Sequence[Source], root: Path, *, archives: Sequence[Path] = (), fetch: bool = False, progress: bool = True
+) -> None:
+    """See to it that everything the sources become is below the root.
+
+    Archives are looked for in `archives`, the root and its folder "downloads". Nothing is fetched unless `fetch`.
+
+    Raises:
+        MissingSourceError: listing each file that is missing, where to get it and where to put it.
+    """
+    folders = [*archives, root, root / DOWNLOADS]
+    missing = [source for source in sources if not source.is_unpacked(root)]
+    unknown = [source for source in missing if not source.find(folders) and not (fetch and source.url)]
+    if unknown:
+        lines = [f"  {source.how_to_get(root, folders)}" for source in unknown]
+        raise MissingSourceError(f"{len(unknown)} of {len(sources)} files are missing:\n" + "\n".join(lines))
+    for source in missing:
+        found = source.find(folders)
+        if found is None:
+            found = root / DOWNLOADS / source.file
+            download(source.url, found, size=source.size, checksum=source.checksum, progress=progress)
+        if is_archive(found):
+            targets = {name: root / target for name, target in source.members.items()}
+            unpack(found, targets, endings=source.endings, progress=progress)
+        else:
+            place(found, root / next(iter(source.members.values())))

@@ -1,0 +1,117 @@
+"""A prepared tree read in full and compared with its index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ahs_seg.data.base import SampleError
+from ahs_seg.data.catalog import BenchmarkDataset, CatalogError, DatasetSpec, find_spec
+from ahs_seg.data.images import read_image
+from ahs_seg.data.prepare.index import Entry, Index, checksum, index_path
+from ahs_seg.data.prepare.jobs import inspect
+from ahs_seg.data.prepare.parallel import run_parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What reading a data set found: a line per fault that names the file, and notes that are no faults."""
+
+    spec: DatasetSpec
+    checked: int
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Lines for a terminal."""
+        found = f"{len(self.faults)} faults" if self.faults else "no faults"
+        lines = [f"{self.spec.title}: {self.checked} pictures checked, {found}."]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *(f"fault: {f}" for f in self.faults)])
+
+
+def verify(name: str, root: Path, *, workers: int | None = None, progress: bool = True) -> Verification:
+    """Read every picture and label map of a prepared data set.
+
+    Faults are files that are missing, cut short or changed since the index was written, labels outside of the classes,
+    sizes that differ, and label maps without a picture. A tree without index (made by the original scripts) is read
+    in the same way; nothing can be said about what it lacks.
+
+    Raises:
+        CatalogError: no such benchmark, or nothing of it below the root.
+        PrepareError: an index that cannot be read.
+    """
+    spec = find_spec(name)
+    index = Index.read(spec, root)
+    there = set(spec.label_names(root))
+    known: dict[str, Entry] = index.files if index else {}
+    names = sorted(there | known.keys())
+    if not names:
+        raise CatalogError(
+            f"{spec.title}: nothing in {root / spec.labels}. Prepare it: ahs-seg data prepare {spec.name} --root {root}"
+        )
+    items = [_Item(spec, root, name, index is not None, known.get(name)) for name in names]
+    results = run_parallel(_faults_of, items, description=f"verifying {spec.name}", workers=workers, progress=progress)
+    faults = [fault for found in results for fault in found]
+    if index:
+        faults += [f"{file}: was faulty when it was prepared: {reason}" for file, reason in index.faulty.items()]
+    return Verification(spec, len(names), tuple(faults), tuple(_notes(spec, root, index, len(names))))
+
+
+class _Item(NamedTuple):
+    spec: DatasetSpec
+    root: Path
+    name: str
+    indexed: bool
+    entry: Entry | None
+
+
+def _faults_of(item: _Item) -> list[str]:
+    label, image = item.spec.label_path(item.root, item.name), item.spec.image_path(item.root, item.name)
+    again = f"Prepare again: ahs-seg data prepare {item.spec.name}."
+    if not label.exists():
+        return [f"{label}: missing. {again}"]
+    faults = []
+    if item.entry is not None:
+        if checksum(label.read_bytes()) != item.entry.checksum:
+            faults.append(_changed(label, item.entry.label_bytes))
+        if image.exists() and image.stat().st_size != item.entry.image_bytes:
+            faults.append(_changed(image, item.entry.image_bytes))
+    elif item.indexed:
+        faults.append(f"{label}: not in the index; of another origin, or of a run that was cut off. {again}")
+    try:
+        inspect(item.spec, item.root, item.name)
+        read_image(image)
+    except SampleError as error:
+        faults.append(str(error))
+    return faults
+
+
+def _changed(path: Path, before: int) -> str:
+    size = path.stat().st_size
+    what = "cut short" if size < before else "changed"
+    return f"{path}: {what} since it was prepared ({size} bytes, {before} then)."
+
+
+def _notes(spec: DatasetSpec, root: Path, index: Index | None, count: int) -> list[str]:
+    notes = []
+    if index is None:
+        notes.append(
+            f"no index ({index_path(spec, root)}): made by other scripts; prepare writes one and keeps the files."
+        )
+    else:
+        notes += [f"{name} is left out: {reason}" for name, reason in index.left_out.items()]
+    if count != spec.count:
+        notes.append(f"the official split has {spec.count} pictures, this one {count}.")
+    return notes
+
+
+def state(spec: DatasetSpec, root: Path) -> str:
+    """In a few words, how far a data set is prepared; nothing is read but the lists of files and the index."""
+    index = Index.read(spec, root)
+    found = len(BenchmarkDataset(spec, root))
+    if index is None:
+        return f"{found} pictures, no index" if found else "not prepared"
+    faulty = f", {len(index.faulty)} faulty" if index.faulty else ""
+    missing = len(index.files) - found
+    return f"prepared, {found} pictures{faulty}" + (f", {missing} missing" if missing > 0 else "")
