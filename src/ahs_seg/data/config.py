@@ -1,4 +1,4 @@
-"""Which data: a folder of labelled pictures, or scenes of the drawn world."""
+"""Which data: a folder of labelled pictures, scenes of the drawn world, or a benchmark."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ahs_seg.config import Config
+from ahs_seg.data.background import RULES, RuledDataset, background_of, open_ruled
+from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
 
@@ -71,15 +73,47 @@ class WorldData(Config):
         return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
 
 
-DataConfig = Annotated[FolderData | WorldData, Field(discriminator="name")]
+class BenchmarkData(Config):
+    """A prepared benchmark below `root`, by its name in the catalogue or that of a background rule."""
+
+    name: Literal["benchmark"] = "benchmark"
+    benchmark: str
+    root: Path = Path("datasets")
+
+    @property
+    def title(self) -> str:
+        """What reports call this data."""
+        return self.benchmark
+
+    def open(self) -> BenchmarkDataset | RuledDataset:
+        """The dataset; files are only listed, `ahs-seg data verify` reads them.
+
+        Raises:
+            CatalogError: no such benchmark, or nothing of it below the root.
+        """
+        return open_ruled(self.benchmark, self.root)
 
 
-def parse_data(text: str, *, split: str | None = None, count: int = 300) -> FolderData | WorldData:
-    """The data that a command line names: `world-150` (test scenes) or a folder.
+DataConfig = Annotated[FolderData | WorldData | BenchmarkData, Field(discriminator="name")]
+BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
+"""All names that `BenchmarkData` takes."""
+
+
+def background_label(data: FolderData | WorldData | BenchmarkData) -> int | None:
+    """Predictions of this label or above count as this label (`None`: no such rule)."""
+    return background_of(data.benchmark) if isinstance(data, BenchmarkData) else None
+
+
+def parse_data(
+    text: str, *, split: str | None = None, count: int = 300, root: Path = Path("datasets")
+) -> FolderData | WorldData | BenchmarkData:
+    """The data that a command line names: `world-150` (test scenes), a benchmark below `root`, or a folder.
 
     Raises:
         ConfigError: a vocabulary of the world that does not exist.
     """
+    if text in BENCHMARKS:
+        return BenchmarkData(benchmark=text, root=root)
     if not text.startswith("world-"):
         return FolderData(root=Path(text), split=split)
     names = text.removeprefix("world-")

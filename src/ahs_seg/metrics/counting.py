@@ -39,7 +39,7 @@ class ImageCounts:
 
 
 def count_image(
-    prediction: Integer[np.ndarray, "H W"], labels: Integer[np.ndarray, "H W"], classes: int, *, boundary: bool
+    prediction: Integer[np.ndarray, "h w"], labels: Integer[np.ndarray, "H W"], classes: int, *, boundary: bool
 ) -> ImageCounts:
     """The counts of one picture.
 
@@ -104,6 +104,13 @@ class Tally:
         if self.parents is not None and other.parents is not None:
             self.parents.taken += other.parents.taken
         return self
+
+    def semantic_iou(self) -> list[float | None] | None:
+        """SG-IoU per class, `None` for classes without ground truth; `None` if no table was given."""
+        if self.parents is None:
+            return None
+        values = semantic_iou(self.confusion, self.parents).tolist()
+        return [value if there else None for value, there in zip(values, self.confusion.labelled > 0, strict=True)]
 
     def scores(self, labels: Sequence[str] | None = None, *, seen: Collection[str] | None = None) -> Scores:
         """Scores of everything counted so far, see `ConfusionMatrix.scores`."""

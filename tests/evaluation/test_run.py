@@ -8,6 +8,7 @@ import pytest
 
 from ahs_seg.data.base import Sample, SampleError
 from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate, merge_reports
+from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary import Vocabulary
 
@@ -88,9 +89,11 @@ def test_errors_of_the_predictor_are_not_hidden():
 @pytest.mark.parametrize("world", [1, 2, 3, 9])
 def test_parts_of_several_processes_merge_into_the_whole(world):
     dataset = Pictures(broken=(4,))
-    parts = [run(dataset=dataset, indices=range(rank, 6, world), pairs=True) for rank in range(world)]
+    parts = [
+        run(dataset=dataset, indices=range(rank, 6, world), measures=Measures(pairs=True)) for rank in range(world)
+    ]
     merged = merge_reports(parts)
-    whole = run(dataset=dataset, pairs=True)
+    whole = run(dataset=dataset, measures=Measures(pairs=True))
     assert (merged.counts, merged.images, merged.failures) == (whole.counts, whole.images, whole.failures)
     assert merged.seconds == max(part.seconds for part in parts)
 

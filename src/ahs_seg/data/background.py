@@ -1,0 +1,138 @@
+"""What becomes of background: the rules of the literature as data.
+
+PASCAL's label maps leave much of a picture to "background", and papers treat it in different ways under similar names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Integer
+
+from ahs_seg.data.base import Sample
+from ahs_seg.data.catalog import BenchmarkDataset, find_spec, open_benchmark
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary import Vocabulary
+
+LABEL: Final = "background"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundRule:
+    """One rule: the benchmark whose files it uses, the words asked for, and what counts as background.
+
+    `vocabulary` and `words` together are what a model is asked for. Every prediction of `classes` or above becomes the
+    one label `classes`, background (after the argmax; scores are never merged); `None`: there is no such label.
+    With `unlabelled`, pixels without a label are background.
+    """
+
+    name: str
+    benchmark: str
+    vocabulary: str
+    words: tuple[str, ...] = ()
+    classes: int | None = None
+    unlabelled: bool = False
+    meaning: str
+
+    def asked(self) -> Vocabulary:
+        """The words a model is asked for."""
+        known = Vocabulary.known(self.vocabulary)
+        return Vocabulary((*known.entries, *Vocabulary.parse(list(self.words)).entries)) if self.words else known
+
+
+RULES: Final[tuple[BackgroundRule, ...]] = (
+    BackgroundRule(
+        name="pas-20",
+        benchmark="pascal-voc-20",
+        vocabulary="pascal-voc-20",
+        meaning="20 names; pixels of background are ignored (CAT-Seg's PAS-20, mmseg's VOC20)",
+    ),
+    BackgroundRule(
+        name="pas-20b",
+        benchmark="pascal-voc-20b",
+        vocabulary="pascal-voc-20b",
+        classes=20,
+        meaning="59 names of PASCAL-Context; those that are not among the 20 count as background (CAT-Seg's PAS-20b)",
+    ),
+    BackgroundRule(
+        name="voc-21",
+        benchmark="pascal-voc-20b",
+        vocabulary="pascal-voc-20",
+        words=(LABEL,),
+        classes=20,
+        meaning="20 names and the word background (mmseg's VOC21; papers use their own words for it, and thresholds "
+        "of their own, which are not applied here)",
+    ),
+    BackgroundRule(
+        name="pc-59",
+        benchmark="pascal-context-59",
+        vocabulary="pascal-context-59",
+        meaning="59 names; other pixels are ignored (PC-59)",
+    ),
+    BackgroundRule(
+        name="pc-60",
+        benchmark="pascal-context-59",
+        vocabulary="pascal-context-59",
+        words=(LABEL,),
+        classes=59,
+        unlabelled=True,
+        meaning="59 names and the word background, which is all that the 59 do not cover (mmseg's PC60)",
+    ),
+)
+
+
+def find_rule(name: str) -> BackgroundRule | None:
+    """The rule of that name, if there is one."""
+    return next((rule for rule in RULES if rule.name == name), None)
+
+
+class RuledDataset:
+    """A benchmark under a background rule."""
+
+    def __init__(self, rule: BackgroundRule, dataset: BenchmarkDataset) -> None:
+        self.rule = rule
+        self.dataset = dataset
+        self.vocabulary = rule.asked()
+
+    @property
+    def background(self) -> int | None:
+        """Predictions of this label or above count as this label."""
+        return self.rule.classes
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[index]
+        if not self.rule.unlabelled or self.rule.classes is None:
+            return sample
+        return replace(sample, labels=np.where(sample.labels == IGNORE, np.int32(self.rule.classes), sample.labels))
+
+
+def open_ruled(name: str, root: Path) -> BenchmarkDataset | RuledDataset:
+    """A benchmark by its name in the catalogue, or by the name of a background rule.
+
+    Raises:
+        CatalogError: neither of them, or nothing of it below the root.
+    """
+    rule = find_rule(name)
+    return open_benchmark(name, root) if rule is None else RuledDataset(rule, open_benchmark(rule.benchmark, root))
+
+
+def background_of(name: str) -> int | None:
+    """The label of background in this benchmark or under this rule; predictions of it or above count as it."""
+    rule = find_rule(name)
+    return find_spec(name).background if rule is None else rule.classes
+
+
+def scored_labels(vocabulary: Vocabulary, background: int | None) -> list[str]:
+    """Names of the classes that are scored."""
+    return vocabulary.labels if background is None else [*vocabulary.labels[:background], LABEL]
+
+
+def to_scored(prediction: Integer[np.ndarray, "H W"], background: int | None) -> Integer[np.ndarray, "H W"]:
+    """Predictions (indices of the vocabulary) as indices of the classes that are scored."""
+    return prediction if background is None else np.minimum(prediction, background)

@@ -1,0 +1,27 @@
+"""One call per benchmark: a predictor and a dataset in, a report with its provenance out."""
+
+from ahs_seg.evaluation.predictions import (
+    PredictionFile,
+    PredictionFolder,
+    Predictions,
+    open_predictions,
+    score_predictions,
+)
+from ahs_seg.evaluation.report import EvaluationError, EvaluationReport, Failure, merge_reports, score_table
+from ahs_seg.evaluation.run import Predictor, evaluate, evaluate_together
+
+__all__ = [
+    "EvaluationError",
+    "EvaluationReport",
+    "Failure",
+    "PredictionFile",
+    "PredictionFolder",
+    "Predictions",
+    "Predictor",
+    "evaluate",
+    "evaluate_together",
+    "merge_reports",
+    "open_predictions",
+    "score_predictions",
+    "score_table",
+]

@@ -1,0 +1,226 @@
+"""Evaluation picture by picture: read ahead in a thread, predict, count, forget."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from ahs_seg.data.background import scored_labels, to_scored
+from ahs_seg.data.base import Sample, SampleError, SegmentationDataset
+from ahs_seg.evaluation.journal import Journal
+from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
+from ahs_seg.metrics import LabelMap, Measures, Tally, count_image
+from ahs_seg.progress import Track
+from ahs_seg.protocols import Protocol
+from ahs_seg.provenance import provenance
+
+AHEAD: Final = 3
+"""Pictures read ahead of the one that is worked on."""
+
+Predictor: TypeAlias = Callable[[UInt8[np.ndarray, "H W 3"]], LabelMap]
+"""RGB bytes to one index of the dataset's vocabulary per pixel, at the picture's own size."""
+Answer: TypeAlias = Callable[[Sample], LabelMap]
+"""The same for a sample, for predictions that were made elsewhere; `SampleError` where there is none."""
+
+
+@dataclass
+class Lane:
+    """One way to predict every picture, and its counts so far."""
+
+    protocol: Protocol | str
+    answer: Answer
+    tally: Tally
+    journal: Journal | None
+    done: set[int] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def load(self, indices: Collection[int]) -> None:
+        """Take over what the journal holds of these pictures."""
+        for index, counts in self.journal.read(indices) if self.journal else ():
+            self.tally.add(counts)
+            self.done.add(index)
+
+    def count(self, index: int, sample: Sample, background: int | None) -> None:
+        """Predict and count one picture."""
+        began = time.perf_counter()
+        prediction = self.answer(sample)
+        values = prediction.detach().cpu().numpy() if isinstance(prediction, Tensor) else prediction
+        counts = count_image(
+            to_scored(values, background),
+            sample.labels,
+            len(self.tally.confusion),
+            boundary=self.tally.measures.boundary,
+        )
+        self.tally.add(counts)
+        self.done.add(index)
+        if self.journal is not None:
+            self.journal.write(index, counts)
+        self.seconds += time.perf_counter() - began
+
+
+def evaluate(
+    predict: Predictor,
+    dataset: SegmentationDataset,
+    *,
+    method: str,
+    name: str,
+    protocol: Protocol | str,
+    seen: Collection[str] | None = None,
+    indices: Sequence[int] | None = None,
+    measures: Measures | None = None,
+    background: int | None = None,
+    journal: Path | None = None,
+    progress: bool = True,
+) -> EvaluationReport:
+    """Scores of `predict` on a dataset (or on `indices` of it) that reports call `name`.
+
+    An item that cannot be read is reported and left out; it does not stop the run. To share the work among processes,
+    give each its own `indices` and merge the reports. Predictions of `background` or above count as that label.
+    With a folder as `journal`, a run that was killed goes on where it was.
+
+    Raises:
+        EvaluationError: no item could be read (of parts, `merge_reports` says so), or a journal of something else.
+        ValueError: a prediction of the wrong size or with values outside the vocabulary.
+    """
+    return evaluate_together(
+        [(protocol, lambda sample: predict(sample.image))],
+        dataset,
+        method=method,
+        name=name,
+        seen=seen,
+        indices=indices,
+        measures=measures,
+        background=background,
+        journal=journal,
+        progress=progress,
+    )[0]
+
+
+def evaluate_together(
+    answers: Sequence[tuple[Protocol | str, Answer]],
+    dataset: SegmentationDataset,
+    *,
+    method: str,
+    name: str,
+    seen: Collection[str] | None = None,
+    indices: Sequence[int] | None = None,
+    measures: Measures | None = None,
+    background: int | None = None,
+    journal: Path | None = None,
+    identity: str = "",
+    progress: bool = True,
+) -> list[EvaluationReport]:
+    """Reports of several protocols from one pass: each picture is read once; otherwise as `evaluate`.
+
+    `identity` says what else the counts depend on, e.g. a hash of the weights; a journal belongs to one identity.
+    """
+    measures = measures or Measures()
+    labels = scored_labels(dataset.vocabulary, background)
+    chosen = range(len(dataset)) if indices is None else indices
+    facts = {
+        "method": method,
+        "identity": identity,
+        "dataset": name,
+        "images": len(dataset),
+        "words": dataset.vocabulary.labels,
+        "background": background,
+        "boundary": measures.boundary,
+    }
+    lanes = [
+        Lane(protocol, answer, Tally(len(labels), measures), _journal(journal, protocol, facts))
+        for protocol, answer in answers
+    ]
+    for lane in lanes:
+        lane.load(chosen)
+    try:
+        _run(lanes, dataset, chosen, background, Track(f"evaluating {name}", shown=progress))
+    finally:
+        for lane in lanes:
+            if lane.journal is not None:
+                lane.journal.close()
+    known = None if seen is None else tuple(sorted(seen))
+    reports = [_report(lane, method, name, labels, known) for lane in lanes]
+    return [with_images(report) for report in reports] if indices is None else reports
+
+
+def _run(
+    lanes: Sequence[Lane], dataset: SegmentationDataset, indices: Sequence[int], background: int | None, track: Track
+) -> None:
+    left = [index for index in indices if any(index not in lane.done for lane in lanes)]
+    with closing(read_ahead(dataset, left)) as samples:
+        for index in track(left):
+            sample = next(samples)
+            for lane in lanes:
+                if index in lane.done:
+                    continue
+                try:
+                    if isinstance(sample, SampleError):
+                        raise sample
+                    lane.count(index, sample, background)
+                except SampleError as error:
+                    lane.failures.append(Failure(index=index, problem=str(error)))
+                    track.say(f"left out: {error}")
+
+
+def read_ahead(dataset: SegmentationDataset, indices: Sequence[int]) -> Generator[Sample | SampleError]:
+    """The samples in order, or what is wrong with them; the next few are read in a thread."""
+    waiting: deque[Future[Sample | SampleError]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
+        try:
+            for index in indices:
+                waiting.append(pool.submit(_read, dataset, index))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
+    try:
+        return dataset[index]
+    except SampleError as error:
+        return error
+
+
+def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> Journal | None:
+    if folder is None:
+        return None
+    described = protocol.model_dump(mode="json") if isinstance(protocol, Protocol) else protocol
+    name = protocol.name if isinstance(protocol, Protocol) else protocol
+    return Journal(folder / re.sub(r"[^\w+]+", "-", name), {**facts, "protocol": described})
+
+
+def _report(
+    lane: Lane, method: str, name: str, labels: Sequence[str], seen: tuple[str, ...] | None
+) -> EvaluationReport:
+    protocol = lane.protocol
+    named = protocol if isinstance(protocol, Protocol) else None
+    return EvaluationReport(
+        method=method,
+        dataset=name,
+        protocol=str(protocol) if named is None else named.title,
+        settings={} if named is None else named.settings,
+        denominator="labelled" if named is None else named.denominator,
+        labels=tuple(labels),
+        seen=seen,
+        images=len(lane.done),
+        failures=tuple(lane.failures),
+        measures=lane.tally.measures,
+        counts=lane.tally.to_dict(),
+        seconds=lane.seconds,
+        provenance=provenance(),
+    )
