@@ -108,6 +108,7 @@ def test_pascal_context_459(tmp_path):
     assert summary.made == 2
     assert len(summary.left_out) == 5102
     assert "no 2008_000007.mat in" in summary.left_out["2008_000007"]
+    assert "left out: 5092 more, listed in the index" in str(summary)
     assert stored("pascal-context-459", root) == {
         "2008_000002": [[0, 458, 1], [459, 433, 0]],
         "2008_000003": [[4], [0]],

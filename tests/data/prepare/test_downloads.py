@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from ahs_seg.data.prepare import downloads
+from ahs_seg.data.prepare.ade20k_150 import ADE20K_150, SOURCE
 from ahs_seg.data.prepare.downloads import DownloadError, download
+from tests.data.prepare import miniature
+from tests.data.prepare.miniature import ADE150_LABELS, stored
 
 CONTENT = bytes(k * k % 251 for k in range(100_000))
 SHA = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -152,3 +158,21 @@ def test_refusals(server, tmp_path):
     assert len(server.requests) == 4
     with pytest.raises(DownloadError, match="only http and https"):
         download("file:///etc/passwd", tmp_path / "a")
+
+
+def test_a_data_set_from_a_server_that_breaks_off(server, tmp_path, monkeypatch):
+    miniature.ade150(tmp_path / "published")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "published")).read_bytes()
+    server.content, server.limit, server.breaks = packed, len(packed) // 3, 2
+    monkeypatch.setattr(downloads.time, "sleep", lambda _: None)
+    source = replace(
+        SOURCE,
+        url=f"http://127.0.0.1:{server.server_port}/ADEChallengeData2016.zip",
+        size=len(packed),
+        checksum=f"sha1:{hashlib.sha1(packed).hexdigest()}",
+    )
+    preparation, root = replace(ADE20K_150, sources=(source,)), tmp_path / "root"
+    summary = preparation.run(root, fetch=True, workers=1, progress=False)
+    assert (summary.made, len(server.requests)) == (2, 3)
+    assert stored("ade20k-150", root)["ADE_val_00000001"] == ADE150_LABELS
+    assert [path.name for path in (root / "downloads").iterdir()] == ["ADEChallengeData2016.zip"]

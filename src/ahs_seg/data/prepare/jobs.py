@@ -62,9 +62,7 @@ def run_task(task: Task) -> Outcome:
         values = task.make()
         if values is None:
             return Outcome(task.name, "left out", reason="no pixel of it is labelled, as in the original")
-        _check_size(task, values.shape[0], values.shape[1])
-        write_labels(label, values)
-        return Outcome(task.name, "made", inspect(task.spec, task.root, task.name))
+        return Outcome(task.name, "made", _write(task, label, values))
     except SampleError as error:
         return Outcome(task.name, "faulty", reason=str(error))
 
@@ -107,14 +105,28 @@ def picture_size(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def write_labels(path: Path, values: UInt[np.ndarray, "H W"]) -> None:
-    """Replace a label map in one step: 8 bits in a PNG, 16 in a TIFF (packed without loss, unlike the originals')."""
+def encode_labels(values: UInt[np.ndarray, "H W"], suffix: str) -> bytes:
+    """A label map as a file: 8 bits in a PNG, 16 in a TIFF (packed without loss, unlike the originals')."""
     buffer = io.BytesIO()
-    if path.suffix == ".tif":
+    if suffix == ".tif":
         Image.fromarray(values.astype(np.uint16)).save(buffer, "TIFF", compression="tiff_adobe_deflate")
     else:
         Image.fromarray(values.astype(np.uint8)).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def _write(task: Task, label: Path, values: UInt[np.ndarray, "H W"]) -> Entry:
+    image = task.spec.image_path(task.root, task.name)
+    height, width = picture_size(image)
+    if values.shape != (height, width):
+        raise SampleError(
+            f"{image}: picture is {width}x{height}, its annotation {values.shape[1]}x{values.shape[0]}; sizes must "
+            "agree. Unpack both archives again."
+        )
+    task.spec.decode(values, str(label))
+    content = encode_labels(values, label.suffix)
+    write_bytes(label, content)
+    return Entry(height, width, image.stat().st_size, len(content), checksum(content))
 
 
 def _kept(task: Task, label: Path) -> Entry | None:
@@ -128,13 +140,3 @@ def _kept(task: Task, label: Path) -> Entry | None:
         if task.make is None:
             raise
         return None
-
-
-def _check_size(task: Task, height: int, width: int) -> None:
-    image = task.spec.image_path(task.root, task.name)
-    expected = picture_size(image)
-    if (height, width) != expected:
-        raise SampleError(
-            f"{image}: picture is {expected[1]}x{expected[0]}, its annotation {width}x{height}; sizes must agree. "
-            "Unpack both archives again."
-        )

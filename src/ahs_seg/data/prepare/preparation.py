@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.errors import MissingSourceError, PrepareError
@@ -13,6 +13,9 @@ from ahs_seg.data.prepare.index import Index, index_path
 from ahs_seg.data.prepare.jobs import Job, Outcome, Task, run_task
 from ahs_seg.data.prepare.parallel import run_parallel
 from ahs_seg.data.prepare.sources import Source, provide
+
+_SHOWN: Final = 10
+"""Lines about what is left out as intended; faults are all shown."""
 
 ListJobs: TypeAlias = Callable[[Path], tuple[list[Job], dict[str, str]]]
 """From a root: the jobs, and the reason for each name of the official list that is left out."""
@@ -30,12 +33,14 @@ class Summary:
     index: Path
 
     def __str__(self) -> str:
-        """A few lines for a terminal, every fault among them."""
+        """Lines for a terminal, every fault among them."""
         total = self.made + self.kept
         lines = [f"{self.spec.title}: {total} pictures, {self.made} label maps made, {self.kept} kept as they were."]
         if total != self.spec.count:
             lines.append(f"note: the official split has {self.spec.count}; scores of other splits are not comparable.")
-        lines += [f"left out: {name}: {reason}" for name, reason in self.left_out.items()]
+        lines += [f"left out: {name}: {reason}" for name, reason in list(self.left_out.items())[:_SHOWN]]
+        if len(self.left_out) > _SHOWN:
+            lines.append(f"left out: {len(self.left_out) - _SHOWN} more, listed in the index")
         lines += [f"faulty: {name}: {reason}" for name, reason in self.faulty.items()]
         return "\n".join([*lines, f"index: {self.index}"])
 

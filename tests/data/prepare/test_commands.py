@@ -1,0 +1,104 @@
+"""The command line, and processes that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ahs_seg.cli.data import app
+from ahs_seg.data.catalog import find_spec
+from ahs_seg.data.prepare.index import index_path
+from tests.data.prepare import miniature
+from tests.data.prepare.miniature import ADE150_LABELS, prepare, stored
+
+NAME = "ade20k-150"
+SPEC = find_spec(NAME)
+
+
+def run(*arguments: object, **environment: str):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment or None)
+
+
+def test_prepare_verify_list(tmp_path):
+    root = miniature.ade150(tmp_path)
+    assert "ade20k-150             150 classes, 2,000 pictures      not prepared" in run("list", "--root", root).output
+    done = run("prepare", NAME, "--root", root)
+    assert done.exit_code == 0
+    assert "ADE20K-150: 2 pictures, 2 label maps made" in done.output
+    assert run("verify", NAME, "--root", root).exit_code == 0
+    assert "prepared, 2 pictures" in run("list", DETECTRON2_DATASETS=str(root)).output
+    SPEC.label_path(root, "ADE_val_00000001").unlink()
+    found = run("verify", NAME, DETECTRON2_DATASETS=str(root))
+    assert found.exit_code == 1
+    assert "ADE_val_00000001.png: missing" in found.output
+    assert run("prepare", NAME, DETECTRON2_DATASETS=str(root)).exit_code == 0
+    assert run("verify", NAME, DETECTRON2_DATASETS=str(root)).exit_code == 0
+
+
+def test_faults_are_an_exit_status(tmp_path):
+    root = miniature.ade150(tmp_path)
+    miniature.picture(SPEC.image_path(root, "ADE_val_00000001"), 9, 9)
+    done = run("prepare", NAME, "--root", root)
+    assert done.exit_code == 1
+    assert "faulty: ADE_val_00000001" in done.output
+
+
+def start(root: Path, workers: int) -> subprocess.Popen[bytes]:
+    program = "from ahs_seg.cli.data import app; app()"
+    command = [sys.executable, "-c", program, "prepare", NAME, "--root", str(root), "--workers", str(workers)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for_labels(process: subprocess.Popen[bytes], root: Path, count: int) -> None:
+    for _ in range(6000):
+        if len(SPEC.label_names(root)) >= count:
+            return
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.005)
+    raise AssertionError("made nothing for 30 seconds")
+
+
+def test_killed_and_run_again(tmp_path):
+    root = miniature.ade150(tmp_path / "root", count=120)
+    process = start(root, workers=1)
+    wait_for_labels(process, root, 20)
+    process.kill()
+    process.wait()
+    made = len(SPEC.label_names(root))
+    assert 20 <= made < 120
+    assert not index_path(SPEC, root).exists()
+    assert set(map(str, stored(NAME, root).values())) == {str(ADE150_LABELS)}
+    summary = prepare(NAME, root)
+    assert (summary.kept, summary.made) == (made, 120 - made)
+    whole = miniature.ade150(tmp_path / "whole", count=120)
+    prepare(NAME, whole)
+    assert index_path(SPEC, root).read_bytes() == index_path(SPEC, whole).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+def test_processes_of_a_killed_run_end(tmp_path):
+    root = miniature.ade150(tmp_path, count=500)
+    process = start(root, workers=2)
+    wait_for_labels(process, root, 1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 15
+    while [child for child in children if _runs(child)] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [child for child in children if _runs(child)]
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

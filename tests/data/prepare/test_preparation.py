@@ -1,0 +1,182 @@
+"""What all preparations share: sources found or asked for, work kept, runs repeated, cut off, parallel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ahs_seg.data.catalog import find_spec, open_benchmark
+from ahs_seg.data.prepare import PREPARATIONS, MissingSourceError, PrepareError, find_preparation
+from ahs_seg.data.prepare.index import index_path
+from tests.data.prepare import miniature
+from tests.data.prepare.miniature import ADE150_LABELS, prepare, stored
+
+NAME = "ade20k-150"
+SPEC = find_spec(NAME)
+FOLDER = "ADEChallengeData2016"
+
+
+def pack(root: Path, folder: str, archive: Path) -> Path:
+    """Move a folder below the root into a zip archive."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for path in sorted((root / folder).rglob("*.*")):
+            zipped.write(path, path.relative_to(root))
+    shutil.rmtree(root / folder)
+    return archive
+
+
+def times(root: Path) -> dict[str, int]:
+    return {name: SPEC.label_path(root, name).stat().st_mtime_ns for name in SPEC.label_names(root)}
+
+
+def test_every_benchmark_has_a_preparation():
+    assert [find_preparation(preparation.spec.name) for preparation in PREPARATIONS] == list(PREPARATIONS)
+    for preparation in PREPARATIONS:
+        for source in preparation.sources:
+            assert source.page
+            assert not source.checksum or source.checksum.partition(":")[0] in ("md5", "sha1", "sha256")
+
+
+@pytest.mark.parametrize("place", ["downloads", ".", "../elsewhere"])
+def test_from_an_archive(tmp_path, place):
+    root = miniature.ade150(tmp_path / "root")
+    archive = pack(root, FOLDER, root / place / "ADEChallengeData2016.zip")
+    summary = prepare(NAME, root, archives=[tmp_path / "elsewhere"])
+    assert summary.made == 2
+    assert stored(NAME, root)["ADE_val_00000002"] == ADE150_LABELS
+    assert not (root / FOLDER / "images/training").exists()
+    assert archive.exists()
+
+
+def test_what_is_missing_is_listed_with_where_to_get_it_and_where_to_put_it(tmp_path):
+    with pytest.raises(MissingSourceError) as caught:
+        prepare("pascal-context-459", tmp_path, archives=[Path("/mnt/files")])
+    message = str(caught.value)
+    assert message.startswith("2 of 2 files are missing:\n")
+    assert (
+        "VOCtrainval_03-May-2010.tar: --download fetches it from http://host.robots.ox.ac.uk/pascal/VOC/voc2010/"
+        "VOCtrainval_03-May-2010.tar; put it in /mnt/files or "
+        f"{tmp_path} or {tmp_path}/downloads, or its content in {tmp_path}/VOCdevkit/VOC2010/JPEGImages"
+    ) in message
+    with pytest.raises(MissingSourceError, match=r"ADE20K_2021_17_01\.zip: get it from https://groups\."):
+        prepare("ade20k-847", tmp_path, fetch=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plain_file_is_put_in_its_place(tmp_path):
+    images = [{"image_id": 1, "file_name": "1.jpg", "phase": "val", "height": 2, "width": 3}]
+    root = miniature.context59(tmp_path / "root", images, [])
+    (root / "downloads").mkdir()
+    (root / "VOCdevkit/VOC2010/trainval_merged.json").rename(root / "downloads/trainval_merged.json")
+    assert prepare("pascal-context-59", root).made == 1
+
+
+def test_a_second_run_keeps_everything(tmp_path):
+    root = miniature.ade150(tmp_path)
+    prepare(NAME, root)
+    before, index = times(root), index_path(SPEC, root).read_text()
+    summary = prepare(NAME, root)
+    assert (summary.made, summary.kept) == (0, 2)
+    assert times(root) == before
+    assert index_path(SPEC, root).read_text() == index
+
+
+def test_again_makes_everything_anew(tmp_path):
+    root = miniature.ade150(tmp_path)
+    prepare(NAME, root)
+    before = times(root)
+    stray = SPEC.label_path(root, "stray")
+    shutil.copy(SPEC.label_path(root, "ADE_val_00000001"), stray)
+    assert prepare(NAME, root, again=True).made == 2
+    assert not times(root).items() & before.items()
+    assert not stray.exists()
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_damaged_label_maps_are_made_again(tmp_path, indexed):
+    root = miniature.ade150(tmp_path)
+    prepare(NAME, root)
+    path = SPEC.label_path(root, "ADE_val_00000002")
+    path.write_bytes(path.read_bytes()[:50])
+    if not indexed:
+        index_path(SPEC, root).unlink()
+    summary = prepare(NAME, root)
+    assert (summary.made, summary.kept) == (1, 1)
+    assert stored(NAME, root)["ADE_val_00000002"] == ADE150_LABELS
+
+
+def test_pictures_are_never_written(tmp_path):
+    root = miniature.ade150(tmp_path)
+    images = {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")}
+    prepare(NAME, root)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")} == images
+
+
+def test_the_index_counts_and_holds_checksums(tmp_path):
+    root = miniature.ade150(tmp_path)
+    prepare(NAME, root)
+    index = json.loads(index_path(SPEC, root).read_text())
+    assert index_path(SPEC, root) == root / FOLDER / "annotations_detectron2/validation.index.json"
+    assert (index["dataset"], index["count"], index["official_count"]) == (NAME, 2, 2000)
+    height, width, image_bytes, label_bytes, checksum = index["files"]["ADE_val_00000001"]
+    assert (height, width) == (2, 3)
+    assert image_bytes == SPEC.image_path(root, "ADE_val_00000001").stat().st_size
+    assert label_bytes == SPEC.label_path(root, "ADE_val_00000001").stat().st_size
+    assert len(checksum) == 32
+    index_path(SPEC, root).write_text('{"format": 9}')
+    with pytest.raises(PrepareError, match="format 9, this version reads 1"):
+        prepare(NAME, root)
+
+
+def by_the_original(root: Path) -> None:
+    """The tree that the original script leaves, its sources removed."""
+    miniature.ade150(root)
+    for name in ("ADE_val_00000001", "ADE_val_00000002"):
+        path = SPEC.label_path(root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.array(ADE150_LABELS, np.uint8)).save(path)
+
+
+def test_a_tree_of_the_original_scripts_is_read_and_indexed_as_it_is(tmp_path):
+    by_the_original(tmp_path)
+    assert open_benchmark(NAME, tmp_path)[0].labels.tolist() == [[-1, 0, 1], [149, 74, -1]]
+    before = times(tmp_path)
+    assert (prepare(NAME, tmp_path).kept, times(tmp_path)) == (2, before)
+    index_path(SPEC, tmp_path).unlink()
+    shutil.rmtree(tmp_path / FOLDER / "annotations")
+    assert (prepare(NAME, tmp_path).kept, times(tmp_path)) == (2, before)
+    with pytest.raises(MissingSourceError):
+        prepare(NAME, tmp_path, again=True)
+    assert times(tmp_path) == before
+
+
+def test_nothing_that_can_be_used(tmp_path):
+    root = miniature.ade150(tmp_path, count=1)
+    (root / FOLDER / "annotations/validation/ADE_val_00000001.png").write_bytes(b"junk")
+    with pytest.raises(PrepareError, match=r"nothing could be prepared\. The first reason: .*ADE_val_00000001\.png"):
+        prepare(NAME, root)
+    assert not index_path(SPEC, root).exists()
+
+
+def test_the_summary_says_what_is_wrong(tmp_path):
+    root = miniature.ade150(tmp_path)
+    miniature.picture(SPEC.image_path(root, "ADE_val_00000002"), 5, 5)
+    text = str(prepare(NAME, root))
+    assert text.startswith("ADE20K-150: 1 pictures, 1 label maps made, 0 kept")
+    assert "note: the official split has 2000" in text
+    assert "faulty: ADE_val_00000002: " in text
+
+
+def test_two_processes_make_the_same_files(tmp_path):
+    one, two = miniature.ade150(tmp_path / "one", count=20), miniature.ade150(tmp_path / "two", count=20)
+    prepare(NAME, one)
+    assert prepare(NAME, two, workers=2).made == 20
+    assert stored(NAME, one) == stored(NAME, two)
+    assert index_path(SPEC, one).read_bytes() == index_path(SPEC, two).read_bytes()
