@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt, UInt8
+from jaxtyping import Int32, UInt, UInt8
 
 from ahs_seg.data.base import Sample, SampleError
 from ahs_seg.data.images import read_image, read_labels
@@ -52,10 +52,6 @@ class DatasetSpec:
     def words(self) -> Vocabulary:
         """The classes a model is asked for; they are what is scored."""
         return _known(self.vocabulary)
-
-    def to_scored(self, predicted: Int[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
-        """Predictions over single names (as other programs write them) as labels, by the background rule."""
-        return predicted if self.background is None else np.minimum(predicted, self.background)
 
     def label_path(self, root: Path, name: str) -> Path:
         """Where the label map of a picture lies."""
