@@ -16,7 +16,7 @@ def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, m
     page = quickstart(method, tmp_path, sizes=Sizes(scenes=3, others=1), overrides=short, say=said.append)
     html = page.read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(\s*["']?https?:|@import""", html)
-    assert html.count("data:image/") == 3 * 3 + 3 * 2
+    assert html.count("data:image/") == 3 * 3 + 4 * 2
     results = json.loads((tmp_path / "results.json").read_text())
     assert [one["images"] for one in results["evaluations"]] == [3, 1, 1, 1, 1]
     assert len(results["baselines"]) == (0 if method == "zero_shot" else 5)

@@ -184,4 +184,6 @@ def test_chart_follows_the_colours_of_the_page_and_is_reproducible():
 
 def test_smoothing_starts_at_the_first_value_and_keeps_constants():
     assert smoothed(np.array([4.0, 4.0, 4.0])).tolist() == pytest.approx([4, 4, 4])
-    assert smoothed(np.array([3.0, 9.0]))[0] == 3
+    ramp = smoothed(np.arange(400.0))
+    assert ramp[100:300] == pytest.approx(np.arange(100.0, 300.0))  # no lag
+    assert smoothed(np.array([])).size == 0

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ahs_seg.backbones.config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.configs import find_config
 from ahs_seg.data.config import WorldData, WorldNames
+from ahs_seg.data.world.captions import phrase
+from ahs_seg.data.world.names import things
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.files import write_text
 from ahs_seg.methods import ZeroShotConfig
@@ -19,11 +23,13 @@ from ahs_seg.provenance import provenance
 from ahs_seg.report import Figure, LossCurve, Report, write_report
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.types import IGNORE
 
 BASELINE = ZeroShotConfig(backbone=ClipConfig(source=TINY))
 OTHER_VOCABULARIES: tuple[WorldNames, ...] = (20, 59, 459, 847)
 PICTURES = 6
-FREE_TEXT = "purple heart, brown house, checkered square, cyan star, red circle, lawn, heaven, brick wall, water, sand"
+FREE_PICTURES = 4
+DISTRACTORS = 4
 
 
 @dataclass(frozen=True)
@@ -129,13 +135,18 @@ def _figures(segmenter: Segmenter, data: WorldData, seen: tuple[str, ...]) -> li
 
 
 def _free_text(segmenter: Segmenter) -> list[Figure]:
+    """Scenes in other words than the classes' names: synonyms, attributes left out, and words for what is not there."""
+    figures = []
     dataset = WorldData(scenes="test", count=1000, names=150).open()
-    samples = [dataset[1000 - 1 - index] for index in range(3)]
-    results = [segmenter(sample.image, FREE_TEXT) for sample in samples]
-    return [
-        Figure(sample.name, sample.image, result.labels, result.classes)
-        for sample, result in zip(samples, results, strict=True)
-    ]
+    labels = dataset.vocabulary.labels
+    for index in range(1000 - FREE_PICTURES, 1000):
+        sample, rng = dataset[index], np.random.default_rng(index)
+        present = [labels[label] for label in np.unique(sample.labels[sample.labels != IGNORE])]
+        absent = rng.choice([name for name in labels if name not in present], DISTRACTORS, replace=False)
+        words = [phrase(things().get(name, name), rng, vary=3.0).text for name in [*present, *absent.tolist()]]
+        result = segmenter(sample.image, list(dict.fromkeys(words)))
+        figures.append(Figure(sample.name, sample.image, result.labels, result.classes))
+    return figures
 
 
 def _summary(main: EvaluationReport, baseline: EvaluationReport | None) -> str:

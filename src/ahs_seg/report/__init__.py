@@ -1,6 +1,16 @@
 """The report of a run: one HTML file with pictures, scores and what made them."""
 
-from ahs_seg.report.content import Figure, LossCurve, Report
+from ahs_seg.report.content import Figure, LossCurve, Report, WorstClass, WorstClasses
 from ahs_seg.report.page import render_report, write_report
+from ahs_seg.report.worst import worst_classes
 
-__all__ = ["Figure", "LossCurve", "Report", "render_report", "write_report"]
+__all__ = [
+    "Figure",
+    "LossCurve",
+    "Report",
+    "WorstClass",
+    "WorstClasses",
+    "render_report",
+    "worst_classes",
+    "write_report",
+]

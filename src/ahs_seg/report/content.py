@@ -46,11 +46,31 @@ class LossCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class WorstClass:
+    """A class; numbers in percent. `taken_for` are other classes with the share of its pixels that they got."""
+
+    name: str
+    unseen: bool
+    iou: float
+    share: float
+    taken_for: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorstClasses:
+    """The worst classes of one evaluation, and pictures of them."""
+
+    title: str
+    rows: Sequence[WorstClass]
+    figures: Sequence[Figure] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run: the evaluations of its method (the most important first) beside those of a baseline, and pictures.
 
     `baselines` are matched to `evaluations` by dataset. `figures` have a ground truth, `free_text` were segmented with
-    a user's own words. `config` is the yaml of the run.
+    a user's own words. `worst` are classes to look at. `config` is the yaml of the run.
     """
 
     title: str
@@ -60,6 +80,7 @@ class Report:
     baselines: Sequence[EvaluationReport] = ()
     figures: Sequence[Figure] = ()
     free_text: Sequence[Figure] = ()
+    worst: Sequence[WorstClasses] = ()
     loss: LossCurve | None = None
     config: str = ""
     minutes: float | None = None

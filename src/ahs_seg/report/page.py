@@ -35,6 +35,7 @@ def render_report(report: Report) -> str:
         columns=columns,
         groups=groups,
         figures=[view(figure) for figure in report.figures],
+        worst=[(one, [view(figure) for figure in one.figures]) for one in report.worst],
         free_text=[view(figure) for figure in report.free_text],
         chart=loss_chart(report.loss) if report.loss is not None and report.loss.steps else "",
         main=main,

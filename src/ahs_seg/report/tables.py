@@ -17,6 +17,8 @@ COLUMNS: Final = {
     "fwiou": ("fwIoU", "IoU weighted by the pixels of a class"),
     "macc": ("mACC", "mean accuracy over the classes in the ground truth"),
     "pacc": ("pACC", "share of pixels that are right"),
+    "boundary_miou": ("boundary", "mIoU of the bands along the borders of classes"),
+    "sg_miou": ("SG-IoU", "mIoU where broader classes count in part"),
     "miou_with_predicted": ("mIoU+", "mean IoU over the classes in the ground truth or in a prediction"),
 }
 
