@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ahs_seg.cli import evaluate, quickstart, segment, train, world
+from ahs_seg.cli import data, evaluate, import_, quickstart, score, segment, train, world
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,9 @@ app.command("quickstart")(quickstart.command)
 app.command("segment")(segment.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("score")(score.command)
+app.command("import")(import_.command)
+app.add_typer(data.app, name="data")
 app.add_typer(world.app, name="world")
 
 

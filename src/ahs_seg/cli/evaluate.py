@@ -8,37 +8,93 @@ from typing import Annotated
 import typer
 
 
-def command(
-    model: Annotated[Path, typer.Argument(help="A model directory.")],
-    data: Annotated[str, typer.Option(help="A folder with images/, annotations/ and classes.txt, or world-150.")],
+def command(  # noqa: PLR0913  # a command line has many options
+    model: Annotated[str, typer.Argument(help="A model directory, a known checkpoint or owner/name of the hub.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A folder with images/, annotations/ and classes.txt, world-150, or a benchmark (ade20k-150)."
+        ),
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="All benchmarks of a suite that are prepared: ovss.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="One or more of own, catseg, san, mmseg, scan, separated by commas.")
+    ] = "own",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
     count: Annotated[int, typer.Option(help="Scenes of the drawn world to evaluate.")] = 300,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report as JSON.")] = None,
+    root: Annotated[
+        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="The folder that holds all benchmarks.")
+    ] = Path("datasets"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the report as JSON; of a suite, a folder.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Keep counts of every picture here; the same command goes on after a kill.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the pictures.")] = 1,
+    boundary: Annotated[bool, typer.Option("--boundary", help="Boundary IoU as well.")] = False,
+    parents: Annotated[Path | None, typer.Option(help="A table of broader classes (JSON), for SG-IoU.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change the protocol, e.g. --set 'windows={name: sliding}'")
     ] = None,
 ) -> None:
-    """Score a model on labelled images: mIoU under both denominators, fwIoU, mACC, pACC, seen and unseen."""
-    from ahs_seg.checkpoints import load_model
+    """Score a model on labelled images, under one or several protocols side by side."""
+    from ahs_seg.checkpoints.directory import read_description
+    from ahs_seg.checkpoints.known import find_model
     from ahs_seg.data.config import parse_data
-    from ahs_seg.evaluation import evaluate
-    from ahs_seg.inference import InferenceConfig
-    from ahs_seg.segmenter import Segmenter
+    from ahs_seg.evaluation import score_table
+    from ahs_seg.metrics import Measures, ParentTable
+    from ahs_seg.protocols import choose_protocols
+    from ahs_seg.suite import Job, evaluate_model, run_suite, suite_data
 
-    source = parse_data(data, split=split, count=count)
+    if (data is None) == (suite is None):
+        raise ValueError("give either --data (one dataset) or --suite (several benchmarks).")
+    directory = find_model(model)
+    description = read_description(directory)
+    protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
+    if suite is not None:
+        if parents is not None:
+            raise ValueError("a table of broader classes belongs to one dataset; give --data.")
+        folder = output or Path("runs") / f"{suite}-{directory.resolve().name}"
+        measures = Measures(boundary=boundary)
+        found = run_suite(
+            directory,
+            suite_data(suite, root),
+            protocols,
+            folder,
+            measures=measures,
+            processes=processes,
+            say=typer.echo,
+        )
+        typer.echo(f"{score_table(found.reports)}\nwritten to {folder}")
+        return
+    source = parse_data(data or "", split=split, count=count, root=root)
     dataset = source.open()
-    description, method = load_model(model)
-    inference = InferenceConfig.parse(description.inference.model_dump(), overrides or [], source="protocol")
-    segmenter = Segmenter(method, prompts=description.prompts, inference=inference)
-    report = evaluate(
-        segmenter.predictor(dataset.vocabulary),
-        dataset,
-        method=description.method.name,
-        name=source.title,
-        protocol=inference.title,
-        seen=description.trained_on,
+    table = None if parents is None else ParentTable.load(parents, dataset.vocabulary, benchmark=source.title)
+    job = Job(
+        model=directory,
+        data=source,
+        protocols=tuple(protocols),
+        measures=Measures(boundary=boundary, parents=table),
+        journal=journal,
     )
-    typer.echo(str(report))
+    reports = evaluate_model(job, processes=processes)
+    for report in reports:
+        typer.echo(str(report))
+    if len(reports) > 1:
+        typer.echo(score_table(reports))
     if output is not None:
-        report.save(output)
-        typer.echo(f"report: {output}")
+        typer.echo(save_reports(reports, output))
+
+
+def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command
+    """Write one report as it is, several as a list; a line that says where."""
+    import json
+
+    from ahs_seg.files import write_text
+
+    if len(reports) == 1:
+        reports[0].save(output)
+    else:
+        write_text(output, json.dumps([report.to_dict() for report in reports], indent=1) + "\n")
+    return f"report: {output}"

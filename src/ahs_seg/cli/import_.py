@@ -1,0 +1,70 @@
+"""`ahs-seg import`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """The originals that can be imported."""
+
+    CAT_SEG = "cat_seg"
+    H_CLIP = "h_clip"
+    ZERO_SHOT = "zero_shot"
+    CLIP = "clip"
+
+
+def command(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            help="A .pth or .safetensors file, an OpenAI CLIP archive, a known name such as cat-seg-vitb, or a yaml "
+            "config of the original code."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to write (a yaml for a config).")],
+    kind: Annotated[Kind | None, typer.Option("--as", help="What it is; recognised by its names if not given.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="CLIP's tokenizer.json or bpe_simple_vocab_16e6.txt.gz; else from the hub.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The original yaml it was trained with, if not the published one.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY.SUB=value in the original config, as for its scripts.")
+    ] = None,
+    trained_on: Annotated[
+        str | None, typer.Option(help="The class names of its training: coco-stuff-171, or a text file.")
+    ] = None,
+    keys: Annotated[bool, typer.Option("--keys", help="Say of every single key what became of it.")] = False,
+) -> None:
+    """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
+    from ahs_seg.checkpoints.convert_config import translate_config
+    from ahs_seg.checkpoints.importing import import_checkpoint
+    from ahs_seg.checkpoints.known import KNOWN, fetch_known
+    from ahs_seg.files import write_text
+    from ahs_seg.vocabulary import Vocabulary
+
+    if checkpoint.endswith((".yaml", ".yml")):
+        translation = translate_config(checkpoint, overrides or [])
+        write_text(output, translation.to_yaml())
+        typer.echo(f"{checkpoint} -> {output}\n{translation}")
+        return
+    description, path = None, Path(checkpoint)
+    chosen = cast("CheckpointKind | None", kind and kind.value)
+    if checkpoint in KNOWN and not path.exists():
+        known = KNOWN[checkpoint]
+        description, path, chosen = known.description(), fetch_known(checkpoint), chosen or known.method
+    if config is not None:
+        translation = translate_config(config, overrides or [])
+        typer.echo(f"{config}:\n{translation}")
+        description = translation.description()
+        chosen = chosen or description.method.name
+    labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
+    report = import_checkpoint(path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels)
+    typer.echo(report.listing() if keys else str(report))
+    typer.echo(f"model: {output}")

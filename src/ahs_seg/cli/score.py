@@ -1,0 +1,85 @@
+"""`ahs-seg score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(  # noqa: PLR0913  # a command line has many options
+    predictions: Annotated[
+        Path | None, typer.Argument(help="A folder of label maps, or detectron2's sem_seg_predictions.json.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="The labelled images: a folder, world-150, or a benchmark (ade20k-150).")
+    ] = "",
+    split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
+    count: Annotated[int, typer.Option(help="Scenes of the drawn world.")] = 300,
+    root: Annotated[
+        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="The folder that holds all benchmarks.")
+    ] = Path("datasets"),
+    method: Annotated[str, typer.Option(help="What the report calls the method.")] = "predictions",
+    seen: Annotated[
+        str | None, typer.Option(help="Class names of the training: a known vocabulary, a .txt file, or names.")
+    ] = None,
+    first: Annotated[int, typer.Option(help="Value of the first class in label maps.")] = 0,
+    ignore: Annotated[int | None, typer.Option(help="Value for none of them; by default 255 or 65535.")] = None,
+    categories: Annotated[
+        Path | None, typer.Option(help="JSON that maps category_id to class index; by default they are equal.")
+    ] = None,
+    boundary: Annotated[bool, typer.Option("--boundary", help="Boundary IoU as well.")] = False,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Count every pair of label and prediction.")] = False,
+    parents: Annotated[Path | None, typer.Option(help="A table of broader classes (JSON), for SG-IoU.")] = None,
+    propose: Annotated[
+        bool,
+        typer.Option("--propose-parents", help="Propose such a table from the words; without PREDICTIONS, print it."),
+    ] = False,
+    journal: Annotated[
+        Path | None, typer.Option(help="Keep counts of every picture here, to go on after a kill.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report as JSON.")] = None,
+) -> None:
+    """Score predictions that were made elsewhere; both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
+    from ahs_seg.data.config import background_label, parse_data
+    from ahs_seg.evaluation import open_predictions, score_predictions
+    from ahs_seg.evaluation.predictions import read_categories
+    from ahs_seg.metrics import Measures, ParentTable, propose_parents
+    from ahs_seg.vocabulary import Vocabulary
+
+    if not data:
+        raise ValueError("name the labelled images with --data.")
+    if parents is not None and propose:
+        raise ValueError("give either --parents or --propose-parents.")
+    source = parse_data(data, split=split, count=count, root=root)
+    dataset = source.open()
+    words = dataset.vocabulary
+    table = propose_parents(words) if propose else None
+    if predictions is None:
+        if table is None:
+            raise ValueError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
+        typer.echo(table.to_json(words))
+        return
+    if parents is not None:
+        table = ParentTable.load(parents, words, benchmark=source.title)
+    mapping = None if categories is None else read_categories(categories)
+    report = score_predictions(
+        open_predictions(predictions, len(words), first=first, ignore=ignore, categories=mapping),
+        dataset,
+        method=method,
+        name=source.title,
+        seen=None if seen is None else Vocabulary.parse(seen).labels,
+        measures=Measures(pairs=pairs, boundary=boundary, parents=table),
+        background=background_label(source),
+        journal=journal,
+    )
+    typer.echo(str(report))
+    if report.seen_labels is not None:
+        for title, names in zip(("seen", "unseen"), report.seen_labels, strict=True):
+            typer.echo(f"{title} ({len(names)}): {', '.join(names)}")
+    if output is not None:
+        report.save(output)
+        typer.echo(f"report: {output}")
+    if report.failures:
+        raise typer.Exit(1)
