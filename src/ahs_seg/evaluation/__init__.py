@@ -7,7 +7,7 @@ from ahs_seg.evaluation.predictions import (
     open_predictions,
     score_predictions,
 )
-from ahs_seg.evaluation.report import EvaluationError, EvaluationReport, Failure, merge_reports, score_table
+from ahs_seg.evaluation.report import EvaluationError, EvaluationReport, Failure, merge_reports, score_table, short_name
 from ahs_seg.evaluation.run import Predictor, evaluate, evaluate_together
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "open_predictions",
     "score_predictions",
     "score_table",
+    "short_name",
 ]

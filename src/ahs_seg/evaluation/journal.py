@@ -9,6 +9,7 @@ again.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -16,6 +17,26 @@ from typing import Any, TextIO
 
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.metrics import ImageCounts
+from ahs_seg.protocols import Protocol
+
+
+def journal_folder(root: Path, protocol: Protocol | str) -> Path:
+    """Where the journal of a protocol lies."""
+    name = protocol.name if isinstance(protocol, Protocol) else protocol
+    return root / re.sub(r"[^\w+]+", "-", name)
+
+
+def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[tuple[int, ImageCounts]]:
+    """What is known of these pictures (`None`: of all), each once."""
+    left = None if indices is None else set(indices)
+    seen: set[int] = set()
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in _whole_lines(path, skip=1):
+            record = json.loads(line)
+            index = record["index"]
+            if index not in seen and (left is None or index in left):
+                seen.add(index)
+                yield index, ImageCounts(record["pairs"], record.get("boundary"))
 
 
 class Journal:
@@ -29,18 +50,12 @@ class Journal:
         self.folder = folder
         self.identity = json.loads(json.dumps(identity))
         self._file: TextIO | None = None
-        for path in self._files():
+        for path in sorted(folder.glob("*.jsonl")):
             self._check(path)
 
     def read(self, indices: Collection[int]) -> Iterator[tuple[int, ImageCounts]]:
         """What is known of these pictures, each once."""
-        left = set(indices)
-        for path in self._files():
-            for line in _whole_lines(path, skip=1):
-                record = json.loads(line)
-                if record["index"] in left:
-                    left.remove(record["index"])
-                    yield record["index"], ImageCounts(record["pairs"], record.get("boundary"))
+        yield from recorded(self.folder, indices)
 
     def write(self, index: int, counts: ImageCounts) -> None:
         """Keep a picture; once this returns, the end of the process does not lose it."""
@@ -60,9 +75,6 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
 
     def _check(self, path: Path) -> None:
         header = next(_whole_lines(path), None)

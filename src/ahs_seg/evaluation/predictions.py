@@ -132,6 +132,18 @@ class PredictionFile:
         return labels
 
 
+def read_categories(path: Path) -> dict[int, int]:
+    """The JSON file that maps `category_id` to the index of the class, e.g. `{"92": 80}`.
+
+    Raises:
+        EvaluationError: not such a file.
+    """
+    try:
+        return {int(key): int(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise EvaluationError(f"{path}: not a JSON mapping of category_id to class index ({error}).") from None
+
+
 def open_predictions(
     path: Path,
     classes: int,

@@ -174,7 +174,10 @@ def with_images(report: EvaluationReport) -> EvaluationReport:
 
 
 def score_table(reports: Sequence[EvaluationReport]) -> str:
-    """A markdown table with a row per report: data, protocol and the scores in percent; the headline is bold."""
+    """A markdown table with a row per report: data, protocol and the scores in percent; the headline is bold.
+
+    Below it every protocol is said in full.
+    """
     scores = [report.scores for report in reports]
     used = [key for key in COLUMNS if any(getattr(one, key) is not None for one in scores)]
     lines = [f"| data | protocol | images | {' | '.join(COLUMNS[key] for key in used)} |"]
@@ -182,8 +185,14 @@ def score_table(reports: Sequence[EvaluationReport]) -> str:
     for report, one in zip(reports, scores, strict=True):
         main = "miou" if report.denominator == "labelled" else "miou_with_predicted"
         cells = [_percent(getattr(one, key), bold=key == main) for key in used]
-        lines.append(f"| {report.dataset} | {report.protocol} | {report.images} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(f"| {report.dataset} | {short_name(report)} | {report.images} | {' | '.join(cells)} |")
+    full = dict.fromkeys(report.protocol for report in reports if report.protocol != short_name(report))
+    return "\n".join([*lines, *([""] if full else []), *(f"- {title}" for title in full)])
+
+
+def short_name(report: EvaluationReport) -> str:
+    """The name of its protocol without the settings."""
+    return report.protocol.partition(":")[0]
 
 
 def _percent(value: float | None, *, bold: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ahs_seg.data.background import scored_labels, to_scored
 from ahs_seg.data.base import Sample, SampleError, SegmentationDataset
-from ahs_seg.evaluation.journal import Journal
+from ahs_seg.evaluation.journal import Journal, journal_folder
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
 from ahs_seg.metrics import LabelMap, Measures, Tally, count_image
 from ahs_seg.progress import Track
@@ -200,8 +199,7 @@ def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, obj
     if folder is None:
         return None
     described = protocol.model_dump(mode="json") if isinstance(protocol, Protocol) else protocol
-    name = protocol.name if isinstance(protocol, Protocol) else protocol
-    return Journal(folder / re.sub(r"[^\w+]+", "-", name), {**facts, "protocol": described})
+    return Journal(journal_folder(folder, protocol), {**facts, "protocol": described})
 
 
 def _report(
