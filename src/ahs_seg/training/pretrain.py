@@ -55,7 +55,7 @@ STAGES: Final = (
         ),
     ),
     Stage(
-        until=1,
+        until=0.7,
         mixes=(
             Mix(size=64, count=40, whole=1),
             Mix(size=96, count=20, whole=0.1),
@@ -63,8 +63,20 @@ STAGES: Final = (
             Mix(size=64, count=40, whole=0.3),
         ),
     ),
+    Stage(
+        until=1,
+        mixes=(
+            Mix(size=64, count=40, whole=1),
+            Mix(size=96, count=20, whole=0.1),
+            Mix(size=96, count=20, whole=0.1, scenes=0.4),
+            Mix(size=48, count=64, whole=0.3, scenes=0.7, scene_size=96),
+        ),
+    ),
 )
-"""Easy first: words from large drawings on one colour, then grounds, then phrases in mosaics and scenes."""
+"""Easy first: words from large drawings on one colour, then grounds, then phrases in mosaics and scenes.
+
+At last windows of scenes join in, so that a part of a picture reads like the whole.
+"""
 
 
 class LossWeights(Config):

@@ -46,7 +46,8 @@ class SceneScores(Config):
 class Validation(Config):
     """The figures that say whether a tiny CLIP is sound.
 
-    `whole` sees the scene at once, `windowed` in separate windows; a sound CLIP does about as well either way.
+    `whole` sees the scene at once, `windowed` in separate windows, which cut objects: a sound CLIP loses nothing by
+    seeing all; one that writes what it saw elsewhere into its patches does.
     `columns` and `rows` are the accuracy of background patches by their place in the picture, which should not matter.
     """
 

@@ -67,6 +67,14 @@ def test_parts_and_phrases_fit_together():
     np.testing.assert_array_equal(batch.compatible, wanted)
 
 
+def test_a_window_of_a_scene_mentions_only_what_is_left_in_it():
+    mix = Mix(size=48, count=12, scenes=1.0, scene_size=96, negatives=0)
+    batch = caption_batch(1, 0, mix)
+    whole = caption_batch(1, 0, Mix(size=96, count=12, scenes=1.0, negatives=0))
+    assert batch.images.shape == (12, 3, 48, 48)
+    assert (batch.said >= 0).sum() < (whole.said >= 0).sum()
+
+
 def test_never_trained_combinations_are_neither_shown_nor_named():
     assert not {thing.name for thing in trained_things()} & never_trained()
     mix = Mix(size=64, count=60, whole=1.0, negatives=4)

@@ -28,6 +28,8 @@ WORDS: Final = (len(STUFF), len(COLOURS), len(TEXTURES), len(SHAPES))
 """How many stuffs, colours, textures and shapes there are to tell."""
 PRETRAINING_SEED: Final = 404
 _LEAST_CELL: Final = 28
+_LEAST_VISIBLE: Final = 40
+"""Pixels of a thing that must be left in a window for its caption to mention it."""
 
 
 class Mix(Config):
@@ -35,7 +37,8 @@ class Mix(Config):
 
     `count` pictures of `size` pixels: a share of `scenes`, a share of `whole` photographs, the rest mosaics. Of the
     photographs a share shows `stuff_alone`, a share has a `flat` ground of one colour. `radius` is that of objects.
-    Each phrase gets `negatives` twisted copies that nobody said.
+    Scenes are windows of larger ones of `scene_size`, if given. Each phrase gets `negatives` twisted copies that nobody
+    said.
     """
 
     size: PositiveInt
@@ -47,6 +50,7 @@ class Mix(Config):
     hard: float = 1.0
     radius: tuple[float, float] = (8.5, 26.0)
     negatives: int = 2
+    scene_size: PositiveInt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,18 @@ def _subject(rng: np.random.Generator, mix: Mix) -> tuple[Thing | None, str | No
 
 
 def _scene(rng: np.random.Generator, mix: Mix) -> tuple[NDArray[np.uint8], list[Cell]]:
-    source = _scenes(mix.size, mix.hard)
+    source = _scenes(mix.scene_size or mix.size, mix.hard)
     scene = source[int(rng.integers(2**40))]
-    present = [source.names[index] for index in np.unique(scene.labels)]
+    image, labels, least = scene.image, scene.labels, 1
+    if mix.scene_size is not None:
+        top, left = rng.integers(mix.scene_size - mix.size + 1, size=2)
+        window = slice(top, top + mix.size), slice(left, left + mix.size)
+        image, labels, least = image[window], labels[window], _LEAST_VISIBLE
+    found, pixels = np.unique(labels, return_counts=True)
+    present = [source.names[index] for index in found[pixels >= least]]
     subjects = [things().get(name, name) for name in present]
     whole = slice(0, mix.size)
-    return scene.image, [((whole, whole), [phrase(subject, rng) for subject in subjects])]
+    return image, [((whole, whole), [phrase(subject, rng) for subject in subjects])]
 
 
 @cache
