@@ -26,7 +26,7 @@ check: $(READY) ## Check lint rules, format and types.
 	$(BIN)/mypy
 
 benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/results.
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.cost_family $(ARGS)
 
 clean: ## Remove what make and the tools made; results of runs stay.
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
