@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ahs_seg.backbones.config import ClipConfig
-from ahs_seg.checkpoints import CheckpointError, load_model
+from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model
 from ahs_seg.checkpoints.importing import CheckpointKind, import_checkpoint
 from ahs_seg.inference import CAT_SEG_PROTOCOL
+from ahs_seg.methods import CatSegConfig, CostConfig
 from ahs_seg.tuners import Orthogonal
 from tests.checkpoints.official import (
     CLIP,
@@ -154,6 +155,26 @@ def test_openais_archive_becomes_a_backbone_and_a_baseline(
     assert torch.equal(method.backbone.encode_image(image).dense, backbone.encode_image(image).dense)
     with pytest.raises(CheckpointError, match="By its names it is a clip"):
         import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+
+
+def test_a_config_and_names_of_its_own(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:
+    path = save_original(state, tmp_path / "model.pth")
+    mine = ModelDescription(method=CatSegConfig(cost=CostConfig(class_pooling=4)))
+    import_checkpoint(path, None, tmp_path / "model", description=mine, trained_on=["cat", "dog"], tokenizer=words)
+    description, method = load_model(tmp_path / "model")
+    assert description.trained_on == ("cat", "dog")
+    assert method.head.class_pooling == 4
+    with pytest.raises(CheckpointError, match="its description says cat_seg"):
+        import_checkpoint(path, "h_clip", tmp_path / "other", description=mine, tokenizer=words)
+    wider = ModelDescription(method=CatSegConfig(cost=CostConfig(layers=3)))
+    with pytest.raises(CheckpointError, match=r"\d+ missing: head\.layers\.2"):
+        import_checkpoint(path, "cat_seg", tmp_path / "other", description=wider, tokenizer=words)
+
+
+def test_a_state_dict_of_no_known_kind(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"no known kind \(it has fc\.weight\); known are cat_seg, h_clip"):
+        import_checkpoint(tmp_path / "a.pth", None, tmp_path / "model")
 
 
 def test_the_report_names_every_key(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:

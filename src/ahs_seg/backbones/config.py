@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, CLIPConfig
+from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
 from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
@@ -54,7 +55,8 @@ class ClipConfig(Config):
     def build_empty(self) -> ClipBackbone:
         """The backbone without its weights (values undefined); only its configuration and tokenizer are read."""
         source = self._resolve()
-        return self._wrap(StemmedClipModel(CLIPConfig.from_pretrained(source)), source)
+        with no_init_weights():  # drawing them would take longer than reading the real ones
+            return self._wrap(StemmedClipModel(CLIPConfig.from_pretrained(source)), source)
 
     def _resolve(self) -> str:
         return str(files("ahs_seg") / "assets" / "tiny_clip") if self.source == TINY else self.source

@@ -36,10 +36,10 @@ def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: s
     highest = max(core.get_vocab().values())
     if start is None or end is None:
         raise CheckpointError(f"{path} has no {START} and {END}; it is not the tokenizer of a CLIP.")
-    if highest >= words or end != highest:
+    if highest != words - 1 or end != highest:
         raise CheckpointError(
-            f"{path} has ids up to {highest} and ends texts with {end}, but the checkpoint knows {words} words, "
-            f"the last of which ends a text. Give the tokenizer of {REPOSITORY}, which all CLIPs of OpenAI share."
+            f"{path} has ids up to {highest} and ends texts with {end}, but the checkpoint knows {words} words, the "
+            f"last of which ends a text. Give the tokenizer of {REPOSITORY}, which all CLIPs of OpenAI share."
         )
     return ClipTokenizer(core, context=context, start=start, end=end)
 

@@ -93,17 +93,18 @@ class ImportReport:
 
 def import_checkpoint(
     source: Path | str,
-    kind: CheckpointKind,
+    kind: CheckpointKind | None,
     directory: Path | str,
     *,
     description: ModelDescription | None = None,
+    trained_on: Sequence[str] | None = None,
     tokenizer: Path | None = None,
     endpoint: str | None = None,
 ) -> ImportReport:
     """Write the model directory of an original checkpoint; for `clip`, a directory in the layout of transformers.
 
-    The CLIP is recognised by its shapes. `description` says how the checkpoint was trained if not as published.
-    `tokenizer` as in `find_tokenizer`.
+    The kind, if not given, is recognised by the names, and the CLIP by its shapes. `description` says how it was
+    trained if not as published, `trained_on` with which class names; `tokenizer` as in `find_tokenizer`.
 
     Raises:
         CheckpointError: the file cannot be read, a key is unknown, missing, doubled or of the wrong shape (each is
@@ -111,15 +112,17 @@ def import_checkpoint(
     """
     path = Path(source)
     weights = read_weights(path)
+    kind = kind or recognise(weights.state)
+    if kind is None:
+        first = ", ".join(list(weights.state)[:3])
+        raise CheckpointError(f"{path} is of no known kind (it has {first}); known are {', '.join(_CONVERTERS)}.")
     try:
         conversion = _CONVERTERS[kind](weights.state)
         sizes = clip_config(_without(conversion.state, _BACKBONE))
         backbone = _empty_backbone(sizes, tokenizer, endpoint)
-        chosen = None if kind == "clip" else _placed(description or _DESCRIPTIONS[kind], sizes)
-        with torch.device("meta"):
-            expected = _expected(backbone, chosen)
+        chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on)
         state = {key: tensor.float() for key, tensor in conversion.state.items()}
-        check_complete(state, expected, conversion.origins)
+        check_complete(state, _expected(backbone, chosen), conversion.origins)
     except ConversionError as error:
         raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
     if chosen is None:
@@ -151,19 +154,29 @@ def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | N
         return ClipBackbone(StemmedClipModel(sizes), words, resolution=sizes.vision_config.image_size)
 
 
-def _placed(description: ModelDescription, sizes: CLIPConfig) -> ModelDescription:
+def _described(
+    kind: CheckpointKind, description: ModelDescription | None, sizes: CLIPConfig, trained_on: Sequence[str] | None
+) -> ModelDescription:
     """The description with this CLIP, at the resolution whose grid the method was trained with."""
-    vision = sizes.vision_config
-    cost = not isinstance(description.method, ZeroShotConfig)
-    resolution = _GRID * vision.patch_size if cost else vision.image_size
-    clip = ClipConfig(source=_recognised(sizes)[1], resolution=resolution)
-    return description.model_copy(update={"method": description.method.model_copy(update={"backbone": clip})})
+    description = description or _DESCRIPTIONS[kind]
+    method, vision = description.method, sizes.vision_config
+    if method.name != kind:
+        raise ConversionError(f"its description says {method.name}")
+    source = _recognised(sizes)[1]
+    resolution = vision.image_size if kind == "zero_shot" else _GRID * vision.patch_size
+    if method.backbone.source == source and method.backbone.resolution is not None:
+        resolution = method.backbone.resolution
+    clip = ClipConfig(source=source, resolution=resolution)
+    names = description.trained_on if trained_on is None else tuple(trained_on)
+    return description.model_copy(update={"method": method.model_copy(update={"backbone": clip}), "trained_on": names})
 
 
 def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:
+    """The keys and shapes of the whole network; no memory is used for values."""
     if description is None:
         return {_BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
-    method = description.method.compose(backbone)
+    with torch.device("meta"):
+        method = description.method.compose(backbone)
     return dict(method.state_dict())
 
 

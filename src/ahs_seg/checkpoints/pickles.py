@@ -9,14 +9,23 @@ from __future__ import annotations
 import io
 import pickle  # for the name of an exception; nothing is unpickled with it
 import pickletools
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import torch
+from safetensors import SafetensorError
 
 from ahs_seg.checkpoints.directory import CheckpointError
+
+DAMAGED: Final = (
+    *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, StopIteration),
+    *(RuntimeError, OSError, LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError),
+)
+"""What the readers of the formats raise on damaged bytes: none of them checks its input beforehand."""
 
 _LEGACY_MAGIC: Final = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[2:]
 _LEGACY_PICKLES: Final = 5

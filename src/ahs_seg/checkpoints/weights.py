@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import pickle  # for the name of an exception
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ahs_seg.checkpoints.directory import CheckpointError
-from ahs_seg.checkpoints.pickles import read_pickle
+from ahs_seg.checkpoints.pickles import DAMAGED, read_pickle
 from ahs_seg.checkpoints.torchscript import is_torchscript, read_torchscript
-
-DAMAGED: Final = (
-    *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, StopIteration),
-    *(RuntimeError, OSError, LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError),
-)
-"""What the readers of the formats raise on damaged bytes: none of them checks its input beforehand."""
 
 _WRAPPERS: Final = ("model", "state_dict")
 _REASONS: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
     from ahs_seg.checkpoints.convert_config import translate_config
-    from ahs_seg.checkpoints.importing import import_checkpoint
+    from ahs_seg.checkpoints.importing import CheckpointKind, import_checkpoint
     from ahs_seg.checkpoints.known import KNOWN, fetch_known
     from ahs_seg.files import write_text
     from ahs_seg.vocabulary import Vocabulary
