@@ -1,0 +1,158 @@
+"""Evaluation: memory over 200 and 2,000 images, and what scoring costs beside the model.
+
+    python -m benchmarks.evaluation [--images 200 2000] [--threads 2] [--pictures 2]
+
+Memory: drawn scenes with 150 names, the tiny CLIP without training (the cheapest model there is, so that scoring
+weighs most), a fresh process per row. Scoring: everything after the forward (merging, argmax, counting) as a share of
+the forward, for pictures of 640x480 pixels and 150 names; ViT-B/16 has generated weights, and its text is random.
+Writes `benchmarks/results/evaluation.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.data.config import WorldData
+from ahs_seg.evaluation import evaluate
+from ahs_seg.files import write_text
+from ahs_seg.inference import InferenceConfig, predict
+from ahs_seg.methods import CatSegConfig, ZeroShotConfig
+from ahs_seg.metrics import Measures, Tally, count_image
+from ahs_seg.protocols import find_protocol
+from ahs_seg.provenance import provenance
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.types import Output
+from tests.builders import byte_tokenizer
+
+RESULTS = Path(__file__).parent / "results" / "evaluation.json"
+CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
+
+
+class Timed(nn.Module):
+    """A method that adds up the seconds of its forward."""
+
+    def __init__(self, method: nn.Module) -> None:
+        super().__init__()
+        self.method = method
+        self.backbone = method.backbone
+        self.seconds = 0.0
+
+    def forward(self, images: Tensor, text: Tensor) -> Output:
+        began = time.perf_counter()
+        output = self.method(images, text)
+        self.seconds += time.perf_counter() - began
+        return output
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return self.method.scores(logits)
+
+
+def resident_mib(key: str) -> float:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
+
+
+def memory(images: int, threads: int) -> dict[str, object]:
+    """Resident memory while this many drawn images are evaluated."""
+    torch.set_num_threads(threads)
+    dataset = WorldData(scenes="test", count=images, names=150).open()
+    segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
+    answer, points, done = segmenter.predictor(dataset.vocabulary), [], 0
+
+    def watched(image: np.ndarray) -> np.ndarray:
+        nonlocal done
+        if done % (images // POINTS) == 0:
+            points.append({"images": done, "resident_mib": round(resident_mib("VmRSS"), 1)})
+        done += 1
+        return answer(image)
+
+    began = time.perf_counter()
+    report = evaluate(watched, dataset, method="zero_shot", name="world-150", protocol="own", progress=False)
+    seconds = time.perf_counter() - began
+    points.append({"images": done, "resident_mib": round(resident_mib("VmRSS"), 1)})
+    peak = round(resident_mib("VmHWM"), 1)
+    return {
+        "images": images,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(images / seconds, 1),
+        "miou": report.scores.miou,
+        "resident_over_time": points,
+        "peak_mib": peak,
+    }
+
+
+def vit_b16() -> ClipBackbone:
+    torch.manual_seed(0)
+    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    return ClipBackbone(model, byte_tokenizer(), resolution=384)
+
+
+def scoring(title: str, method: nn.Module, inference: InferenceConfig, pictures: int) -> dict[str, object]:
+    """Seconds of the forward and of everything else, per picture; the first picture is not counted."""
+    rng, timed = np.random.default_rng(0), Timed(method)
+    text = F.normalize(torch.randn(CLASSES, 1, method.backbone.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
+    tally, rest, forward = Tally(CLASSES, Measures()), [], []
+    for _ in range(pictures + 1):
+        image = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        labels = np.kron(rng.integers(0, CLASSES, (6, 8)), np.ones((80, 80), np.int32)).astype(np.int32)
+        timed.seconds, began = 0.0, time.perf_counter()
+        prediction = predict(timed, image, text, inference).labels.numpy()
+        tally.add(count_image(prediction, labels, CLASSES, boundary=False))
+        rest.append(time.perf_counter() - began - timed.seconds)
+        forward.append(timed.seconds)
+    spent, model = float(np.median(rest[1:])), float(np.median(forward[1:]))
+    return {
+        "case": title,
+        "forward_seconds": round(model, 4),
+        "scoring_seconds": round(spent, 4),
+        "scoring_over_forward": round(spent / model, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="*", default=[200, 2000])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pictures", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = []
+    for images in options.images:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            rows.append(pool.submit(memory, images, options.threads).result())
+        print(json.dumps(rows[-1]))
+    whole, catseg, pictures = InferenceConfig(), find_protocol("catseg").inference, options.pictures
+    tiny = ZeroShotConfig(backbone=ClipConfig(source=TINY)).build().eval()
+    cases = [("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)]
+    cases += [("zero_shot, ViT-B/16, whole image", ZeroShotConfig().compose(vit_b16()).eval(), whole, 2 * pictures)]
+    large = CatSegConfig().compose(vit_b16()).eval()
+    large.head.class_pooling = 1
+    cases += [("cat_seg, ViT-B/16, whole image", large, whole, pictures)]
+    cases += [("cat_seg, ViT-B/16, protocol catseg", large, catseg, 1)]
+    shares = []
+    for case in cases:
+        shares.append(scoring(*case))
+        print(json.dumps(shares[-1]))
+    results = {
+        "memory": rows,
+        "scoring": {"picture": f"{WIDTH}x{HEIGHT}", "classes": CLASSES, "cases": shares},
+        "provenance": provenance().model_dump(mode="json"),
+    }
+    write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
