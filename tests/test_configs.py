@@ -46,9 +46,7 @@ def test_packaged_configs_parse_and_survive_a_round_trip(name: str, write) -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_packaged_configs_say_what_they_are(name: str) -> None:
-    path = find_config(name)
-    assert path.read_text().startswith("# ")
-    assert Path(name).name.startswith(Experiment.read(path).method.name)
+    assert find_config(name).read_text().startswith("# ")
 
 
 def test_published_configs_are_those_of_the_papers() -> None:

@@ -9,6 +9,7 @@ block directs the test:
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -187,3 +188,18 @@ def test_the_table_of_vocabularies_is_that_of_the_code() -> None:
     for size in VOCABULARY_SIZES:
         counts = Counter(splits()[name] for name in vocabulary_names(size))
         assert f"| {size} | {counts['seen']} | {counts['combination']} | {counts['novel']} |\n" in page
+
+
+def test_the_figures_of_the_tiny_clip_are_those_of_its_file() -> None:
+    page = (ROOT / "docs/world.md").read_text(encoding="utf-8")
+    figures = json.loads((ROOT / "src/ahs_seg/assets/tiny_clip/test.json").read_text())
+    for kind in ("trained", "never_trained"):
+        assert row(figures[kind], "top1", "colour", "texture", "shape") in page
+    for kind in ("whole", "windowed"):
+        assert row(figures[kind], "miou", "seen", "unseen") in page
+    for place in ("columns", "rows"):
+        assert f"between {min(figures[place]):.3f} and {max(figures[place]):.3f} in every {place[:-1]}" in page
+
+
+def row(figures: dict[str, float], *names: str) -> str:
+    return "| " + " | ".join(f"{100 * figures[name]:.1f}" for name in names) + " |\n"
