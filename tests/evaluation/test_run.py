@@ -1,48 +1,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from ahs_seg.data.base import Sample, SampleError
-from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate, merge_reports
+from ahs_seg.data.base import Sample
+from ahs_seg.evaluation import (
+    EvaluationError,
+    EvaluationReport,
+    evaluate,
+    evaluate_together,
+    merge_reports,
+    score_table,
+)
+from ahs_seg.evaluation.run import AHEAD, read_ahead
 from ahs_seg.metrics import Measures
+from ahs_seg.protocols import find_protocol
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary import Vocabulary
-
-
-@dataclass
-class Pictures:
-    """Pictures whose red channel spells the labels; those in `broken` cannot be read."""
-
-    count: int = 6
-    broken: tuple[int, ...] = ()
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary.parse("sky, road, car")
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Sample:
-        if index in self.broken:
-            raise SampleError(f"picture {index}: damaged")
-        rng = np.random.default_rng(index)
-        labels = rng.integers(0, 3, (5, 4 + index)).astype(np.int32)
-        image = np.zeros((*labels.shape, 3), np.uint8)
-        image[..., 0] = labels
-        return Sample(image, labels, str(index))
-
-
-def oracle(image: np.ndarray) -> np.ndarray:
-    return image[..., 0].astype(np.int64)
-
-
-def always_sky(image: np.ndarray) -> np.ndarray:
-    return np.zeros(image.shape[:2], np.uint8)
+from tests.evaluation.pictures import Pictures, always_sky, oracle
 
 
 def run(predict=always_sky, dataset: Pictures | None = None, **options) -> EvaluationReport:
@@ -139,3 +115,49 @@ def test_ignored_pixels_do_not_count():
             return Sample(sample.image, np.full_like(sample.labels, IGNORE), sample.name)
 
     assert run(dataset=Ignoring()).scores.summary() == {}
+
+
+def test_several_protocols_read_each_picture_once():
+    reads = []
+
+    class Watched(Pictures):
+        def __getitem__(self, index: int):
+            reads.append(index)
+            return super().__getitem__(index)
+
+    answers = [("good", lambda sample: oracle(sample.image)), ("bad", lambda sample: always_sky(sample.image))]
+    good, bad = evaluate_together(answers, Watched(broken=(3,)), method="m", name="n", progress=False)
+    assert reads == [0, 1, 2, 3, 4, 5]
+    assert (good.scores.miou, good.protocol, bad.protocol) == (1, "good", "bad")
+    assert bad.counts == run(dataset=Pictures(broken=(3,))).counts
+    assert [failure.index for failure in bad.failures] == [3]
+
+
+def test_reading_ahead_keeps_a_few_pictures_and_ends_with_the_reader():
+    reads = []
+
+    class Watched(Pictures):
+        def __getitem__(self, index: int):
+            reads.append(index)
+            return super().__getitem__(index)
+
+    samples = read_ahead(Watched(100), range(100))
+    next(samples)
+    samples.close()
+    assert len(reads) <= 1 + AHEAD
+
+
+def test_the_headline_follows_the_protocol_and_every_row_names_it():
+    labelled = run(protocol=find_protocol("catseg"), predict=lambda image: np.minimum(oracle(image), 1))
+    predicted = run(protocol=find_protocol("scan"), predict=lambda image: np.minimum(oracle(image), 1))
+    assert (labelled.headline, predicted.headline) == (labelled.scores.miou, labelled.scores.miou_with_predicted)
+    table = score_table([labelled, predicted]).splitlines()
+    assert [row.split(" | ")[1] for row in table[2:4]] == ["catseg", "scan"]
+    assert f"- {find_protocol('scan').title}" in table
+    assert labelled.settings == find_protocol("catseg").settings
+
+
+def test_seen_and_unseen_are_listed():
+    report = run(seen=["sky", "zebra"])
+    assert report.seen_labels == (["sky"], ["road", "car"])
+    assert report.to_dict()["unseen_labels"] == ["road", "car"]

@@ -35,6 +35,12 @@ def test_counts_worked_out_by_hand():
     np.testing.assert_array_equal(count_boundaries(prediction, labels), [[0, 16, 24, 16], [1, 0, 1, 0]])
 
 
+def test_bytes_count_as_other_integers():
+    labels = np.array([[0, 1, 1], [0, 0, IGNORE]])
+    guess = np.array([[0, 0, 1], [0, 0, 1]], np.uint8)
+    np.testing.assert_array_equal(count_boundaries(guess, labels), count_boundaries(guess.astype(int), labels))
+
+
 @given(MAPS)
 def test_a_perfect_prediction_scores_one_also_beside_ignored_pixels(labels):
     rng = np.random.default_rng(0)

@@ -63,15 +63,17 @@ def command(  # noqa: PLR0913  # a command line has many options
         return
     if parents is not None:
         table = ParentTable.load(parents, words, benchmark=source.title)
+    background = background_label(source)
+    predicted = len(words) if background is None else sum(len(entry.names) for entry in words.entries)
     mapping = None if categories is None else read_categories(categories)
     report = score_predictions(
-        open_predictions(predictions, len(words), first=first, ignore=ignore, categories=mapping),
+        open_predictions(predictions, predicted, first=first, ignore=ignore, categories=mapping),
         dataset,
         method=method,
         name=source.title,
         seen=None if seen is None else Vocabulary.parse(seen).labels,
         measures=Measures(pairs=pairs, boundary=boundary, parents=table),
-        background=background_label(source),
+        background=background,
         journal=journal,
     )
     typer.echo(str(report))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Integer
 
 from ahs_seg.data.base import Sample
 from ahs_seg.data.catalog import BenchmarkDataset, find_spec, open_benchmark
@@ -24,16 +23,16 @@ LABEL: Final = "background"
 class BackgroundRule:
     """One rule: the benchmark whose files it uses, the words asked for, and what counts as background.
 
-    `vocabulary` and `words` together are what a model is asked for. Every prediction of `classes` or above becomes the
-    one label `classes`, background (after the argmax; scores are never merged); `None`: there is no such label.
-    With `unlabelled`, pixels without a label are background.
+    `vocabulary` and `words` together are what a model is asked for; the best of the names of a label competes, scores
+    are never merged. `label` is the index of background, `None` if there is no such class. With `unlabelled`, pixels
+    without a label are background.
     """
 
     name: str
     benchmark: str
     vocabulary: str
     words: tuple[str, ...] = ()
-    classes: int | None = None
+    label: int | None = None
     unlabelled: bool = False
     meaning: str
 
@@ -54,15 +53,15 @@ RULES: Final[tuple[BackgroundRule, ...]] = (
         name="pas-20b",
         benchmark="pascal-voc-20b",
         vocabulary="pascal-voc-20b",
-        classes=20,
-        meaning="59 names of PASCAL-Context; those that are not among the 20 count as background (CAT-Seg's PAS-20b)",
+        label=20,
+        meaning="59 names of PASCAL-Context; 39 of them are names of background (CAT-Seg's PAS-20b)",
     ),
     BackgroundRule(
         name="voc-21",
         benchmark="pascal-voc-20b",
         vocabulary="pascal-voc-20",
         words=(LABEL,),
-        classes=20,
+        label=20,
         meaning="20 names and the word background (mmseg's VOC21; papers use their own words for it, and thresholds "
         "of their own, which are not applied here)",
     ),
@@ -77,7 +76,7 @@ RULES: Final[tuple[BackgroundRule, ...]] = (
         benchmark="pascal-context-59",
         vocabulary="pascal-context-59",
         words=(LABEL,),
-        classes=59,
+        label=59,
         unlabelled=True,
         meaning="59 names and the word background, which is all that the 59 do not cover (mmseg's PC60)",
     ),
@@ -97,19 +96,14 @@ class RuledDataset:
         self.dataset = dataset
         self.vocabulary = rule.asked()
 
-    @property
-    def background(self) -> int | None:
-        """Predictions of this label or above count as this label."""
-        return self.rule.classes
-
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]
-        if not self.rule.unlabelled or self.rule.classes is None:
+        if not self.rule.unlabelled or self.rule.label is None:
             return sample
-        return replace(sample, labels=np.where(sample.labels == IGNORE, np.int32(self.rule.classes), sample.labels))
+        return replace(sample, labels=np.where(sample.labels == IGNORE, np.int32(self.rule.label), sample.labels))
 
 
 def open_ruled(name: str, root: Path) -> BenchmarkDataset | RuledDataset:
@@ -123,16 +117,9 @@ def open_ruled(name: str, root: Path) -> BenchmarkDataset | RuledDataset:
 
 
 def background_of(name: str) -> int | None:
-    """The label of background in this benchmark or under this rule; predictions of it or above count as it."""
+    """The label of background in this benchmark or under this rule, `None` if it has no such class.
+
+    Programs that predict single names give the names of background this index or a higher one.
+    """
     rule = find_rule(name)
-    return find_spec(name).background if rule is None else rule.classes
-
-
-def scored_labels(vocabulary: Vocabulary, background: int | None) -> list[str]:
-    """Names of the classes that are scored."""
-    return vocabulary.labels if background is None else [*vocabulary.labels[:background], LABEL]
-
-
-def to_scored(prediction: Integer[np.ndarray, "H W"], background: int | None) -> Integer[np.ndarray, "H W"]:
-    """Predictions (indices of the vocabulary) as indices of the classes that are scored."""
-    return prediction if background is None else np.minimum(prediction, background)
+    return find_spec(name).background if rule is None else rule.label

@@ -100,7 +100,7 @@ BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 
 
 def background_label(data: FolderData | WorldData | BenchmarkData) -> int | None:
-    """Predictions of this label or above count as this label (`None`: no such rule)."""
+    """Single names from this index on count as this label (`None`: no such rule); see `background_of`."""
     return background_of(data.benchmark) if isinstance(data, BenchmarkData) else None
 
 

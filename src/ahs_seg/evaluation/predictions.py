@@ -174,7 +174,8 @@ def score_predictions(
 ) -> EvaluationReport:
     """Scores of predictions made elsewhere; one that is missing or cannot be used is reported and left out.
 
-    How they were made is not known here, so the protocol of the report says just that.
+    How they were made is not known here, so the protocol of the report says just that. Predictions of `background` or
+    above count as that label: other programs predict single names where our vocabulary has one label for many.
     """
 
     def answer(sample: Sample) -> Int32[np.ndarray, "H W"]:
@@ -182,7 +183,7 @@ def score_predictions(
         if labels.shape != sample.labels.shape:
             given, wanted = ("x".join(map(str, shape[::-1])) for shape in (labels.shape, sample.labels.shape))
             raise SampleError(f"prediction for {sample.name} is {given}, its labels are {wanted}; sizes must agree.")
-        return labels
+        return labels if background is None else np.minimum(labels, np.int32(background))
 
     return evaluate_together(
         [("predictions made elsewhere", answer)],
@@ -191,7 +192,6 @@ def score_predictions(
         name=name,
         seen=seen,
         measures=measures,
-        background=background,
         journal=journal,
         progress=progress,
     )[0]

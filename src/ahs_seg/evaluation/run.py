@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ahs_seg.data.background import scored_labels, to_scored
 from ahs_seg.data.base import Sample, SampleError, SegmentationDataset
 from ahs_seg.evaluation.journal import Journal, journal_folder
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
@@ -51,13 +50,13 @@ class Lane:
             self.tally.add(counts)
             self.done.add(index)
 
-    def count(self, index: int, sample: Sample, background: int | None) -> None:
+    def count(self, index: int, sample: Sample) -> None:
         """Predict and count one picture."""
         began = time.perf_counter()
         prediction = self.answer(sample)
         values = prediction.detach().cpu().numpy() if isinstance(prediction, Tensor) else prediction
         counts = count_image(
-            to_scored(values, background),
+            values,
             sample.labels,
             len(self.tally.confusion),
             boundary=self.tally.measures.boundary,
@@ -79,15 +78,14 @@ def evaluate(
     seen: Collection[str] | None = None,
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
-    background: int | None = None,
     journal: Path | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
     """Scores of `predict` on a dataset (or on `indices` of it) that reports call `name`.
 
     An item that cannot be read is reported and left out; it does not stop the run. To share the work among processes,
-    give each its own `indices` and merge the reports. Predictions of `background` or above count as that label.
-    With a folder as `journal`, a run that was killed goes on where it was.
+    give each its own `indices` and merge the reports. With a folder as `journal`, a run that was killed goes on where
+    it was.
 
     Raises:
         EvaluationError: no item could be read (of parts, `merge_reports` says so), or a journal of something else.
@@ -101,7 +99,6 @@ def evaluate(
         seen=seen,
         indices=indices,
         measures=measures,
-        background=background,
         journal=journal,
         progress=progress,
     )[0]
@@ -116,7 +113,6 @@ def evaluate_together(
     seen: Collection[str] | None = None,
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
-    background: int | None = None,
     journal: Path | None = None,
     identity: str = "",
     progress: bool = True,
@@ -126,15 +122,14 @@ def evaluate_together(
     `identity` says what else the counts depend on, e.g. a hash of the weights; a journal belongs to one identity.
     """
     measures = measures or Measures()
-    labels = scored_labels(dataset.vocabulary, background)
+    labels = dataset.vocabulary.labels
     chosen = range(len(dataset)) if indices is None else indices
     facts = {
         "method": method,
         "identity": identity,
         "dataset": name,
         "images": len(dataset),
-        "words": dataset.vocabulary.labels,
-        "background": background,
+        "words": [[entry.label, *entry.names] for entry in dataset.vocabulary.entries],
         "boundary": measures.boundary,
     }
     lanes = [
@@ -144,7 +139,7 @@ def evaluate_together(
     for lane in lanes:
         lane.load(chosen)
     try:
-        _run(lanes, dataset, chosen, background, Track(f"evaluating {name}", shown=progress))
+        _run(lanes, dataset, chosen, Track(f"evaluating {name}", shown=progress))
     finally:
         for lane in lanes:
             if lane.journal is not None:
@@ -154,9 +149,7 @@ def evaluate_together(
     return [with_images(report) for report in reports] if indices is None else reports
 
 
-def _run(
-    lanes: Sequence[Lane], dataset: SegmentationDataset, indices: Sequence[int], background: int | None, track: Track
-) -> None:
+def _run(lanes: Sequence[Lane], dataset: SegmentationDataset, indices: Sequence[int], track: Track) -> None:
     left = [index for index in indices if any(index not in lane.done for lane in lanes)]
     with closing(read_ahead(dataset, left)) as samples:
         for index in track(left):
@@ -167,7 +160,7 @@ def _run(
                 try:
                     if isinstance(sample, SampleError):
                         raise sample
-                    lane.count(index, sample, background)
+                    lane.count(index, sample)
                 except SampleError as error:
                     lane.failures.append(Failure(index=index, problem=str(error)))
                     track.say(f"left out: {error}")

@@ -44,7 +44,8 @@ def count_boundaries(
     dilation_ratio: float = DILATION_RATIO,
 ) -> Int64[np.ndarray, "n 4"]:
     """Per class that occurs: its index and the pixels of its band in the labels, in the prediction, in both."""
-    cut = np.where(labels == IGNORE, IGNORE, prediction)
+    labels = labels.astype(np.int32)  # bytes cannot hold `IGNORE`
+    cut = np.where(labels == IGNORE, IGNORE, prediction.astype(np.int32))
     wanted = _band_labels(labels, dilation_ratio)
     guessed = _band_labels(cut, dilation_ratio)
     count = 1 + int(max(labels.max(initial=0), cut.max(initial=0)))

@@ -16,7 +16,7 @@ from jaxtyping import Int32, UInt8
 from ahs_seg.checkpoints.directory import WEIGHTS, ModelDescription, load_model
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import Sample
-from ahs_seg.data.config import DataConfig, background_label
+from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.methods import Segmenting
 from ahs_seg.metrics import Measures
@@ -78,7 +78,6 @@ def _share(job: Job, rank: int, world: int, *, progress: bool) -> list[Evaluatio
         seen=description.trained_on or None,
         indices=range(rank, len(dataset), world),
         measures=job.measures,
-        background=background_label(job.data),
         journal=job.journal,
         identity=_fingerprint(job.model) if job.journal is not None else "",
         progress=progress,

@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 
 from ahs_seg.checkpoints.directory import ModelDescription
-from ahs_seg.data.background import to_scored
 from ahs_seg.data.base import SampleError
-from ahs_seg.data.config import DataConfig, background_label
+from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder, recorded
 from ahs_seg.methods import Segmenting
@@ -34,7 +33,7 @@ def worst_figures(
     shown: int = SHOWN,
 ) -> list[WorstClasses]:
     """The worst classes under each protocol, with pictures; these few are read and predicted again."""
-    dataset, background = source.open(), background_label(source)
+    dataset = source.open()
     predictors = predictors_for(description, method, tuple(protocols), dataset.vocabulary)
     result = []
     for protocol, predict, report in zip(protocols, predictors, reports, strict=True):
@@ -54,7 +53,7 @@ def worst_figures(
                 Figure(
                     title=f"{row.name}: {sample.name}",
                     image=sample.image,
-                    prediction=to_scored(predict(sample.image), background),
+                    prediction=predict(sample.image),
                     names=report.labels,
                     truth=sample.labels,
                     seen=report.seen,

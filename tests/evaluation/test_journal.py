@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate
+from ahs_seg.evaluation.journal import journal_folder
+from ahs_seg.metrics import Measures
+from tests.evaluation.pictures import Pictures, always_sky, oracle
+
+
+def run(journal: Path | None = None, predict=always_sky, **options) -> EvaluationReport:
+    settings = {"method": "constant", "name": "pictures", "protocol": "whole image", "progress": False} | options
+    return evaluate(predict, settings.pop("dataset", Pictures()), journal=journal, **settings)
+
+
+def lines(folder: Path) -> int:
+    return sum(len(path.read_text().splitlines()) - 1 for path in folder.rglob("*.jsonl"))
+
+
+def test_what_is_in_the_journal_is_not_predicted_again(tmp_path):
+    asked = []
+
+    def watched(image):
+        asked.append(image.shape)
+        return always_sky(image)
+
+    whole = run(measures=Measures(boundary=True, pairs=True))
+    run(tmp_path, watched, indices=[0, 3], measures=Measures(boundary=True))
+    assert len(asked) == 2
+    report = run(tmp_path, watched, measures=Measures(boundary=True, pairs=True))
+    assert len(asked) == 6
+    assert (report.counts, report.images, report.scores) == (whole.counts, whole.images, whole.scores)
+    run(tmp_path, watched, measures=Measures(boundary=True))
+    assert len(asked) == 6
+
+
+def test_a_line_that_was_cut_off_is_not_read(tmp_path):
+    whole = run(tmp_path)
+    path = next(tmp_path.rglob("*.jsonl"))
+    for size in range(1, path.stat().st_size, 7):
+        cut = tmp_path / f"cut-{size}"
+        copy = journal_folder(cut, "whole image") / "a.jsonl"
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(path.read_bytes()[:size])
+        assert run(cut).counts == whole.counts
+
+
+def test_a_picture_that_failed_is_tried_again(tmp_path):
+    assert run(tmp_path, dataset=Pictures(broken=(2,))).images == 5
+    assert run(tmp_path).counts == run().counts
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"method": "other"}, "method"), ({"name": "n"}, "dataset"), ({"measures": Measures(boundary=True)}, "boundary")],
+)
+def test_a_journal_of_something_else_is_refused(tmp_path, change, named):
+    run(tmp_path)
+    with pytest.raises(EvaluationError, match=rf"another evaluation \(different: {named}\)"):
+        run(tmp_path, **change)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    program = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from ahs_seg.evaluation import evaluate\n"
+        "from tests.evaluation.pictures import Pictures, oracle\n"
+        "def slow(image):\n    time.sleep(0.05)\n    return oracle(image)\n"
+        "evaluate(slow, Pictures(400), method='m', name='n', protocol='p', journal=Path(sys.argv[1]), progress=False)\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment, cwd=root)
+    deadline = time.monotonic() + 90
+    while lines(tmp_path) < 8 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = lines(tmp_path)
+    assert 8 <= kept < 400
+    asked = []
+
+    def watched(image):
+        asked.append(1)
+        return oracle(image)
+
+    report = evaluate(watched, Pictures(400), method="m", name="n", protocol="p", journal=tmp_path, progress=False)
+    assert len(asked) in (400 - kept, 400 - kept + 1)  # the last line may have been cut off
+    plain = evaluate(oracle, Pictures(400), method="m", name="n", protocol="p", progress=False)
+    assert (report.counts, report.images) == (plain.counts, 400)
+    assert json.loads(next(tmp_path.rglob("*.jsonl")).read_text().splitlines()[0])["images"] == 400
