@@ -35,7 +35,8 @@ def test_resolution_and_statistics_are_the_directorys_own(directory: Path) -> No
     )
     backbone = ClipConfig(source=str(directory)).build()
     assert backbone.resolution == 32
-    assert backbone.normalise(torch.full((1, 3, 1, 1), 0.5)).flatten().tolist() == pytest.approx([0.4, 0.15, 0.05], abs=1e-6)
+    grey = torch.full((1, 3, 1, 1), 0.5)
+    assert backbone.normalise(grey).flatten().tolist() == pytest.approx([0.4, 0.15, 0.05], abs=1e-6)
 
 
 def test_the_packaged_clip_is_a_clip_like_any_other() -> None:

@@ -19,16 +19,12 @@ class ConvStem(nn.Sequential):
     into the convolutions by `folded`, so a finished model has none.
     """
 
-    def __init__(
-        self, channels: Sequence[int], dim: int, *, halvings: int | None = None, norm: bool = False
-    ) -> None:
+    def __init__(self, channels: Sequence[int], dim: int, *, halvings: int | None = None, norm: bool = False) -> None:
         layers: list[nn.Module] = []
         previous = 3
         for index, width in enumerate(channels):
             stride = 2 if halvings is None or index < halvings else 1
-            layers.append(
-                nn.Conv2d(previous, width, 3, stride, padding=1, padding_mode="replicate", bias=not norm)
-            )
+            layers.append(nn.Conv2d(previous, width, 3, stride, padding=1, padding_mode="replicate", bias=not norm))
             layers += [nn.BatchNorm2d(width)] if norm else []
             layers.append(nn.ReLU())
             previous = width
