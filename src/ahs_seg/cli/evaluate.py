@@ -32,6 +32,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         Path | None, typer.Option(help="Keep counts of every picture here; the same command goes on after a kill.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the pictures.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1; auto shares out the GPUs.")] = "auto",
     boundary: Annotated[bool, typer.Option("--boundary", help="Boundary IoU as well.")] = False,
     parents: Annotated[Path | None, typer.Option(help="A table of broader classes (JSON), for SG-IoU.")] = None,
     overrides: Annotated[
@@ -64,6 +65,7 @@ def command(  # noqa: PLR0913  # a command line has many options
             folder,
             measures=measures,
             processes=processes,
+            device=device,
             say=typer.echo,
         )
         typer.echo(f"{score_table(found.reports)}\nwritten to {folder}")
@@ -77,6 +79,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         protocols=tuple(protocols),
         measures=Measures(boundary=boundary, parents=table),
         journal=journal,
+        device=device,
     )
     reports = evaluate_model(job, processes=processes)
     for report in reports:

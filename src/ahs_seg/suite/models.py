@@ -29,7 +29,8 @@ from ahs_seg.vocabulary import Vocabulary
 class Job(Config):
     """One evaluation as plain values, so that any process can do its share of it.
 
-    `model` is a directory. With a folder as `journal`, a run that was killed goes on where it was.
+    `model` is a directory. With a folder as `journal`, a run that was killed goes on where it was. The device "auto"
+    gives each process a GPU in turn where there are any.
     """
 
     model: Path
@@ -37,7 +38,7 @@ class Job(Config):
     protocols: tuple[Protocol, ...]
     measures: Measures = Measures()
     journal: Path | None = None
-    device: str = "cpu"
+    device: str = "auto"
 
 
 def evaluate_model(job: Job, *, processes: int = 1, progress: bool = True) -> list[EvaluationReport]:
@@ -69,7 +70,9 @@ def _share(job: Job, rank: int, world: int, *, progress: bool) -> list[Evaluatio
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     dataset = job.data.open()
     description, method = load_model(job.model)
-    predictors = predictors_for(description, method, job.protocols, dataset.vocabulary, device=job.device)
+    predictors = predictors_for(
+        description, method, job.protocols, dataset.vocabulary, device=device_for(job.device, rank)
+    )
     return evaluate_together(
         [(protocol, _on_samples(predict)) for protocol, predict in zip(job.protocols, predictors, strict=True)],
         dataset,
@@ -82,6 +85,13 @@ def _share(job: Job, rank: int, world: int, *, progress: bool) -> list[Evaluatio
         identity=_fingerprint(job.model) if job.journal is not None else "",
         progress=progress,
     )
+
+
+def device_for(device: str, rank: int = 0) -> str:
+    """The device of a process."""
+    if device != "auto":
+        return device
+    return f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
 
 
 Predict = Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]

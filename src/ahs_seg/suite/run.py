@@ -26,7 +26,7 @@ from ahs_seg.metrics import Measures
 from ahs_seg.protocols import Protocol
 from ahs_seg.provenance import provenance
 from ahs_seg.report import Report, write_report
-from ahs_seg.suite.models import Job, evaluate_model
+from ahs_seg.suite.models import Job, device_for, evaluate_model
 from ahs_seg.suite.tables import class_table, suite_table
 from ahs_seg.suite.worst import worst_figures
 
@@ -70,7 +70,7 @@ def run_suite(
     *,
     measures: Measures | None = None,
     processes: int = 1,
-    device: str = "cpu",
+    device: str = "auto",
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> SuiteResult:
@@ -107,7 +107,7 @@ def run_suite(
     if not reports:
         raise EvaluationError("none of the data is there:\n  " + "\n  ".join(skipped))
     _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
-    _write_page(output, description, method, sources, protocols, reports, skipped)
+    _write_page(output, description, method.to(device_for(device)), sources, protocols, reports, skipped)
     return SuiteResult(reports, skipped)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -34,24 +35,26 @@ def worst_figures(
 ) -> list[WorstClasses]:
     """The worst classes under each protocol, with pictures; these few are read and predicted again."""
     dataset = source.open()
-    predictors = predictors_for(description, method, tuple(protocols), dataset.vocabulary)
+    device = str(next(method.parameters()).device)
+    predictors = predictors_for(description, method, tuple(protocols), dataset.vocabulary, device=device)
     result = []
     for protocol, predict, report in zip(protocols, predictors, reports, strict=True):
         worst = worst_classes(report, shown)
         index = {label: number for number, label in enumerate(report.labels)}
         places = hardest(journal_folder(journal, protocol), [index[row.name] for row in worst.rows])
-        figures = []
+        shared: defaultdict[int, list[str]] = defaultdict(list)
         for row in worst.rows:
-            place = places.get(index[row.name])
-            if place is None:
-                continue
+            if (place := places.get(index[row.name])) is not None:
+                shared[place].append(row.name)
+        figures = []
+        for place, names in shared.items():
             try:
                 sample = dataset[place]
             except SampleError:  # it could be read a moment ago; the report names it if it never could
                 continue
             figures.append(
                 Figure(
-                    title=f"{row.name}: {sample.name}",
+                    title=f"{', '.join(names)}: {sample.name}",
                     image=sample.image,
                     prediction=predict(sample.image),
                     names=report.labels,
