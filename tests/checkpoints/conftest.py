@@ -23,6 +23,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def hub(monkeypatch: pytest.MonkeyPatch, offline: Path, tmp_path: Path) -> Iterator[Hub]:
     """A hub that has the tokenizer of CLIP (a small one); `huggingface_hub` talks to it and to nothing else."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # the older way of large files
     tokenizer = byte_tokenizer_file(tmp_path).read_bytes()
     with serving(Hub({"openai/clip-vit-base-patch16": {"tokenizer.json": tokenizer}})) as server:
         template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE

@@ -1,6 +1,9 @@
 """From a name to a model directory, over a hub on this machine."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +129,15 @@ def test_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
 def test_what_is_no_model(hub: Hub, name: str) -> None:
     with pytest.raises(CheckpointError, match="known checkpoint"):
         find_model(name)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_obeys_the_hubs_environment(weights: Hub, tmp_path: Path) -> None:
+    code = "import numpy as np; from ahs_seg.segmenter import Segmenter; "
+    code += "print(Segmenter.from_pretrained('cat-seg-vitb')(np.zeros((20, 30, 3), np.uint8), 'cat').labels.shape)"
+    environment = {**os.environ, "HF_ENDPOINT": weights.address, "HF_HOME": str(tmp_path / "home")}
+    environment |= {"HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": "", "HF_ASSETS_CACHE": ""}
+    environment = {key: value for key, value in environment.items() if value}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "(20, 30)"
+    assert (tmp_path / "home/assets/ahs-seg/imported-1/models/cat-seg-vitb/config.json").is_file()

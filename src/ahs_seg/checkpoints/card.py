@@ -54,12 +54,13 @@ class Evaluated(Protocol):
 
 
 def write_card(
-    directory: Path, reports: Sequence[Evaluated] = (), *, title: str | None = None, licence: str | None = None
+    directory: Path | str, reports: Sequence[Evaluated] = (), *, title: str | None = None, licence: str | None = None
 ) -> Path:
     """Write `README.md` into a model directory; `title` is the repository it will have on the hub."""
-    text = model_card(read_description(directory), reports, title=title or directory.resolve().name, licence=licence)
-    write_text(directory / CARD, text)
-    return directory / CARD
+    target = Path(directory)
+    text = model_card(read_description(target), reports, title=title or target.resolve().name, licence=licence)
+    write_text(target / CARD, text)
+    return target / CARD
 
 
 def model_card(
