@@ -14,11 +14,11 @@ def byte_tokenizer(context: int = 40) -> ClipTokenizer:
     """One token a byte; ids 1 to 256, start 257, end 258."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {character: index + 1 for index, character in enumerate(alphabet)}
+    vocabulary |= {START: len(alphabet) + 1, END: len(alphabet) + 2}
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    core.add_special_tokens([START, END])
-    return ClipTokenizer(core, context=context, start=core.token_to_id(START), end=core.token_to_id(END))
+    return ClipTokenizer(core, context=context, start=vocabulary[START], end=vocabulary[END])
 
 
 def random_backbone(
