@@ -1,0 +1,68 @@
+"""Tables of all results: `python -m benchmarks.tables` writes `benchmarks/results/README.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ahs_seg.files import write_text
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def cost_family(values: dict[str, Any]) -> Iterator[str]:
+    """One forward and one training step, economical beside textbook."""
+    hardware = values["provenance"]["hardware"]
+    yield "## CAT-Seg, ViT-B/16, one 384x384 image"
+    yield ""
+    yield (
+        f"{hardware['processor']}, {values['threads']} thread(s), median of {values['rounds']} rounds, float32, "
+        f"commit `{values['provenance']['commit']}`. Memory is the peak beyond the weights."
+    )
+    yield ""
+    yield "| | classes | aggregated | economical | textbook | faster | economical memory | textbook memory |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
+    for row in values["forward"]:
+        yield _row("forward, text cached", row, f"{row['kept']}")
+    for row in values["training_step"]:
+        kind = "training step, recomputing" if row["checkpointing"] else "training step"
+        yield _row(kind, row, f"{row['classes']}")
+    yield ""
+
+
+def evaluation(values: dict[str, Any]) -> Iterator[str]:
+    """Memory over images."""
+    yield "## Evaluation"
+    yield ""
+    yield "| images | seconds | peak resident memory |"
+    yield "|---:|---:|---:|"
+    for row in values["memory"]:
+        yield f"| {row['images']:,} | {row['seconds']:.0f} | {row['peak_mib']:.0f} MiB |"
+    yield ""
+
+
+def _row(kind: str, row: dict[str, Any], kept: str) -> str:
+    ours, plain = row["economical"], row.get("textbook")
+    cells = [kind, f"{row['classes']:,}", kept, f"{ours['median_seconds']:.2f} s"]
+    cells += [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["does not fit", ""]
+    cells += [f"{ours['peak_mib']:,} MiB", f"{plain['peak_mib']:,} MiB" if plain else ""]
+    return "| " + " | ".join(cells) + " |"
+
+
+TABLES = {"cost_family": cost_family, "evaluation": evaluation}
+
+
+def main() -> None:
+    """Write the tables of the results that are there."""
+    lines = ["# Results", "", "Made by `python -m benchmarks.tables` from the JSON files beside it.", ""]
+    for name, table in TABLES.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            lines += list(table(json.loads(path.read_text())))
+    write_text(RESULTS / "README.md", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
