@@ -26,7 +26,9 @@ check: $(READY) ## Check lint rules, format and types.
 	$(BIN)/mypy
 
 benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/results.
-	$(BIN)/python -m benchmarks.cost_family $(ARGS)
+	$(BIN)/python -m benchmarks.cost_family
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.tables
 
 clean: ## Remove what make and the tools made; results of runs stay.
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
