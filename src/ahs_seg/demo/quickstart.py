@@ -37,7 +37,7 @@ class Sizes:
     """How much is evaluated: test scenes with 150 names, and with each of the other vocabularies."""
 
     scenes: int = 300
-    others: int = 60
+    others: int = 30
 
 
 def quickstart(
