@@ -46,7 +46,7 @@ def evaluation(values: dict[str, Any]) -> Iterator[str]:
 def _row(kind: str, row: dict[str, Any], kept: str) -> str:
     ours, plain = row["economical"], row.get("textbook")
     cells = [kind, f"{row['classes']:,}", kept, f"{ours['median_seconds']:.2f} s"]
-    cells += [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["does not fit", ""]
+    cells += [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["not run", ""]
     cells += [f"{ours['peak_mib']:,} MiB", f"{plain['peak_mib']:,} MiB" if plain else ""]
     return "| " + " | ".join(cells) + " |"
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests.builders import byte_tokenizer
 from tests.parity.recording import recording
 
-DEPTH, VISION, TEXT, DIM, WORDS, CONTEXT, PATCH, GRID = 3, 256, 128, 64, 258, 40, 8, 4
+DEPTH, VISION, TEXT, DIM, WORDS, CONTEXT, PATCH, GRID = 3, 256, 128, 64, 259, 40, 8, 4
 PREDICTOR = "sem_seg_head.predictor."
 CLIP = PREDICTOR + "clip_model."
 COPY = CLIP + "visual.transformer.resblocks.0.attn_q_proj_oft_layer_R"
