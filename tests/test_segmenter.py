@@ -103,7 +103,7 @@ def test_names_with_one_label_and_synonyms(image):
     apart = segmenter(image, "a, b, c, d")
     together = segmenter(image, {"first": ["a", "c"], "second": ["b", "d"]})
     assert np.array_equal(together.labels, apart.labels % 2)
-    assert np.array_equal(together.scores, apart.scores)
+    np.testing.assert_allclose(together.scores, apart.scores, atol=1e-6)  # other batches of text round differently
     best = Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",), synonyms="max"))
     assert np.array_equal(best(image, ["a, c", "b, d"]).labels, apart.labels % 2)
 

@@ -130,10 +130,10 @@ def test_resuming_a_finished_run_does_nothing(tmp_path: Path) -> None:
 
 
 def test_training_learns(tmp_path: Path) -> None:
-    recipe = tiny_recipe(steps=40, checkpoint_every=0, optimizer=OptimizerConfig(lr=0.03, clip_norm=1.0))
+    recipe = tiny_recipe(steps=120, checkpoint_every=0, optimizer=OptimizerConfig(lr=0.03, clip_norm=1.0))
     result = run(recipe, tmp_path, TinyMethod(dropout=0))
     losses = [float(row["loss_bce"]) for row in table(tmp_path)]
-    assert losses[-1] < 0.8 * losses[0]
+    assert np.mean(losses[-10:]) < 0.8 * losses[0]
     assert (result.last, result.best) == (None, None)
 
 
