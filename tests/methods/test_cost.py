@@ -1,9 +1,14 @@
 """The economical forward equals the textbook one, in values and in gradients."""
 
+import weakref
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 import torch
 from torch import Tensor
 
+from ahs_seg.heads.classwise import ClassAggregation, ClassSummary
 from ahs_seg.methods import CatSegConfig, CostConfig, CostSegmenter
 from ahs_seg.tuners import Full
 from tests import textbook
@@ -134,3 +139,26 @@ def test_a_grid_that_the_window_does_not_divide_is_refused() -> None:
     images, text = inputs(3)
     with pytest.raises(ValueError, match=r"8x8.*window=3"):
         method(window=3)(images, text)
+
+
+@torch.no_grad()
+def test_summaries_of_chunks_do_not_pile_up() -> None:
+    """Memory between the sweeps is one map per class, not one summary per chunk."""
+    model = method(keep=None)
+    model.head.budget = 1
+    images, text = inputs(20, batch=1)
+    alive: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def watched(layer: ClassAggregation, *arguments: Any) -> ClassSummary:
+        nonlocal most
+        part = summarise(layer, *arguments)
+        alive.append(weakref.ref(part.first))
+        most = max(most, sum(reference() is not None for reference in alive))
+        return part
+
+    summarise = ClassAggregation.summarise
+    with patch.object(ClassAggregation, "summarise", watched):
+        model(images, text)
+    assert len(alive) == 2 * 20
+    assert most <= 3  # the total, the newest and the one just added

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import reduce
 from typing import Literal, NamedTuple
 
 import torch
@@ -65,8 +66,8 @@ class ClassAggregation(nn.Module):
         value = self._split(self.value(normed))
         return self._summary(key, value)
 
-    def combine(self, parts: Sequence[ClassSummary], count: int) -> ClassSummary:
-        """The summary of all `count` classes, padding included."""
+    def combine(self, parts: Iterable[ClassSummary], count: int) -> ClassSummary:
+        """The summary of all `count` classes, padding included; linear attention holds one part at a time."""
         copies = self.pad_length - count
         if copies > 0:
             normed = self.norm1(self.padding_token)
@@ -79,12 +80,8 @@ class ClassAggregation(nn.Module):
                 first = torch.cat([first, padding.first.expand(shape)], -2)
                 second = torch.cat([second, padding.second.expand(shape)], -2)
             return ClassSummary(first, second)
-        first, second = (_sum(tensors) for tensors in zip(*parts, strict=True))
-        return (
-            ClassSummary(first + copies * padding.first, second + copies * padding.second)
-            if copies > 0
-            else (ClassSummary(first, second))
-        )
+        total = reduce(_add, parts)
+        return _add(total, ClassSummary(copies * padding.first, copies * padding.second)) if copies > 0 else total
 
     def forward(
         self,
@@ -141,8 +138,5 @@ def unpool(maps: Float[Tensor, "b t y x c"], grid: tuple[int, ...]) -> Float[Ten
     return resized.permute(0, 2, 3, 1).unflatten(0, maps.shape[:2])
 
 
-def _sum(tensors: Sequence[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total
+def _add(one: ClassSummary, other: ClassSummary) -> ClassSummary:
+    return ClassSummary(one.first + other.first, one.second + other.second)

@@ -20,6 +20,7 @@ from ahs_seg.heads.guidance import Guidance
 from ahs_seg.heads.spatial import GuidanceTerms, SpatialAggregation
 
 _Result = TypeVar("_Result")
+_Step = Callable[[Tensor | None], tuple[Tensor, ClassSummary]]
 
 CPU_BUDGET = 24 * 2**20
 GPU_BUDGET = 2 * 2**30
@@ -89,12 +90,8 @@ class CostHead(nn.Module):
         maps: list[Tensor | None] = [None] * len(chunks)
         summary: ClassSummary | None = None
         for index, layer in enumerate(self._layers()):
-            parts = []
-            for place, chunk in enumerate(chunks):
-                step = partial(self._sweep, index, text[:, chunk], chunk, summary, shared)
-                maps[place], part = self._run(step, maps[place])
-                parts.append(part)
-            summary = layer.classwise.combine(parts, count)
+            steps = [partial(self._sweep, index, text[:, chunk], chunk, summary, shared) for chunk in chunks]
+            summary = layer.classwise.combine(self._parts(steps, maps), count)
         assert summary is not None, "there is at least one layer"
         logits = []
         for place, chunk in enumerate(chunks):
@@ -136,6 +133,12 @@ class CostHead(nn.Module):
         maps = self._layers()[index].spatial(maps, shared.spatial[index])
         terms = _rows(shared.classwise[index], chunk)
         return maps, self._layers()[index].classwise.summarise(maps, terms, self.class_pooling)
+
+    def _parts(self, steps: Sequence[_Step], maps: list[Tensor | None]) -> Iterator[ClassSummary]:
+        """The summaries of the chunks one by one; their maps take the place of the old ones."""
+        for place, step in enumerate(steps):
+            maps[place], part = self._run(step, maps[place])
+            yield part
 
     def _finish(self, index: int, maps: Tensor, chunk: slice, summary: ClassSummary, shared: _Shared) -> Tensor:
         terms = shared.classwise[index]
