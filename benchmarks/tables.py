@@ -32,6 +32,17 @@ def cost_family(values: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def all_classes(values: dict[str, Any]) -> Iterator[str]:
+    """Vocabularies aggregated whole."""
+    yield "## All classes kept, economical forward alone"
+    yield ""
+    yield "| classes | seconds | memory beyond the weights |"
+    yield "|---:|---:|---:|"
+    for row in values["forward"]:
+        yield f"| {row['classes']:,} | {row['seconds']:.0f} | {row['peak_mib']:,} MiB |"
+    yield ""
+
+
 def evaluation(values: dict[str, Any]) -> Iterator[str]:
     """Memory over images."""
     yield "## Evaluation"
@@ -51,7 +62,7 @@ def _row(kind: str, row: dict[str, Any], kept: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-TABLES = {"cost_family": cost_family, "evaluation": evaluation}
+TABLES = {"cost_family": cost_family, "all_classes": all_classes, "evaluation": evaluation}
 
 
 def main() -> None:

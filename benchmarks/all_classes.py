@@ -1,0 +1,46 @@
+"""Every class of a large vocabulary aggregated, none left out: seconds and memory of one economical forward.
+
+    python -m benchmarks.all_classes [--classes 847 10000]
+
+CAT-Seg at ViT-B/16 size, generated weights, text cached, one thread. By default a method keeps the 256 most similar
+classes; this is what it costs to keep all. Writes `benchmarks/results/all_classes.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.files import write_text
+from ahs_seg.provenance import provenance
+from benchmarks.cost_family import build
+from benchmarks.measure import measure
+
+RESULTS = Path(__file__).parent / "results" / "all_classes.json"
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure each size of vocabulary once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--classes", type=int, nargs="+", default=[847, 10_000])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    method, image, rows = build(), torch.rand(1, 3, 384, 384), []
+    method.keep = None
+    method(image, F.normalize(torch.randn(20, 1, 512), dim=-1))
+    for classes in options.classes:
+        text = F.normalize(torch.randn(classes, 1, 512), dim=-1)
+        result = measure(lambda text=text: method(image, text).logits)
+        rows.append({"classes": classes, "seconds": round(result.seconds, 1), "peak_mib": round(result.peak_mib)})
+        print(rows[-1], flush=True)
+    found = {"forward": rows, "provenance": provenance().model_dump(mode="json")}
+    write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
