@@ -103,15 +103,6 @@ class Augmentation(Config):
         return changed if self.crop is None else self.crop.pad(changed)
 
 
-FLIP_ONLY: Final = Augmentation(resize=None, crop=None, colour=None)
-"""For pictures that are made in endless variety at the right size, such as the drawn world."""
-
-
-def augmentation_rng(seed: int, step: int, position: int) -> np.random.Generator:
-    """The generator for the sample at `position` of the batch of `step`; the same for any number of workers."""
-    return np.random.default_rng((seed, step, position))
-
-
 def resized_shape(shape: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int]:
     """Height and width after bringing the shortest side to `shortest` unless the longest would exceed `longest`."""
     height, width = shape
