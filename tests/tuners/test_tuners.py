@@ -8,6 +8,7 @@ import torch
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner
+from ahs_seg.tuners.modulation import Modulation
 from ahs_seg.tuners.orthogonal import Rotations, cayley
 from tests.builders import random_backbone
 
@@ -20,6 +21,10 @@ TABLE: list[tuple[Tuner, set[str]]] = [
     (Full(stem=True), {"self_attn", "layer_norm", "mlp", "patch_embedding"}),
     (ORTHOGONAL, {"adapter.bank", "adapter.layer_relations", "adapter.modality_relations"}),
     (CAYLEY, {"adapter.bank", "adapter.layer_relations", "adapter.modality_relations"}),
+    (
+        Orthogonal(block=8, modulation=Modulation()),
+        {"adapter.bank", "adapter.layer_relations", "adapter.modality_relations", "adapter.modulation"},
+    ),
 ]
 
 

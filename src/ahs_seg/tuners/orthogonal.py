@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import AttentionWeights, ClipBackbone, Tower
 from ahs_seg.config import Config
 from ahs_seg.tuners.frozen import freeze
+from ahs_seg.tuners.modulation import EnergyModulation, Modulation
 
 VisionConstraint = Literal["free", "cayley"]
 PROJECTIONS = len(AttentionWeights._fields)
@@ -22,20 +23,24 @@ class Orthogonal(Config):
 
     The original rotates only the text tower; its matrices for the vision tower are free. `vision_constraint="cayley"`
     makes those rotations too. The original works for ViT-B/16 alone; here slots and layers follow the towers' sizes.
+    `modulation` lets every layer choose how much of its rotations it takes (AHS-Seg, HA-HEM).
     """
 
     name: Literal["orthogonal"] = "orthogonal"
     block: int = 128
     vision_constraint: VisionConstraint = "free"
+    modulation: Modulation | None = None
 
     def apply(self, backbone: ClipBackbone) -> ClipBackbone:
         """Freeze the backbone and give it trainable rotations, which start as the identity."""
         freeze(backbone)
+        depths: dict[Tower, int] = {"vision": backbone.depth, "text": backbone.text_depth}
         backbone.adapter = Rotations(
             widths={"vision": backbone.width, "text": backbone.text_width},
-            depths={"vision": backbone.depth, "text": backbone.text_depth},
+            depths=depths,
             block=self.block,
             vision_constraint=self.vision_constraint,
+            modulation=None if self.modulation is None else self.modulation.build(depths),
         )
         return backbone
 
@@ -58,6 +63,7 @@ class Rotations(nn.Module):
         *,
         block: int = 128,
         vision_constraint: VisionConstraint = "free",
+        modulation: EnergyModulation | None = None,
     ) -> None:
         super().__init__()
         for tower, width in widths.items():
@@ -67,6 +73,7 @@ class Rotations(nn.Module):
                 )
         self.block = block
         self.vision_constraint = vision_constraint
+        self.modulation = modulation
         text_slots, vision_slots = widths["text"] // block, widths["vision"] // block
         slots, layers = text_slots + vision_slots, max(depths.values())
         self._slots = {"text": slice(0, text_slots), "vision": slice(text_slots, slots)}
@@ -83,13 +90,17 @@ class Rotations(nn.Module):
         return [_rotate(weights, rotation) for weights, rotation in zip(plain, matrices, strict=True)]
 
     def matrices(self, tower: Tower, depth: int) -> Float[Tensor, "layers 4 slots block block"]:
-        """The block matrices of one tower: one product for all layers, one batched solve for all Cayley maps."""
+        """The block matrices of one tower: one product for all layers, one batched solve for all Cayley maps.
+
+        With a modulation they are its result.
+        """
         rows = PROJECTIONS * depth
         mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(0, (depth, -1))
         relations = self.modality_relations[:depth, self._slots[tower]]
         matrices = torch.einsum("xmn,xpnij->xpmij", relations, mixed)
         free = tower == "vision" and self.vision_constraint == "free"
-        return matrices if free else cayley(matrices)
+        matrices = matrices if free else cayley(matrices)
+        return matrices if self.modulation is None else self.modulation.tower(tower)(matrices)
 
 
 def cayley(matrices: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
