@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ahs_seg.types import Output
+from ahs_seg.types import ClassText, Output, Words
 from tests.builders import random_backbone
 
 
@@ -25,7 +25,9 @@ class ColourMethod(nn.Module):
         self.keep = keep
         self.seen: list[tuple[int, ...]] = []
 
-    def forward(self, images: Tensor, text: Tensor) -> Output:
+    def forward(self, images: Tensor, text: Words) -> Output:
+        words = text if isinstance(text, ClassText) else self.prepare(text)
+        text = words.embeddings
         self.seen.append(tuple(images.shape))
         small = F.interpolate(images, size=(self.grid, self.grid), mode="bilinear")
         colours = torch.cat([small, small.square(), (6 * small).sin()], 1)
@@ -36,7 +38,10 @@ class ColourMethod(nn.Module):
             kept = best[:, torch.randperm(self.keep, generator=torch.Generator().manual_seed(1))]
             logits = torch.stack([one[rows] for one, rows in zip(logits, kept, strict=True)])
         features = self.backbone.encode_image(F.interpolate(images, size=(32, 32)))
-        return Output(logits, features, text, kept)
+        return Output(logits, features, words, features.dense, kept)
+
+    def prepare(self, text: Tensor, seen: Tensor | None = None) -> ClassText:
+        return ClassText(text, text, seen)
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()

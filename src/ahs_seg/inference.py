@@ -26,7 +26,7 @@ from ahs_seg.merging import (
     contenders,
     resize_maps,
 )
-from ahs_seg.types import Output
+from ahs_seg.types import Output, Words
 
 WORKING_SIDE: Final = 5 / 3
 """Side at which pictures are worked on, in units of the backbone's resolution; CAT-Seg's 640 for 384."""
@@ -38,8 +38,11 @@ class Method(Protocol):
 
     backbone: ClipBackbone
 
-    def __call__(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "t p d"]) -> Output:
+    def __call__(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """Logits of every row of the text."""
+
+    def prepare(self, text: Float[Tensor, "t p d"]) -> Words:
+        """The words as the method reads them."""
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Scores in [0, 1], for each number by itself."""
@@ -181,7 +184,7 @@ class Prediction:
 def predict(
     method: Method,
     image: UInt8[np.ndarray, "H W 3"],
-    text: Float[Tensor, "t p d"],
+    text: Words,
     config: InferenceConfig,
     *,
     row_class: Sequence[int] | None = None,
@@ -200,7 +203,7 @@ def predict(
 def score_maps(
     method: Method,
     image: UInt8[np.ndarray, "H W 3"],
-    text: Float[Tensor, "t p d"],
+    text: Words,
     config: InferenceConfig,
     *,
     size: tuple[int, int] | None = None,
@@ -235,7 +238,7 @@ def score_maps(
     )
 
 
-def _run(method: Method, frames: Float[Tensor, "v 3 h w"], text: Tensor, batch: int) -> list[View]:
+def _run(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[View]:
     views: list[View] = []
     for some in torch.split(frames, batch):
         output = method(some, text)

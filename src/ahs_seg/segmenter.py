@@ -24,9 +24,13 @@ from ahs_seg.methods import Segmenting
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
+from ahs_seg.types import Words
 from ahs_seg.vocabulary import ClassSource, Vocabulary
 
 logger = logging.getLogger(__name__)
+
+TABLES = 8
+"""Vocabularies that a segmenter keeps at hand."""
 
 
 @runtime_checkable
@@ -58,7 +62,8 @@ class Segmenter:
         self.method = method.merged(class_pooling=self.inference.class_pooling)
         self.cache = cache or TextCache()
         self.description = description
-        self._table = lru_cache(maxsize=8)(self._make_table)
+        self._table = lru_cache(maxsize=TABLES)(self._make_table)
+        self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
     @classmethod
     def from_pretrained(
@@ -163,8 +168,17 @@ class Segmenter:
         return self.prompts.table(vocabulary)
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
+        return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)
+
+    def _words(self, table: PromptTable) -> Words:
+        """The words as the method reads them, prepared again only when their embeddings have changed."""
         text = self.cache.encode(self.method.backbone, table)
-        return predict(self.method, image, text, self.inference, row_class=table.row_class)
+        known = self._prepared.get(table.vocabulary)
+        if known is None or not torch.equal(known[0], text):
+            with torch.inference_mode():
+                known = (text, self.method.prepare(text))
+            self._prepared = {**dict(list(self._prepared.items())[1 - TABLES :]), table.vocabulary: known}
+        return known[1]
 
 
 def _labels(prediction: Prediction) -> Int32[np.ndarray, "H W"]:

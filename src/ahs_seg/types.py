@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 IGNORE: Final = -1
@@ -27,16 +28,43 @@ class ImageFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassText:
+    """The words of a call as a method reads them; a method prepares them once per vocabulary (`prepare`).
+
+    `embeddings` are what the image is compared with, `guidance` is what else the method reads of the words. `seen`
+    marks the rows whose class training has seen (None: not known).
+    """
+
+    embeddings: Float[Tensor, "t p d"]
+    guidance: Float[Tensor, "t p d"]
+    seen: Bool[Tensor, " t"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings lie."""
+        return self.embeddings.device
+
+
+Words = Float[Tensor, "t p d"] | ClassText
+"""What a method takes as words: the embeddings of a backbone, or what the method prepared of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What every method returns, in training and at inference.
 
     `logits` stand at the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
     holds the row of the vocabulary that each channel belongs to (per image); classes not kept have the logit `REST`.
+    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`.
     """
 
     logits: Float[Tensor, "b k h w"]
     features: ImageFeatures
-    text: Float[Tensor, "t p d"]
+    text: ClassText
+    compared: Float[Tensor, "b d h2 w2"]
     kept: Int[Tensor, "b k"] | None = None
 
 
@@ -50,3 +78,20 @@ class Batch:
 
     images: Float[Tensor, "b 3 H W"]
     labels: Int[Tensor, "b H W"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingForward:
+    """What one forward of training saw and gave; objectives turn it into losses.
+
+    `output` has one channel per class of the step and `labels` index these classes. `classes` are their places in the
+    training vocabulary (ascending), `row_class` gives the class of the step that each row of the text belongs to.
+    `progress` is the share of the training that is over, in [0, 1).
+    """
+
+    images: Float[Tensor, "b 3 H W"]
+    labels: Int[Tensor, "b H W"]
+    classes: Int[Tensor, " k"]
+    row_class: Int[Tensor, " t"]
+    output: Output
+    progress: float

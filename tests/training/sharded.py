@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import AdamW
 
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import OptimizerConfig
 from ahs_seg.training.state import collect, restore_moments, stored_names
-from ahs_seg.training.step import SegmentationObjective, TrainingStep
+from ahs_seg.training.step import TrainingStep
 from tests.training.tiny import TinyMethod
 
 

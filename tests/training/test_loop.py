@@ -169,8 +169,8 @@ def test_half_precision_gives_nearly_the_gradients_of_full(tmp_path: Path, preci
 
 
 def test_fp16_skips_overflowing_steps_and_scales_less(tmp_path: Path) -> None:
-    def steep(output, labels):
-        return {"steep": output.logits.float().mean() * 20}
+    def steep(method, view):
+        return {"steep": view.output.logits.float().mean() * 20}
 
     recipe = tiny_recipe(precision="fp16", keep_last=9)
     run(recipe, tmp_path / "whole", objective=steep)
@@ -189,10 +189,10 @@ def test_fp16_skips_overflowing_steps_and_scales_less(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path: Path) -> None:
     calls = 0
 
-    def bursting(output, labels):
+    def bursting(method, view):
         nonlocal calls
         calls += 1
-        return {"fine": output.logits.mean(), "bursting": output.logits.mean() / (calls != 5)}
+        return {"fine": view.output.logits.mean(), "bursting": view.output.logits.mean() / (calls != 5)}
 
     with pytest.raises(TrainingDivergedError, match=r"step 5: loss 'bursting' is -?inf"):
         run(tiny_recipe(), tmp_path, objective=bursting)
@@ -201,7 +201,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path: Path) ->
 
 def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingDivergedError, match="step 1: the norm of the gradients is nan"):
-        run(tiny_recipe(), tmp_path, objective=lambda output, _: {"root": (output.logits * 0).abs().sqrt().sum()})
+        run(tiny_recipe(), tmp_path, objective=lambda _, view: {"root": (view.output.logits * 0).abs().sqrt().sum()})
 
 
 def test_evaluation_sees_the_method_at_rest_and_the_best_is_kept(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.optim import build_optimizer, parameter_groups, rate_factor, set_rate
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
-from ahs_seg.training.step import SegmentationObjective, TrainingStep
+from ahs_seg.training.step import TrainingStep
 from tests.builders import byte_tokenizer, random_backbone
 from tests.training.tiny import TinyMethod
 

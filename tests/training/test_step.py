@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.training.step import SegmentationObjective, TrainingStep, class_logits, set_checkpointing
+from ahs_seg.methods.objective import SegmentationObjective
+from ahs_seg.training.step import TrainingStep, class_logits, set_checkpointing
 from ahs_seg.types import REST
 from tests.training.tiny import TinyMethod
 
@@ -11,7 +12,8 @@ def forward(step: TrainingStep, assemble, row_class) -> dict[str, torch.Tensor]:
     tokens = step.backbone.tokenizer(["a cat", "a dog", "a red house"])
     images = torch.arange(2 * 3 * 256).reshape(2, 3, 16, 16).remainder(256).to(torch.uint8)
     labels = torch.tensor([0, 1, 2, -1]).expand(2, 16, 4).repeat_interleave(4, dim=2)
-    return step(images, labels, tokens.ids, tokens.ends, assemble, row_class)
+    classes = torch.arange(row_class[-1] + 1)
+    return step(images, labels, tokens.ids, tokens.ends, assemble, row_class, classes, 0.0)
 
 
 def test_losses_have_gradients_through_image_and_text_towers() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ahs_seg.data.base import Sample
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
-from ahs_seg.types import IGNORE, Output
+from ahs_seg.types import IGNORE, ClassText, Output, TrainingForward
 from ahs_seg.vocabulary import Vocabulary
 from tests.builders import random_backbone
 
@@ -42,7 +42,7 @@ class TinyMethod(nn.Module):
         features = self.backbone.encode_image(images)
         dense = self.drop(self.norm(features.dense.movedim(1, -1)))
         cosine = torch.einsum("bhwd,tpd->bthw", nn.functional.normalize(dense, dim=-1), text)
-        return Output(cosine * self.scale + self.offset, features, text)
+        return Output(cosine * self.scale + self.offset, features, ClassText(text, text), features.dense)
 
 
 class NoisyObjective(nn.Module):
@@ -55,7 +55,8 @@ class NoisyObjective(nn.Module):
         super().__init__()
         self.python = python
 
-    def forward(self, output: Output, labels: Tensor) -> dict[str, Tensor]:
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        output, labels = view.output, view.labels
         logits = nn.functional.interpolate(output.logits, size=labels.shape[1:], mode="nearest")
         target = (
             nn.functional.one_hot(labels.clamp(min=0), logits.shape[1]).movedim(-1, 1) * (labels != IGNORE)[:, None]

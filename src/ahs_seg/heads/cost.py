@@ -50,8 +50,9 @@ class CostHead(nn.Module):
 
     Classes meet only in the class attention, and there only through a summary. So they run in chunks, in as many
     sweeps as there are layers and one more: each sweep ends a layer and begins the next while a chunk is in cache.
-    `budget` bounds the bytes of a chunk's intermediate maps; None takes a size that suits the device. Between the
-    sweeps one map per class is kept: 4 * h * w * dim bytes.
+    `similarity` is a map of the cosine, number by number (None: the cosine itself). `budget` bounds the bytes of a
+    chunk's intermediate maps; None takes a size that suits the device. Between the sweeps one map per class is kept:
+    4 * h * w * dim bytes.
     """
 
     def __init__(
@@ -64,9 +65,11 @@ class CostHead(nn.Module):
         layers: Sequence[AggregationLayer],
         decoder: GuidedDecoder,
         class_pooling: int,
+        similarity: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.prompts = prompts
+        self.similarity = similarity
         self.class_pooling = class_pooling
         self.budget: int | None = None
         self.checkpointing = False
@@ -76,15 +79,20 @@ class CostHead(nn.Module):
         self.decoder = decoder
 
     def forward(
-        self, dense: Float[Tensor, "b d h w"], text: Float[Tensor, "#b t p d"], guidance: Guidance
+        self,
+        dense: Float[Tensor, "b d h w"],
+        text: Float[Tensor, "#b t p d"],
+        guidance: Guidance,
+        *,
+        words: Float[Tensor, "#b t p d"] | None = None,
     ) -> Float[Tensor, "b t H W"]:
-        """Logits at four times the grid of `dense`."""
+        """Logits at four times the grid of `dense`; `words` guide the class attention (None: `text` does)."""
         if text.shape[2] != self.prompts:
             raise ValueError(
                 f"text has {text.shape[2]} prompts per class, this head was built for {self.prompts}; "
                 f"set cost.prompts={text.shape[2]} or use {self.prompts} templates"
             )
-        shared = self._prepare(dense, text, guidance)
+        shared = self._prepare(dense, text if words is None else words, guidance)
         count = text.shape[1]
         chunks = list(self._chunks(count, dense))
         maps: list[Tensor | None] = [None] * len(chunks)
@@ -107,8 +115,8 @@ class CostHead(nn.Module):
     def _layers(self) -> list[AggregationLayer]:
         return cast(list[AggregationLayer], list(self.layers))
 
-    def _prepare(self, dense: Tensor, text: Tensor, guidance: Guidance) -> _Shared:
-        words = self.text_guidance(F.normalize(F.normalize(text, dim=-1).mean(2), dim=-1))
+    def _prepare(self, dense: Tensor, words: Tensor, guidance: Guidance) -> _Shared:
+        words = self.text_guidance(F.normalize(F.normalize(words, dim=-1).mean(2), dim=-1))
         return _Shared(
             dense=dense,
             spatial=[layer.spatial.guide(guidance.appearance) for layer in self._layers()],
@@ -127,7 +135,8 @@ class CostHead(nn.Module):
     ) -> tuple[Tensor, ClassSummary]:
         """End layer `index` - 1 and begin layer `index` for one chunk."""
         if maps is None or summary is None:
-            maps = self.embed_cost(cosine_cost(shared.dense, text))
+            cost = cosine_cost(shared.dense, text)
+            maps = self.embed_cost(cost if self.similarity is None else self.similarity(cost))
         else:
             maps = self._finish(index - 1, maps, chunk, summary, shared)
         maps = self._layers()[index].spatial(maps, shared.spatial[index])

@@ -1,7 +1,8 @@
 """Methods: compositions of a backbone, a tuner and a head.
 
 The list of methods is the union `Method`; yaml is checked against it. A built method is an `nn.Module` with `backbone`,
-`forward(images, text) -> Output`, `scores(logits)` and `merged()`.
+`forward(images, text) -> Output` (which is `decode(encode(images), text)`), `prepare(text)`, `scores(logits)` and
+`merged()`. Its config gives the objective of its training.
 """
 
 from typing import Annotated

@@ -7,26 +7,27 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.config import Config
 from ahs_seg.heads.classwise import AttentionKind, ClassAggregation
 from ahs_seg.heads.correlation import most_similar_classes
 from ahs_seg.heads.cost import AggregationLayer, CostHead
 from ahs_seg.heads.decoder import GuidedDecoder
 from ahs_seg.heads.guidance import GuidancePyramid
 from ahs_seg.heads.spatial import SpatialAggregation
+from ahs_seg.methods.parts import CostParts, PartsConfig
 from ahs_seg.tuners.orthogonal import merge_adapter
-from ahs_seg.types import Output
+from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class CostSegmenter(nn.Module):
     """Images and words in, logits at four times the backbone's grid out.
 
     With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
+    `levels` are the two hidden levels of the decoder guidance, `fused_levels` those of `parts.fusion`.
     """
 
     def __init__(
@@ -37,24 +38,45 @@ class CostSegmenter(nn.Module):
         *,
         levels: Sequence[int],
         keep: int | None,
+        parts: CostParts | None = None,
+        fused_levels: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pyramid = pyramid
         self.head = head
+        self.parts = parts or CostParts()
         self.levels = tuple(levels)
+        self.fused_levels = tuple(fused_levels)
         self.keep = keep
 
-    def forward(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "t p d"]) -> Output:
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """Logits for images (RGB in [0, 1], any size: they are resized to the backbone's resolution)."""
-        features = self.backbone.encode_image(resize(images, self.backbone.resolution), levels=self.levels)
-        guidance = self.pyramid(features)
-        kept = None
-        words = text.unsqueeze(0)
-        if self.keep is not None and len(text) > self.keep:
-            kept = most_similar_classes(features.dense.detach(), text.detach(), self.keep)
-            words = text[kept]
-        return Output(self.head(features.dense, words, guidance), features, text, kept)
+        return self.decode(self.encode(images), text)
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
+        """The part of the forward that depends on the images alone."""
+        resized = resize(images, self.backbone.resolution)
+        return self.backbone.encode_image(resized, levels=(*self.levels, *self.fused_levels))
+
+    def decode(self, features: ImageFeatures, text: Words) -> Output:
+        """The rest of the forward."""
+        words = text if isinstance(text, ClassText) else self.prepare(text)
+        guiding, fused = features.levels[: len(self.levels)], features.levels[len(self.levels) :]
+        dense = self.parts.rectified(features)
+        compared = self.parts.compared(dense)
+        guidance = self.pyramid(ImageFeatures(self.parts.appearance(dense, fused), guiding))
+        kept, embeddings, guides = None, words.embeddings[None], words.guidance[None]
+        if self.keep is not None and len(words) > self.keep:
+            kept = most_similar_classes(compared.detach(), words.embeddings.detach(), self.keep)
+            embeddings, guides = words.embeddings[kept], words.guidance[kept]
+        logits = self.head(compared, embeddings, guidance, words=guides)
+        return Output(logits, features, words, compared, kept)
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
+        """The words as the parts read them; at inference once per vocabulary."""
+        guided = self.parts.guided(text)
+        return ClassText(self.parts.projected(guided), guided, seen)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Probability of each class by itself, in [0, 1]."""
@@ -71,7 +93,7 @@ class CostSegmenter(nn.Module):
         return twin.eval()
 
 
-class CostConfig(Config):
+class CostConfig(PartsConfig):
     """Sizes of the cost aggregation; the defaults are CAT-Seg's for ViT-B/16 and ViT-L/14 alike.
 
     `levels` are the hidden levels that guide the decoder, by default a third and two thirds up the backbone.
@@ -126,7 +148,7 @@ class CostConfig(Config):
             class_pooling=self.class_pooling,
         )
         levels = self.levels or (backbone.depth // 3 - 1, 2 * backbone.depth // 3 - 1)
-        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep)
+        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep, parts=self.build_parts(backbone))
 
 
 def resize(images: Float[Tensor, "b 3 H W"], side: int) -> Float[Tensor, "b 3 side side"]:

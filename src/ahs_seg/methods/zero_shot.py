@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
@@ -13,7 +13,8 @@ from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.config import Config
 from ahs_seg.heads.correlation import cosine_cost
 from ahs_seg.methods.cost import resize
-from ahs_seg.types import Output
+from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
+from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class ZeroShotSegmenter(nn.Module):
@@ -28,11 +29,23 @@ class ZeroShotSegmenter(nn.Module):
         self.backbone = backbone
         self.temperature = temperature
 
-    def forward(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "t p d"]) -> Output:
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """Log-probabilities at the backbone's grid (mean cosine over prompts)."""
-        features = self.backbone.encode_image(resize(images, self.backbone.resolution))
-        cost = cosine_cost(features.dense, text).mean(1)
-        return Output((cost / self.temperature).log_softmax(1), features, text)
+        return self.decode(self.encode(images), text)
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
+        """The part of the forward that depends on the images alone."""
+        return self.backbone.encode_image(resize(images, self.backbone.resolution))
+
+    def decode(self, features: ImageFeatures, text: Words) -> Output:
+        """The rest of the forward."""
+        words = text if isinstance(text, ClassText) else self.prepare(text)
+        cost = cosine_cost(features.dense, words.embeddings).mean(1)
+        return Output((cost / self.temperature).log_softmax(1), features, words, features.dense)
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
+        """The words as they are."""
+        return ClassText(text, text, seen)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Probability among the given classes, in [0, 1]."""
@@ -57,3 +70,17 @@ class ZeroShotConfig(Config):
     def compose(self, backbone: ClipBackbone) -> ZeroShotSegmenter:
         """The baseline on a backbone that exists."""
         return ZeroShotSegmenter(backbone.requires_grad_(requires_grad=False), temperature=self.temperature)
+
+    def objective(
+        self,
+        method: nn.Module,  # noqa: ARG002  # the same call as for methods that train
+        classes: TrainingClasses,  # noqa: ARG002
+        *,
+        ignore_as_negative: bool = True,
+    ) -> SumObjective:
+        """The segmentation loss; there is nothing that it could train, and training says so."""
+        return SumObjective([SegmentationObjective(ignore_as_negative=ignore_as_negative)])
+
+    def for_classes(self, count: int) -> ZeroShotConfig:  # noqa: ARG002  # nothing depends on it
+        """The config itself."""
+        return self

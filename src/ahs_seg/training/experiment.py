@@ -8,22 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.data.categories import categories_of
 from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.files import write_text
 from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.text_cache import TextCache
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, train
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
+from ahs_seg.vocabulary import Vocabulary
 
 CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
 
@@ -67,6 +73,8 @@ def run_experiment(
     fabric = launch(experiment.training)
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
+    sized = experiment.method.for_classes(len(dataset.vocabulary))
+    experiment = experiment.model_copy(update={"method": sized})
     torch.manual_seed(experiment.training.seed)
     method = experiment.method.build()
     directory.mkdir(parents=True, exist_ok=True)
@@ -77,6 +85,7 @@ def run_experiment(
         dataset,
         directory,
         augment=experiment.augmentation.apply,
+        objective=objective(experiment, method, dataset.vocabulary),
         evaluate=scorer,
         resume=resume,
         progress=progress,
@@ -110,6 +119,21 @@ def _finish(
     report = evaluate_method(experiment, method, validation, title, seen=seen, progress=progress)
     report.save(directory / REPORT)
     return report
+
+
+def objective(experiment: Experiment, method: Segmenting, vocabulary: Vocabulary) -> nn.Module:
+    """What training minimises for the experiment's method on classes of a vocabulary."""
+    table = experiment.training.prompts.table(vocabulary)
+
+    def embed() -> Float[Tensor, "k d"]:
+        rows = F.normalize(TextCache().encode(method.backbone, table).mean(1), dim=-1)
+        owners = torch.tensor(table.row_class, device=rows.device)
+        sums = rows.new_zeros(len(vocabulary), rows.shape[1]).index_add(0, owners, rows)
+        return F.normalize(sums, dim=-1)
+
+    labels = tuple(vocabulary.labels)
+    classes = TrainingClasses(labels, categories_of(labels), embed)
+    return experiment.method.objective(method, classes, ignore_as_negative=experiment.training.ignore_as_negative)
 
 
 def describe(experiment: Experiment, dataset: SegmentationDataset) -> ModelDescription:

@@ -14,6 +14,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
@@ -23,7 +24,7 @@ from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
 from ahs_seg.training.state import whole_parameters
-from ahs_seg.training.step import Objective, SegmentationObjective, TrainingStep, set_checkpointing
+from ahs_seg.training.step import Objective, TrainingStep, set_checkpointing
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -109,13 +110,14 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     classes = len(names.vocabulary)
     rows = _names_of_step(run, index, parts, classes)
     chosen = names(rows)
-    tokens = chosen.tokens.to(fabric.device)
+    tokens, table = chosen.tokens.to(fabric.device), chosen.table
+    step_names = (tokens.ids, tokens.ends, table.assemble, table.row_class, chosen.rows.to(fabric.device))
     totals: dict[str, Tensor] = {}
     for number, part in enumerate(parts):
         images = part.images.to(fabric.device, non_blocking=True)
         labels = relabel(part.labels, rows, classes).to(fabric.device, non_blocking=True)
         with fabric.no_backward_sync(run.wrapped, enabled=number + 1 < len(parts)):
-            losses = run.wrapped(images, labels, tokens.ids, tokens.ends, chosen.table.assemble, chosen.table.row_class)
+            losses = run.wrapped(images, labels, *step_names, index / run.recipe.steps)
             shares = {name: loss / len(parts) for name, loss in losses.items()}
             fabric.backward(torch.stack(list(shares.values())).sum())
         for name, share in shares.items():

@@ -11,26 +11,13 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.losses.segmentation import segmentation_loss
-from ahs_seg.types import REST, Output
+from ahs_seg.types import REST, Output, TrainingForward
 
-Objective = Callable[[Output, Tensor], Mapping[str, Tensor]]
-"""Losses by name, of an output whose channels are classes and the labels of its pictures; their sum is minimised.
+Objective = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
+"""Losses by name, of a method and what its forward gave; their sum is minimised.
 
 An `nn.Module` may be one: its parameters are trained and its buffers saved with the method's.
 """
-
-
-class SegmentationObjective(nn.Module):
-    """The loss of the cost family alone, see `segmentation_loss`."""
-
-    def __init__(self, *, ignore_as_negative: bool = True) -> None:
-        super().__init__()
-        self.ignore_as_negative = ignore_as_negative
-
-    def forward(self, output: Output, labels: Int[Tensor, "b H W"]) -> dict[str, Tensor]:
-        """The loss, called `segmentation`."""
-        return {"segmentation": segmentation_loss(output.logits, labels, ignore_as_negative=self.ignore_as_negative)}
 
 
 class TrainingStep(nn.Module):
@@ -61,13 +48,32 @@ class TrainingStep(nn.Module):
         ends: Int[Tensor, " n"],
         assemble: Callable[[Tensor], Tensor],
         row_class: Sequence[int],
+        classes: Int[Tensor, " k"],
+        progress: float,
     ) -> dict[str, Tensor]:
-        """Losses of pictures (RGB, 0 to 255); `assemble` makes the text tensor of the embeddings of n texts."""
+        """Losses of pictures (RGB, 0 to 255); `assemble` makes the text tensor of the embeddings of n texts.
+
+        The other arguments are those of `TrainingForward`.
+        """
         text = assemble(self.backbone.encode_text(Tokens(ids, ends)).float())
-        output: Output = self.method(images.float() / 255, text)
+        pictures = images.float() / 255
+        output: Output = self.method(pictures, text)
         with torch.autocast(images.device.type, enabled=False):
-            logits = class_logits(output.logits.float(), output.kept, row_class)
-            return dict(self.objective(dataclasses.replace(output, logits=logits, kept=None), labels))
+            view = TrainingForward(
+                images=pictures,
+                labels=labels,
+                classes=classes,
+                row_class=torch.tensor(row_class, device=labels.device),
+                output=_of_classes(output, row_class),
+                progress=progress,
+            )
+            return dict(self.objective(self.method, view))
+
+
+def _of_classes(output: Output, row_class: Sequence[int]) -> Output:
+    """The output in float32, with one channel per class."""
+    logits = class_logits(output.logits.float(), output.kept, row_class)
+    return dataclasses.replace(output, logits=logits, kept=None, compared=output.compared.float())
 
 
 def class_logits(

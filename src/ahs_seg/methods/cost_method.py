@@ -1,0 +1,44 @@
+"""What the configs of all methods of the cost family have in common."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.config import Config
+from ahs_seg.methods.cost import CostConfig, CostSegmenter
+from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
+from ahs_seg.methods.terms import part_terms
+from ahs_seg.tuners import Tuner
+
+
+class CostMethodConfig(Config):
+    """A CLIP, a tuner of it, and the cost aggregation with its parts; methods are named choices of the three."""
+
+    backbone: ClipConfig = ClipConfig(resolution=384)
+    tuner: Tuner
+    cost: CostConfig = CostConfig()
+
+    def build(self) -> CostSegmenter:
+        """The method on the backbone that the config names."""
+        return self.compose(self.backbone.build())
+
+    def compose(self, backbone: ClipBackbone) -> CostSegmenter:
+        """The method on a backbone that exists."""
+        return self.cost.build(self.tuner.apply(backbone))
+
+    def objective(
+        self,
+        method: nn.Module,
+        classes: TrainingClasses,
+        *,
+        ignore_as_negative: bool = True,
+    ) -> SumObjective:
+        """What training minimises; some parts take their start from the training classes."""
+        segmentation = SegmentationObjective(ignore_as_negative=ignore_as_negative)
+        return SumObjective([segmentation, *part_terms(self.tuner, self.cost, method, classes)])
+
+    def for_classes(self, count: int) -> CostMethodConfig:  # noqa: ARG002  # no part depends on it
+        """The config for training with so many classes; parts that keep something per class take their size from it."""
+        return self

@@ -1,0 +1,93 @@
+"""What may stand between CLIP and the cost aggregation, part by part; every part can be left out."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.config import Config
+from ahs_seg.types import ImageFeatures
+
+FUSED_SHARE = 0.5
+
+
+@runtime_checkable
+class Guiding(Protocol):
+    """Draws words to what training saw."""
+
+    def guide(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
+        """The words to use."""
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """A space of its own for the comparison of patches and words."""
+
+    def image(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """Patches in that space."""
+
+    def text(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
+        """Words in that space."""
+
+
+class CostParts(nn.Module):
+    """The optional parts of the cost family, in the order in which they act (None: not there).
+
+    rectifier: dense map -> dense map, before everything else. fusion: hidden levels -> map of the joint width that is
+    averaged with the dense map for the appearance guidance. prototypes: `guide(text)` draws words to what training
+    saw. aligner: dense map -> the map that is compared with words. projection: `image(map)` and `text(embeddings)`, a
+    space of its own for the comparison.
+    """
+
+    def __init__(
+        self,
+        *,
+        rectifier: nn.Module | None = None,
+        fusion: nn.Module | None = None,
+        prototypes: Guiding | None = None,
+        aligner: nn.Module | None = None,
+        projection: Projecting | None = None,
+    ) -> None:
+        super().__init__()
+        self.rectifier = rectifier
+        self.fusion = fusion
+        self.prototypes = prototypes
+        self.aligner = aligner
+        self.projection = projection
+
+    def rectified(self, features: ImageFeatures) -> Float[Tensor, "b d h w"]:
+        """The dense map that the other parts start from."""
+        return features.dense if self.rectifier is None else self.rectifier(features.dense)
+
+    def appearance(
+        self, dense: Float[Tensor, "b d h w"], levels: tuple[Float[Tensor, "b c h w"], ...]
+    ) -> Float[Tensor, "b d h w"]:
+        """The map of the appearance guidance."""
+        if self.fusion is None:
+            return dense
+        return (1 - FUSED_SHARE) * dense + FUSED_SHARE * self.fusion(levels)
+
+    def compared(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """The map that is compared with words."""
+        if self.aligner is not None:
+            dense = self.aligner(dense)
+        return dense if self.projection is None else self.projection.image(dense)
+
+    def guided(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
+        """The words, drawn to the prototypes."""
+        return text if self.prototypes is None else self.prototypes.guide(text)
+
+    def projected(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
+        """The words in the space of the comparison."""
+        return text if self.projection is None else self.projection.text(text)
+
+
+class PartsConfig(Config):
+    """Which parts there are; None leaves a part out, and the method is bit for bit the one without it."""
+
+    def build_parts(self, backbone: ClipBackbone) -> CostParts:  # noqa: ARG002
+        """The parts for a backbone, which knows the sizes."""
+        return CostParts()
