@@ -55,6 +55,24 @@ def test_names_do_not_depend_on_wrapping() -> None:
     assert rates["method.backbone.model.vision_model.encoder.layers.0.self_attn.q_proj.weight"] == config.lr * 0.01
 
 
+class Gate(torch.nn.Module):
+    SETTINGS = frozenset({"openness"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.openness = torch.nn.Parameter(torch.zeros(2))
+        self.weight = torch.nn.Parameter(torch.zeros(3))
+
+
+def test_settings_train_at_the_full_rate_and_never_decay() -> None:
+    method = torch.nn.Module()
+    method.backbone = Gate()
+    config = OptimizerConfig(lr=0.5, clip_multiplier=0.1, weight_decay=0.25)
+    found = {name: group for group in parameter_groups(method, config) for name in group["names"]}
+    rates = {name: (group["lr"], group["weight_decay"]) for name, group in found.items()}
+    assert rates == {"backbone.openness": (0.5, 0.0), "backbone.weight": (0.05, 0.25)}
+
+
 def test_a_training_free_method_is_refused() -> None:
     method = ZeroShotConfig().compose(random_backbone())
     with pytest.raises(ValueError, match="has no trainable parameters; a training-free method is evaluated"):

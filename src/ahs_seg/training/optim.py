@@ -41,6 +41,8 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     """Groups for AdamW, one per pair of rate and weight decay; each keeps the names of its members in `names`.
 
     The backbone is what is called `backbone` in the method, whether `module` is the method or holds it as `method`.
+    What a part lists in its class attribute `SETTINGS` (scalars such as temperatures and gates) is trained at the full
+    rate and without weight decay, wherever the part is.
 
     Raises:
         ValueError: nothing in `module` is trained.
@@ -48,11 +50,13 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     norms = {
         id(value) for part in module.modules() if isinstance(part, NORMS) for value in part.parameters(recurse=False)
     }
+    settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "SETTINGS", ())}
     groups: dict[tuple[float, float], dict[str, list[object]]] = {}
     for name, value in trainable(module):
         backbone = name.removeprefix("method.").startswith("backbone.")
-        rate = config.lr * (config.clip_multiplier if backbone else 1.0)
+        rate = config.lr * (config.clip_multiplier if backbone and id(value) not in settings else 1.0)
         decay = config.norm_weight_decay if id(value) in norms else config.weight_decay
+        decay = 0.0 if id(value) in settings else decay
         group = groups.setdefault((rate, decay), {"params": [], "names": []})
         group["params"].append(value)
         group["names"].append(name)
