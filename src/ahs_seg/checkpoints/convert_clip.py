@@ -30,11 +30,11 @@ def clip_rules(origin: str, target: str) -> list[Rule]:
         Rule(origin + r"visual\.positional_embedding", target + "vision_model.embeddings.position_embedding.weight"),
         Rule(origin + r"visual\.ln_pre\.(weight|bias)", target + r"vision_model.pre_layrnorm.\1"),
         Rule(origin + r"visual\.ln_post\.(weight|bias)", target + r"vision_model.post_layernorm.\1"),
-        Rule(origin + r"visual\.proj", target + "visual_projection.weight", change=_transposed),
+        Rule(origin + r"visual\.proj", target + "visual_projection.weight", change=transposed),
         Rule(origin + r"token_embedding\.weight", target + "text_model.embeddings.token_embedding.weight"),
         Rule(origin + r"positional_embedding", target + "text_model.embeddings.position_embedding.weight"),
         Rule(origin + r"ln_final\.(weight|bias)", target + r"text_model.final_layer_norm.\1"),
-        Rule(origin + r"text_projection", target + "text_projection.weight", change=_transposed),
+        Rule(origin + r"text_projection", target + "text_projection.weight", change=transposed),
         Rule(origin + r"logit_scale", target + "logit_scale"),
         Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
         Rule(origin + r".*attn_mask", ignored="a constant, the text tower is causal"),
@@ -45,7 +45,7 @@ def clip_rules(origin: str, target: str) -> list[Rule]:
         attention = layer + "self_attn."
         rules += [
             Rule(block + r"attn\.([qkv])_proj_weight", attention + r"\2_proj.weight"),
-            Rule(block + r"attn\.in_proj_(weight|bias)", attention, change=_thirds),
+            Rule(block + r"attn\.in_proj_(weight|bias)", attention, change=thirds),
             Rule(block + r"attn\.out_proj\.(weight|bias)", attention + r"out_proj.\2"),
             Rule(block + r"ln_([12])\.(weight|bias)", layer + r"layer_norm\2.\3"),
             Rule(block + r"mlp\.c_fc\.(weight|bias)", layer + r"mlp.fc1.\2"),
@@ -91,10 +91,12 @@ def _tower_sizes(state: Mapping[str, Tensor], tower: str, width: int) -> dict[st
     }
 
 
-def _transposed(tensor: Tensor) -> dict[str, Tensor]:
+def transposed(tensor: Tensor) -> dict[str, Tensor]:
+    """The matrix in the layout of `nn.Linear`."""
     return {"": tensor.T.contiguous()}
 
 
-def _thirds(tensor: Tensor) -> dict[str, Tensor]:
+def thirds(tensor: Tensor) -> dict[str, Tensor]:
+    """A fused projection of queries, keys and values, split."""
     kind = "weight" if tensor.ndim == 2 else "bias"
     return {f"{name}_proj.{kind}": part.clone() for name, part in zip("qkv", tensor.chunk(3), strict=True)}

@@ -1,0 +1,100 @@
+"""Pixel decoder of the mask family: deformable attention over three levels, then one step of a feature pyramid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import Mask2FormerConfig
+from transformers.models.mask2former.modeling_mask2former import (
+    Mask2FormerPixelDecoder,
+    Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention,
+)
+
+STRIDES = (4, 8, 16, 32)
+"""Strides of the maps that a pixel backbone gives, and of those that the decoder works on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFeatures:
+    """Per-pixel features at stride 4, and the decoder's maps at strides 32, 16 and 8."""
+
+    masks: Float[Tensor, "b c h w"]
+    levels: tuple[Float[Tensor, "b d h2 w2"], Float[Tensor, "b d h3 w3"], Float[Tensor, "b d h4 w4"]]
+
+
+class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transformers is untyped
+    """Features for masks from backbone maps of strides 4, 8, 16, 32; always in float32.
+
+    Source: Mask2Former (Cheng et al., CVPR 2022). Deformable attention is the plain PyTorch form of `transformers`,
+    which is exact. `dim` is a multiple of 32 (groups of the norms). Padded borders take part like any other place.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        *,
+        dim: int = 256,
+        mask_dim: int = 256,
+        heads: int = 8,
+        layers: int = 6,
+        feedforward: int = 1024,
+    ) -> None:
+        config = Mask2FormerConfig(
+            feature_size=dim,
+            mask_feature_size=mask_dim,
+            num_attention_heads=heads,
+            encoder_layers=layers,
+            encoder_feedforward_dim=feedforward,
+            feature_strides=list(STRIDES),
+            common_stride=STRIDES[0],
+            dropout=0.0,
+        )
+        super().__init__(config, feature_channels=list(channels))
+        self.dim, self.mask_dim = dim, mask_dim
+        _initialise(self)
+
+    def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
+        """Features from maps of strides 4, 8, 16, 32."""
+        with torch.autocast(levels[0].device.type, enabled=False):
+            out = super().forward([level.float() for level in levels])
+        return PixelFeatures(out.mask_features, tuple(out.multi_scale_features))
+
+
+@torch.no_grad()
+def _initialise(decoder: PixelDecoder) -> None:
+    """As the original code does; `transformers` leaves parts used alone as PyTorch made them, or empty."""
+    for projection in decoder.input_projections:
+        nn.init.xavier_uniform_(projection[0].weight)
+        nn.init.zeros_(projection[0].bias)
+    for parameter in decoder.encoder.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+    for part in decoder.encoder.modules():
+        if isinstance(part, Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention):
+            _initialise_attention(part)
+    nn.init.normal_(decoder.level_embed)
+    for convolution in (decoder.adapter_1[0], decoder.layer_1[0], decoder.mask_projection):
+        nn.init.kaiming_uniform_(convolution.weight, a=1)
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+
+
+def _initialise_attention(part: Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention) -> None:
+    """Every head looks into a direction of its own, point p at p cells from the place itself, all alike."""
+    angles = torch.arange(part.n_heads) * (2 * math.pi / part.n_heads)
+    directions = torch.stack([angles.cos(), angles.sin()], -1)
+    directions = directions / directions.abs().amax(-1, keepdim=True)
+    steps = torch.arange(1, part.n_points + 1)
+    offsets = directions[:, None, None] * steps[None, None, :, None]
+    nn.init.zeros_(part.sampling_offsets.weight)
+    part.sampling_offsets.bias.copy_(offsets.expand(-1, part.n_levels, -1, -1).flatten())
+    nn.init.zeros_(part.attention_weights.weight)
+    nn.init.zeros_(part.attention_weights.bias)
+    for projection in (part.value_proj, part.output_proj):
+        nn.init.xavier_uniform_(projection.weight)
+        nn.init.zeros_(projection.bias)
