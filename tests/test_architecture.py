@@ -43,7 +43,8 @@ LAYOUT: list[dict[str, set[str]]] = [
         "data": set(),
         "checkpoints": {"inference", "metrics"},
         "legend": set(),
-        "segmentation": set(),
+        "formats": {"data", "legend"},
+        "segmentation": {"data", "formats"},
         "text_store": set(),
         "text_cache": {"text_store"},
     },
@@ -58,7 +59,14 @@ LAYOUT: list[dict[str, set[str]]] = [
     {"demo": set(), "cli": {"demo"}},
 ]
 STRANGERS = {("data", "methods"), ("methods", "data")}
-ONLY_IN = {"lightning": "training", "tensorboard": "training", "typer": "cli", "gradio": "demo", "jinja2": "report"}
+ONLY_IN = {
+    "lightning": "training",
+    "tensorboard": "training",
+    "typer": "cli",
+    "gradio": "demo",
+    "jinja2": "report",
+    "rasterio": "formats",
+}
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.
 READERS = {"checkpoints/pickles.py", "checkpoints/torchscript.py", "data/prepare/pickles.py"}

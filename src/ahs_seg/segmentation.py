@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, UInt8
-from PIL import Image
 
-from ahs_seg.files import write_bytes, write_text
-from ahs_seg.palette import by_area, colour, colours_for, overlay
+from ahs_seg.formats.base import Item
+from ahs_seg.formats.png import write_label_map
+from ahs_seg.palette import by_area, colours_for, overlay
 from ahs_seg.vocabulary import Vocabulary
-
-PALETTE_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,17 +50,5 @@ class Segmentation:
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise ValueError(f"{path}: label maps are saved as .png; use {path.with_suffix('.png')}")
-        buffer = io.BytesIO()
-        self._label_picture().save(buffer, "PNG")
-        names = {"classes": self.classes, "pixels": self.areas()}
-        write_text(path.with_suffix(".json"), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
-        write_bytes(path, buffer.getvalue())
+        write_label_map(Item(Path(path.stem), self), path)
         return path
-
-    def _label_picture(self) -> Image.Image:
-        if len(self.vocabulary) > PALETTE_SIZE:
-            return Image.fromarray(self.labels.astype(np.uint16))
-        picture = Image.fromarray(self.labels.astype(np.uint8))
-        chosen = colours_for(by_area(self.labels), len(self.vocabulary))
-        picture.putpalette([part for index in range(PALETTE_SIZE) for part in chosen.get(index, colour(index))])
-        return picture

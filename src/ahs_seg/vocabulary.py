@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 SynonymRule = Literal["first", "mean", "max", "joined"]
 """Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, the best of them per pixel, or all in one
 prompt, separated by commas (as SAN)."""
+
+
+BACKGROUND: Final = "background"
 
 
 class VocabularyError(ValueError):
@@ -89,6 +92,24 @@ class Vocabulary:
     def labels(self) -> list[str]:
         """One label per class, in order."""
         return [entry.label for entry in self.entries]
+
+    @property
+    def background(self) -> int | None:
+        """The index of the class labelled "background", if there is one: what annotations of things leave out."""
+        return next((index for index, label in enumerate(self.labels) if label.casefold() == BACKGROUND), None)
+
+    def with_background(self, names: Sequence[str]) -> Vocabulary:
+        """The vocabulary and a last class "background" with these names.
+
+        Raises:
+            VocabularyError: no name or a blank one, or there is a background already.
+        """
+        if isinstance(names, str) or self.background is not None:
+            raise VocabularyError(
+                f"background {names!r}: give a list of names, e.g. ['wall', 'floor'], to classes without a background "
+                "of their own"
+            )
+        return Vocabulary((*self.entries, _from_item(BACKGROUND, list(names))))
 
     @classmethod
     def parse(cls, source: ClassSource) -> Vocabulary:

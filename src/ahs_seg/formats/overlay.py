@@ -1,0 +1,24 @@
+"""Pictures tinted by their classes, with a legend; to look at."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from ahs_seg.files import write_bytes
+from ahs_seg.formats.base import Item
+from ahs_seg.legend import segmented
+
+PICTURE_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def write_overlay(item: Item, path: Path) -> None:
+    """The tinted picture with its legend, as PNG, JPEG or WebP by the suffix of the path."""
+    result = item.result
+    picture = Image.fromarray(segmented(result.image, result.labels, result.vocabulary.labels))
+    buffer = io.BytesIO()
+    picture.save(buffer, PICTURE_FORMATS[path.suffix.lower()])
+    write_bytes(path, buffer.getvalue())
