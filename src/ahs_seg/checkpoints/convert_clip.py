@@ -23,35 +23,51 @@ _TELLING = (
 
 def clip_rules(origin: str, target: str) -> list[Rule]:
     """Rules for a CLIP under the (regex) prefix `origin`, with fused or split attention matrices, to under `target`."""
-    towers = {"visual\\.transformer": "vision_model.encoder", "transformer": "text_model.encoder"}
-    rules = [
-        Rule(origin + r"visual\.conv1\.weight", target + "vision_model.embeddings.patch_embedding.weight"),
-        Rule(origin + r"visual\.class_embedding", target + "vision_model.embeddings.class_embedding"),
-        Rule(origin + r"visual\.positional_embedding", target + "vision_model.embeddings.position_embedding.weight"),
-        Rule(origin + r"visual\.ln_pre\.(weight|bias)", target + r"vision_model.pre_layrnorm.\1"),
-        Rule(origin + r"visual\.ln_post\.(weight|bias)", target + r"vision_model.post_layernorm.\1"),
-        Rule(origin + r"visual\.proj", target + "visual_projection.weight", change=transposed),
+    return [
+        *image_tower_rules(origin + r"visual\.", target),
+        *text_tower_rules(origin, target),
+        Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
+        Rule(origin + r".*attn_mask", ignored="a constant, the text tower is causal"),
+    ]
+
+
+def image_tower_rules(origin: str, target: str) -> list[Rule]:
+    """Rules for the image tower alone, whose names begin with (regex) `origin`, to under `target`."""
+    return [
+        Rule(origin + r"conv1\.weight", target + "vision_model.embeddings.patch_embedding.weight"),
+        Rule(origin + r"class_embedding", target + "vision_model.embeddings.class_embedding"),
+        Rule(origin + r"positional_embedding", target + "vision_model.embeddings.position_embedding.weight"),
+        Rule(origin + r"ln_pre\.(weight|bias)", target + r"vision_model.pre_layrnorm.\1"),
+        Rule(origin + r"ln_post\.(weight|bias)", target + r"vision_model.post_layernorm.\1"),
+        Rule(origin + r"proj", target + "visual_projection.weight", change=transposed),
+        *_block_rules(origin, target + "vision_model.encoder"),
+    ]
+
+
+def text_tower_rules(origin: str, target: str) -> list[Rule]:
+    """Rules for the text tower and the temperature, whose names begin with (regex) `origin`, to under `target`."""
+    return [
         Rule(origin + r"token_embedding\.weight", target + "text_model.embeddings.token_embedding.weight"),
         Rule(origin + r"positional_embedding", target + "text_model.embeddings.position_embedding.weight"),
         Rule(origin + r"ln_final\.(weight|bias)", target + r"text_model.final_layer_norm.\1"),
         Rule(origin + r"text_projection", target + "text_projection.weight", change=transposed),
         Rule(origin + r"logit_scale", target + "logit_scale"),
-        Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
-        Rule(origin + r".*attn_mask", ignored="a constant, the text tower is causal"),
+        *_block_rules(origin, target + "text_model.encoder"),
     ]
-    for tower, encoder in towers.items():
-        block = origin + tower + r"\.resblocks\.(\d+)\."
-        layer = target + encoder + r".layers.\1."
-        attention = layer + "self_attn."
-        rules += [
-            Rule(block + r"attn\.([qkv])_proj_weight", attention + r"\2_proj.weight"),
-            Rule(block + r"attn\.in_proj_(weight|bias)", attention, change=thirds),
-            Rule(block + r"attn\.out_proj\.(weight|bias)", attention + r"out_proj.\2"),
-            Rule(block + r"ln_([12])\.(weight|bias)", layer + r"layer_norm\2.\3"),
-            Rule(block + r"mlp\.c_fc\.(weight|bias)", layer + r"mlp.fc1.\2"),
-            Rule(block + r"mlp\.c_proj\.(weight|bias)", layer + r"mlp.fc2.\2"),
-        ]
-    return rules
+
+
+def _block_rules(origin: str, encoder: str) -> list[Rule]:
+    block = origin + r"transformer\.resblocks\.(\d+)\."
+    layer = encoder + r".layers.\1."
+    attention = layer + "self_attn."
+    return [
+        Rule(block + r"attn\.([qkv])_proj_weight", attention + r"\2_proj.weight"),
+        Rule(block + r"attn\.in_proj_(weight|bias)", attention, change=thirds),
+        Rule(block + r"attn\.out_proj\.(weight|bias)", attention + r"out_proj.\2"),
+        Rule(block + r"ln_([12])\.(weight|bias)", layer + r"layer_norm\2.\3"),
+        Rule(block + r"mlp\.c_fc\.(weight|bias)", layer + r"mlp.fc1.\2"),
+        Rule(block + r"mlp\.c_proj\.(weight|bias)", layer + r"mlp.fc2.\2"),
+    ]
 
 
 def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:

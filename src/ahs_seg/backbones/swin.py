@@ -1,0 +1,81 @@
+"""Swin as a pixel backbone: four feature maps at strides 4, 8, 16 and 32."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from transformers import SwinBackbone as TransformersSwin
+from transformers import SwinConfig as TransformersSwinConfig
+
+from ahs_seg.config import Config
+
+IMAGENET_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+IMAGENET_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+
+Maps = tuple[Float[Tensor, "b c1 h1 w1"], Float[Tensor, "b c2 h2 w2"], Float[Tensor, "b c3 h3 w3"], Tensor]
+
+
+class SwinPyramid(nn.Module):
+    """Maps of all four stages, each after its own norm (Liu et al., ICCV 2021; as in Mask2Former).
+
+    `channels` are their widths, finest map first.
+    """
+
+    def __init__(self, model: TransformersSwin) -> None:
+        super().__init__()
+        model.swin.layernorm = nn.Identity()  # the norm of the last map is that of its stage; this one would rest
+        self.model = model
+        self.channels = tuple(int(width) for width in model.channels)
+        self.stride = 32
+
+    def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """Images (RGB in [0, 1]) in the units of ImageNet."""
+        mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
+        std = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
+        return (images - mean) / std
+
+    def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
+        """Maps [b c H/s W/s] at strides s of 4, 8, 16 and 32 of normalised images."""
+        return tuple(self.model(pixels).feature_maps)
+
+
+class SwinConfig(Config):
+    """Sizes of a Swin; the defaults are Swin-B at 384 pixels.
+
+    `source` is a Swin of the hub or a directory in the layout of transformers, whose sizes then count (None: random).
+    Its norms of the stages start at one and zero, since classification has none.
+    """
+
+    name: Literal["swin"] = "swin"
+    source: str | None = "microsoft/swin-base-patch4-window12-384-in22k"
+    dim: PositiveInt = 128
+    depths: tuple[PositiveInt, ...] = (2, 2, 18, 2)
+    heads: tuple[PositiveInt, ...] = (4, 8, 16, 32)
+    window: PositiveInt = 12
+    drop_path: float = 0.3
+
+    def build(self) -> SwinPyramid:
+        """The backbone with its pre-trained weights."""
+        if self.source is None:
+            return self.build_empty()
+        sizes = self._sizes()
+        return SwinPyramid(TransformersSwin.from_pretrained(self.source, config=sizes))
+
+    def build_empty(self) -> SwinPyramid:
+        """The backbone with random weights."""
+        return SwinPyramid(TransformersSwin(self._sizes()))
+
+    def _sizes(self) -> TransformersSwinConfig:
+        return TransformersSwinConfig(
+            image_size=32 * self.window,
+            embed_dim=self.dim,
+            depths=list(self.depths),
+            num_heads=list(self.heads),
+            window_size=self.window,
+            drop_path_rate=self.drop_path,
+            out_features=[f"stage{index + 1}" for index in range(len(self.depths))],
+        )
