@@ -10,17 +10,19 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
-from ahs_seg.methods import CatSegConfig, HClipConfig, MethodConfig, ZeroShotConfig
+from ahs_seg.methods import AhsSegConfig, CatSegConfig, HClipConfig, MethodConfig, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import Output
 from tests.builders import random_backbone
+from tests.methods.test_ahs_seg import AHS_SEG_SMALL, MODULATED
 from tests.methods.test_cost import SMALL
 
 SOURCE = ClipConfig(source="nowhere", resolution=64)
 SMALL_CONFIGS = {
     CatSegConfig: CatSegConfig(backbone=SOURCE, cost=SMALL),
     HClipConfig: HClipConfig(backbone=SOURCE, cost=SMALL, tuner=Orthogonal(block=8)),
+    AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
     ZeroShotConfig: ZeroShotConfig(backbone=SOURCE),
 }
 MEMBERS = get_args(get_args(MethodConfig)[0])

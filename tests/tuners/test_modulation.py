@@ -78,6 +78,6 @@ def test_settings_are_its_own_scalars_only() -> None:
 def test_statistics_name_every_layer_and_tower() -> None:
     figures = Modulation().build({"vision": 3, "text": 2}).statistics()
     assert len(figures) == 3 + 2 + 2
-    assert figures["alpha_vision_2"] == pytest.approx(0.3)
-    assert figures["beta_text"] == pytest.approx(0.7)
-    assert figures["beta_vision"] == pytest.approx(0.99)
+    assert figures["alpha/vision/2"] == pytest.approx(0.3)
+    assert figures["beta/text"] == pytest.approx(0.7)
+    assert figures["beta/vision"] == pytest.approx(0.99)

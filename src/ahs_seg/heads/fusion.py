@@ -67,7 +67,7 @@ class HypersphericalFusion(nn.Module):
 
     def statistics(self) -> dict[str, float]:
         """The share of every level."""
-        return {f"fusion_level_{level}": share for level, share in zip(self.levels, self.shares.tolist(), strict=True)}
+        return {f"fusion/{level}": share for level, share in zip(self.levels, self.shares.tolist(), strict=True)}
 
 
 class LevelProcessor(nn.Module):

@@ -27,7 +27,7 @@ class CostSegmenter(nn.Module):
     """Images and words in, logits at four times the backbone's grid out.
 
     With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
-    `levels` are the two hidden levels of the decoder guidance, `fused_levels` those of `parts.fusion`.
+    `levels` are the two hidden levels of the decoder guidance; `parts.fusion` may ask for more.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class CostSegmenter(nn.Module):
         levels: Sequence[int],
         keep: int | None,
         parts: CostParts | None = None,
-        fused_levels: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -47,7 +46,6 @@ class CostSegmenter(nn.Module):
         self.head = head
         self.parts = parts or CostParts()
         self.levels = tuple(levels)
-        self.fused_levels = tuple(fused_levels)
         self.keep = keep
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
@@ -57,7 +55,7 @@ class CostSegmenter(nn.Module):
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """The part of the forward that depends on the images alone."""
         resized = resize(images, self.backbone.resolution)
-        return self.backbone.encode_image(resized, levels=(*self.levels, *self.fused_levels))
+        return self.backbone.encode_image(resized, levels=(*self.levels, *self.parts.fused_levels))
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """The rest of the forward."""

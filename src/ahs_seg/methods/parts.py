@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.config import Config
+from ahs_seg.heads.fusion import FusionConfig, HypersphericalFusion
+from ahs_seg.heads.projection import ProjectionConfig
 from ahs_seg.types import ImageFeatures
 
 FUSED_SHARE = 0.5
@@ -46,7 +48,7 @@ class CostParts(nn.Module):
         self,
         *,
         rectifier: nn.Module | None = None,
-        fusion: nn.Module | None = None,
+        fusion: HypersphericalFusion | None = None,
         prototypes: Guiding | None = None,
         aligner: nn.Module | None = None,
         projection: Projecting | None = None,
@@ -57,6 +59,11 @@ class CostParts(nn.Module):
         self.prototypes = prototypes
         self.aligner = aligner
         self.projection = projection
+
+    @property
+    def fused_levels(self) -> tuple[int, ...]:
+        """The hidden levels that the fusion asks for."""
+        return () if self.fusion is None else self.fusion.levels
 
     def rectified(self, features: ImageFeatures) -> Float[Tensor, "b d h w"]:
         """The dense map that the other parts start from."""
@@ -88,6 +95,13 @@ class CostParts(nn.Module):
 class PartsConfig(Config):
     """Which parts there are; None leaves a part out, and the method is bit for bit the one without it."""
 
-    def build_parts(self, backbone: ClipBackbone) -> CostParts:  # noqa: ARG002
+    fusion: FusionConfig | None = None
+    projection: ProjectionConfig | None = None
+
+    def build_parts(self, backbone: ClipBackbone) -> CostParts:
         """The parts for a backbone, which knows the sizes."""
-        return CostParts()
+        dim, width, depth = backbone.dim, backbone.width, backbone.depth
+        return CostParts(
+            fusion=None if self.fusion is None else self.fusion.build(dim, width, depth),
+            projection=None if self.projection is None else self.projection.build(dim),
+        )

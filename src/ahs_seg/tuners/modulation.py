@@ -87,8 +87,8 @@ class EnergyModulation(nn.Module):
         """Alpha of every layer, and beta, of both towers."""
         figures: dict[str, float] = {}
         for name, tower in (("vision", self.vision), ("text", self.text)):
-            figures |= {f"alpha_{name}_{layer}": value for layer, value in enumerate(tower.alpha.tolist())}
-            figures[f"beta_{name}"] = tower.beta.item()
+            figures |= {f"alpha/{name}/{layer}": value for layer, value in enumerate(tower.alpha.tolist())}
+            figures[f"beta/{name}"] = tower.beta.item()
         return figures
 
 
