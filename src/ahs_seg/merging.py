@@ -6,7 +6,7 @@ best so far is kept: the labels are those of resizing everything and taking the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol, runtime_checkable
@@ -25,12 +25,33 @@ Scores = Callable[[Tensor], Tensor]
 """The map of a method from logits to scores in [0, 1]; works on every number by itself."""
 
 
+@runtime_checkable
+class AnyView(Protocol):
+    """What one view of a picture says about the rows that it kept (None: all)."""
+
+    @property
+    def kept(self) -> Int[Tensor, " k"] | None:
+        """The rows that it kept."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+
+    def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+        """Logits of some rows at a size in pixels, `REST` where a row was not kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """Logits of one view on the method's own grid, for the rows that it kept (None: all)."""
 
     logits: Float[Tensor, "k h w"]
     kept: Int[Tensor, " k"] | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the logits lie."""
+        return self.logits.device
 
     def of(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
         """Logits of some rows, `REST` where a row was not kept."""
@@ -39,6 +60,10 @@ class View:
         equal = rows[:, None] == self.kept
         found = self.logits[equal.int().argmax(1)].float()
         return torch.where(equal.any(1)[:, None, None], found, REST)
+
+    def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+        """Logits of some rows, resized."""
+        return resize_maps(self.of(rows), size)
 
 
 @runtime_checkable
@@ -51,6 +76,14 @@ class ScoreMaps(Protocol):
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
         """The scores of some rows."""
+
+
+@runtime_checkable
+class BandedScores(ScoreMaps, Protocol):
+    """Score maps that are cheaper to form in bands of the picture, where moreover fewer rows can be the best."""
+
+    def bands(self, rows: Int[Tensor, " c"], memory_bytes: int) -> Iterable[tuple[ScoreMaps, Int[Tensor, " k"]]]:
+        """Bands from top to bottom, each with those of `rows` (ascending) that can be the best somewhere in it."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +112,8 @@ class WindowScores:
     are averaged and scored at picture size. Source: MMSegmentation, `slide` mode.
     """
 
-    windows: Sequence[View]
-    whole: View | None
+    windows: Sequence[AnyView]
+    whole: AnyView | None
     scores: Scores
     corners: Sequence[tuple[int, int]]
     window: tuple[int, int]
@@ -109,18 +142,18 @@ class WindowScores:
         merged = resize_maps(canvas, self.size)
         return self.scores(merged) if self.score_last else merged
 
-    def _window(self, view: View, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
-        logits = resize_maps(view.of(rows), self.window)
+    def _window(self, view: AnyView, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        logits = view.logits_at(rows, self.window)
         return logits if self.score_last else self.scores(logits)
 
 
-def candidates(views: Sequence[View], rows: int) -> Int[Tensor, " c"]:
+def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
     """The rows, ascending, that can be the best anywhere: those that any view kept, and the first of the others.
 
     The others all have the score of `REST` everywhere; the first stands for them, since it wins every tie.
     """
     kept = [view.kept for view in views if view.kept is not None]
-    device = views[0].logits.device
+    device = views[0].device
     if len(kept) < len(views):
         return torch.arange(rows, device=device)
     unseen = torch.ones(rows, dtype=torch.bool, device=device)
@@ -150,6 +183,15 @@ def best_rows(
 
     `rows` ascend. So many are worked on at a time as fit into `memory_bytes`, at least one.
     """
+    if isinstance(maps, BandedScores):
+        parts = [_best_rows(band, some, memory_bytes) for band, some in maps.bands(rows, memory_bytes)]
+        return torch.cat([labels for labels, _ in parts]), torch.cat([scores for _, scores in parts])
+    return _best_rows(maps, rows, memory_bytes)
+
+
+def _best_rows(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], memory_bytes: int
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
     best: Tensor | None = None
     for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
         for row, scores in zip(some.tolist(), maps(some), strict=True):

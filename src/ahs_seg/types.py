@@ -53,12 +53,29 @@ Words = Float[Tensor, "t p d"] | ClassText
 
 
 @dataclass(frozen=True, slots=True)
+class MaskProposals:
+    """Masks, and for each of them the scores of all rows of the text, in [0, 1].
+
+    `masks` are logits on a grid that spans `frame` pixels (height, width); the image is its top left part of `size`
+    pixels, the rest is padding. The score of a row at a pixel is the mean of its scores over the masks, weighted by
+    their sigmoids there (`proposals.MaskView`).
+    """
+
+    masks: Float[Tensor, "b q h w"]
+    classes: Float[Tensor, "b q t"]
+    frame: tuple[int, int]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What every method returns, in training and at inference.
 
     `logits` stand at the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
     holds the row of the vocabulary that each channel belongs to (per image); classes not kept have the logit `REST`.
-    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`.
+    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`. A method of
+    the mask family answers with `proposals`; its `logits` are those of the proposals seen from afar, on the grid of
+    `compared`, while inference forms the exact ones at the size of the picture, a few rows at a time.
     """
 
     logits: Float[Tensor, "b k h w"]
@@ -66,6 +83,7 @@ class Output:
     text: ClassText
     compared: Float[Tensor, "b d h2 w2"]
     kept: Int[Tensor, "b k"] | None = None
+    proposals: MaskProposals | None = None
 
 
 REST: Final = -100.0
