@@ -49,7 +49,7 @@ def quickstart(
     overrides: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train and evaluate `method` ("cat_seg", "h_clip", "zero_shot") on the drawn world; the HTML report's path.
+    """Train and evaluate `method` (such as "cat_seg") on the drawn world; the HTML report's path.
 
     `overrides` change the packaged config, `key.sub=value`. `output` gets the run (`run.../`, with the model
     directory), `results.json` and `report.html`.
