@@ -12,6 +12,7 @@ from ahs_seg.inference import (
     SlidingWindows,
     WholeImage,
     predict,
+    predict_many,
     shortest_edge_size,
 )
 from ahs_seg.types import REST
@@ -251,3 +252,18 @@ def test_wrong_windows_are_explained():
     with pytest.raises(ConfigError, match="overlap"):
         SlidingWindows.parse({"overlap": 1.0})
     assert InferenceConfig.parse({}, ["windows.name=sliding", "windows.side=640"]).windows.side == 640
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("config", [InferenceConfig(), InferenceConfig(windows=SlidingWindows(side=40, kernel=24))])
+def test_several_pictures_get_what_each_gets_alone(config, batch):
+    pictures = [picture(30, 40), picture(40, 30), picture(30, 40), picture(90, 70), picture(30, 40)]
+    method = ColourMethod()
+    together = predict_many(method, pictures, words(5), config.model_copy(update={"batch": batch}))
+    sizes = [shape[0] for shape in method.seen]
+    assert max(sizes) == batch
+    for one, image in zip(together, pictures, strict=True):
+        alone = predict(method, image, words(5), config)
+        torch.testing.assert_close(one.scores, alone.scores)
+        assert one.labels.shape == image.shape[:2]
+        assert (one.labels == alone.labels).float().mean() > 0.999

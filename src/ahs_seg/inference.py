@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, runtime_checkable
+from itertools import islice
+from typing import Annotated, Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.config import Config
 from ahs_seg.merging import (
+    AnyView,
     ScoreMaps,
     View,
     WholeScores,
@@ -26,10 +28,9 @@ from ahs_seg.merging import (
     contenders,
     resize_maps,
 )
+from ahs_seg.proposals import MaskScores, MaskView, mask_views
 from ahs_seg.types import Output, Words
-
-WORKING_SIDE: Final = 5 / 3
-"""Side at which pictures are worked on, in units of the backbone's resolution; CAT-Seg's 640 for 384."""
+from ahs_seg.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
 
 
 @runtime_checkable
@@ -46,94 +47,6 @@ class Method(Protocol):
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Scores in [0, 1], for each number by itself."""
-
-
-class WholeImage(Config):
-    """One view of the whole picture.
-
-    CAT-Seg pads to multiples of 32 and stretches the padded frame over the picture, up to 31 pixels off the mark.
-    `pad_multiple=32` reproduces that; 1 does not pad, which is right, as the method resizes the picture anyway.
-    """
-
-    name: Literal["whole"] = "whole"
-    pad_multiple: PositiveInt = 1
-
-    @property
-    def title(self) -> str:
-        """Part of the protocol's name."""
-        return "whole image" if self.pad_multiple == 1 else f"whole image padded to multiples of {self.pad_multiple}"
-
-
-class SlidingWindows(Config):
-    """Windows of `kernel` pixels over the picture resized to a square of `side`, averaged with a view of all of it.
-
-    Without sizes they follow the backbone's resolution in the proportions of CAT-Seg, which are 640 and 384.
-    Windows step by `int(kernel * (1 - overlap))`; the last one ends at the border.
-    """
-
-    name: Literal["sliding"] = "sliding"
-    side: PositiveInt | None = None
-    kernel: PositiveInt | None = None
-    overlap: float = Field(default=0.333, ge=0, lt=1)
-    global_view: bool = True
-
-    @model_validator(mode="after")
-    def _check_sizes(self) -> SlidingWindows:
-        if self.side is not None and self.kernel is not None and self.kernel > self.side:
-            raise ValueError(f"kernel {self.kernel} is larger than side {self.side}; it must fit into the square")
-        return self
-
-    @property
-    def title(self) -> str:
-        """Part of the protocol's name."""
-        sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
-        return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
-
-    def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:  # noqa: ARG002  # a square for all
-        """The windows for a backbone of this resolution."""
-        kernel = self.kernel or resolution
-        side = self.side or max(kernel, round(resolution * WORKING_SIDE))
-        kernel = min(kernel, side)
-        step = max(1, int(kernel * (1 - self.overlap)))
-        places = _places(side, kernel, step)
-        return WindowGrid((side, side), (kernel, kernel), [(top, left) for top in places for left in places])
-
-
-class PictureWindows(Config):
-    """Square windows over the picture in its own proportions; logits are averaged, then scored.
-
-    A side shorter than `kernel` is one window; the last ends at the border. Source: MMSegmentation, `slide` mode,
-    as in SCLIP (Wang et al., ECCV 2024) and the training-free methods after it, where these are the sizes.
-    """
-
-    name: Literal["picture_windows"] = "picture_windows"
-    kernel: PositiveInt = 224
-    stride: PositiveInt = 112
-    global_view: Literal[False] = False
-
-    @property
-    def title(self) -> str:
-        """Part of the protocol's name."""
-        return f"windows of {self.kernel} on the picture, stride {self.stride}, scored after merging"
-
-    def grid(self, resolution: int, size: tuple[int, int]) -> WindowGrid:  # noqa: ARG002  # the method resizes windows
-        """The windows for a picture of this size."""
-        height, width = (min(self.kernel, side) for side in size)
-        rows, columns = (_places(side, min(self.kernel, side), self.stride) for side in size)
-        return WindowGrid(size, (height, width), [(top, left) for top in rows for left in columns])
-
-
-def _places(side: int, kernel: int, step: int) -> list[int]:
-    return [*range(0, side - kernel, step), side - kernel]
-
-
-@dataclass(frozen=True, slots=True)
-class WindowGrid:
-    """Windows of one size on a canvas, row by row, by their top left corners."""
-
-    canvas: tuple[int, int]
-    window: tuple[int, int]
-    corners: Sequence[tuple[int, int]]
 
 
 class InferenceConfig(Config):
@@ -193,7 +106,12 @@ def predict(
 
     `row_class` gives the class of each row of the text (None: rows are classes).
     """
-    rows, maps = score_maps(method, image, text, config)
+    return _best(*score_maps(method, image, text, config), config, row_class)
+
+
+def _best(
+    rows: Int[Tensor, " c"], maps: ScoreMaps, config: InferenceConfig, row_class: Sequence[int] | None
+) -> Prediction:
     labels, scores = best_rows(maps, rows, memory_bytes=config.memory_bytes)
     if row_class is not None:
         labels = torch.tensor(row_class, dtype=torch.int32, device=labels.device)[labels]
@@ -212,39 +130,111 @@ def score_maps(
 
     The method runs here; the maps only merge what it gave.
     """
+    shown = frames_of(image, config, method.backbone, size=size)
+    return merge_views(run_views(method, shown.pixels.to(text.device), text, config.batch), shown, method, text, config)
+
+
+@torch.inference_mode()
+def predict_many(
+    method: Method,
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    text: Words,
+    config: InferenceConfig,
+    *,
+    row_class: Sequence[int] | None = None,
+) -> list[Prediction]:
+    """`predict` for several pictures: views of equal size run together, `config.batch` at a time."""
+    shown = [frames_of(image, config, method.backbone) for image in images]
+    views: dict[int, list[AnyView]] = {}
+    for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
+        alike = [index for index, one in enumerate(shown) if one.pixels.shape[-2:] == shape]
+        pixels = torch.cat([shown[index].pixels for index in alike]).to(text.device)
+        found = iter(run_views(method, pixels, text, config.batch))
+        views |= {index: list(islice(found, len(shown[index].pixels))) for index in alike}
+    return [
+        _best(*merge_views(views[index], one, method, text, config), config, row_class)
+        for index, one in enumerate(shown)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What a method is shown of one picture, as `grid` says (None: all of it), and the size of the answer."""
+
+    pixels: Float[Tensor, "v 3 h w"]
+    grid: WindowGrid | None
+    size: tuple[int, int]
+
+
+def frames_of(
+    image: UInt8[np.ndarray, "H W 3"],
+    config: InferenceConfig,
+    backbone: ClipBackbone,
+    *,
+    size: tuple[int, int] | None = None,
+) -> Frames:
+    """The views of a picture: windows row by row, then the whole picture if the config asks for it."""
     height, width = size or image.shape[:2]
-    windows, resolution = config.windows, method.backbone.resolution
-    pixels = _to_tensor(_loaded(image, config, resolution)).to(text.device)
+    windows = config.windows
+    pixels = to_tensor(_loaded(image, config, backbone.resolution))
     if isinstance(windows, WholeImage):
-        padded = _padded(pixels, windows.pad_multiple, method.backbone.mean)
-        views = _run(method, padded[None], text, config.batch)
-        rows = candidates(views, len(text))
-        rows = contenders(views[0], method.scores, rows, memory_bytes=config.memory_bytes)
-        return rows, WholeScores(views[0], method.scores, (height, width))
-    grid = windows.grid(resolution, (pixels.shape[-2], pixels.shape[-1]))
+        return Frames(_padded(pixels, windows.pad_multiple, backbone.mean)[None], None, (height, width))
+    grid = windows.grid(backbone.resolution, (pixels.shape[-2], pixels.shape[-1]))
     frames = _cut(resize_maps(pixels, grid.canvas), grid)
     if windows.global_view:
         frames.append(resize_maps(pixels, grid.window))
-    views = _run(method, torch.stack(frames), text, config.batch)
-    return candidates(views, len(text)), WindowScores(
+    return Frames(torch.stack(frames), grid, (height, width))
+
+
+def merge_views(
+    views: list[AnyView], shown: Frames, method: Method, text: Words, config: InferenceConfig
+) -> tuple[Int[Tensor, " c"], ScoreMaps]:
+    """What `score_maps` gives, from what the method gave for these frames."""
+    rows, grid = candidates(views, len(text)), shown.grid
+    if grid is None:
+        return _whole(views[0], method, rows, shown.size, config)
+    return rows, WindowScores(
         windows=views[: len(grid.corners)],
-        whole=views[-1] if windows.global_view else None,
+        whole=views[-1] if config.windows.global_view else None,
         scores=method.scores,
         corners=grid.corners,
         window=grid.window,
         canvas=grid.canvas,
-        size=(height, width),
-        score_last=isinstance(windows, PictureWindows),
+        size=shown.size,
+        score_last=isinstance(config.windows, PictureWindows),
     )
 
 
-def _run(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[View]:
-    views: list[View] = []
+def _whole(
+    view: AnyView, method: Method, rows: Int[Tensor, " c"], size: tuple[int, int], config: InferenceConfig
+) -> tuple[Int[Tensor, " k"], ScoreMaps]:
+    if isinstance(view, MaskView):
+        return rows, MaskScores(view, size)
+    assert isinstance(view, View)
+    rows = contenders(view, method.scores, rows, memory_bytes=config.memory_bytes)
+    return rows, WholeScores(view, method.scores, size)
+
+
+def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[AnyView]:
+    """What the method gives for each of some views, `batch` of them at a time."""
+    views: list[AnyView] = []
     for some in torch.split(frames, batch):
         output = method(some, text)
+        if output.proposals is not None:
+            views += mask_views(output.proposals)
+            continue
         kept = [None] * len(some) if output.kept is None else output.kept
         views += [View(logits, rows) for logits, rows in zip(output.logits, kept, strict=True)]
     return views
+
+
+def working_size(size: tuple[int, int], config: InferenceConfig, resolution: int) -> tuple[int, int]:
+    """The size that a picture is reduced or enlarged to before its views are made."""
+    height, width = size
+    if config.shortest_edge is not None:
+        return shortest_edge_size((height, width), config.shortest_edge, config.longest_edge)
+    limit = round(resolution * WORKING_SIDE)
+    return min(height, limit), min(width, limit)
 
 
 def _cut(canvas: Float[Tensor, "3 H W"], grid: WindowGrid) -> list[Float[Tensor, "3 h w"]]:
@@ -254,11 +244,7 @@ def _cut(canvas: Float[Tensor, "3 H W"], grid: WindowGrid) -> list[Float[Tensor,
 
 def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
     height, width = image.shape[:2]
-    if config.shortest_edge is not None:
-        new = shortest_edge_size((height, width), config.shortest_edge, config.longest_edge)
-    else:
-        limit = round(resolution * WORKING_SIDE)
-        new = (min(height, limit), min(width, limit))
+    new = working_size((height, width), config, resolution)
     if new == (height, width):
         return image
     return np.asarray(Image.fromarray(image).resize((new[1], new[0]), Image.Resampling.BILINEAR))
@@ -275,7 +261,8 @@ def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tu
     return height, width
 
 
-def _to_tensor(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
+def to_tensor(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
+    """A picture with values in [0, 1]."""
     return torch.tensor(image).permute(2, 0, 1).float() / 255
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, PictureWindows, SlidingWindows
+from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig
 from ahs_seg.prompts import PromptConfig
+from ahs_seg.windows import PictureWindows, SlidingWindows
 
 Denominator = Literal["labelled", "labelled_or_predicted"]
 """Classes over which mIoU is the mean: those with ground truth, or those with ground truth or prediction."""

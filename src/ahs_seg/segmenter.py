@@ -19,7 +19,7 @@ from ahs_seg.checkpoints.directory import CheckpointError, ModelDescription, loa
 from ahs_seg.checkpoints.hub import push_to_hub
 from ahs_seg.checkpoints.known import find_model
 from ahs_seg.data.images import ImageSource, read_image
-from ahs_seg.inference import InferenceConfig, Method, Prediction, predict
+from ahs_seg.inference import InferenceConfig, Method, Prediction, predict, predict_many
 from ahs_seg.methods import Segmenting
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
@@ -136,6 +136,15 @@ class Segmenter:
         pixels = read_image(image)
         prediction = self._predict(pixels, table)
         return Segmentation(pixels, _labels(prediction), prediction.scores.cpu().numpy(), table.vocabulary)
+
+    def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
+        """The segmentations of several pictures; their views run together, `inference.batch` at a time."""
+        table = self._table(vocabulary)
+        found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
+        return [
+            Segmentation(image, _labels(one), one.scores.cpu().numpy(), vocabulary)
+            for image, one in zip(images, found, strict=True)
+        ]
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from pictures (RGB) to the index of the class of every pixel, for one vocabulary."""
