@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ After = Callable[[int, Tensor], Tensor]
 """Number of a block (from 1) and its tokens [b n c], to the tokens that the next block gets."""
 
 
+@runtime_checkable
 class HasImageTower(Protocol):
     """A `CLIPModel`, or its image half."""
 
