@@ -1,5 +1,7 @@
 """Scores of proposals at picture size equal the plain formula: in bands, some rows at a time, contenders only."""
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,10 @@ def plain(view: MaskView, size: tuple[int, int]) -> Tensor:
     """All masks and all rows at once."""
     framed = F.interpolate(view.masks[None], view.frame, mode="bilinear", align_corners=False)
     image = framed[..., : view.size[0], : view.size[1]]
-    masks = F.interpolate(image, size, mode="bilinear", align_corners=False)[0].sigmoid()
+    if view.resized == "sigmoids":
+        masks = F.interpolate(image.sigmoid(), size, mode="bilinear", align_corners=False)[0]
+    else:
+        masks = F.interpolate(image, size, mode="bilinear", align_corners=False)[0].sigmoid()
     return torch.einsum("qt,qhw->thw", view.classes, masks) / masks.sum(0).clamp(min=1)
 
 
@@ -40,6 +45,15 @@ def test_scores_are_the_weighted_mean_over_masks(size: tuple[int, int]) -> None:
 def test_the_padding_of_the_frame_is_cut_off(image: tuple[int, int]) -> None:
     view = view_of(4, 3, size=image)
     torch.testing.assert_close(MaskScores(view, (30, 40))(torch.arange(3)), plain(view, (30, 40)))
+
+
+@pytest.mark.parametrize("size", [(41, 57), (100, 70), (5, 3)])
+def test_sigmoids_may_be_resized_instead_of_logits(size: tuple[int, int]) -> None:
+    view = dataclasses.replace(view_of(7, 5), resized="sigmoids")
+    expected = plain(view, size)
+    torch.testing.assert_close(MaskScores(view, size)(torch.arange(5)), expected)
+    band = torch.cat([view.masks_at(size, top, min(top + 2, size[0])) for top in range(0, size[0], 2)], 1)
+    torch.testing.assert_close(band, view.masks_at(size))
 
 
 @pytest.mark.parametrize("memory_bytes", [1, 30_000, 10**9])

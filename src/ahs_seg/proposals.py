@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,7 @@ class MaskView:
     classes: Float[Tensor, "q t"]
     frame: tuple[int, int]
     size: tuple[int, int]
+    resized: Literal["logits", "sigmoids"] = "logits"
 
     @property
     def kept(self) -> None:
@@ -50,19 +52,34 @@ class MaskView:
     def masks_at(self, size: tuple[int, int], top: int = 0, bottom: int | None = None) -> Float[Tensor, "q r W"]:
         """Sigmoids of the masks in pixel rows `top` to `bottom` of the picture at `size`.
 
-        Logits are resized to the frame, cut to the image, resized to `size`; then the sigmoid. Source: EBSeg, SCAN.
+        Logits are resized to the frame and cut to the image; they (or their sigmoids) are resized to `size`.
         """
-        vertical = self._operator(0, size[0])[top:bottom]
-        used = vertical.any(0).nonzero()
-        first, last = int(used[0]), int(used[-1]) + 1
-        wide = self.masks[:, first:last].float() @ self._operator(1, size[1]).T
-        return (vertical[:, first:last] @ wide).sigmoid()
+        vertical, horizontal = self._to_picture(0, size[0])[top:bottom], self._to_picture(1, size[1])
+        if self.resized == "logits":
+            return self._between(vertical @ self._to_image(0), horizontal @ self._to_image(1)).sigmoid()
+        first, last = _span(vertical)
+        masks = self._between(self._to_image(0)[first:last], self._to_image(1)).sigmoid()
+        return vertical[:, first:last] @ (masks @ horizontal.T)
 
-    def _operator(self, axis: int, length: int) -> Float[Tensor, "n m"]:
-        """What resizing and cutting do along one axis, as a matrix."""
+    def _between(self, vertical: Float[Tensor, "n h"], horizontal: Float[Tensor, "m w"]) -> Float[Tensor, "q n m"]:
+        """The logits after an operator along each axis."""
+        first, last = _span(vertical)
+        return vertical[:, first:last] @ (self.masks[:, first:last].float() @ horizontal.T)
+
+    def _to_image(self, axis: int) -> Float[Tensor, "n m"]:
+        """What resizing to the frame and cutting do along one axis, as a matrix."""
         steps = torch.eye(self.masks.shape[1 + axis], device=self.device)[None]
-        framed = _resized(steps, self.frame[axis])[..., : self.size[axis]]
-        return _resized(framed, length)[0].T
+        return _resized(steps, self.frame[axis])[0, :, : self.size[axis]].T
+
+    def _to_picture(self, axis: int, length: int) -> Float[Tensor, "n m"]:
+        """What resizing from the image to the picture does along one axis, as a matrix."""
+        return _resized(torch.eye(self.size[axis], device=self.device)[None], length)[0].T
+
+
+def _span(operator: Float[Tensor, "n m"]) -> tuple[int, int]:
+    """First and last (exclusive) place that an operator reads."""
+    used = operator.any(0).nonzero()
+    return int(used[0]), int(used[-1]) + 1
 
 
 def _resized(lines: Float[Tensor, "1 n m"], length: int) -> Float[Tensor, "1 n l"]:
@@ -139,4 +156,5 @@ class MaskBand:
 def mask_views(proposals: MaskProposals) -> list[MaskView]:
     """The proposals of every image of a batch."""
     pairs = zip(proposals.masks, proposals.classes, strict=True)
-    return [MaskView(masks, classes, proposals.frame, proposals.size) for masks, classes in pairs]
+    frame, size, resized = proposals.frame, proposals.size, proposals.resized
+    return [MaskView(masks, classes, frame, size, resized) for masks, classes in pairs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -58,13 +58,15 @@ class MaskProposals:
 
     `masks` are logits on a grid that spans `frame` pixels (height, width); the image is its top left part of `size`
     pixels, the rest is padding. The score of a row at a pixel is the mean of its scores over the masks, weighted by
-    their sigmoids there (`proposals.MaskView`).
+    their sigmoids there (`proposals.MaskView`). `resized` says what is brought from the image to the size of the
+    picture: the logits (EBSeg), or their sigmoids (SCAN).
     """
 
     masks: Float[Tensor, "b q h w"]
     classes: Float[Tensor, "b q t"]
     frame: tuple[int, int]
     size: tuple[int, int]
+    resized: Literal["logits", "sigmoids"] = "logits"
 
 
 @dataclass(frozen=True, slots=True)
