@@ -57,7 +57,8 @@ LAYOUT: list[dict[str, set[str]]] = [
         "report": {"evaluation"},
         "suite": {"evaluation", "report", "segmenter"},
         "batch": {"segmenter"},
-        "training": {"evaluation", "segmenter"},
+        "training": {"evaluation", "report", "segmenter"},
+        "ablation": {"evaluation", "report", "segmenter", "suite", "training"},
     },
     {"demo": set(), "cli": {"demo"}},
 ]

@@ -9,16 +9,16 @@ import typer
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="A yaml file, or the name of a packaged config.")],
+    config: Annotated[Path, typer.Argument(help="A yaml file, a packaged config, or a row ablation/SUITE/SCALE/ROW.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, e.g. training.steps=500")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the run writes.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
 ) -> None:
     """Train a method on labelled images and write a model directory."""
-    from ahs_seg.configs import find_config
-    from ahs_seg.training.experiment import Experiment, run_experiment
+    from ahs_seg.ablation import find_experiment
+    from ahs_seg.training.experiment import run_experiment
 
-    experiment = Experiment.read(find_config(config), overrides or [])
+    experiment = find_experiment(config, overrides or [])
     result = run_experiment(experiment, output, resume=resume)
     if result.evaluation is not None:
         typer.echo(str(result.evaluation))

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from ahs_seg.config import ConfigError
 
+SUITES: Final = "ablation"
+"""The folder of the ablation tables."""
+
 
 def packaged_configs() -> dict[str, Path]:
-    """Every packaged yaml by its name, such as `cat_seg_vitb`."""
+    """Every packaged experiment by its name, such as `cat_seg_vitb`."""
     root = Path(str(files("ahs_seg") / "configs"))
-    return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))}
+    found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    return {name: path for name, path in found.items() if path.parent.name != SUITES}
+
+
+def packaged_suites() -> dict[str, Path]:
+    """Every packaged ablation table by its name, such as `ahs_seg`."""
+    folder = Path(str(files("ahs_seg") / "configs")) / SUITES
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_config(config: Path | str) -> Path:

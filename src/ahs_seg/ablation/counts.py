@@ -1,0 +1,75 @@
+"""Scores of one run when its test images are drawn again, some several times and some not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64
+
+from ahs_seg.evaluation.journal import recorded
+from ahs_seg.metrics import ImageCounts
+
+METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
+"""The scores that tables compare, and what they call them."""
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """Labelled, predicted and rightly predicted pixels of every image and class, and which classes training knew."""
+
+    counts: Float32[np.ndarray, "3 n t"]
+    known: Bool[np.ndarray, " t"]
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return int(self.counts.shape[1])
+
+    def scores(self, weights: Float32[np.ndarray, "b n"]) -> dict[str, Float[np.ndarray, " b"]]:
+        """Each of `METRICS` when every image counts as often as `weights` says; NaN where no class defines it."""
+        labelled, predicted, hits = weights @ self.counts
+        present = labelled > 0
+        iou = hits / np.maximum(labelled + predicted - hits, 1)
+        values = {
+            "miou": _mean(iou, present),
+            "seen": _mean(iou, present & self.known),
+            "unseen": _mean(iou, present & ~self.known),
+        }
+        total = values["seen"] + values["unseen"]
+        values["harmonic"] = 2 * values["seen"] * values["unseen"] / np.where(total > 0, total, 1)
+        return values
+
+
+def read_counts(journal: Path, labels: Sequence[str], seen: Collection[str] | None, images: int) -> RunCounts:
+    """The counts that an evaluation kept of its images; an image it could not read counts nothing."""
+    counts = np.zeros((3, images, len(labels)), np.float32)
+    for index, image in recorded(journal):
+        counts[:, index] = per_class(image, len(labels))
+    names = frozenset(seen or ())
+    return RunCounts(counts, np.array([label in names for label in labels]))
+
+
+def per_class(image: ImageCounts, classes: int) -> Int64[np.ndarray, "3 t"]:
+    """Labelled, predicted and rightly predicted pixels of each class in one image."""
+    result = np.zeros((3, classes), np.int64)
+    label, predicted, count = np.array(image.pairs, np.int64).reshape(-1, 3).T
+    named, hit = predicted >= 0, label == predicted
+    np.add.at(result[0], label, count)
+    np.add.at(result[1], predicted[named], count[named])
+    np.add.at(result[2], label[hit], count[hit])
+    return result
+
+
+def image_weights(images: int, draws: int, rng: np.random.Generator) -> Float32[np.ndarray, "b n"]:
+    """How often each image occurs: once in the first row, in the others as drawn with replacement."""
+    drawn = rng.multinomial(images, np.full(images, 1 / images), size=draws)
+    return np.concatenate([np.ones((1, images)), drawn]).astype(np.float32)
+
+
+def _mean(iou: Float[np.ndarray, "b t"], chosen: Bool[np.ndarray, "b t"]) -> Float[np.ndarray, " b"]:
+    count = chosen.sum(1)
+    return np.where(count > 0, (iou * chosen).sum(1) / np.maximum(count, 1), np.nan)
