@@ -15,6 +15,8 @@ class Choice(StrEnum):
     CAT_SEG = "cat_seg"
     H_CLIP = "h_clip"
     AHS_SEG = "ahs_seg"
+    AHS_SEG_LITE = "ahs_seg_lite"
+    HPS_SEG = "hps_seg"
     ZERO_SHOT = "zero_shot"
 
 

@@ -29,8 +29,8 @@ class Prototypes(Config):
 
     count: PositiveInt | None = None
     start: Literal["text", "nothing"] = "text"
-    momentum: float = Field(0.99, ge=0, lt=1)
-    temperature: float = Field(0.07, ge=LEAST_TEMPERATURE, le=GREATEST_TEMPERATURE)
+    momentum: float = Field(default=0.99, ge=0, lt=1)
+    temperature: float = Field(default=0.07, ge=LEAST_TEMPERATURE, le=GREATEST_TEMPERATURE)
     guidance: NonNegativeFloat = 0.1
     loss: Literal["cosine", "geodesic"] = "cosine"
     weight: NonNegativeFloat = 0.1

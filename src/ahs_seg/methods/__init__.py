@@ -10,20 +10,27 @@ from typing import Annotated
 from pydantic import Field
 
 from ahs_seg.methods.ahs_seg import AhsSegConfig
+from ahs_seg.methods.ahs_seg_lite import AhsSegLiteConfig
 from ahs_seg.methods.cat_seg import CatSegConfig
 from ahs_seg.methods.cost import CostConfig, CostSegmenter
 from ahs_seg.methods.h_clip import HClipConfig
+from ahs_seg.methods.hps_seg import HpsSegConfig
 from ahs_seg.methods.zero_shot import ZeroShotConfig, ZeroShotSegmenter
 
-MethodConfig = Annotated[CatSegConfig | HClipConfig | AhsSegConfig | ZeroShotConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    CatSegConfig | HClipConfig | AhsSegConfig | AhsSegLiteConfig | HpsSegConfig | ZeroShotConfig,
+    Field(discriminator="name"),
+]
 Segmenting = CostSegmenter | ZeroShotSegmenter
 
 __all__ = [
     "AhsSegConfig",
+    "AhsSegLiteConfig",
     "CatSegConfig",
     "CostConfig",
     "CostSegmenter",
     "HClipConfig",
+    "HpsSegConfig",
     "MethodConfig",
     "Segmenting",
     "ZeroShotConfig",

@@ -144,6 +144,7 @@ class CostConfig(PartsConfig):
             layers=layers,
             decoder=GuidedDecoder(self.dim, self.decoder_dims, guidance_dims=self.decoder_guidance_dims),
             class_pooling=self.class_pooling,
+            similarity=None if self.geodesic is None else self.geodesic.build(),
         )
         levels = self.levels or (backbone.depth // 3 - 1, 2 * backbone.depth // 3 - 1)
         return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep, parts=self.build_parts(backbone))

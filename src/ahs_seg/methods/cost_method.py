@@ -39,6 +39,10 @@ class CostMethodConfig(Config):
         segmentation = SegmentationObjective(ignore_as_negative=ignore_as_negative)
         return SumObjective([segmentation, *part_terms(self.tuner, self.cost, method, classes)])
 
-    def for_classes(self, count: int) -> CostMethodConfig:  # noqa: ARG002  # no part depends on it
+    def for_classes(self, count: int) -> CostMethodConfig:
         """The config for training with so many classes; parts that keep something per class take their size from it."""
-        return self
+        prototypes = self.cost.prototypes
+        if prototypes is None or prototypes.count is not None:
+            return self
+        cost = self.cost.model_copy(update={"prototypes": prototypes.model_copy(update={"count": count})})
+        return self.model_copy(update={"cost": cost})

@@ -38,6 +38,14 @@ class Monitored(Protocol):
         """Figures by name, such as `alpha/vision/3`."""
 
 
+@runtime_checkable
+class Updating(Protocol):
+    """A term that keeps something between steps, such as prototypes."""
+
+    def update(self, method: nn.Module) -> None:
+        """Take in a step, in every process, after its weights were updated."""
+
+
 class SegmentationObjective(nn.Module):
     """The loss of the cost family alone, see `segmentation_loss`."""
 
@@ -67,6 +75,12 @@ class SumObjective(nn.Module):
                 raise ValueError(f"two terms of the objective name a loss {min(shared)!r}; rename one")
             losses |= new
         return losses
+
+    def update(self, method: nn.Module) -> None:
+        """Let the terms that keep something take in a step."""
+        for term in self.terms:
+            if isinstance(term, Updating):
+                term.update(method)
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
         """The figures of all terms that have any."""

@@ -9,8 +9,13 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.config import Config
+from ahs_seg.heads.alignment import Alignment
 from ahs_seg.heads.fusion import FusionConfig, HypersphericalFusion
+from ahs_seg.heads.geodesic import Geodesic
 from ahs_seg.heads.projection import ProjectionConfig
+from ahs_seg.heads.prototypes import Prototypes
+from ahs_seg.heads.rectification import Rectification
+from ahs_seg.tuners.teacher import Distillation
 from ahs_seg.types import ImageFeatures
 
 FUSED_SHARE = 0.5
@@ -77,11 +82,14 @@ class CostParts(nn.Module):
             return dense
         return (1 - FUSED_SHARE) * dense + FUSED_SHARE * self.fusion(levels)
 
-    def compared(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+    def aligned(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """The map that prototypes are made of, in the joint space."""
+        return dense if self.aligner is None else self.aligner(dense)
+
+    def compared(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b e h w"]:
         """The map that is compared with words."""
-        if self.aligner is not None:
-            dense = self.aligner(dense)
-        return dense if self.projection is None else self.projection.image(dense)
+        aligned = self.aligned(dense)
+        return aligned if self.projection is None else self.projection.image(aligned)
 
     def guided(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
         """The words, drawn to the prototypes."""
@@ -97,11 +105,19 @@ class PartsConfig(Config):
 
     fusion: FusionConfig | None = None
     projection: ProjectionConfig | None = None
+    rectification: Rectification | None = None
+    alignment: Alignment | None = None
+    prototypes: Prototypes | None = None
+    geodesic: Geodesic | None = None
+    distillation: Distillation | None = None
 
     def build_parts(self, backbone: ClipBackbone) -> CostParts:
         """The parts for a backbone, which knows the sizes."""
         dim, width, depth = backbone.dim, backbone.width, backbone.depth
         return CostParts(
+            rectifier=None if self.rectification is None else self.rectification.build(dim),
+            prototypes=None if self.prototypes is None else self.prototypes.build(dim),
+            aligner=None if self.alignment is None else self.alignment.build(dim),
             fusion=None if self.fusion is None else self.fusion.build(dim, width, depth),
             projection=None if self.projection is None else self.projection.build(dim),
         )

@@ -131,6 +131,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     norm = _clip(run, index)
     run.optimizer.step()
     run.optimizer.zero_grad()
+    run.step.finish()
     return {
         "loss": sum(means),
         **{f"loss_{name}": value for name, value in values.items()},

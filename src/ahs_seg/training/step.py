@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.methods.objective import Updating
 from ahs_seg.types import REST, Output, TrainingForward
 
 Objective = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
@@ -68,6 +69,12 @@ class TrainingStep(nn.Module):
                 progress=progress,
             )
             return dict(self.objective(self.method, view))
+
+    def finish(self) -> None:
+        """Let an objective that keeps something between steps take in one, after its weights were updated."""
+        objective: object = self.objective
+        if isinstance(objective, Updating):
+            objective.update(self.method)
 
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:

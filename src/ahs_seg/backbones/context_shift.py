@@ -1,0 +1,110 @@
+"""Contextual shift: patches of a region's empty background become the image's class token."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ahs_seg.backbones.image_tower import HasImageTower, embed, pooled, run_blocks
+
+Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
+"""So many of the marked places of every row."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the original CLIP sees in b images.
+
+    `levels` are patch maps after the blocks asked for, `starts` the class token after each block that was asked for,
+    by number (from 1); `image` is the image embedding, of unit length.
+    """
+
+    levels: tuple[Float[Tensor, "b c h w"], ...]
+    starts: Mapping[int, Float[Tensor, "b c"]]
+    image: Float[Tensor, "b d"]
+
+    def of(self, index: int, count: int) -> Mapping[int, Float[Tensor, "n c"]]:
+        """Class tokens of one image, for so many of its regions."""
+        return {number: start[index].expand(count, -1) for number, start in self.starts.items()}
+
+
+def read_context(
+    tower: HasImageTower, pixels: Float[Tensor, "b 3 s s"], *, levels: tuple[int, ...], starts: tuple[int, ...]
+) -> Context:
+    """The context of images in the units of CLIP; blocks are numbered from 1."""
+    maps: dict[int, Tensor] = {}
+    tokens_of: dict[int, Tensor] = {}
+    tokens = embed(tower, pixels)
+    side = round((tokens.shape[1] - 1) ** 0.5)
+
+    def look(number: int, tokens: Tensor) -> Tensor:
+        if number in levels:
+            maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, (side, side))
+        if number in starts:
+            tokens_of[number] = tokens[:, 0]
+        return tokens
+
+    tokens = run_blocks(tower, tokens, look)
+    image = F.normalize(pooled(tower, tokens), dim=-1)
+    return Context(tuple(maps[number] for number in levels), tokens_of, image)
+
+
+def embed_regions(
+    tower: HasImageTower,
+    pixels: Float[Tensor, "n 3 s s"],
+    foreground: Bool[Tensor, "n l"],
+    starts: Mapping[int, Float[Tensor, "n c"]],
+    *,
+    ratio: float,
+    choose: Choose,
+) -> Float[Tensor, "n d"]:
+    """Embeddings of unit length of pictures of regions, whose patches outside of `foreground` show nothing.
+
+    After each block in `starts`, of the n background patches of a region `int(ratio * n)` chosen anew become the class
+    token given there. Source: SCAN (Liu et al., CVPR 2024), contextual shift.
+    """
+    background = ~foreground
+    wanted = (background.sum(1).double() * ratio).long()
+
+    def shift(number: int, tokens: Tensor) -> Tensor:
+        if number not in starts or not wanted.any():
+            return tokens
+        places = F.pad(choose(background, wanted), (1, 0))
+        return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
+
+    tokens = run_blocks(tower, embed(tower, pixels), shift)
+    return F.normalize(pooled(tower, tokens), dim=-1)
+
+
+def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
+    """Of the marked places of a row, numbered from 0 to m - 1, those at floor(i * m / wanted) for i below wanted."""
+    rank, count = marked.long().cumsum(1) - 1, marked.sum(1, keepdim=True).clamp(min=1)
+    wanted = wanted.unsqueeze(1)
+    first = (rank * wanted + count - 1) // count
+    return marked & (first < wanted) & (first * count // wanted.clamp(min=1) == rank)
+
+
+@dataclass(frozen=True)
+class DrawPlaces:
+    """So many of the marked places of a row, all equally likely; with a generator, or PyTorch's own (None)."""
+
+    generator: torch.Generator | None = field(default=None)
+
+    def __call__(self, marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
+        """The places drawn."""
+        device = marked.device if self.generator is None else self.generator.device
+        order = torch.rand(marked.shape, generator=self.generator, device=device).to(marked.device)
+        rank = order.masked_fill(~marked, 2.0).argsort(1).argsort(1)
+        return marked & (rank < wanted.unsqueeze(1))
+
+
+def drawing_for(image: Float[Tensor, "3 H W"], seed: int) -> DrawPlaces:
+    """Draws that depend on the seed and on the content of the image, so that no image disturbs another's."""
+    content = (image.detach().cpu() * 255).round().to(torch.uint8).contiguous().numpy()
+    return DrawPlaces(torch.Generator().manual_seed(zlib.crc32(content.tobytes(), seed)))

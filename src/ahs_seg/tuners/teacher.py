@@ -1,0 +1,79 @@
+"""SDR's teacher: the image encoder as it was before tuning."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from pydantic import NonNegativeFloat
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.config import Config, ConfigError
+
+_DOT = "/"  # names of buffers have no dots
+
+
+class Distillation(Config):
+    """Spherical self-distillation (AHS-Seg's simple design, SDR): the tuned encoder stays near the CLIP it was.
+
+    The loss is `weight` times a factor that falls over the training from `initial` to `final`
+    (`losses.distillation`).
+    """
+
+    weight: NonNegativeFloat = 0.1
+    initial: NonNegativeFloat = 0.5
+    final: NonNegativeFloat = 0.1
+
+    def build(self, backbone: ClipBackbone) -> FrozenTeacher:
+        """The teacher of a tuned backbone whose training has not begun."""
+        return FrozenTeacher(backbone)
+
+
+class FrozenTeacher(nn.Module):
+    """Dense features of the CLIP that a backbone was when the teacher was made; no gradient, no parameter.
+
+    Rotations leave the weights as they are, so the teacher of a rotated CLIP is the same weights without rotations and
+    costs no memory. Of weights that are tuned themselves it keeps their values. The published code's teacher is the
+    student in evaluation mode, so its loss is a rounding floor without gradient.
+    """
+
+    def __init__(self, backbone: ClipBackbone) -> None:
+        super().__init__()
+        tuned = {name: value for name, value in _vision(backbone).items() if value.requires_grad}
+        if not tuned and backbone.adapter is None:
+            raise ConfigError(
+                "method.cost.distillation keeps a tuned image encoder near its start, but nothing of it is tuned. "
+                "Choose another method.tuner, or leave distillation out (null)."
+            )
+        for name, value in tuned.items():
+            self.register_buffer(name.replace(".", _DOT), value.detach().clone())
+
+    @torch.no_grad()
+    def forward(self, backbone: ClipBackbone, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
+        """Dense features of images (RGB in [0, 1]) at the resolution of the backbone."""
+        encoder = _PlainEncoder(backbone)
+        start = {f"backbone.model.{name.replace(_DOT, '.')}": value for name, value in self.named_buffers()}
+        dense: Tensor = functional_call(encoder, start, (images,))
+        return dense
+
+
+class _PlainEncoder(nn.Module):
+    """The image encoder without an adapter; it shares every weight with the backbone."""
+
+    def __init__(self, backbone: ClipBackbone) -> None:
+        super().__init__()
+        self.backbone = ClipBackbone(
+            backbone.model, backbone.tokenizer, resolution=backbone.resolution, mean=backbone.mean, std=backbone.std
+        )
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
+        return self.backbone.encode_image(images).dense
+
+
+def _vision(backbone: ClipBackbone) -> dict[str, nn.Parameter]:
+    """Parameters of the image encoder by their names in the model."""
+    parameters = dict(backbone.model.named_parameters())
+    return {
+        name: value for name, value in parameters.items() if name.startswith(("vision_model.", "visual_projection"))
+    }
