@@ -11,6 +11,7 @@ from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.checkpoints.directory import ModelDescription, save_model
 from ahs_seg.data.images import ImageError, read_labels
+from ahs_seg.formats import FormatError
 from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, SlidingWindows
 from ahs_seg.methods import CatSegConfig, CostConfig, HClipConfig, ZeroShotConfig
 from ahs_seg.palette import colour
@@ -259,8 +260,11 @@ def test_saved_palette_shows_the_colours_of_the_overlay(tmp_path: Path):
 
 
 def test_other_file_types_are_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"map\.jpg.*map\.png"):
-        made(3).save(tmp_path / "map.jpg")
+    with pytest.raises(FormatError, match=r"map\.gif.*png \(\.png\)"):
+        made(3).save(tmp_path / "map.gif")
+    with pytest.raises(FormatError, match=r"format 'coco' with the ending '\.png'"):
+        made(3).save(tmp_path / "map.png", "coco")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_areas_are_ordered():

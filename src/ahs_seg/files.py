@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,10 +17,17 @@ from PIL import Image
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file in one step, after its content has reached the disk; missing folders are made."""
+    with replacing_file(path) as draft:
+        draft.write(content)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[IO[bytes]]:
+    """A draft that takes the place of the file when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
         try:
-            draft.write(content)
+            yield draft
             draft.flush()
             os.fsync(draft.fileno())
             Path(draft.name).chmod(0o666 & ~_umask())

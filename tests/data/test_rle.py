@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pycocotools.mask
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ahs_seg.data.rle import RleError, decode_rle
+from ahs_seg.data.rle import RleError, decode_rle, encode_rle
 
 ROWS, COLUMNS = np.mgrid[0:700, 0:20]
 RECORDED = [
@@ -57,3 +58,22 @@ def test_any_mask_comes_back(bits):
 def test_damage_is_named(code, message):
     with pytest.raises(RleError, match=message):
         decode_rle(code)
+
+
+@pytest.mark.parametrize(("counts", "mask"), RECORDED)
+def test_encoding_gives_the_recorded_texts(counts, mask):
+    assert encode_rle(mask) == {"size": list(mask.shape), "counts": counts}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.floats(0, 1))
+def test_encoding_is_that_of_pycocotools(seed, height, width, share):
+    mask = np.random.default_rng(seed).random((height, width)) < share
+    theirs = pycocotools.mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert encode_rle(mask)["counts"] == theirs["counts"].decode()
+    assert np.array_equal(decode_rle(encode_rle(mask)), mask)
+
+
+def test_long_runs_are_encoded():
+    mask = np.zeros((3000, 4000), bool)
+    mask[2999, 3999] = True
+    assert np.array_equal(decode_rle(encode_rle(mask)), mask)

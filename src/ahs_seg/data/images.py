@@ -13,6 +13,7 @@ Files are decoded by the formats listed here alone: Pillow can also run Ghostscr
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from ahs_seg.data.base import SampleError
 
-ImageSource: TypeAlias = str | Path | Image.Image | Shaped[np.ndarray, "..."] | Tensor
+ImageSource: TypeAlias = str | Path | bytes | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 
 MAX_PIXELS: Final = 400_000_000
 """Pixels of the largest picture that is read (20,000 x 20,000); decoding it takes about 4 GB."""
@@ -51,10 +52,11 @@ class ImageError(SampleError):
     """A picture or label map that cannot be read; says what was given, what is allowed and what to do."""
 
 
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
     """RGB bytes of a file, a PIL image, an array (H W, H W 1, H W 3 or H W 4) or a tensor (H W or c H W).
 
-    Arrays and tensors hold uint8, uint16 or floats in [0, 1]. A uint8 array of shape H W 3 is returned as it is.
+    Files are given by their path or as bytes, which messages call `name`. Arrays and tensors hold uint8, uint16 or
+    floats in [0, 1]. A uint8 array of shape H W 3 is returned as it is.
 
     Raises:
         ImageError: missing, damaged or unknown file, too many pixels, wrong shape, type or range.
@@ -62,6 +64,9 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> UInt8[np
     if isinstance(source, str | Path):
         with _opened(Path(source), IMAGE_FORMATS, max_pixels) as image:
             return _rgb_of_pil(image, str(source))
+    if isinstance(source, bytes):
+        with _identified(io.BytesIO(source), name, IMAGE_FORMATS, max_pixels) as image:
+            return _rgb_of_pil(image, name)
     if isinstance(source, Image.Image):
         _check_size(source, "image", max_pixels)
         with _decoding("image"):
@@ -125,7 +130,13 @@ def _opened(path: Path, formats: tuple[str, ...], max_pixels: int) -> Iterator[I
         raise ImageError(f"{name}: is a folder, not a picture. Name a file in it.") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{name}: cannot be opened ({error}). Check its permissions.") from None
-    with file, _decoding(name):
+    with file, _identified(file, name, formats, max_pixels) as image:
+        yield image
+
+
+@contextmanager
+def _identified(file: IO[bytes], name: str, formats: tuple[str, ...], max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    with _decoding(name):
         image = _identify(file, formats)
         if image is None:
             raise ImageError(

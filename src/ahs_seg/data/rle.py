@@ -41,6 +41,33 @@ def decode_rle(code: Mapping[str, object]) -> Bool[np.ndarray, "H W"]:
     return np.repeat(values, runs).reshape(width, height).T
 
 
+def encode_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, object]:
+    """The compressed run-length code of a mask, `{"size": [height, width], "counts": text}`.
+
+    Source: pycocotools, common/maskApi.c (rleEncode, rleToString).
+    """
+    differences = runs_of(mask.T.ravel())
+    differences[3:] -= runs_of(mask.T.ravel())[1:-2]
+    groups, text = differences, np.zeros((len(differences), 14), np.uint8)
+    for place in range(text.shape[1]):  # 14 groups of 5 bits hold 64
+        low = groups & 31
+        groups = groups >> 5
+        more = groups != np.where(low & 16, -1, 0)
+        text[:, place] = 48 + low + 32 * more
+        if not more.any():
+            break
+    ends = (text - 48) & 32 == 0
+    used = np.arange(text.shape[1]) <= ends.argmax(1)[:, None]
+    return {"size": list(mask.shape), "counts": text[used].tobytes().decode("ascii")}
+
+
+def runs_of(values: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " r"]:
+    """Lengths of alternating runs of zeros and ones, the first (perhaps of length 0) of zeros."""
+    changes = np.flatnonzero(values[1:] != values[:-1]) + 1
+    edges = [[0], [0], changes] if values.size and values[0] else [[0], changes]
+    return np.diff(np.concatenate([*edges, [values.size]])).astype(np.int64)
+
+
 def _uncompressed(text: bytes) -> Int64[np.ndarray, " n"]:
     """Lengths of the runs: groups of 5 bits, lowest first, each a difference to the run two before it."""
     digits = np.frombuffer(text, np.uint8).astype(np.int64) - 48

@@ -1,0 +1,160 @@
+"""Outlines of masks as polygons with holes, exact to the pixel.
+
+An outline runs along the edges between pixels, so that its corners are whole numbers (x to the right, y down, the
+picture spans (0, 0) to (width, height)) and the polygon covers exactly the centres of the mask's pixels. Pixels that
+touch only at a corner belong to different polygons.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from scipy import ndimage
+
+Ring: TypeAlias = Float[np.ndarray, "_ 2"]
+"""Corners (x, y) of a closed line, the first not repeated at the end."""
+
+
+class Polygon(NamedTuple):
+    """One connected part of a mask: its outline (clockwise on the screen) and the holes in it (anticlockwise)."""
+
+    outline: Ring
+    holes: tuple[Ring, ...] = ()
+
+
+def polygons_of(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -> list[Polygon]:
+    """The parts of a mask, from top to bottom, each with its holes.
+
+    With `tolerance`, corners are left out while the line stays within that many pixels (Douglas and Peucker, 1973);
+    rings that shrink to a line are dropped.
+    """
+    parts, _ = ndimage.label(mask)
+    outlines: dict[int, Ring] = {}
+    holes: defaultdict[int, list[Ring]] = defaultdict(list)
+    for ring in _rings(mask):
+        x, y = ring[0]
+        if mask[y, x]:
+            outlines[int(parts[y, x])] = simplified(ring.astype(np.float64), tolerance)
+        else:  # the pixel above the highest edge of a hole belongs to the part around it
+            holes[int(parts[y - 1, x])].append(simplified(ring[::-1].astype(np.float64), tolerance))
+    return [
+        Polygon(outline, tuple(hole for hole in holes[part] if len(hole) > 2))
+        for part, outline in outlines.items()
+        if len(outline) > 2
+    ]
+
+
+def _rings(mask: Bool[np.ndarray, "H W"]) -> list[Int64[np.ndarray, "n 2"]]:
+    """The closed lines between mask and rest, each from its highest corner (of these the leftmost) to the right.
+
+    The corners of rectilinear rings, taken row by row, are the two ends of horizontal edges in turn, and column by
+    column those of vertical edges. Where two pixels touch at a corner, each has a corner of its own there.
+    """
+    padded = np.pad(mask, 1).astype(np.int8)
+    upper_left, upper_right = padded[:-1, :-1], padded[:-1, 1:]
+    lower_left, lower_right = padded[1:, :-1], padded[1:, 1:]
+    total = upper_left + upper_right + lower_left + lower_right
+    diagonal = (total == 2) & (upper_left == lower_right)
+    rows, columns = np.nonzero((total % 2 == 1) | diagonal)
+    twice = diagonal[rows, columns]
+    falling = (upper_left[rows, columns] == 1)[twice]  # the two pixels are the upper left and the lower right one
+    rows, columns = np.concatenate([rows, rows[twice]]), np.concatenate([columns, columns[twice]])
+    second = np.zeros(len(rows), np.int64)
+    second[len(rows) - len(falling) :] = 1  # of two corners at one place: the one whose horizontal edge goes right
+    along = second.copy()  # ... and the one whose vertical edge goes down
+    first_of_two = np.flatnonzero(twice)
+    along[first_of_two] = np.where(falling, 0, 1)
+    along[len(rows) - len(falling) :] = np.where(falling, 1, 0)
+    across = _partners(np.lexsort((second, columns, rows)))
+    down = _partners(np.lexsort((along, rows, columns)))
+    points = np.stack([columns, rows], 1)
+    return [points[ring] for ring in _walk(np.lexsort((second, columns, rows)), across, down)]
+
+
+def _partners(order: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    partner = np.empty(len(order), np.int64)
+    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
+    return partner
+
+
+def _walk(
+    starts: Int64[np.ndarray, " n"], across: Int64[np.ndarray, " n"], down: Int64[np.ndarray, " n"]
+) -> list[list[int]]:
+    horizontal, vertical = across.tolist(), down.tolist()
+    visited = [False] * len(horizontal)
+    rings = []
+    for start in starts.tolist():
+        if visited[start]:
+            continue
+        ring, corner = [], start
+        while not visited[corner]:
+            other = horizontal[corner]
+            visited[corner] = visited[other] = True
+            ring += [corner, other]
+            corner = vertical[other]
+        rings.append(ring)
+    return rings
+
+
+def simplified(ring: Ring, tolerance: float) -> Ring:
+    """The ring with fewer corners, none of those left out farther than `tolerance` from the new line."""
+    if tolerance <= 0 or len(ring) < 4:
+        return ring
+    far = int(np.square(ring - ring[0]).sum(1).argmax())
+    closed = np.concatenate([ring, ring[:1]])
+    keep = np.zeros(len(closed), np.bool_)
+    keep[[0, far, -1]] = True
+    waiting = [(0, far), (far, len(closed) - 1)]
+    while waiting:
+        start, end = waiting.pop()
+        if end - start < 2:
+            continue
+        distances = _distances(closed[start + 1 : end], closed[start], closed[end])
+        worst = int(distances.argmax())
+        if distances[worst] > tolerance:
+            middle = start + 1 + worst
+            keep[middle] = True
+            waiting += [(start, middle), (middle, end)]
+    return closed[:-1][keep[:-1]]
+
+
+def _distances(points: Ring, start: Float[np.ndarray, " 2"], end: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " n"]:
+    """Distances of points from a piece of a line."""
+    line = end - start
+    length = float(line @ line)
+    share = np.clip((points - start) @ line / length, 0, 1) if length else np.zeros(len(points))
+    result: np.ndarray = np.sqrt(np.square(points - start - share[:, None] * line).sum(1))
+    return result
+
+
+def keyhole(polygon: Polygon) -> Ring:
+    """One ring for a polygon with holes: each hole is joined to the line at its left by a cut of no width, to and fro.
+
+    For formats that know no holes. Filled by the even-odd or the non-zero rule it gives the same pixels.
+    """
+    ring = [tuple(point) for point in polygon.outline.tolist()]
+    for hole in sorted(polygon.holes, key=lambda points: float(points[:, 0].min())):
+        first = int(np.lexsort((hole[:, 1], hole[:, 0]))[0])
+        turned = [tuple(point) for point in np.roll(hole, -first, 0).tolist()]
+        place, entry = _left_of(ring, *turned[0])
+        ring[place + 1 : place + 1] = [entry, *turned, turned[0], entry]
+    return np.array(ring)
+
+
+def _left_of(ring: list[tuple[float, ...]], x: float, y: float) -> tuple[int, tuple[float, float]]:
+    """The edge (by its first corner) that a ray from a point to the left meets first, and where it does."""
+    points = np.array(ring)
+    following = np.roll(points, -1, 0)
+    low, high = np.minimum(points[:, 1], following[:, 1]), np.maximum(points[:, 1], following[:, 1])
+    rise = following[:, 1] - points[:, 1]
+    slope = np.divide(following[:, 0] - points[:, 0], rise, out=np.zeros(len(rise)), where=rise != 0)
+    meets = points[:, 0] + (y - points[:, 1]) * slope
+    usable = (low <= y) & (y <= high) & (rise != 0) & (meets <= x)
+    if not usable.any():  # a simplified hole may stick out of its simplified outline
+        place = int(np.square(points - (x, y)).sum(1).argmin())
+        return place, (float(points[place, 0]), float(points[place, 1]))
+    place = int(np.where(usable, meets, -np.inf).argmax())
+    return place, (float(meets[place]), y)
