@@ -1,0 +1,127 @@
+"""SAM's image encoder as a pixel backbone: four feature maps at strides 4, 8, 16 and 32."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+from transformers import SamVisionConfig, SamVisionModel
+from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+from ahs_seg.config import Config
+
+SAM_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+SAM_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+SCALES = (4.0, 2.0, 1.0, 0.5)
+"""How the outputs of the four global blocks (stride 16) are resized."""
+
+
+class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is untyped
+    """The transformer of SAM without its neck, for images of any size.
+
+    Its position table is resampled (bicubic) to the grid of the images at every call.
+    """
+
+    SETTINGS: ClassVar[frozenset[str]] = frozenset({"pos_embed"})
+
+    def __init__(self, config: SamVisionConfig) -> None:
+        super().__init__(config)
+        del self.neck
+
+    def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b c h w"]]:
+        """Outputs of the global blocks."""
+        tokens = self.patch_embed.projection(pixels).permute(0, 2, 3, 1)
+        table = self.pos_embed.permute(0, 3, 1, 2)
+        if table.shape[-2:] != tokens.shape[1:3]:
+            table = F.interpolate(table, size=tokens.shape[1:3], mode="bicubic", align_corners=False)
+        tokens = tokens + table.permute(0, 2, 3, 1)
+        found = []
+        for index, layer in enumerate(self.layers):
+            tokens = layer(tokens)
+            if index in self.config.global_attn_indexes:
+                found.append(tokens.permute(0, 3, 1, 2))
+        return found
+
+
+class SamPyramid(nn.Module):
+    """Maps of SAM's four global blocks, resized to four strides (EBSeg); all frozen but the position table.
+
+    `channels` are their widths, finest map first.
+    """
+
+    def __init__(self, encoder: SamEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder.requires_grad_(requires_grad=False)
+        self.encoder.pos_embed.requires_grad_(requires_grad=True)
+        self.channels = (int(encoder.config.hidden_size),) * len(SCALES)
+        self.stride = 32
+
+    def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """Images (RGB in [0, 1]) in SAM's units."""
+        mean = torch.tensor(SAM_MEAN, device=images.device).view(3, 1, 1)
+        std = torch.tensor(SAM_STD, device=images.device).view(3, 1, 1)
+        return (images - mean) / std
+
+    def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
+        """Maps [b c H/s W/s] at strides s of 4, 8, 16 and 32 of normalised images; sides are multiples of 32."""
+        return tuple(
+            level if scale == 1 else F.interpolate(level, scale_factor=scale, mode="bilinear", align_corners=False)
+            for level, scale in zip(self.encoder(pixels), SCALES, strict=True)
+        )
+
+
+class SamConfig(Config):
+    """Sizes of SAM's encoder; the defaults are those of ViT-B.
+
+    `source` is a SAM of the hub or a directory in the layout of transformers (None: random weights). `global_blocks`
+    are the indices of the four blocks that attend to the whole image; the others attend within windows of `window`.
+    """
+
+    name: Literal["sam"] = "sam"
+    source: str | None = "facebook/sam-vit-base"
+    dim: PositiveInt = 768
+    depth: PositiveInt = 12
+    heads: PositiveInt = 12
+    window: PositiveInt = 14
+    image_size: PositiveInt = 1024
+    global_blocks: tuple[int, int, int, int] = (2, 5, 8, 11)
+
+    @model_validator(mode="after")
+    def _check(self) -> SamConfig:
+        if max(self.global_blocks) >= self.depth or sorted(set(self.global_blocks)) != list(self.global_blocks):
+            raise ValueError(
+                f"global_blocks {self.global_blocks} must be four indices in ascending order below depth {self.depth}"
+            )
+        return self
+
+    def build(self) -> SamPyramid:
+        """The backbone with its pre-trained weights."""
+        if self.source is None:
+            return self.build_empty()
+        whole = SamVisionModel.from_pretrained(self.source, config=self._sizes(), dtype=torch.float32)
+        encoder = self.build_empty().encoder
+        weights = whole.vision_encoder.state_dict()
+        encoder.load_state_dict({key: value for key, value in weights.items() if not key.startswith("neck.")})
+        return SamPyramid(encoder)
+
+    def build_empty(self) -> SamPyramid:
+        """The backbone with random weights."""
+        return SamPyramid(SamEncoder(self._sizes()))
+
+    def _sizes(self) -> SamVisionConfig:
+        return SamVisionConfig(
+            hidden_size=self.dim,
+            num_hidden_layers=self.depth,
+            num_attention_heads=self.heads,
+            mlp_dim=4 * self.dim,
+            image_size=self.image_size,
+            patch_size=16,
+            window_size=self.window,
+            global_attn_indexes=list(self.global_blocks),
+            use_rel_pos=True,
+            layer_norm_eps=1e-6,
+        )
