@@ -1,0 +1,40 @@
+"""`ahs-seg serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A model directory, a known checkpoint or owner/name on the hub; may be repeated."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Who may come: 127.0.0.1 is this machine, 0.0.0.0 the network.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="The port of the page.")] = 7860,
+    upload_mb: Annotated[int, typer.Option(help="Largest file, in megabytes.")] = 20,
+    megapixels: Annotated[int, typer.Option(help="Largest picture, in million pixels.")] = 25,
+    names: Annotated[int, typer.Option(help="Most words in a request.")] = 1000,
+    queue: Annotated[int, typer.Option(help="Most requests that wait.")] = 16,
+    seconds: Annotated[int, typer.Option(help="Longest time for a request.")] = 60,
+) -> None:
+    """Open a web page: drop a picture, type words, explore the result. Nothing leaves this machine.
+
+    Without --model it serves what `ahs-seg quickstart` trained in this folder, and a baseline for drawn scenes.
+    """
+    import tempfile
+    from pathlib import Path
+
+    from ahs_seg.demo.web.limits import Limits
+    from ahs_seg.demo.web.serve import find_models, launch
+    from ahs_seg.demo.web.workbench import Workbench
+
+    limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
+    bench = Workbench(find_models(model or []), limits)
+    with tempfile.TemporaryDirectory(prefix="ahs-seg-examples-") as examples:
+        typer.echo(f"Serving {', '.join(bench.models)} at http://{host}:{port} (Ctrl-C stops)")
+        launch(bench, Path(examples), host=host, port=port)

@@ -1,0 +1,83 @@
+"""What the browser needs to draw an answer: the picture, its labels and scores as pixels, and the classes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from importlib import resources
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ahs_seg.demo.web.workbench import Answer
+from ahs_seg.palette import by_area, colours_for
+from ahs_seg.segmentation import Segmentation
+
+LONGEST: Final = 1400
+"""Longest side of what is drawn; larger pictures are reduced for the screen, not for the model."""
+
+
+def asset(name: str) -> str:
+    """A file of the page."""
+    return resources.files("ahs_seg").joinpath("assets", "web", name).read_text(encoding="utf-8")
+
+
+def payload(answer: Answer) -> str:
+    """The answer as JSON for `viewer.js`.
+
+    `labels` is a picture: red and green are the class (low and high byte, 65535: none), blue is its score.
+    """
+    result = answer.result
+    height, width = result.labels.shape
+    scale = min(1.0, LONGEST / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = Image.fromarray(result.image)
+    if scale < 1:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    codes = Image.fromarray(_codes(result)).resize(size, Image.Resampling.NEAREST)
+    exact = max(size) <= LONGEST // 4
+    return json.dumps(
+        {
+            "picture": _address(picture, "PNG" if exact else "JPEG"),
+            "labels": _address(codes, "PNG"),
+            "size": size,
+            "original": [width, height],
+            "names": result.classes,
+            "classes": _classes(result),
+            "absent": len(result.classes) - len(by_area(result.labels)),
+            "times": times_text(answer),
+        }
+    )
+
+
+def times_text(answer: Answer) -> str:
+    """What was computed and how long it took."""
+    times = answer.times
+    encoding = "kept from before" if times.encoding is None else f"{times.encoding:.2f} s"
+    decoding = "kept from before" if times.decoding is None else f"{times.decoding:.2f} s"
+    return f"Image: {encoding}. Words: {decoding}."
+
+
+def _classes(result: Segmentation) -> list[dict[str, object]]:
+    present = by_area(result.labels)
+    colours = colours_for(present, len(result.vocabulary))
+    counts = np.bincount(result.labels[result.labels >= 0], minlength=len(result.vocabulary))
+    return [
+        {"index": label, "name": result.classes[label], "colour": colours[label], "pixels": int(counts[label])}
+        for label in present
+    ]
+
+
+def _codes(result: Segmentation) -> UInt8[np.ndarray, "H W 3"]:
+    labels = np.where(result.labels < 0, 65535, result.labels)
+    scores = np.rint(np.clip(result.scores, 0, 1) * 255)
+    return np.stack([labels % 256, labels // 256, scores], -1).astype(np.uint8)
+
+
+def _address(picture: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, quality=90)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
