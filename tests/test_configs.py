@@ -157,3 +157,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_yaml_is_plain_data() -> None:
     for path in packaged_configs().values():
         assert yaml.safe_load(path.read_text()) == read_yaml(path)
+
+
+@pytest.mark.parametrize("size", ["vitb", "vitl"])
+def test_configs_of_the_hyperspherical_methods_are_those_of_their_documents(size: str) -> None:
+    for name, batch, clip in (("hps_seg", 4, 0.01), ("ahs_seg_lite", 16, 1.0)):
+        experiment = Experiment.read(find_config(f"{name}_{size}"))
+        recipe = experiment.training
+        assert (recipe.steps, recipe.batch_size, recipe.optimizer) == (80_000, batch, OptimizerConfig(clip_norm=clip))
+        assert experiment.method.cost == type(experiment.method)().cost
+        assert experiment.method.tuner == HClipConfig().tuner
+        small = Experiment.read(find_config(f"quickstart/{name}")).method
+        plain = Experiment.read(find_config("quickstart/h_clip")).method
+        parts = {"alignment", "prototypes", "rectification", "distillation", "geodesic"}
+        for part in parts:
+            assert getattr(small.cost, part) == getattr(experiment.method.cost, part)
+        assert small.cost.model_dump(exclude=parts) == plain.cost.model_dump(exclude=parts)

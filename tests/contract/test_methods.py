@@ -10,11 +10,21 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
-from ahs_seg.methods import AhsSegConfig, CatSegConfig, HClipConfig, MethodConfig, ZeroShotConfig
+from ahs_seg.methods import (
+    AhsSegConfig,
+    AhsSegLiteConfig,
+    CatSegConfig,
+    HClipConfig,
+    HpsSegConfig,
+    MethodConfig,
+    ZeroShotConfig,
+)
+from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Orthogonal
-from ahs_seg.types import Output
+from ahs_seg.types import Output, TrainingForward
 from tests.builders import random_backbone
+from tests.methods.hyperspherical import FULL
 from tests.methods.test_ahs_seg import AHS_SEG_SMALL, MODULATED
 from tests.methods.test_cost import SMALL
 
@@ -23,6 +33,8 @@ SMALL_CONFIGS = {
     CatSegConfig: CatSegConfig(backbone=SOURCE, cost=SMALL),
     HClipConfig: HClipConfig(backbone=SOURCE, cost=SMALL, tuner=Orthogonal(block=8)),
     AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
+    AhsSegLiteConfig: FULL["lite"].model_copy(update={"backbone": SOURCE}),
+    HpsSegConfig: FULL["hps"].model_copy(update={"backbone": SOURCE}),
     ZeroShotConfig: ZeroShotConfig(backbone=SOURCE),
 }
 MEMBERS = get_args(get_args(MethodConfig)[0])
@@ -97,7 +109,7 @@ def test_a_merged_copy_is_a_plain_clip_that_computes_the_same(method: nn.Module)
     torch.testing.assert_close(merged(images(), text(4)).logits, method(images(), text(4)).logits, rtol=1e-3, atol=1e-4)
 
 
-def test_every_trainable_parameter_gets_a_gradient(method: nn.Module) -> None:
+def test_every_trainable_parameter_gets_a_gradient(method: nn.Module, config: MethodConfig) -> None:
     trained = {name: p for name, p in method.named_parameters() if p.requires_grad}
     if not trained:
         return
@@ -105,9 +117,18 @@ def test_every_trainable_parameter_gets_a_gradient(method: nn.Module) -> None:
     for parameter in trained.values():  # away from the zeros at which some parts start
         with torch.no_grad():
             parameter.add_(torch.randn_like(parameter) * 0.05)
-    tokens = method.backbone.tokenizer(["one", "two", "three"])
-    words = torch.nn.functional.normalize(method.backbone.encode_text(tokens), dim=-1).unsqueeze(1)
-    method(images(), words).logits.square().sum().backward()
+
+    def words() -> Tensor:
+        tokens = method.backbone.tokenizer(["one", "two", "three", "four", "five"])
+        return torch.nn.functional.normalize(method.backbone.encode_text(tokens), dim=-1)
+
+    classes, labels = torch.arange(5), torch.arange(2 * 64 * 64).reshape(2, 64, 64) % 5
+    terms = config.objective(method, TrainingClasses(tuple("12345"), (None,) * 5, lambda: words().detach()))
+    for _ in range(2):  # what keeps something between steps has a loss from the second one on
+        output = method(images(), words().unsqueeze(1))
+        losses = terms(method, TrainingForward(images(), labels, classes, classes, output, 0.0))
+        torch.stack(list(losses.values())).sum().backward()
+        terms.update(method)
     assert [name for name, p in trained.items() if p.grad is None or not p.grad.any()] == []
 
 
