@@ -39,7 +39,7 @@ class Recording:
             if entry.get("alias_of"):
                 tensors[name] = tensors[entry["alias_of"]]
             elif entry["std"] != "computed":
-                tensors[name] = _weight(entry)
+                tensors[name] = weight(entry)
         return tensors
 
     def check_sums(self, state: dict[str, Tensor]) -> None:
@@ -79,7 +79,8 @@ def recording(name: str) -> Recording:
     return Recording(name)
 
 
-def _weight(entry: dict) -> Tensor:
+def weight(entry: dict) -> Tensor:
+    """The generated values of one official entry."""
     values = generator(entry["name"]).standard_normal(entry["shape"]).astype(np.float32)
     if entry["std"] == "unit_rows":
         return torch.from_numpy(values / np.linalg.norm(values, axis=-1, keepdims=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,14 +18,16 @@ _COPIES = CLIP + r"(?:visual\.)?transformer\.resblocks\.\d+\."
 _FIRST_NAME = "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0."
 
 
-def convert_hclip(state: Mapping[str, Tensor]) -> Conversion:
+def convert_hclip(state: Mapping[str, Tensor], *, extra: Sequence[Rule] = ()) -> Conversion:
     """Weights under our names; the 24 copies of the shared rotations are read once.
+
+    `extra` are rules for what a descendant of H-CLIP adds.
 
     Raises:
         ConversionError: naming any key that is not known, and copies that differ.
     """
     _check_copies(state)
-    result = convert(state, [*rotation_rules(), *clip_rules(CLIP, "backbone.model."), *head_rules()])
+    result = convert(state, [*extra, *rotation_rules(), *clip_rules(CLIP, "backbone.model."), *head_rules()])
     members = [key for key in result.state if key.startswith(_MEMBER)]
     ordered = sorted(members, key=lambda key: int(key.removeprefix(_MEMBER)))
     if ordered:

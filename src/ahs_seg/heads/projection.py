@@ -87,7 +87,10 @@ class DynamicProjection(nn.Module):
 
     def text(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Directions of the words in the space of the correlation, of unit length."""
-        words = F.normalize(embeddings, dim=-1)
+        return self.project(F.normalize(embeddings, dim=-1))
+
+    def project(self, words: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """What `text` does after normalising."""
         dynamic = self.up(self.down(words))
         projected = self.text_base(words) + self.estimator(words) * self.scale * dynamic
         return F.normalize(projected, dim=-1)
