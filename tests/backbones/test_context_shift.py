@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.backbones.context_shift import DrawPlaces, drawing_for, embed_regions, read_context, spread_evenly
-from ahs_seg.backbones.image_tower import ImageTower, embed, pooled, run_blocks
+from ahs_seg.backbones.image_tower import ImageTower, embed, projected, run_blocks
 from ahs_seg.heads.regions import cut_regions
 from tests.builders import random_backbone
 
@@ -80,14 +80,14 @@ def test_tokens_of_the_background_become_the_class_token_of_the_context(
         return tokens
 
     tokens = run_blocks(tower, embed(tower, regions[0]), by_hand)
-    torch.testing.assert_close(found, F.normalize(pooled(tower, tokens), dim=-1))
+    torch.testing.assert_close(found, F.normalize(projected(tower, tokens)[:, 0], dim=-1))
 
 
 @torch.no_grad()
 def test_a_region_without_background_and_a_ratio_of_zero_change_nothing(
     tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    plain = F.normalize(pooled(tower, run_blocks(tower, embed(tower, regions[0]), lambda _, t: t)), dim=-1)
+    plain = F.normalize(projected(tower, run_blocks(tower, embed(tower, regions[0]), lambda _, t: t))[:, 0], dim=-1)
     starts = {1: torch.randn(2, 32)}
     shifted = embed_regions(tower, *regions, starts, ratio=0.5, choose=spread_evenly)
     assert not torch.allclose(shifted[0], plain[0], atol=1e-4)

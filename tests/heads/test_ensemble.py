@@ -1,11 +1,12 @@
 """SCAN's calibrated ensemble."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
 
-from ahs_seg.heads.ensemble import Combination, combine
+from ahs_seg.heads.ensemble import combine, picture_probabilities
 
 INSIDE = torch.tensor([[0.2, 0.6], [0.01, 0.04]])
 VOID = 1 - INSIDE.sum(1)
@@ -32,8 +33,15 @@ def test_the_log_branch_leaves_void_its_share() -> None:
 
 
 @pytest.mark.parametrize("combination", ["product", "log"])
-def test_impossible_classes_stay_finite(combination: Combination) -> None:
+def test_impossible_classes_stay_finite(combination: Literal["product", "log"]) -> None:
     zero = torch.zeros(1, 2)
     scores = combine(zero, torch.ones(1), zero, weight=0.7, combination=combination)
     assert scores.isfinite().all()
     assert scores.max() < 1e-6
+
+
+def test_masks_without_a_picture_are_left_to_the_proposals_or_to_no_class() -> None:
+    similarity, valid = torch.tensor([[0.0, math.log(3)], [5.0, 1.0]]), torch.tensor([True, False])
+    one = picture_probabilities(similarity, valid, "one")
+    torch.testing.assert_close(one, torch.tensor([[0.25, 0.75], [1.0, 1.0]]))
+    torch.testing.assert_close(picture_probabilities(similarity, valid, "uniform")[1], torch.tensor([0.5, 0.5]))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ahs_seg.backbones.image_tower import HasImageTower, embed, pooled, run_blocks
+from ahs_seg.backbones.image_tower import HasImageTower, embed, projected, run_blocks
 
 Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
 """So many of the marked places of every row."""
@@ -21,10 +21,12 @@ Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
 class Context:
     """What the original CLIP sees in b images.
 
-    `levels` are patch maps after the blocks asked for, `starts` the class token after each block that was asked for,
-    by number (from 1); `image` is the image embedding, of unit length.
+    `dense` are the patches after the last block in the joint space, `levels` patch maps after the blocks asked for,
+    `starts` the class token after each block that was asked for, by number (from 1); `image` is the image embedding, of
+    unit length.
     """
 
+    dense: Float[Tensor, "b d h w"]
     levels: tuple[Float[Tensor, "b c h w"], ...]
     starts: Mapping[int, Float[Tensor, "b c"]]
     image: Float[Tensor, "b d"]
@@ -51,8 +53,9 @@ def read_context(
         return tokens
 
     tokens = run_blocks(tower, tokens, look)
-    image = F.normalize(pooled(tower, tokens), dim=-1)
-    return Context(tuple(maps[number] for number in levels), tokens_of, image)
+    joint = projected(tower, tokens)
+    dense = joint[:, 1:].transpose(1, 2).unflatten(-1, (side, side))
+    return Context(dense, tuple(maps[number] for number in levels), tokens_of, F.normalize(joint[:, 0], dim=-1))
 
 
 def embed_regions(
@@ -79,7 +82,7 @@ def embed_regions(
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
 
     tokens = run_blocks(tower, embed(tower, pixels), shift)
-    return F.normalize(pooled(tower, tokens), dim=-1)
+    return F.normalize(projected(tower, tokens[:, :1])[:, 0], dim=-1)
 
 
 def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:

@@ -57,8 +57,7 @@ def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: Afte
     return tokens
 
 
-def pooled(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b d"]:
-    """Embeddings of the images, not normalised, from the tokens after the last block."""
-    start = tower.vision_model.post_layernorm(tokens[:, 0])
-    result: Tensor = tower.visual_projection(start)
+def projected(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n d"]:
+    """Tokens after the last block in the joint space, not normalised; the class token is the image's embedding."""
+    result: Tensor = tower.visual_projection(tower.vision_model.post_layernorm(tokens))
     return result

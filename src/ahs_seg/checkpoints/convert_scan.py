@@ -46,7 +46,8 @@ def scan_rules() -> list[Rule]:
     return [
         *_swin_rules(),
         *pixel_decoder_rules(r"sem_seg_head\.pixel_decoder\.", "pixel_decoder."),
-        Rule(r"sem_seg_head\.predictor\.class_embed\.layers\.([01])" + _WB, r"class_embed.\1.\2"),
+        Rule(r"sem_seg_head\.predictor\.class_embed\.layers\.0" + _WB, r"class_embed.0.\1"),
+        Rule(r"sem_seg_head\.predictor\.class_embed\.layers\.1" + _WB, r"class_embed.2.\1"),
         *masked_decoder_rules(r"sem_seg_head\.predictor\.", "decoder."),
         *image_tower_rules(_ADAPTER + r"original_clip\.", "backbone.model."),
         *image_tower_rules(_ADAPTER + r"clip_model\.visual\.", "shifted."),
