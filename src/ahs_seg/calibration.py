@@ -7,15 +7,21 @@ pictures like those it was counted on.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int32, UInt8
 from pydantic import model_validator
 from scipy.optimize import isotonic_regression
 
 from ahs_seg.config import Config
+from ahs_seg.data.base import SampleError, SegmentationDataset
+from ahs_seg.types import IGNORE
+
+logger = logging.getLogger(__name__)
 
 _STEPS: Final = 4096
 """Fineness to which scores are counted."""
@@ -102,6 +108,33 @@ class Reliability:
         bins = np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
         after = _error(confidences * self.pixels, self.right, self.pixels, bins)
         return plain.model_copy(update={"error_before": self.error(), "error_after": after})
+
+
+def calibrate(
+    predict: Callable[[UInt8[np.ndarray, "H W 3"]], tuple[Int32[np.ndarray, "H W"], Float[np.ndarray, "H W"]]],
+    dataset: SegmentationDataset,
+    *,
+    images: int | None = None,
+) -> Calibration:
+    """The calibration of what `predict` gives (labels and scores) on the first `images` pictures (None: all).
+
+    Every labelled pixel counts the same. Pictures that cannot be read are left out and reported.
+
+    Raises:
+        CalibrationError: there was no labelled pixel.
+    """
+    reliability, read = Reliability(), 0
+    for index in range(len(dataset) if images is None else min(images, len(dataset))):
+        try:
+            sample = dataset[index]
+        except SampleError as error:
+            logger.warning("left out: %s", error)
+            continue
+        labels, scores = predict(sample.image)
+        known = sample.labels != IGNORE
+        reliability.add(scores[known], labels[known] == sample.labels[known])
+        read += 1
+    return reliability.fit(f"{read} pictures with {len(dataset.vocabulary)} classes")
 
 
 def _error(

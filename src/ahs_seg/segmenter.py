@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
+from ahs_seg.answering import Request, answer, with_unknown
+from ahs_seg.calibration import Calibration, calibrate
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.directory import CheckpointError, ModelDescription, load_model, merged_description, save_model
 from ahs_seg.checkpoints.hub import push_to_hub
 from ahs_seg.checkpoints.known import find_model
-from ahs_seg.data.images import ImageSource, read_image
-from ahs_seg.inference import InferenceConfig, Method, Prediction, predict, predict_many
+from ahs_seg.data.base import SampleError, SegmentationDataset
+from ahs_seg.data.images import ImageSource
+from ahs_seg.data.urls import read_source
+from ahs_seg.inference import InferenceConfig, Method, Prediction, frames_of, predict, predict_many
 from ahs_seg.methods import Segmenting
+from ahs_seg.methods.cost import resize
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
+from ahs_seg.tiling import TileConfig, TileMerger
 from ahs_seg.types import Words
 from ahs_seg.vocabulary import ClassSource, Vocabulary
+from ahs_seg.wording import Wording
 
 logger = logging.getLogger(__name__)
-
-TABLES = 8
-"""Vocabularies that a segmenter keeps at hand."""
 
 
 @runtime_checkable
@@ -56,14 +59,15 @@ class Segmenter:
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
         description: ModelDescription | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
         self.method = method.merged(class_pooling=self.inference.class_pooling)
         self.cache = cache or TextCache()
+        self._wording = Wording(self.prompts, self.cache)
         self.description = description
-        self._table = lru_cache(maxsize=TABLES)(self._make_table)
-        self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
+        self.calibration = calibration
 
     @classmethod
     def from_pretrained(
@@ -77,18 +81,22 @@ class Segmenter:
     ) -> Segmenter:
         """The segmenter in a model directory, with its own prompts and protocol unless others are given.
 
+        With others, its scores mean something else, so that its calibration is left out.
         `source` may also be a known checkpoint such as "cat-seg-vitb", or `owner/name` on the hub (`find_model`).
 
         Raises:
             CheckpointError: it is none of these, or cannot be downloaded or read.
         """
         description, method = load_model(find_model(source))
+        prompts, inference = prompts or description.prompts, inference or description.inference
+        same = prompts == description.prompts and inference == description.inference
         return cls(
             method.to(device),
-            prompts=prompts or description.prompts,
-            inference=inference or description.inference,
+            prompts=prompts,
+            inference=inference,
             cache=cache,
             description=description,
+            calibration=description.calibration if same else None,
         )
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
@@ -121,39 +129,129 @@ class Segmenter:
             directory = self._save(Path(folder) / "model")
             return push_to_hub(directory, repository, reports=reports, licence=licence, private=private, token=token)
 
-    def __call__(self, image: ImageSource, classes: ClassSource) -> Segmentation:
-        """The segmentation of one picture (a file, a PIL image, an array or a tensor) into `classes`.
+    @overload
+    def __call__(
+        self,
+        image: ImageSource,
+        classes: ClassSource,
+        *,
+        background: Sequence[str] = (),
+        top_k: int | None = None,
+        unknown_below: float | None = None,
+        return_logits: bool = False,
+    ) -> Segmentation: ...
+
+    @overload
+    def __call__(
+        self,
+        image: list[ImageSource] | tuple[ImageSource, ...],
+        classes: ClassSource,
+        *,
+        background: Sequence[str] = (),
+        top_k: int | None = None,
+        unknown_below: float | None = None,
+        return_logits: bool = False,
+    ) -> list[Segmentation | SampleError]: ...
+
+    @overload
+    def __call__(
+        self,
+        image: Iterator[ImageSource],
+        classes: ClassSource,
+        *,
+        background: Sequence[str] = (),
+        top_k: int | None = None,
+        unknown_below: float | None = None,
+        return_logits: bool = False,
+    ) -> Iterator[Segmentation | SampleError]: ...
+
+    def __call__(
+        self,
+        image: ImageSource | Iterable[ImageSource],
+        classes: ClassSource,
+        *,
+        background: Sequence[str] = (),
+        top_k: int | None = None,
+        unknown_below: float | None = None,
+        return_logits: bool = False,
+    ) -> Segmentation | list[Segmentation | SampleError] | Iterator[Segmentation | SampleError]:
+        """The segmentation of a picture (a file, an address, bytes, a PIL image, an array or a tensor) into `classes`.
+
+        Of a list of pictures the list of results; of an iterator an iterator that works on one picture at a time. A
+        picture among several that cannot be read costs that picture: its error takes the place of its result.
 
         Classes are given as `Vocabulary.parse` takes them: "cat, sofa, lamp", a list, a mapping of labels to names, a
-        text file, or the name of a known vocabulary.
+        text file, or the name of a known vocabulary. `background` are words that together are a last class
+        "background". `top_k` asks for that many classes per pixel, `return_logits` for the log-odds of all classes.
+        Pixels whose calibrated confidence is below `unknown_below` get no class.
 
         Raises:
             VocabularyError: class names that cannot be used.
             TextTooLongError: a name that the text tower cannot read to its end.
-            ImageError: a picture that cannot be read.
+            ImageError: the only picture cannot be read.
+            CalibrationError: `unknown_below` of a model without calibration.
         """
-        table = self._table(Vocabulary.parse(classes))
-        pixels = read_image(image)
-        prediction = self._predict(pixels, table)
-        return Segmentation(pixels, _labels(prediction), prediction.scores.cpu().numpy(), table.vocabulary)
+        vocabulary = Vocabulary.parse(classes)
+        table = self._wording.table(vocabulary.with_background(background) if background else vocabulary)
+        request = Request(top_k, unknown_below, return_logits)
+        request.check(self.calibration)
+        self._words(table)
+        if isinstance(image, ImageSource) or not isinstance(image, Iterable):
+            return self._answer(image, table, request)
+        outcomes = (self._outcome(one, table, request) for one in image)
+        return list(outcomes) if isinstance(image, Sequence) else outcomes
 
     def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
         """The segmentations of several pictures; their views run together, `inference.batch` at a time."""
-        table = self._table(vocabulary)
+        table = self._wording.table(vocabulary)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
         return [
-            Segmentation(image, _labels(one), one.scores.cpu().numpy(), vocabulary)
+            with_unknown(one, image, table, calibration=self.calibration, request=Request())
             for image, one in zip(images, found, strict=True)
         ]
 
+    def features(self, image: ImageSource, *, pooled: bool = False) -> Float[Tensor, " d *grid"]:
+        """The image features of the backbone, aligned with text: a vector for every patch, or one for the picture.
+
+        The picture is shown whole at the backbone's resolution. Not normalised; the cosine with `text_features` says
+        how well words fit.
+        """
+        backbone = self.method.backbone
+        frames = frames_of(read_source(image), InferenceConfig(), backbone)
+        with torch.inference_mode():
+            pixels = resize(frames.pixels.to(self._device), backbone.resolution)
+            found = backbone.encode_image(pixels, pooled=pooled)
+        return found.dense[0] if found.pooled is None else found.pooled[0]
+
+    def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:
+        """A vector of length 1 for every class: the mean of its prompts and names."""
+        return self._wording.features(self.method, Vocabulary.parse(classes))
+
+    def calibrate(self, dataset: SegmentationDataset, *, images: int | None = None) -> Calibration:
+        """Count on labelled pictures how often a score is right, and use that from now on for confidences.
+
+        With prompts, protocol and words like those of later calls. `save_pretrained` writes it along.
+
+        Raises:
+            CalibrationError: there was no labelled pixel.
+        """
+        table = self._wording.table(dataset.vocabulary)
+
+        def found(image: UInt8[np.ndarray, "H W 3"]) -> tuple[Int32[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
+            prediction = self._predict(image, table)
+            return _labels(prediction), prediction.scores.cpu().numpy()
+
+        self.calibration = calibrate(found, dataset, images=images)
+        return self.calibration
+
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from pictures (RGB) to the index of the class of every pixel, for one vocabulary."""
-        table = self._table(vocabulary)
+        table = self._wording.table(vocabulary)
         return lambda image: _labels(self._predict(image, table))
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embeddings of a vocabulary, encoded now unless they are in the cache."""
-        return self.cache.encode(self.method.backbone, self._table(vocabulary))
+        return self._wording.embeddings(self.method, vocabulary)
 
     def _save(self, directory: Path | str) -> Path:
         if self.description is None or not isinstance(self.method, Segmenting):
@@ -161,33 +259,29 @@ class Segmenter:
                 "this segmenter was made of a method alone and does not know its config; write the method with "
                 "save_model(method, ModelDescription(method=config), directory)."
             )
-        used = {"prompts": self.prompts, "inference": self.inference}
+        used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
         return save_model(self.method, merged_description(self.description).model_copy(update=used), directory)
 
-    def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
-        rule = self.prompts.synonyms
-        shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
-        if shared:
-            logger.warning(
-                "with synonyms=%r these names stand for several classes (their numbers follow); the first of them gets "
-                "all pixels: %s",
-                rule,
-                "; ".join(shared),
-            )
-        return self.prompts.table(vocabulary)
+    def _words(self, table: PromptTable) -> Words:
+        return self._wording.words(self.method, table.vocabulary)
+
+    def _answer(self, image: ImageSource, table: PromptTable, request: Request) -> Segmentation:
+        pixels, words = read_source(image), self._words(table)
+        return answer(self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request)
+
+    def _outcome(self, image: ImageSource, table: PromptTable, request: Request) -> Segmentation | SampleError:
+        try:
+            return self._answer(image, table, request)
+        except SampleError as error:
+            logger.warning("left out: %s", error)
+            return error
+
+    @property
+    def _device(self) -> torch.device:
+        return self.method.backbone.model.text_projection.weight.device
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)
-
-    def _words(self, table: PromptTable) -> Words:
-        """The words as the method reads them, prepared again only when their embeddings have changed."""
-        text = self.cache.encode(self.method.backbone, table)
-        known = self._prepared.get(table.vocabulary)
-        if known is None or not torch.equal(known[0], text):
-            with torch.inference_mode():
-                known = (text, self.method.prepare(text))
-            self._prepared = {**dict(list(self._prepared.items())[1 - TABLES :]), table.vocabulary: known}
-        return known[1]
 
 
 def _labels(prediction: Prediction) -> Int32[np.ndarray, "H W"]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ahs_seg import __version__
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.config import save_description
+from ahs_seg.calibration import Calibration
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.inference import InferenceConfig
@@ -35,7 +36,7 @@ class ModelDescription(Config):
     """What `config.json` of a model directory holds.
 
     `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
-    and "unseen" at evaluation.
+    and "unseen" at evaluation. `calibration` turns its scores into confidences, with these prompts and this protocol.
     """
 
     format: int = 1
@@ -44,6 +45,7 @@ class ModelDescription(Config):
     prompts: PromptConfig = PromptConfig()
     inference: InferenceConfig = InferenceConfig()
     trained_on: tuple[str, ...] = Field(default=())
+    calibration: Calibration | None = None
 
 
 def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:

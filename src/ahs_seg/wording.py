@@ -1,0 +1,66 @@
+"""The words of a vocabulary as a method reads them, made once."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ahs_seg.inference import Method
+from ahs_seg.prompts import PromptConfig, PromptTable
+from ahs_seg.text_cache import TextCache
+from ahs_seg.types import Words
+from ahs_seg.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+KEPT: Final = 8
+"""Vocabularies that are kept at hand."""
+
+
+class Wording:
+    """Prompts, embeddings and prepared words of vocabularies; threads may share it."""
+
+    def __init__(self, prompts: PromptConfig, cache: TextCache) -> None:
+        self.prompts = prompts
+        self.cache = cache
+        self.table = lru_cache(maxsize=KEPT)(self._make_table)
+        self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
+
+    def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
+        """The text embeddings of every row and prompt, encoded now unless they are in the cache."""
+        return self.cache.encode(method.backbone, self.table(vocabulary))
+
+    def words(self, method: Method, vocabulary: Vocabulary) -> Words:
+        """The words as the method reads them, prepared again only when their embeddings have changed."""
+        text = self.embeddings(method, vocabulary)
+        known = self._prepared.get(vocabulary)
+        if known is None or not torch.equal(known[0], text):
+            with torch.inference_mode():
+                known = (text, method.prepare(text))
+            self._prepared = {**dict(list(self._prepared.items())[1 - KEPT :]), vocabulary: known}
+        return known[1]
+
+    def features(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t d"]:
+        """A vector of length 1 for every class: the mean of its prompts and names."""
+        rows = self.embeddings(method, vocabulary).mean(1)
+        owner = torch.tensor(self.table(vocabulary).row_class, device=rows.device)
+        sums = torch.zeros(len(vocabulary), rows.shape[1], device=rows.device).index_add(0, owner, rows)
+        return F.normalize(sums, dim=-1)
+
+    def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
+        rule = self.prompts.synonyms
+        shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
+        if shared:
+            logger.warning(
+                "with synonyms=%r these names stand for several classes (their numbers follow); the first of them gets "
+                "all pixels: %s",
+                rule,
+                "; ".join(shared),
+            )
+        return self.prompts.table(vocabulary)
