@@ -37,8 +37,20 @@ def markdown(table: Table) -> str:
 def _score_line(table: Table, row: TableRow) -> str:
     cells = [_mean_of(row.scores.get(metric)) for metric in table.metrics]
     seconds = "" if row.seconds is None else f"{row.seconds:.0f} s"
-    size = "" if row.parameters is None else f"{row.parameters:,}" if row.name == table.baseline else f"{row.added:+,}"
-    return f"| {row.title} | {' | '.join(cells)} | {seconds} | {size} |"
+    return f"| {row.title} | {' | '.join(cells)} | {seconds} | {size_of(table, row)} |"
+
+
+def size_of(table: Table, row: TableRow) -> str:
+    """Parameters: all of the baseline's, what any other row adds to them."""
+    if row.parameters is None:
+        return ""
+    return f"{row.parameters:,}" if row.name == table.baseline else f"{row.added:+,}"
+
+
+def by_chance(table: Table) -> str:
+    """How many of the intervals are expected to miss the truth."""
+    count = sum(len(row.differences) for row in table.compared)
+    return f"{count} differences at {100 * LEVEL:.0f} %: some {(1 - LEVEL) * count:.1f} intervals miss by chance."
 
 
 def _mean_of(summary: Summary | None) -> str:
@@ -68,10 +80,9 @@ def _bound(table: Table) -> str:
 
 
 def _notes(table: Table) -> list[str]:
-    comparisons = sum(len(row.differences) for row in table.compared)
     notes = [
         f"{table.images} images, protocol {table.protocol}.",
-        f"{comparisons} differences at {100 * LEVEL:.0f} %: some {(1 - LEVEL) * comparisons:.1f} intervals miss by chance.",
+        by_chance(table),
         f"Overrides: {' '.join(table.overrides) or 'none'}. Runs of commit {', '.join(table.commits)}.",
         f"Made with: {' '.join(table.provenance.command)}",
         *(f"{row.title}: no result for seed {', '.join(map(str, row.missing))}." for row in table.rows if row.missing),

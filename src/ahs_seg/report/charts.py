@@ -15,10 +15,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from ahs_seg.report.content import LossCurve
 
-_PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)"}
+_PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)", "#070809": "var(--paper)"}
 """Colours of the drawing and what they become, so that the chart follows light and dark pages."""
 
-_INK, _ACCENT = _PAGE_COLOURS
+INK, ACCENT, PAPER = _PAGE_COLOURS
 _SHARE: Final = 40
 
 
@@ -28,8 +28,8 @@ def loss_chart(curve: LossCurve) -> str:
     FigureCanvasSVG(chart)
     axes = chart.add_subplot()
     losses = np.asarray(curve.losses, dtype=np.float64)
-    axes.plot(curve.steps, losses, color=_ACCENT, alpha=0.28, linewidth=0.7)
-    axes.plot(curve.steps, smoothed(losses), color=_ACCENT, linewidth=1.5)
+    axes.plot(curve.steps, losses, color=ACCENT, alpha=0.28, linewidth=0.7)
+    axes.plot(curve.steps, smoothed(losses), color=ACCENT, linewidth=1.5)
     if len(losses) and losses.min() > 0 and losses.max() > 8 * losses.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -38,13 +38,13 @@ def loss_chart(curve: LossCurve) -> str:
     axes.set_xlabel("step", fontsize=7)
     axes.set_ylabel("loss", fontsize=7)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.5)
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set(color=_INK, alpha=0.3)
-    axes.tick_params(which="both", colors=_INK, labelsize=7, length=0)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-    return _inline(chart)
+    axes.spines["bottom"].set(color=INK, alpha=0.3)
+    axes.tick_params(which="both", colors=INK, labelsize=7, length=0)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return inline(chart)
 
 
 def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -52,7 +52,8 @@ def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return gaussian_filter1d(values, sigma=len(values) / _SHARE, mode="nearest") if len(values) else values
 
 
-def _inline(chart: Chart) -> str:
+def inline(chart: Chart) -> str:
+    """The drawing as SVG for a page: `INK`, `ACCENT` and `PAPER` become the page's own colours."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "ahs-seg"}):
         chart.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

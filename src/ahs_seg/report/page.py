@@ -20,17 +20,22 @@ def write_report(path: Path, report: Report) -> None:
     write_text(path, render_report(report))
 
 
-def render_report(report: Report) -> str:
-    """The HTML of a report. Every name and text in it is escaped."""
+def render_page(name: str, **values: object) -> str:
+    """The HTML of a packaged template, with the style of all pages. Every value in it is escaped."""
     folder = resources.files("ahs_seg").joinpath("assets", "report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
+    template = environment.from_string(folder.joinpath(name).read_text(encoding="utf-8"))
+    return template.render(style=folder.joinpath("style.css").read_text(encoding="utf-8"), **values)
+
+
+def render_report(report: Report) -> str:
+    """The HTML of a report. Every name and text in it is escaped."""
     columns, groups = score_groups(report.evaluations, report.baselines)
     main = report.evaluations[0] if report.evaluations else None
     baseline = _baseline_of(main, report)
-    return template.render(
+    return render_page(
+        "page.html",
         report=report,
-        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
         headline=_headline(main, baseline),
         columns=columns,
         groups=groups,

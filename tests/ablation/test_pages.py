@@ -1,0 +1,82 @@
+"""A table's page, figures and markdown say what the statistics say."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ahs_seg.ablation.charts import PAGE, curve_chart, difference_chart, save_png
+from ahs_seg.ablation.markdown import by_chance, markdown
+from ahs_seg.ablation.pages import render_table, summary
+from ahs_seg.report.charts import inline
+from tests.ablation.synthetic import losses, table
+from tests.report.test_report import Checker
+
+EFFECTS = {"H-CLIP": 0.0, "nothing": 0.0, "better": 0.05, "worse": -0.05}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return table(EFFECTS)
+
+
+def test_verdicts_of_clear_effects(found) -> None:
+    verdicts = {row.name: {one.verdict for one in row.differences.values()} for row in found.compared}
+    assert verdicts == {"nothing": {"unresolved"}, "better": {"resolved"}, "worse": {"resolved"}}
+    text = summary(found)
+    assert re.match(r"Resolved as better than H-CLIP: better \(all \+\d", text)
+    assert "worse than H-CLIP: worse (all -" in text
+    assert text.endswith("4 of 12 differences are unresolved.")
+
+
+def test_markdown_has_every_row_and_both_intervals(found) -> None:
+    text = markdown(found)
+    better = found.row("better").differences["unseen"]
+    value, low = f"**{100 * better.difference:+.1f}**", f"[{100 * better.student.low:+.1f}, "
+    line = next(line for line in text.splitlines() if line.startswith("| better | **"))
+    assert value in line
+    assert low in line
+    assert line.count("resolved") == 4
+    assert "| H-CLIP | " in text
+    assert "1,000,000" in text
+    assert "+1,234" in text
+    assert "reaches 2.0 points" in text
+    assert by_chance(found) == "12 differences at 95 %: some 0.6 intervals miss by chance."
+    assert "full, seed 2 failed: <out of memory>" in text
+
+
+def test_the_page_is_whole_and_escaped(found) -> None:
+    page = render_table(found, losses([row.name for row in found.rows]))
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert "What &lt;parts&gt; are worth" in page
+    assert "&lt;out of memory&gt;" in page
+    assert page.count("<svg") == 2
+    assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", page)
+    assert "#070809" not in page
+    assert page.count("currentColor") > 10
+
+
+def test_a_table_of_the_baseline_alone_has_a_page() -> None:
+    alone = table({"H-CLIP": 0.0})
+    page = render_table(alone, losses(["H-CLIP"]))
+    assert "H-CLIP alone: nothing is compared." in page
+    assert page.count("<svg") == 0
+    assert markdown(alone).startswith("# What")
+
+
+def test_figures_show_a_dot_for_each_difference(found, tmp_path) -> None:
+    chart = difference_chart(found)
+    assert [axes.get_title() for axes in chart.axes] == ["all", "seen", "unseen", "harmonic"]
+    for axes, metric in zip(chart.axes, found.metrics, strict=True):
+        dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+        assert dots == pytest.approx([100 * row.differences[metric].difference for row in found.compared])
+    save_png(chart, tmp_path / "a.png")
+    pixels = np.asarray(Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())))
+    assert pixels.shape[1] > 1400
+    curves = curve_chart(found, losses([row.name for row in found.rows]), "loss_segmentation", PAGE)
+    assert [axes.get_title() for axes in curves.axes if axes.get_visible()] == ["nothing", "better", "worse"]
+    assert inline(curves).startswith("<svg")
