@@ -100,8 +100,9 @@ class MixingRectifier(nn.Module):
     """(1 - mix) f + mix (f * channel * spatial), mix = sigmoid(w) (1 - uncertainty of the image).
 
     Source: HPS-Seg, AFR. The published code starts every bias at 2, also those of the uncertainty, which switches the
-    part nearly off (mix 0.06); here gates start open (0.88) and the uncertainty undecided (0.5). Its other estimate of
-    the uncertainty, an entropy over all places and classes at once, is always close to 1 and was never passed in.
+    part nearly off (mix 0.06), and the spatial gate with weights so large that it is 0 or 1 at random. Here both gates
+    start open (0.88) and the uncertainty undecided (0.5). Its other estimate of the uncertainty, an entropy over all
+    places and classes at once, is always close to 1 and was never passed in.
     """
 
     SETTINGS: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
@@ -121,6 +122,7 @@ class MixingRectifier(nn.Module):
             elif isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]  # these convolutions have one
+        nn.init.xavier_uniform_(self.spatial[-1].get_parameter("weight"), gain=0.1)
         for gate in (self.channel[-1], self.spatial[-1]):
             nn.init.constant_(gate.get_parameter("bias"), self.OPEN)
 

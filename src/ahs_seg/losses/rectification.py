@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+_EPS = 1e-12
+
 
 def perturbed_style(
     dense: Float[Tensor, "b d h w"], *, strength: float = 0.1, generator: torch.Generator | None = None
@@ -18,7 +20,7 @@ def perturbed_style(
     """
     noise = torch.randn(2, *dense.shape[:2], 1, 1, device=dense.device, dtype=dense.dtype, generator=generator)
     mean = dense.mean((2, 3), keepdim=True)
-    spread = dense.std((2, 3), keepdim=True, correction=0)
+    spread = dense.var((2, 3), keepdim=True, correction=0).clamp(min=_EPS).sqrt()
     return (dense - mean) * (strength * noise[0]).exp() + mean + strength * spread * noise[1]
 
 
