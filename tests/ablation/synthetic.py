@@ -18,7 +18,7 @@ PROVENANCE = Provenance(
 def curves(
     effect: float, *, seeds: int, seed_spread: float, image_spread: float, start: int, draws: int = DRAWS
 ) -> Curves:
-    """Scores of a row whose seeds scatter by `seed_spread`; drawn images move all runs of all rows alike, and each a bit."""
+    """Scores of a row whose seeds scatter by `seed_spread`; drawn images move all runs alike, and each a bit."""
     common = np.random.default_rng(0).normal(0, image_spread, draws)
     result = {}
     for seed in range(seeds):
@@ -76,16 +76,10 @@ def table(effects: dict[str, float], *, seeds: int = 3, seed_spread: float = 0.0
 
 def losses(names: list[str], *, seeds: int = 3, steps: int = 70) -> dict[str, list[Curve]]:
     """Falling losses with noise."""
-    found = {}
+    found: dict[str, list[Curve]] = {name: [] for name in names}
     for place, name in enumerate(names):
-        found[name] = [
-            (
-                list(range(1, 5 * steps, 5)),
-                (
-                    np.exp(-np.arange(steps) / (15 + place)) * np.random.default_rng(seed).uniform(0.7, 1.3, steps)
-                    + 0.03
-                ),
-            )
-            for seed in range(seeds)
-        ]
-    return {name: [(steps_, values.tolist()) for steps_, values in one] for name, one in found.items()}
+        for seed in range(seeds):
+            noise = np.random.default_rng(seed).uniform(0.7, 1.3, steps)
+            values = np.exp(-np.arange(steps) / (15 + place)) * noise + 0.03
+            found[name].append((list(range(1, 5 * steps, 5)), values.tolist()))
+    return found

@@ -118,7 +118,7 @@ def test_both_sources_of_chance_widen_the_interval() -> None:
 
 @pytest.mark.parametrize(("effect", "seeds", "resolved"), [(0.0, 3, 0.05), (0.04, 4, 0.9), (0.01, 3, 0.0)])
 def test_how_often_a_known_truth_is_resolved(effect: float, seeds: int, resolved: float) -> None:
-    """No effect: at most one time in twenty. Four points, four seeds: nearly always. One point, three seeds: the bound."""
+    """No effect: at most one in twenty. Four points, four seeds: nearly always. One point, three seeds: the bound."""
     verdicts = []
     for trial in range(100):
         common = {"seeds": seeds, "seed_spread": 0.0073, "image_spread": 0.004, "draws": 200}
