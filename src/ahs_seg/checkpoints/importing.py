@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 from safetensors.torch import save_file
@@ -17,6 +17,7 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.config import ClipConfig, save_description
 from ahs_seg.checkpoints.clip_tokenizer import find_tokenizer
+from ahs_seg.checkpoints.convert_ahs_seg import ahs_seg_config, convert_ahs_seg
 from ahs_seg.checkpoints.convert_catseg import convert_catseg
 from ahs_seg.checkpoints.convert_clip import clip_config, clip_rules
 from ahs_seg.checkpoints.convert_hclip import convert_hclip
@@ -30,9 +31,9 @@ from ahs_seg.checkpoints.directory import (
 from ahs_seg.checkpoints.names import Conversion, ConversionError, check_complete, convert
 from ahs_seg.checkpoints.weights import Weights, read_weights
 from ahs_seg.inference import CAT_SEG_PROTOCOL
-from ahs_seg.methods import CatSegConfig, HClipConfig, ZeroShotConfig
+from ahs_seg.methods import AhsSegConfig, CatSegConfig, HClipConfig, ZeroShotConfig
 
-CheckpointKind = Literal["cat_seg", "h_clip", "zero_shot", "clip"]
+CheckpointKind = Literal["cat_seg", "h_clip", "ahs_seg", "zero_shot", "clip"]
 
 _BACKBONE: Final = "backbone.model."
 _GRID: Final = 24
@@ -53,14 +54,18 @@ def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
 _CONVERTERS: Final[dict[CheckpointKind, Callable[[Mapping[str, Tensor]], Conversion]]] = {
     "cat_seg": convert_catseg,
     "h_clip": convert_hclip,
+    "ahs_seg": convert_ahs_seg,
     "zero_shot": _convert_clip,
     "clip": _convert_clip,
 }
 _DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
     "cat_seg": ModelDescription(method=CatSegConfig(), inference=CAT_SEG_PROTOCOL),
     "h_clip": ModelDescription(method=HClipConfig(), inference=CAT_SEG_PROTOCOL),
+    "ahs_seg": ModelDescription(method=AhsSegConfig(), inference=CAT_SEG_PROTOCOL),
     "zero_shot": ModelDescription(method=ZeroShotConfig()),
 }
+_FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {"ahs_seg": ahs_seg_config}
+"""Kinds whose checkpoints differ in their parts: the config of the method that fits converted weights."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def import_checkpoint(
         conversion = _CONVERTERS[kind](weights.state)
         sizes = clip_config(_without(conversion.state, _BACKBONE))
         backbone = _empty_backbone(sizes, tokenizer, endpoint)
-        chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on)
+        chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on, conversion.state)
         state = {key: tensor.float() for key, tensor in conversion.state.items()}
         check_complete(state, _expected(backbone, chosen), conversion.origins)
     except ConversionError as error:
@@ -139,6 +144,8 @@ def published(kind: CheckpointKind) -> ModelDescription:
 
 def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
     """What a state dict is, by its names."""
+    if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
+        return "ahs_seg"
     marks: dict[CheckpointKind, str] = {
         "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
         "cat_seg": "sem_seg_head.predictor.transformer.conv1.weight",
@@ -155,13 +162,19 @@ def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | N
 
 
 def _described(
-    kind: CheckpointKind, description: ModelDescription | None, sizes: CLIPConfig, trained_on: Sequence[str] | None
+    kind: CheckpointKind,
+    description: ModelDescription | None,
+    sizes: CLIPConfig,
+    trained_on: Sequence[str] | None,
+    state: Mapping[str, Tensor],
 ) -> ModelDescription:
     """The description with this CLIP, at the resolution whose grid the method was trained with."""
     description = description or _DESCRIPTIONS[kind]
     method, vision = description.method, sizes.vision_config
     if method.name != kind:
         raise ConversionError(f"its description says {method.name}")
+    if kind in _FITTED:
+        method = _FITTED[kind](method, state)
     source = _recognised(sizes)[1]
     resolution = vision.image_size if kind == "zero_shot" else _GRID * vision.patch_size
     if method.backbone.source == source and method.backbone.resolution is not None:

@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     CAT_SEG = "cat_seg"
     H_CLIP = "h_clip"
+    AHS_SEG = "ahs_seg"
     ZERO_SHOT = "zero_shot"
     CLIP = "clip"
 
