@@ -22,8 +22,8 @@ class FusionConfig(Config):
     third, two thirds and the end of the tower. `boundary_weight` is the weight of the boundary loss.
     """
 
-    levels: tuple[int, ...] | None = Field(None, min_length=1)
-    boundary_weight: float = Field(0.1, ge=0)
+    levels: tuple[int, ...] | None = Field(default=None, min_length=1)
+    boundary_weight: float = Field(default=0.1, ge=0)
 
     def build(self, dim: int, width: int, depth: int) -> HypersphericalFusion:
         """The fusion of levels `width` wide of a tower `depth` deep into maps `dim` wide.

@@ -23,9 +23,9 @@ class ProjectionConfig(Config):
     rank: PositiveInt = 64
     scale: float = 0.1
     hidden: tuple[PositiveInt, PositiveInt] = (256, 128)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    contrastive_weight: float = Field(0.05, ge=0)
-    hierarchy_weight: float = Field(0.02, ge=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    contrastive_weight: float = Field(default=0.05, ge=0)
+    hierarchy_weight: float = Field(default=0.02, ge=0)
 
     def build(self, dim: int) -> DynamicProjection:
         """The projection of the joint space, which has `dim` dimensions."""

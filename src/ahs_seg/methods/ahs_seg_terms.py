@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.backbones.clip import Tower
 from ahs_seg.heads.fusion import FusionConfig, HypersphericalFusion
 from ahs_seg.heads.projection import DynamicProjection, ProjectionConfig
 from ahs_seg.losses.boundary import boundary_loss
@@ -27,8 +28,11 @@ class EnergyTerm(nn.Module):
         rotations = method.backbone.adapter
         assert isinstance(rotations, Rotations), "the tuner is Orthogonal"
         modulation = _modulation(method)
-        towers = (("vision", method.backbone.depth), ("text", method.backbone.text_depth))
-        losses = [energy_loss(rotations.matrices(name, depth), modulation.tower(name).alpha) for name, depth in towers]
+        depths: dict[Tower, int] = {"vision": method.backbone.depth, "text": method.backbone.text_depth}
+        losses = [
+            energy_loss(rotations.matrices(tower, depth), modulation.tower(tower).alpha)
+            for tower, depth in depths.items()
+        ]
         return {"energy": modulation.energy_weight * torch.stack(losses).sum()}
 
     def statistics(self, method: CostSegmenter) -> dict[str, float]:

@@ -23,10 +23,10 @@ class Modulation(Config):
     `energy_weight` is the weight of the energy loss (`losses.energy`).
     """
 
-    alpha: float = Field(0.3, gt=0, lt=1)
-    vision: float = Field(1.0, gt=0, le=1)
-    text: float = Field(0.7, gt=0, le=1)
-    energy_weight: float = Field(0.01, ge=0)
+    alpha: float = Field(default=0.3, gt=0, lt=1)
+    vision: float = Field(default=1.0, gt=0, le=1)
+    text: float = Field(default=0.7, gt=0, le=1)
+    energy_weight: float = Field(default=0.01, ge=0)
 
     def build(self, depths: dict[Tower, int]) -> EnergyModulation:
         """The modulation of towers of these depths."""
