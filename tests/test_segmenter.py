@@ -262,7 +262,7 @@ def test_saved_palette_shows_the_colours_of_the_overlay(tmp_path: Path):
 def test_other_file_types_are_refused(tmp_path: Path):
     with pytest.raises(FormatError, match=r"map\.gif.*png \(\.png\)"):
         made(3).save(tmp_path / "map.gif")
-    with pytest.raises(FormatError, match=r"format 'coco' with the ending '\.png'"):
+    with pytest.raises(FormatError, match=r"no format 'coco' with the ending '\.png'"):
         made(3).save(tmp_path / "map.png", "coco")
     assert list(tmp_path.iterdir()) == []
 

@@ -100,7 +100,7 @@ class Segmentation:
         """Write a file in the format that its suffix stands for, or in a named one.
 
         `.png` is a label map of class indices with its class names beside it as `.json`, `.jpg` and `.webp` are
-        overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO, `.xml` CVAT.
+        overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
 
         Raises:
             FormatError: no format has this suffix, or the named one has another.

@@ -7,19 +7,24 @@ file per format.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from ahs_seg.files import write_text
 from ahs_seg.formats.base import Exporter, FormatError, Item, Result, SingleFiles
 from ahs_seg.formats.coco import coco_document, coco_part, join_coco
+from ahs_seg.formats.cvat import cvat_part, join_cvat
+from ahs_seg.formats.geotiff import write_geotiff
+from ahs_seg.formats.labelstudio import join_labelstudio, labelstudio_part
 from ahs_seg.formats.npz import write_npz
 from ahs_seg.formats.overlay import write_overlay
 from ahs_seg.formats.parts import Joined
 from ahs_seg.formats.png import write_label_map
+from ahs_seg.formats.yolo import YoloFormat, rows_of
 from ahs_seg.vocabulary import Vocabulary
 
-Format: TypeAlias = Literal["png", "overlay", "coco", "npz"]
+Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 __all__ = [
@@ -46,15 +51,33 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
             return SingleFiles(output, vocabulary, ".npz", write_npz)
         case "coco":
             return Joined(output, vocabulary, "coco", coco_part, join_coco)
+        case "yolo":
+            return YoloFormat(output, vocabulary)
+        case "geotiff":
+            return SingleFiles(output, vocabulary, ".tif", write_geotiff)
+        case "labelstudio":
+            return Joined(output, vocabulary, "labelstudio", labelstudio_part, join_labelstudio)
+        case "cvat":
+            return Joined(output, vocabulary, "cvat", cvat_part, join_cvat)
 
 
-_SUFFIXES: Final[dict[str, tuple[str, ...]]] = {
-    "png": (".png",),
-    "overlay": (".jpg", ".jpeg", ".webp", ".png"),
-    "npz": (".npz",),
-    "coco": (".json",),
+def _write_coco(item: Item, path: Path) -> None:
+    write_text(path, json.dumps(coco_document(item), ensure_ascii=False) + "\n")
+
+
+def _write_yolo(item: Item, path: Path) -> None:
+    write_text(path, rows_of(item.result))
+
+
+_SINGLE: Final[dict[str, tuple[tuple[str, ...], Callable[[Item, Path], None]]]] = {
+    "png": ((".png",), write_label_map),
+    "overlay": ((".jpg", ".jpeg", ".webp", ".png"), write_overlay),
+    "npz": ((".npz",), write_npz),
+    "coco": ((".json",), _write_coco),
+    "yolo": ((".txt",), _write_yolo),
+    "geotiff": ((".tif", ".tiff"), write_geotiff),
 }
-"""Formats by the suffix of a single result's file; of those with the same suffix the first is meant."""
+"""Formats of which one result can be a file: its suffixes (the first format with a suffix is meant) and its writer."""
 
 
 def save_result(result: Result, path: Path, name: str | None = None) -> Path:
@@ -64,20 +87,10 @@ def save_result(result: Result, path: Path, name: str | None = None) -> Path:
         FormatError: a suffix that no format, or not the named one, has.
     """
     suffix = path.suffix.lower()
-    found = name or next((known for known, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
-    if found is None or suffix not in _SUFFIXES.get(found, ()):
-        known = ", ".join(f"{known} ({' '.join(suffixes)})" for known, suffixes in _SUFFIXES.items())
-        raise FormatError(
-            f"{path}: {'format ' + repr(name) if name else 'no format'} with the ending {suffix!r}; known are {known}."
-        )
-    item = Item(path.with_suffix(""), result)
-    match found:
-        case "png":
-            write_label_map(item, path)
-        case "overlay":
-            write_overlay(item, path)
-        case "npz":
-            write_npz(item, path)
-        case "coco":
-            write_text(path, json.dumps(coco_document(item), ensure_ascii=False) + "\n")
-    return path
+    for known, (suffixes, write) in _SINGLE.items():
+        if suffix in suffixes and name in (None, known):
+            write(Item(path.with_suffix(""), result), path)
+            return path
+    listed = ", ".join(f"{known} ({' '.join(suffixes)})" for known, (suffixes, _) in _SINGLE.items())
+    given = "no format" if name is None else f"no format {name!r}"
+    raise FormatError(f"{path}: {given} with the ending {suffix!r} for a single picture; there are {listed}.")
