@@ -7,9 +7,13 @@ import yaml
 
 from ahs_seg.config import Config, ConfigError, read_yaml
 from ahs_seg.configs import find_config, packaged_configs
+from ahs_seg.heads.fusion import FusionConfig
+from ahs_seg.heads.projection import ProjectionConfig
 from ahs_seg.methods import CatSegConfig, HClipConfig
 from ahs_seg.training.experiment import Experiment
 from ahs_seg.training.recipe import OptimizerConfig
+from ahs_seg.tuners import Orthogonal
+from ahs_seg.tuners.modulation import Modulation
 
 NAMES = sorted(packaged_configs())
 
@@ -59,6 +63,22 @@ def test_published_configs_are_those_of_the_papers() -> None:
         assert experiment.inference.class_pooling == 1
     assert isinstance(Experiment.read(find_config("cat_seg_vitl")).method, CatSegConfig)
     assert isinstance(Experiment.read(find_config("h_clip_vitb")).method, HClipConfig)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "rate", "multiplier", "batch"),
+    [("ahs_seg_vitb", (3, 7, 11), 2e-4, 0.01, 4), ("ahs_seg_vitl", (7, 15, 23), 1e-4, 0.005, 2)],
+)
+def test_configs_of_ahs_seg_are_those_of_its_documents(
+    name: str, levels: tuple[int, ...], rate: float, multiplier: float, batch: int
+) -> None:
+    experiment = Experiment.read(find_config(name))
+    method, recipe = experiment.method, experiment.training
+    assert method.cost.fusion == FusionConfig(levels=levels)  # boundary loss 0.1
+    assert method.cost.projection == ProjectionConfig()  # rank 64, losses 0.05 and 0.02
+    assert method.tuner == Orthogonal(modulation=Modulation())  # energy loss 0.01
+    assert (recipe.steps, recipe.batch_size) == (80_000, batch)
+    assert recipe.optimizer == OptimizerConfig(lr=rate, clip_multiplier=multiplier, clip_norm=1.0)
 
 
 def test_a_name_that_is_not_packaged_lists_those_that_are() -> None:

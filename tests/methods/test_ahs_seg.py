@@ -42,7 +42,7 @@ def build(config: AhsSegConfig | CatSegConfig | HClipConfig) -> CostSegmenter:
     return config.compose(random_backbone())
 
 
-def objective(config: AhsSegConfig | HClipConfig, method: CostSegmenter) -> SumObjective:
+def objective(config: AhsSegConfig | CatSegConfig, method: CostSegmenter) -> SumObjective:
     categories = ("wall", "wall", "wall", "animal", "animal")
     return config.objective(method, TrainingClasses(NAMES, categories, lambda: embed(method)))
 
@@ -204,6 +204,19 @@ def test_merged_is_a_plain_clip_and_prepared_words_give_the_same() -> None:
     for parameter in twin.parts.projection.text_base.parameters():  # type: ignore[union-attr]
         parameter.zero_()  # prepared words need the text projection no more
     assert torch.equal(twin(images, words).logits, copy.deepcopy(method).merged()(images, text).logits)
+
+
+@pytest.mark.parametrize("part", ["fusion", "projection"])
+def test_parts_are_of_use_in_other_methods(part: str) -> None:
+    """CAT-Seg's attention tuning with one part of AHS-Seg."""
+    cost = SMALL.model_copy(update={part: getattr(AHS_SEG_SMALL, part)})
+    config = CatSegConfig(cost=cost)
+    method = build(config).train()
+    losses = objective(config, method)(method, view(method))
+    torch.stack(list(losses.values())).sum().backward()
+    assert ("boundary" in losses, "contrastive" in losses) == (part == "fusion", part == "projection")
+    base = build(CatSegConfig(cost=SMALL)).train()
+    assert all(torch.equal(value, method.state_dict()[name]) for name, value in base.state_dict().items())
 
 
 def test_strengths_are_trained_at_the_full_rate_without_decay() -> None:
