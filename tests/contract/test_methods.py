@@ -14,9 +14,11 @@ from ahs_seg.methods import (
     AhsSegConfig,
     AhsSegLiteConfig,
     CatSegConfig,
+    EBSegConfig,
     HClipConfig,
     HpsSegConfig,
     MethodConfig,
+    ScanConfig,
     ZeroShotConfig,
 )
 from ahs_seg.methods.objective import TrainingClasses
@@ -27,6 +29,8 @@ from tests.builders import random_backbone
 from tests.methods.hyperspherical import FULL
 from tests.methods.test_ahs_seg import AHS_SEG_SMALL, MODULATED
 from tests.methods.test_cost import SMALL
+from tests.methods.test_ebseg import EBSEG_SMALL
+from tests.methods.test_scan import SCAN_SMALL
 
 SOURCE = ClipConfig(source="nowhere", resolution=64)
 SMALL_CONFIGS = {
@@ -35,6 +39,8 @@ SMALL_CONFIGS = {
     AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
     AhsSegLiteConfig: FULL["lite"].model_copy(update={"backbone": SOURCE}),
     HpsSegConfig: FULL["hps"].model_copy(update={"backbone": SOURCE}),
+    ScanConfig: SCAN_SMALL.model_copy(update={"backbone": SOURCE}),
+    EBSegConfig: EBSEG_SMALL.model_copy(update={"backbone": SOURCE}),
     ZeroShotConfig: ZeroShotConfig(backbone=SOURCE),
 }
 MEMBERS = get_args(get_args(MethodConfig)[0])

@@ -21,9 +21,11 @@ from ahs_seg.calibration import Calibration
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.inference import InferenceConfig
-from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting, ZeroShotConfig
+from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.overlap import Overlap
 from ahs_seg.prompts import PromptConfig
 from ahs_seg.tuners import Frozen
+from ahs_seg.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 
@@ -36,7 +38,7 @@ class ModelDescription(Config):
     """What `config.json` of a model directory holds.
 
     `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
-    and "unseen" at evaluation. `calibration` turns its scores into confidences, with these prompts and this protocol.
+    and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into confidences, with these prompts and this protocol.
     """
 
     format: int = 1
@@ -45,7 +47,13 @@ class ModelDescription(Config):
     prompts: PromptConfig = PromptConfig()
     inference: InferenceConfig = InferenceConfig()
     trained_on: tuple[str, ...] = Field(default=())
+    overlap: Overlap = Overlap()
     calibration: Calibration | None = None
+
+    def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
+        """For every class of a vocabulary, whether the training has seen it, told from its words; None: not known."""
+        words = self.overlap.words or tuple((name,) for name in self.trained_on)
+        return self.overlap.model_copy(update={"words": words}).of(vocabulary)
 
 
 def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:
@@ -69,7 +77,7 @@ def save_state(
 def merged_description(description: ModelDescription) -> ModelDescription:
     """The description of a method whose tuning has been merged into a plain CLIP (`merged`)."""
     method = description.method
-    if isinstance(method, ZeroShotConfig):
+    if "tuner" not in type(method).model_fields:
         return description
     return description.model_copy(update={"method": method.model_copy(update={"tuner": Frozen()})})
 

@@ -13,15 +13,26 @@ from ahs_seg.methods.ahs_seg import AhsSegConfig
 from ahs_seg.methods.ahs_seg_lite import AhsSegLiteConfig
 from ahs_seg.methods.cat_seg import CatSegConfig
 from ahs_seg.methods.cost import CostConfig, CostSegmenter
+from ahs_seg.methods.ebseg import EBSegConfig
+from ahs_seg.methods.ebseg_segmenter import EBSegSegmenter
 from ahs_seg.methods.h_clip import HClipConfig
 from ahs_seg.methods.hps_seg import HpsSegConfig
+from ahs_seg.methods.scan import ScanConfig
+from ahs_seg.methods.scan_segmenter import ScanSegmenter
 from ahs_seg.methods.zero_shot import ZeroShotConfig, ZeroShotSegmenter
 
 MethodConfig = Annotated[
-    CatSegConfig | HClipConfig | AhsSegConfig | AhsSegLiteConfig | HpsSegConfig | ZeroShotConfig,
+    CatSegConfig
+    | HClipConfig
+    | AhsSegConfig
+    | AhsSegLiteConfig
+    | HpsSegConfig
+    | EBSegConfig
+    | ScanConfig
+    | ZeroShotConfig,
     Field(discriminator="name"),
 ]
-Segmenting = CostSegmenter | ZeroShotSegmenter
+Segmenting = CostSegmenter | EBSegSegmenter | ScanSegmenter | ZeroShotSegmenter
 
 __all__ = [
     "AhsSegConfig",
@@ -29,9 +40,13 @@ __all__ = [
     "CatSegConfig",
     "CostConfig",
     "CostSegmenter",
+    "EBSegConfig",
+    "EBSegSegmenter",
     "HClipConfig",
     "HpsSegConfig",
     "MethodConfig",
+    "ScanConfig",
+    "ScanSegmenter",
     "Segmenting",
     "ZeroShotConfig",
     "ZeroShotSegmenter",

@@ -17,7 +17,7 @@ from ahs_seg.heads.ensemble import EnsembleConfig
 from ahs_seg.heads.masked_decoder import MaskedDecoder
 from ahs_seg.heads.pixel_decoder import PixelDecoder
 from ahs_seg.heads.semantic import Refinement, SemanticIntegration
-from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.methods.objective import SumObjective, TrainingClasses
 from ahs_seg.methods.scan_objective import ScanLossConfig, ScanObjective
 from ahs_seg.methods.scan_segmenter import ContextView, ScanSegmenter
 
@@ -139,9 +139,9 @@ class ScanConfig(Config):
         classes: TrainingClasses,  # noqa: ARG002
         *,
         ignore_as_negative: bool = True,  # noqa: ARG002  # masks leave unlabelled pixels empty
-    ) -> ScanObjective:
+    ) -> SumObjective:
         """What training minimises."""
-        return ScanObjective(self.loss)
+        return SumObjective([ScanObjective(self.loss)])
 
     def for_classes(self, count: int) -> ScanConfig:  # noqa: ARG002  # nothing depends on it
         """The config itself."""
