@@ -10,7 +10,7 @@ from typing import Annotated, Final, Protocol, runtime_checkable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -42,8 +42,8 @@ class Method(Protocol):
     def __call__(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """Logits of every row of the text."""
 
-    def prepare(self, text: Float[Tensor, "t p d"]) -> Words:
-        """The words as the method reads them."""
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> Words:
+        """The words as the method reads them; `seen` marks rows whose class training has seen (None: not known)."""
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Scores in [0, 1], for each number by itself."""

@@ -28,7 +28,6 @@ from ahs_seg.methods.cost import resize
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
-from ahs_seg.tiling import TileConfig, TileMerger
 from ahs_seg.types import Words
 from ahs_seg.vocabulary import ClassSource, Vocabulary
 from ahs_seg.wording import Wording
@@ -65,8 +64,8 @@ class Segmenter:
         self.inference = inference or InferenceConfig()
         self.method = method.merged(class_pooling=self.inference.class_pooling)
         self.cache = cache or TextCache()
-        self._wording = Wording(self.prompts, self.cache)
         self.description = description
+        self._wording = Wording(self.prompts, self.cache, description.seen if description else lambda _: None)
         self.calibration = calibration
 
     @classmethod
@@ -209,6 +208,12 @@ class Segmenter:
             with_unknown(one, image, table, calibration=self.calibration, request=Request())
             for image, one in zip(images, found, strict=True)
         ]
+
+    def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
+        """What segments pictures of any size, tile by tile at their own resolution."""
+        table, tiles = self._wording.table(vocabulary), tiles or TileConfig()
+        inference, words = self.inference, self._words(table)
+        return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)
 
     def features(self, image: ImageSource, *, pooled: bool = False) -> Float[Tensor, " d *grid"]:
         """The image features of the backbone, aligned with text: a vector for every patch, or one for the picture.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ahs_seg.inference import Method
+from ahs_seg.overlap import row_overlap
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.text_cache import TextCache
 from ahs_seg.types import Words
@@ -24,11 +26,20 @@ KEPT: Final = 8
 
 
 class Wording:
-    """Prompts, embeddings and prepared words of vocabularies; threads may share it."""
+    """Prompts, embeddings and prepared words of vocabularies; threads may share it.
 
-    def __init__(self, prompts: PromptConfig, cache: TextCache) -> None:
+    `seen` tells of every class whether the method's training has seen it (None: not known).
+    """
+
+    def __init__(
+        self,
+        prompts: PromptConfig,
+        cache: TextCache,
+        seen: Callable[[Vocabulary], Sequence[bool] | None] = lambda _: None,
+    ) -> None:
         self.prompts = prompts
         self.cache = cache
+        self._seen = seen
         self.table = lru_cache(maxsize=KEPT)(self._make_table)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
@@ -42,9 +53,13 @@ class Wording:
         known = self._prepared.get(vocabulary)
         if known is None or not torch.equal(known[0], text):
             with torch.inference_mode():
-                known = (text, method.prepare(text))
+                known = (text, method.prepare(text, self._seen_rows(vocabulary, text)))
             self._prepared = {**dict(list(self._prepared.items())[1 - KEPT :]), vocabulary: known}
         return known[1]
+
+    def _seen_rows(self, vocabulary: Vocabulary, text: Tensor) -> Bool[Tensor, " t"] | None:
+        rows = row_overlap(self._seen(vocabulary), self.table(vocabulary).row_class)
+        return None if rows is None else torch.tensor(rows, device=text.device)
 
     def features(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t d"]:
         """A vector of length 1 for every class: the mean of its prompts and names."""

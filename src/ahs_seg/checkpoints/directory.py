@@ -38,7 +38,8 @@ class ModelDescription(Config):
     """What `config.json` of a model directory holds.
 
     `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
-    and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into confidences, with these prompts and this protocol.
+    and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into
+    confidences, with these prompts and this protocol.
     """
 
     format: int = 1

@@ -17,7 +17,7 @@ from ahs_seg.heads.masked_decoder import MaskedDecoder
 from ahs_seg.heads.pixel_decoder import PixelDecoder
 from ahs_seg.methods.ebseg_objective import EBSegLossConfig, EBSegObjective
 from ahs_seg.methods.ebseg_segmenter import EBSegSegmenter
-from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.methods.objective import SumObjective, TrainingClasses
 
 
 class EBSegConfig(Config):
@@ -98,9 +98,9 @@ class EBSegConfig(Config):
         classes: TrainingClasses,  # noqa: ARG002
         *,
         ignore_as_negative: bool = True,  # noqa: ARG002  # masks leave unlabelled pixels empty
-    ) -> EBSegObjective:
+    ) -> SumObjective:
         """What training minimises."""
-        return EBSegObjective(self.loss)
+        return SumObjective([EBSegObjective(self.loss)])
 
     def for_classes(self, count: int) -> EBSegConfig:  # noqa: ARG002  # nothing depends on it
         """The config itself."""

@@ -23,6 +23,7 @@ from ahs_seg.files import write_text
 from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.overlap import Overlap, words_of
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.text_cache import TextCache
 from ahs_seg.training.launch import launch
@@ -78,7 +79,7 @@ def run_experiment(
     torch.manual_seed(experiment.training.seed)
     method = experiment.method.build()
     directory.mkdir(parents=True, exist_ok=True)
-    scorer = None if validation is None else _scorer(experiment, validation)
+    scorer = None if validation is None else _scorer(experiment, validation, describe(experiment, dataset))
     result = train(
         experiment.training,
         method,
@@ -115,8 +116,9 @@ def _finish(
     save_model(method.to("cpu"), description, directory / MODEL)
     if validation is None or experiment.validation is None:
         return None
-    title, seen = experiment.validation.title, description.trained_on
-    report = evaluate_method(experiment, method, validation, title, seen=seen, progress=progress)
+    report = evaluate_method(
+        experiment, method, validation, experiment.validation.title, description, progress=progress
+    )
     report.save(directory / REPORT)
     return report
 
@@ -143,6 +145,7 @@ def describe(experiment: Experiment, dataset: SegmentationDataset) -> ModelDescr
         prompts=experiment.training.prompts,
         inference=experiment.inference,
         trained_on=tuple(dataset.vocabulary.labels),
+        overlap=Overlap(words=words_of(dataset.vocabulary)),
     )
 
 
@@ -151,26 +154,31 @@ def evaluate_method(
     method: Segmenting,
     dataset: SegmentationDataset,
     title: str,
+    description: ModelDescription,
     *,
-    seen: tuple[str, ...] | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
-    """The report of a method on a dataset, under the protocol of the experiment."""
-    segmenter = Segmenter(method, prompts=experiment.training.prompts, inference=experiment.inference)
+    """The report of a method with this description on a dataset, under the protocol of the experiment."""
+    segmenter = Segmenter(
+        method, prompts=experiment.training.prompts, inference=experiment.inference, description=description
+    )
     return evaluate(
         segmenter.predictor(dataset.vocabulary),
         dataset,
         method=experiment.method.name,
         name=title,
         protocol=experiment.inference.title,
-        seen=seen,
+        seen=description.trained_on,
         progress=progress,
     )
 
 
-def _scorer(experiment: Experiment, dataset: SegmentationDataset) -> Callable[[nn.Module], Mapping[str, float]]:
+def _scorer(
+    experiment: Experiment, dataset: SegmentationDataset, description: ModelDescription
+) -> Callable[[nn.Module], Mapping[str, float]]:
     def score(method: nn.Module) -> Mapping[str, float]:
         assert isinstance(method, Segmenting)
-        return evaluate_method(experiment, method, dataset, "validation", progress=False).scores.summary()
+        report = evaluate_method(experiment, method, dataset, "validation", description, progress=False)
+        return report.scores.summary()
 
     return score

@@ -24,6 +24,7 @@ NORMS = (
 )
 """Layers that count as norms (the list of detectron2)."""
 
+POLY_POWER = 0.9
 _WRAPPERS = frozenset({"module", "_forward_module", "_fsdp_wrapped_module", "_orig_mod"})
 
 
@@ -47,15 +48,15 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     Raises:
         ValueError: nothing in `module` is trained.
     """
-    norms = {
-        id(value) for part in module.modules() if isinstance(part, NORMS) for value in part.parameters(recurse=False)
-    }
+    norms, tables = _own(module, NORMS), _own(module, (nn.Embedding,))
     settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "SETTINGS", ())}
     groups: dict[tuple[float, float], dict[str, list[object]]] = {}
     for name, value in trainable(module):
         backbone = name.removeprefix("method.").startswith("backbone.")
         rate = config.lr * (config.clip_multiplier if backbone and id(value) not in settings else 1.0)
         decay = config.norm_weight_decay if id(value) in norms else config.weight_decay
+        if id(value) in tables and config.embedding_weight_decay is not None:
+            decay = config.embedding_weight_decay
         decay = 0.0 if id(value) in settings else decay
         group = groups.setdefault((rate, decay), {"params": [], "names": []})
         group["params"].append(value)
@@ -66,6 +67,13 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
             "Choose a method with a head or a tuner."
         )
     return [{**group, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
+
+
+def _own(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:
+    """The parameters that layers of some kinds hold themselves, by identity."""
+    return {
+        id(value) for part in module.modules() if isinstance(part, kinds) for value in part.parameters(recurse=False)
+    }
 
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> AdamW:
@@ -82,6 +90,8 @@ def rate_factor(step: int, recipe: Recipe) -> float:
         warmup = config.warmup_factor * (1 - alpha) + alpha
     if config.schedule == "constant":
         return warmup
+    if config.schedule == "poly":
+        return float(warmup * (1 - step / recipe.steps) ** POLY_POWER)
     return warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
 
 

@@ -31,19 +31,21 @@ class OptimizerConfig(Config):
     """AdamW, clipping and the learning rate over time.
 
     `clip_multiplier` scales the learning rate of everything inside the backbone; `norm_weight_decay` is the weight
-    decay of norm layers. The total L2 norm of the gradients is clipped to `clip_norm` (None: never). The rate of step i
-    is lr * 0.5 * (1 + cos(pi * i / steps)), during the first `warmup_steps` times a factor that grows linearly from
-    `warmup_factor` to 1 (detectron2's WarmupCosineLR).
+    decay of norm layers, `embedding_weight_decay` that of embedding tables (None: as of the rest). The total L2 norm of
+    the gradients is clipped to `clip_norm` (None: never). The rate of step i is lr * 0.5 * (1 + cos(pi * i / steps)),
+    or with "poly" lr * (1 - i / steps)^0.9, during the first `warmup_steps` times a factor that grows linearly from
+    `warmup_factor` to 1 (detectron2's WarmupCosineLR and WarmupPolyLR).
     """
 
     lr: PositiveFloat = 2e-4
     clip_multiplier: NonNegativeFloat = 0.01
     weight_decay: NonNegativeFloat = 1e-4
     norm_weight_decay: NonNegativeFloat = 0.0
+    embedding_weight_decay: NonNegativeFloat | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     clip_norm: PositiveFloat | None = 0.01
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "poly", "constant"] = "cosine"
     warmup_steps: NonNegativeInt = 0
     warmup_factor: float = Field(default=0.001, ge=0, le=1)
 

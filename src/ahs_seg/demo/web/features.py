@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ahs_seg.inference import Method
@@ -123,9 +123,9 @@ class Remembering:
         self.store.keep(key, output)
         return output
 
-    def prepare(self, text: Float[Tensor, "t p d"]) -> Words:
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> Words:
         """The words as the method reads them."""
-        return self.method.prepare(text)
+        return self.method.prepare(text, seen)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """The method's."""
