@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from ahs_seg.config import ConfigError
 from ahs_seg.heads.fusion import FusionConfig
@@ -69,5 +70,23 @@ def test_words_are_projected_by_their_own_matrix() -> None:
         torch.testing.assert_close(ours, expected)
 
 
-def test_sizes_of_the_projection() -> None:
-    assert sum(p.numel() for p in ProjectionConfig().build(512).parameters()) == 754_946
+@pytest.mark.parametrize(
+    ("dim", "width", "depth", "fusion", "projection"),
+    [(512, 768, 12, (4_614_150, 5.30), (754_946, 0.30)), (768, 1024, 24, (10_066_950, 11.58), (1_508_610, 0.68))],
+    ids=["ViT-B/16", "ViT-L/14"],
+)
+def test_parameters_and_arithmetic_of_the_guide(
+    dim: int, width: int, depth: int, fusion: tuple[int, float], projection: tuple[int, float]
+) -> None:
+    """Numbers and GFLOP per picture in docs/methods/ahs_seg.md; nothing is computed, only counted."""
+    with torch.device("meta"):
+        fused, projected = FusionConfig().build(dim, width, depth), ProjectionConfig().build(dim)
+        levels = [torch.empty(1, width, 24, 24)] * 3
+        for part, expected, run in (
+            (fused, fusion, lambda: fused(levels)),
+            (projected, projection, lambda: projected.image(torch.empty(1, dim, 24, 24))),
+        ):
+            assert sum(p.numel() for p in part.parameters()) == expected[0]
+            with FlopCounterMode(display=False) as counter:
+                run()
+            assert counter.get_total_flops() / 1e9 == pytest.approx(expected[1], abs=0.005)
