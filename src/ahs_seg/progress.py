@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from rich.console import Console
@@ -26,22 +27,36 @@ class Track:
 
     def __call__(self, items: Sequence[T]) -> Iterator[T]:
         """The items one by one."""
+        with self.counting(len(items)) as count:
+            for item in items:
+                yield item
+                count()
+
+    @contextmanager
+    def counting(self, total: int | None) -> Iterator[Callable[[], None]]:
+        """A function to call after each of `total` items (None: not known), from one thread at a time."""
         if not self._shown:
-            yield from items
+            yield lambda: None
             return
         began = said = time.monotonic()
+        done = 0
         with self._bar() as bar:
-            task = bar.add_task(self._description, total=len(items), note="")
-            for done, item in enumerate(items, start=1):
-                yield item
+            task = bar.add_task(self._description, total=total, note="")
+
+            def count() -> None:
+                nonlocal done, said
+                done += 1
                 now = time.monotonic()
                 rate = done / max(now - began, 1e-9)
                 note = f"{rate:.3g} {self._unit}/s"
                 bar.update(task, completed=done, note=note)
-                if bar.disable and (now - said > QUIET_SECONDS or done == len(items)):
+                if bar.disable and (now - said > QUIET_SECONDS or done == total):
                     said = now
-                    left = (len(items) - done) / rate
-                    self.say(f"{self._description} {done}/{len(items)}: {note}, {left:.0f} s left")
+                    of = "" if total is None else f"/{total}"
+                    left = "" if total is None else f", {max(0, total - done) / rate:.0f} s left"
+                    self.say(f"{self._description} {done}{of}: {note}{left}")
+
+            yield count
 
     def say(self, text: str) -> None:
         """Print a line, unless nothing is shown."""

@@ -7,22 +7,56 @@ from typing import Annotated
 
 import typer
 
+FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
 
-def command(
-    inputs: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+
+def command(  # noqa: PLR0913  # a command line has many options
+    inputs: Annotated[
+        list[str], typer.Argument(help="Images, videos, folders (with what is below them), patterns in quotes.")
+    ],
     classes: Annotated[str, typer.Option(help='"cat, sofa, lamp", a text file, or a known list such as ade20k-150.')],
-    model: Annotated[Path, typer.Option(help="A model directory.")],
+    model: Annotated[str, typer.Option(help="A model directory, a known checkpoint or owner/name of the hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")] = Path("segmented"),
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help=f"Once for each of {FORMATS}. By default png and overlay.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave what is done and unchanged as it is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Views in one forward; by default what the model says.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    every: Annotated[int, typer.Option(min=1, help="Of videos, every n-th frame.")] = 1,
+    tile: Annotated[bool, typer.Option("--tile", help="Images of any size at their own resolution, in tiles.")] = False,
+    tile_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of a tile; by default 5/3 of the model's resolution.")
+    ] = None,
+    tile_overlap: Annotated[
+        float | None, typer.Option(help="Share of a tile that neighbours have in common at least; by default a third.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers of the Ray cluster; by default 1.")] = None,
 ) -> None:
-    """Label every pixel of images with the words you give; writes label maps, their names, and overlays."""
-    from ahs_seg.batch import list_images, segment_files
-    from ahs_seg.segmenter import Segmenter
+    """Label every pixel of images and videos with the words you give, in the formats you choose."""
+    import json
+    from dataclasses import replace
 
-    files = list_images(inputs)
-    segmenter = Segmenter.from_pretrained(model)
-    summary = segment_files(segmenter, files, classes, output)
-    for fault in summary.faults:
-        typer.secho(f"left out: {fault}", fg="yellow", err=True)
-    typer.echo(f"{summary.done} of {len(files)} images segmented into {output}")
-    if summary.faults:
+    from ahs_seg.batch import BatchConfig, ModelSource, engine_for, list_sources, segment_files
+
+    tiles = {"size": tile_size, "overlap": tile_overlap}
+    given = {key: value for key, value in tiles.items() if value is not None}
+    if given and not tile:
+        raise ValueError("--tile-size and --tile-overlap say how to cut tiles; give --tile as well.")
+    settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
+    config = BatchConfig.parse(settings, source="options")
+    sources = list_sources(inputs, output=output)
+    source = ModelSource(model, device, batch)
+    run_on = engine_for(engine, source, workers=workers)
+    segmenter = (source if run_on is None else replace(source, device="cpu")).load()
+    summary = segment_files(segmenter, sources, classes, output, config=config, resume=resume, engine=run_on)
+    if as_json:
+        typer.echo(json.dumps({"model": model, "engine": engine, **summary.to_dict()}, ensure_ascii=False, indent=1))
+    else:
+        typer.echo("\n".join(summary.lines()))
+    if summary.failures:
         raise typer.Exit(1)

@@ -1,0 +1,156 @@
+"""A run over many files: one bad file costs itself, and a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from ahs_seg.batch.inputs import Source, list_sources
+from ahs_seg.batch.journal import Journal
+from ahs_seg.batch.summary import Summary
+from ahs_seg.batch.tiled import TiledWorker
+from ahs_seg.batch.video import check_decoder, count_frames
+from ahs_seg.batch.work import BatchConfig, Failed, Job, Outcome, Stamp, Task, stamp_of
+from ahs_seg.batch.worker import Worker, exporters_of
+from ahs_seg.formats import Exporter
+from ahs_seg.progress import Track
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary import ClassSource, Vocabulary
+
+Engine: TypeAlias = Callable[[Job, Iterable[Task]], Iterator[Outcome]]
+"""Does the tasks of a job, somewhere."""
+
+
+def segment_files(
+    segmenter: Segmenter,
+    inputs: Sequence[Path | str | Source],
+    classes: ClassSource,
+    output: Path | str,
+    *,
+    config: BatchConfig | None = None,
+    resume: bool = False,
+    engine: Engine | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Segment files, folders, patterns and videos (`list_sources`), and write the results in every format asked for.
+
+    With `resume`, pictures that are done and have not changed since are left as they are. A file that cannot be used is
+    counted and reported. `engine` (None: threads of this process) may do the work elsewhere, see `RayEngine`.
+
+    Raises:
+        FileNotFoundError, ValueError: inputs, words or an output folder that cannot be used.
+        OSError: results cannot be written.
+    """
+    began = time.monotonic()
+    job = Job(Vocabulary.parse(classes), Path(output), config or BatchConfig())
+    sources = list_sources(inputs, output=job.output)
+    if any(source.is_video for source in sources):
+        check_decoder()
+    segmenter.encode(job.vocabulary)
+    summary = Summary(job.output, job.vocabulary.labels)
+    exporters = exporters_of(job)
+    with closing(Journal(job.output, _identity(segmenter, job), resume=resume)) as journal:
+        for exporter in exporters:
+            exporter.start(resume=resume)
+        plan = _Plan(sources, exporters, {one.name: one.stamp for one in journal} if resume else {}, job.config)
+        for earlier in journal if resume else ():
+            if plan.is_done(earlier.name):
+                summary.add_skipped(earlier)
+        track = Track("segmenting", shown=progress)
+        if summary.skipped:
+            track.say(f"{summary.skipped} done before")
+        do = engine or _local(segmenter, track.say)
+        with track.counting(plan.total - summary.skipped) as count:
+            for outcome in do(job, plan.tasks()):
+                if isinstance(outcome, Failed):
+                    track.say(f"left out: {outcome.reason}")
+                else:
+                    journal.write(outcome)
+                summary.add(outcome)
+                count()
+    summary.files = tuple(path for exporter in exporters for path in exporter.finish())
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _local(segmenter: Segmenter, say: Callable[[str], None]) -> Engine:
+    """An engine in this process."""
+
+    def do(job: Job, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        work = Worker(segmenter, job) if job.config.tiles is None else TiledWorker(segmenter, job, say=say)
+        yield from work(tasks)
+
+    return do
+
+
+class _Plan:
+    """What is to do: all pictures of the sources, without those that are done, unchanged and whole."""
+
+    def __init__(
+        self, sources: Sequence[Source], exporters: Sequence[Exporter], noted: dict[str, Stamp], config: BatchConfig
+    ) -> None:
+        self._stamps = {source: stamp_of(source.path) for source in sources}
+        self._done: set[str] = set()
+        self._frames: dict[Source, frozenset[int]] = {}
+        self.total = 0
+
+        def whole(name: str, stamp: Stamp) -> bool:
+            return noted.get(name) == stamp and all(exporter.has(Path(name)) for exporter in exporters)
+
+        for source, stamp in self._stamps.items():
+            if source.is_video:
+                self.total += count_frames(source.path, every=config.every)
+                frames = {name: frame for name, frame in _frames_in(noted, source) if frame % config.every == 0}
+                found = {name for name in frames if whole(name, stamp)}
+                self._frames[source] = frozenset(frames[name] for name in found)
+            else:
+                self.total += 1
+                found = {source.name} if whole(source.name, stamp) else set()
+            self._done |= found
+
+    def is_done(self, name: str) -> bool:
+        """Whether this picture is left as it is."""
+        return name in self._done
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks that are left."""
+        for source, stamp in self._stamps.items():
+            if source.name not in self._done:
+                yield Task(source, stamp, self._frames.get(source, frozenset()))
+
+
+def _frames_in(names: Iterable[str], source: Source) -> Iterator[tuple[str, int]]:
+    for name in names:
+        folder, _, number = name.rpartition("/")
+        if folder == source.name and number.isdigit():
+            yield name, int(number)
+
+
+def _identity(segmenter: Segmenter, job: Job) -> dict[str, Any]:
+    """Everything that results depend on besides the pictures, by the words in which a user knows it."""
+    config = job.config
+    return {
+        "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],
+        "model": model_digest(segmenter),
+        "prompts": segmenter.prompts.model_dump(mode="json"),
+        "protocol": segmenter.inference.model_dump(mode="json", exclude={"batch", "memory_mb"}),
+        "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
+    }
+
+
+@torch.no_grad()
+def model_digest(segmenter: Segmenter) -> str:
+    """A hash of all weights."""
+    digest = hashlib.sha256()
+    if isinstance(segmenter.method, nn.Module):
+        for name, tensor in sorted(segmenter.method.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""What became of a run, for people and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ahs_seg.batch.work import Done, Failed, Outcome
+from ahs_seg.types import IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class ClassArea:
+    """One class over all pictures: its pixels, their share of all pixels, and the pictures it was found in."""
+
+    label: str
+    pixels: int
+    share: float
+    images: int
+
+
+@dataclass(slots=True)
+class Summary:
+    """How many pictures were segmented, skipped since they were done before, and failed; and what was found in them."""
+
+    output: Path
+    classes: list[str]
+    done: int = 0
+    skipped: int = 0
+    failures: list[Failed] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    _pixels: Counter[int] = field(default_factory=Counter)
+    _images: Counter[int] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a picture."""
+        if isinstance(outcome, Failed):
+            self.failures.append(outcome)
+        else:
+            self.done += 1
+            self._count(outcome)
+
+    def add_skipped(self, earlier: Done) -> None:
+        """Count a picture that was done in an earlier run."""
+        self.skipped += 1
+        self._count(earlier)
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def areas(self) -> list[ClassArea]:
+        """The classes that were found, largest first; unknown pixels last."""
+        total = sum(self._pixels.values())
+        order = sorted(self._pixels, key=lambda label: (label == IGNORE, -self._pixels[label], label))
+        return [
+            ClassArea(self._label(index), self._pixels[index], self._pixels[index] / total, self._images[index])
+            for index in order
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON takes it."""
+        return {
+            "output": str(self.output),
+            "done": self.done,
+            "skipped": self.skipped,
+            "failed": len(self.failures),
+            "failures": [{"path": one.path, "reason": one.reason} for one in self.failures],
+            "classes": self.classes,
+            "areas": [
+                {"label": one.label, "pixels": one.pixels, "share": one.share, "images": one.images}
+                for one in self.areas
+            ],
+            "files": [str(path) for path in self.files],
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.rate, 3),
+        }
+
+    def lines(self, *, most: int = 20) -> Sequence[str]:
+        """Some lines of text: the counts, the largest classes, the first failures."""
+        areas, width = self.areas[:most], max((len(area.label) for area in self.areas[:most]), default=0)
+        total = self.done + self.skipped + len(self.failures)
+        skipped = f", {self.skipped} done before" if self.skipped else ""
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        lines = [f"{self.done} of {total} images segmented into {self.output}{skipped}{failed}"]
+        lines += [f"  {area.label:<{width}}  {100 * area.share:5.1f} %  in {area.images} images" for area in areas]
+        if len(self.areas) > most:
+            lines.append(f"  and {len(self.areas) - most} more classes")
+        lines += [f"failed: {one.reason}" for one in self.failures[:most]]
+        if len(self.failures) > most:
+            lines.append(f"failed: {len(self.failures) - most} more")
+        return lines + [f"written: {path}" for path in self.files]
+
+    def _count(self, done: Done) -> None:
+        self._pixels.update(done.pixels)
+        self._images.update(label for label, pixels in done.pixels.items() if pixels)
+
+    def _label(self, index: int) -> str:
+        return "(unknown)" if index == IGNORE else self.classes[index]

@@ -1,0 +1,131 @@
+"""Work beside the forward: threads that are never more than a stated number of items ahead or behind."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+_LOOK_SECONDS: Final = 0.1
+
+
+def mapped(items: Iterable[T], work: Callable[[T], R], *, workers: int, ahead: int) -> Iterator[R]:
+    """`work(item)` for every item, in order; `workers` threads work on up to `ahead` items beyond the one given out."""
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="ahs-seg-read") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last thing in a queue: nothing, or what went wrong."""
+
+    error: BaseException | None
+
+
+class Background(Generic[T]):
+    """Items made by a thread of their own, which waits when `ahead` of them are not taken yet.
+
+    What goes wrong in the thread is raised where the items are taken. Leaving the `with` block ends the thread, whether
+    or not all items were taken.
+    """
+
+    def __init__(self, items: Iterator[T], *, ahead: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[T | _End] = queue.Queue(ahead)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ahs-seg-ahead", daemon=True)
+
+    def __enter__(self) -> Iterator[T]:
+        self._thread.start()
+        return self._taken()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _taken(self) -> Iterator[T]:
+        while True:
+            item = self._queue.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+
+    def _run(self) -> None:
+        end = _End(None)
+        try:
+            for item in self._items:
+                self._put(item)
+                if self._stop.is_set():
+                    break
+        except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the items
+            end = _End(error)
+        finally:
+            close = getattr(self._items, "close", None)
+            if close is not None:
+                close()
+        self._put(end)
+
+    def _put(self, item: T | _End) -> None:
+        while not self._stop.is_set():
+            with suppress(queue.Full):
+                self._queue.put(item, timeout=_LOOK_SECONDS)
+                return
+
+
+class Writers:
+    """Threads that finish what the forward gave; `submit` waits while `behind` items are unfinished.
+
+    The first thing that goes wrong is raised by the next `submit`, or on leaving the `with` block, which waits for all.
+    """
+
+    def __init__(self, *, workers: int, behind: int) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ahs-seg-write")
+        self._free = threading.BoundedSemaphore(behind)
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Writers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            self._check()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Do this in one of the threads."""
+        self._free.acquire()
+        self._check()
+        self._pool.submit(work).add_done_callback(self._done)
+
+    def _done(self, future: Future[None]) -> None:
+        if not future.cancelled() and self._error is None:
+            self._error = future.exception()
+        self._free.release()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,76 @@
+"""Tasks whose pictures are segmented tile by tile and written band by band."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from ahs_seg.batch.rasters import open_raster
+from ahs_seg.batch.sinks import open_sinks
+from ahs_seg.batch.work import Done, Failed, Job, Outcome, Task, count_labels
+from ahs_seg.data.base import SampleError
+from ahs_seg.formats import Format, SingleFiles, open_format
+from ahs_seg.progress import QUIET_SECONDS
+from ahs_seg.segmenter import Segmenter
+
+TILED_FORMATS: Final[tuple[Format, ...]] = ("png", "overlay", "geotiff")
+"""Formats that are written band by band."""
+
+
+class TiledWorker:
+    """Segments pictures of any size one after the other; memory grows with the width of a picture only.
+
+    Raises:
+        ValueError: a format that holds a picture as a whole, or a video.
+    """
+
+    def __init__(self, segmenter: Segmenter, job: Job, *, say: Callable[[str], None] = lambda _: None) -> None:
+        if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
+            raise ValueError(
+                f"{', '.join(other)}: written from whole pictures; with tiles the formats are "
+                f"{', '.join(TILED_FORMATS)}. Leave out --tile, or make {other[0]} of the label maps."
+            )
+        self.segmenter = segmenter
+        self.job = job
+        self.merger = segmenter.tiled(job.vocabulary, job.config.tiles)
+        self._say = say
+
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What became of every picture."""
+        for task in tasks:
+            try:
+                yield self._segment(task)
+            except SampleError as error:
+                yield Failed(str(task.source.path), str(error))
+
+    def _segment(self, task: Task) -> Done:
+        source = task.source
+        if source.is_video:
+            raise SampleError(f"{source.path}: a video; frames are not cut into tiles. Leave out --tile for it.")
+        pixels: Counter[int] = Counter()
+        said = time.monotonic()
+        with (
+            open_raster(source.path) as raster,
+            open_sinks(self._paths(source.name), raster, self.job.vocabulary) as to,
+        ):
+            for band in self.merger.bands(raster.rows, raster.size):
+                pixels.update(count_labels(band.labels))
+                for sink in to:
+                    sink.write(band)
+                if time.monotonic() - said > QUIET_SECONDS:
+                    said = time.monotonic()
+                    self._say(f"{source.path}: {band.top + len(band.labels)} of {raster.size[0]} rows")
+            for sink in to:
+                sink.finish(pixels)
+        return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels))
+
+    def _paths(self, name: str) -> dict[str, Path]:
+        found = {}
+        for kind in self.job.config.formats:
+            exporter = open_format(kind, self.job.output, self.job.vocabulary)
+            assert isinstance(exporter, SingleFiles), "all of TILED_FORMATS are"
+            found[kind] = exporter.path(Path(name))
+        return found

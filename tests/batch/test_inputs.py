@@ -1,0 +1,69 @@
+"""What inputs stand for."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.batch import list_sources
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    names = [
+        "a/x.jpg",
+        "a/deep/y.PNG",
+        "a/notes.txt",
+        "a/.hidden/z.jpg",
+        "a/.z.jpg",
+        "b/x.jpg",
+        "b/clip.mp4",
+        "one.tif",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*inputs: str, **options) -> list[str]:
+    return [source.name for source in list_sources(inputs, **options)]
+
+
+def test_folders_files_and_patterns(tree):
+    assert names("a") == ["deep/y", "x"]
+    assert names("one.tif", "a") == ["one", "deep/y", "x"]
+    assert names("a/**/*.PNG") == ["deep/y"]
+    assert names("?/x.jpg") == ["a/x", "b/x"]
+    assert names("b") == ["clip", "x"]
+    assert [source.is_video for source in list_sources(["b"])] == [True, False]
+
+
+def test_a_file_counts_once(tree):
+    assert names("a", "a/x.jpg", tree / "a" / "x.jpg") == ["deep/y", "x"]
+
+
+def test_results_are_not_inputs(tree):
+    (tree / "a" / "out").mkdir()
+    (tree / "a" / "out" / "x.png").touch()
+    assert names("a") == ["deep/y", "out/x", "x"]
+    assert names("a", output=Path("a/out")) == ["deep/y", "x"]
+
+
+def test_pictures_that_differ_in_the_ending_keep_it(tree):
+    (tree / "a" / "x.png").touch()
+    (tree / "a" / "X.bmp").touch()  # some file systems do not tell it from x
+    assert sorted(names("a")) == ["X_bmp", "deep/y", "x_jpg", "x_png"]
+
+
+def test_two_folders_with_the_same_names(tree):
+    with pytest.raises(ValueError, match=r"a/x.jpg and b/x.jpg would both be written as .*Give the folder above"):
+        list_sources(["a", "b"])
+    assert names(".") == ["a/deep/y", "a/x", "b/clip", "b/x", "one"]
+
+
+@pytest.mark.parametrize("given", ["nowhere", "a/notes.txt/x", "a/*.gif", "a/.hidden"])
+def test_nothing_there(tree, given):
+    (tree / "a" / ".hidden" / "z.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no such file|no images in"):
+        list_sources([given])

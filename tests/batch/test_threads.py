@@ -1,0 +1,115 @@
+"""Threads beside the forward: order, bounds, errors, and nothing left running."""
+
+import threading
+import time
+
+import pytest
+
+from ahs_seg.batch.threads import Background, Writers, mapped
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays():
+    before = threading.active_count()
+    yield
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_mapped_keeps_the_order_and_is_never_far_ahead():
+    taken = []
+
+    def items():
+        for index in range(20):
+            taken.append(index)
+            yield index
+
+    def slow(index):
+        time.sleep(0.002 * (index % 3))
+        return index * 10
+
+    results = mapped(items(), slow, workers=3, ahead=4)
+    for index, value in enumerate(results):
+        assert value == index * 10
+        assert len(taken) <= index + 5 + 1
+
+
+def test_mapped_raises_what_the_work_raises():
+    results = mapped(range(5), lambda index: 1 // (2 - index), workers=2, ahead=2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_background_waits_until_items_are_taken():
+    made = []
+
+    def items():
+        for index in range(100):
+            made.append(index)
+            yield index
+
+    with Background(items(), ahead=2) as ready:
+        assert next(ready) == 0
+        time.sleep(0.05)
+        assert len(made) <= 5
+        assert list(ready) == list(range(1, 100))
+
+
+def test_background_hands_on_errors_and_can_be_left_early():
+    def items():
+        yield 1
+        raise OSError("disk")
+
+    with Background(items(), ahead=2) as ready:
+        assert next(ready) == 1
+        with pytest.raises(OSError, match="disk"):
+            next(ready)
+    closed = []
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append(True)
+
+    with Background(endless(), ahead=1) as ready:
+        next(ready)
+    assert closed == [True]
+
+
+def test_writers_hold_back_and_finish():
+    active, most, lock, written = 0, 0, threading.Lock(), []
+
+    def work(index):
+        nonlocal active, most
+        with lock:
+            active += 1
+            most = max(most, active)
+        time.sleep(0.002)
+        with lock:
+            active -= 1
+            written.append(index)
+
+    with Writers(workers=2, behind=3) as writers:
+        for index in range(12):
+            writers.submit(lambda index=index: work(index))
+            assert index + 1 - len(written) <= 3
+    assert sorted(written) == list(range(12))
+    assert most == 2
+
+
+def test_writers_raise_the_first_error():
+    def fail():
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"), Writers(workers=1, behind=2) as writers:
+        writers.submit(fail)
+    with Writers(workers=1, behind=1) as writers:
+        writers.submit(fail)
+        with pytest.raises(OSError, match="full"):
+            writers.submit(fail)
+        writers._error = None
