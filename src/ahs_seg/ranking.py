@@ -90,10 +90,14 @@ def best_classes(
 
 
 def _insert(ranks: list[tuple[Tensor, Tensor]], label: int, scores: Tensor, *, depth: int) -> None:
-    """Put one class at its place among the best of every pixel; what falls out at the end is forgotten."""
+    """Put one class at its place among the best of every pixel; what falls out at the end is forgotten.
+
+    Below that place all move down by one, whatever their scores: of equals the first stays first.
+    """
     labels = torch.full_like(scores, label, dtype=torch.int32)
+    higher = torch.zeros_like(scores, dtype=torch.bool)
     for rank, (above, best) in enumerate(ranks):
-        higher = scores > best
+        higher = higher | (scores > best)
         ranks[rank] = (torch.where(higher, labels, above), torch.where(higher, scores, best))
         labels, scores = torch.where(higher, above, labels), torch.where(higher, best, scores)
     if len(ranks) < depth:

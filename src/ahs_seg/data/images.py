@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -135,7 +135,9 @@ def _opened(path: Path, formats: tuple[str, ...], max_pixels: int) -> Iterator[I
 
 
 @contextmanager
-def _identified(file: IO[bytes], name: str, formats: tuple[str, ...], max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def _identified(
+    file: io.BufferedIOBase, name: str, formats: tuple[str, ...], max_pixels: int
+) -> Iterator[ImageFile.ImageFile]:
     with _decoding(name):
         image = _identify(file, formats)
         if image is None:
@@ -146,7 +148,7 @@ def _identified(file: IO[bytes], name: str, formats: tuple[str, ...], max_pixels
         yield image
 
 
-def _identify(file: IO[bytes], formats: tuple[str, ...]) -> ImageFile.ImageFile | None:
+def _identify(file: io.BufferedIOBase, formats: tuple[str, ...]) -> ImageFile.ImageFile | None:
     """The header of a picture, without Pillow's pixel limit, which is a setting of the whole process."""
     Image.init()
     start = file.read(16)
