@@ -26,15 +26,14 @@ def command(
 
     Without --model it serves what `ahs-seg quickstart` trained in this folder, and a baseline for drawn scenes.
     """
-    import tempfile
-    from pathlib import Path
+    import threading
 
     from ahs_seg.demo.web.limits import Limits
-    from ahs_seg.demo.web.serve import find_models, launch
+    from ahs_seg.demo.web.serve import find_models, serving
     from ahs_seg.demo.web.workbench import Workbench
 
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
     bench = Workbench(find_models(model or []), limits)
-    with tempfile.TemporaryDirectory(prefix="ahs-seg-examples-") as examples:
-        typer.echo(f"Serving {', '.join(bench.models)} at http://{host}:{port} (Ctrl-C stops)")
-        launch(bench, Path(examples), host=host, port=port)
+    with serving(bench, host=host, port=port) as address:
+        typer.echo(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
+        threading.Event().wait()

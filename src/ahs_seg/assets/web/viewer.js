@@ -25,6 +25,7 @@ async function show() {
   const next = JSON.parse(props.value);
   const zoom = Math.max(1, Math.floor(ROOM / Math.max(...next.size))); // small pictures: pixel by pixel
   next.size = next.size.map((side) => side * zoom);
+  find(".overlay").classList.toggle("small", zoom > 1);
   const [picture, codes] = await Promise.all([pixels(next.picture, next.size), pixels(next.labels, next.size)]);
   answer = next;
   colours = picture;
@@ -67,6 +68,7 @@ function draw() {
   }
   const canvas = find(".overlay");
   [canvas.width, canvas.height] = answer.size;
+  canvas.style.setProperty("--ratio", width / height);
   canvas.getContext("2d").putImageData(result, 0, 0);
 }
 

@@ -67,7 +67,7 @@ class Actions:
         self._exports: deque[tempfile.TemporaryDirectory[str]] = deque(maxlen=KEPT_EXPORTS)
 
     def segment(self, picture: str | None, words: str, model: str) -> tuple[Answer, dict[str, Any]]:
-        """The answer, and what the viewer draws of it."""
+        """Segment a picture: names, classes found with their pixels, and the label map as a PNG in JSON."""
         with shown(picture):
             if picture is None:
                 raise LimitError("No picture yet: drop one on the page, or choose an example.")
@@ -83,7 +83,7 @@ class Actions:
             return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top}))
 
     def export(self, answer: Answer | None, kind: Format) -> dict[str, Any]:
-        """The download button with the file in an output format."""
+        """The file of the last answer in an output format."""
         if answer is None:
             return gr.update(interactive=False)
         folder = tempfile.TemporaryDirectory(prefix="ahs-seg-")
@@ -99,7 +99,7 @@ def shown(path: str | None = None) -> Iterator[None]:
         yield
     except EXPECTED as error:
         text = str(error) if path is None else str(error).replace(path, Path(path).name)
-        raise gr.Error(text, duration=15, print_exception=False, title="Please change something") from None
+        raise gr.Error(text, duration=15, print_exception=False) from None
 
 
 def theme() -> gr.themes.Base:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from PIL import Image
 from ahs_seg.backbones.config import TINY, ClipConfig
 from ahs_seg.checkpoints.known import find_model
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
+from ahs_seg.demo.web.limits import MEGA
 from ahs_seg.demo.web.page import build, theme
 from ahs_seg.demo.web.viewer import asset
 from ahs_seg.demo.web.workbench import Workbench
@@ -23,7 +26,7 @@ from ahs_seg.types import IGNORE
 LOCALHOST: Final = "127.0.0.1"
 PORT: Final = 7860
 BASELINE: Final = "drawn scenes, no training"
-EXAMPLES: Final = 4
+EXAMPLES: Final = 3
 
 
 def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
@@ -55,34 +58,46 @@ def draw_examples(folder: Path) -> list[tuple[str, str]]:
     return examples
 
 
-def launch(bench: Workbench, examples: Path, *, host: str = LOCALHOST, port: int = PORT, block: bool = True) -> str:
-    """Serve the page; gives its address. With `block` it returns when the server is stopped (Ctrl-C).
+@contextmanager
+def serving(bench: Workbench, *, host: str = LOCALHOST, port: int = PORT) -> Iterator[str]:
+    """The address of the page, served until the block ends.
 
-    Everything that gradio would read from `GRADIO_*` variables and could open the page to others is set here.
+    Whatever gradio would otherwise read from `GRADIO_*` variables and could open the page to others is set here.
+
+    Raises:
+        ValueError: the port is taken.
     """
-    page = build(bench, draw_examples(examples))
-    page.queue(max_size=bench.limits.queue, default_concurrency_limit=1)
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        share=False,
-        inbrowser=False,
-        quiet=True,
-        prevent_thread_lock=not block,
-        max_file_size=bench.limits.upload_mb * 1_000_000,
-        show_error=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        enable_monitoring=False,
-        run_history=False,
-        footer_links=["api"],
-        allowed_paths=[str(examples)],
-        blocked_paths=[],
-        theme=theme(),
-        css=asset("page.css"),
-    )
-    return address
+    with tempfile.TemporaryDirectory(prefix="ahs-seg-") as folder:
+        page = build(bench, draw_examples(Path(folder)))
+        page.queue(max_size=bench.limits.queue, default_concurrency_limit=1)
+        try:
+            _, address, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                root_path="",
+                share=False,
+                inbrowser=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                max_file_size=bench.limits.upload_mb * MEGA,
+                show_error=False,
+                ssr_mode=False,
+                mcp_server=False,
+                pwa=False,
+                enable_monitoring=False,
+                run_history=False,
+                footer_links=["api"],
+                allowed_paths=[folder],
+                blocked_paths=[],
+                theme=theme(),
+                css=asset("page.css"),
+            )
+        except OSError as error:
+            raise ValueError(f"port {port} of {host} cannot be used ({error}); choose another with --port") from None
+        try:
+            yield address
+        finally:
+            page.close(verbose=False)
 
 
 def _name(source: str, taken: dict[str, Callable[[], Segmenter]]) -> str:

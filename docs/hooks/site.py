@@ -1,0 +1,104 @@
+"""What the site adds to the pages, which are also read as plain files: formulas and charts as pictures, the reference.
+
+Everything is made while building; a visitor's browser runs no script for it and asks no other host.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+
+sys.path.insert(0, str(Path(__file__).parent))
+from flowchart import draw
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "ahs_seg"
+FENCE = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\w)", re.DOTALL)
+CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?:src|benchmarks|tests|LICENSE|Makefile)[^)]*)\)")
+HOME = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
+
+
+def on_files(files: Files, config: Any) -> Files:  # mkdocs' own object
+    """Pages that are made: the reference, the notebooks, and what lies outside of `docs/`."""
+    made = dict(reference_pages())
+    made |= {target: (ROOT / source).read_text(encoding="utf-8") for source, target in HOME.items()}
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        made[f"notebooks/{notebook.stem}.md"] = notebook_page(notebook)
+    for path, content in made.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
+    """One page: charts, formulas and links as the site needs them."""
+    depth = page.file.src_uri.count("/")
+    for name, target in HOME.items():
+        markdown = markdown.replace(f"({'../' * (depth + 1)}{name}", f"({'../' * depth}{target}")
+    if page.file.src_uri in HOME.values():
+        markdown = re.sub(r"\]\(docs/", "](", markdown)
+    markdown = OUTSIDE.sub(r"\1", markdown)
+    pieces = CODE.split(markdown)
+    pieces = [
+        FENCE.sub(block, piece) if index % 2 else FORMULA.sub(formula, piece) for index, piece in enumerate(pieces)
+    ]
+    return "".join(pieces)
+
+
+def block(found: re.Match[str]) -> str:
+    """A fenced block: charts are drawn, titles are quoted as the site's highlighter wants them."""
+    language, title, code = found.groups()
+    if language == "mermaid":
+        return draw(code)
+    if language == "math":
+        return formula_of(code.strip(), display="block")
+    return f'```{language} title="{title}"\n{code}```' if title else found[0]
+
+
+def formula(found: re.Match[str]) -> str:
+    """A formula between dollars as MathML, which browsers draw by themselves."""
+    shown, inline = found.groups()
+    return formula_of(shown, display="block") if shown else formula_of(inline, display="inline")
+
+
+def formula_of(text: str, *, display: str) -> str:
+    """MathML of LaTeX on one line."""
+    made: str = convert(" ".join(text.split()), display=display)
+    return made.replace("\n", " ")
+
+
+def public_modules() -> list[str]:
+    """Dotted names of the modules of the package that readers may use."""
+    paths = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.py"))]
+    return [".".join(part for part in path.parts if part != "__init__") for path in paths]
+
+
+def reference_pages() -> dict[str, str]:
+    """One page for each file or folder of the package, with everything public in it."""
+    units: dict[str, list[str]] = {}
+    for module in public_modules():
+        parts = module.split(".")
+        units.setdefault(parts[1] if len(parts) > 1 else "ahs_seg", []).append(module)
+    return {
+        f"reference/{unit}.md": f"# {unit}\n\n" + "\n".join(f"::: {module}\n" for module in modules)
+        for unit, modules in units.items()
+    }
+
+
+def notebook_page(path: Path) -> str:
+    """The cells of a notebook as a page."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    shown = [
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell, text in zip(cells, texts, strict=True)
+    ]
+    return "\n\n".join(shown) + f"\n\n*This page is the notebook `docs/notebooks/{html.escape(path.name)}`.*\n"

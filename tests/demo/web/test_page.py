@@ -1,0 +1,237 @@
+"""The page in a browser: what a visitor does, and that it talks to nobody else."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from ahs_seg.data.images import read_image
+from ahs_seg.formats import FORMATS
+from ahs_seg.segmenter import Segmenter
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+WORDS = "grass, sky, brick wall, red plain circle, water"
+Visit = Callable[..., Page]
+
+
+def ask(page: Page, picture: Path | None, words: str) -> None:
+    """Upload, write, press the button."""
+    if picture is not None:
+        page.set_input_files("#picture input[type=file]", picture)
+        page.wait_for_selector("#picture img")
+    page.fill("#words textarea", words)
+    page.click("#go")
+
+
+def segment(page: Page, picture: Path | None, words: str = WORDS) -> None:
+    """Ask, and wait for the new answer."""
+    page.evaluate("() => { const t = document.querySelector('.times'); if (t) t.textContent = ''; }")
+    ask(page, picture, words)
+    page.wait_for_function("() => document.querySelector('.viewer .times').textContent.startsWith('Image')")
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".classes .name").all_inner_texts()
+
+
+def drawn(page: Page) -> np.ndarray:
+    """What the canvas shows, pixel by pixel of the original."""
+    width, height, values = page.evaluate(
+        "() => { const c = document.querySelector('canvas.overlay');"
+        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]; }"
+    )
+    return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def test_upload_words_segment(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+    page = visit()
+    segment(page, scenes[0])
+    expected = segmenter(scenes[0], WORDS)
+    assert names(page) == list(expected.areas())
+    pixels = page.locator(".classes .pixels").all_inner_texts()
+    assert pixels == [f"{count:,} px" for count in expected.areas().values()]
+    shown = drawn(page)
+    zoom = shown.shape[0] // expected.labels.shape[0]
+    inner = shown[zoom // 2 :: zoom, zoom // 2 :: zoom]  # between the contours
+    colours = expected.overlay().astype(int)
+    edges = np.zeros(expected.labels.shape, bool)
+    edges[:, :-1] |= expected.labels[:, :-1] != expected.labels[:, 1:]
+    edges[:-1] |= expected.labels[:-1] != expected.labels[1:]
+    assert np.abs(inner.astype(int) - colours)[~edges].max() <= 1
+    page.locator("canvas.overlay").hover(position={"x": 5, "y": 5})
+    assert page.locator(".tip").inner_text().startswith(expected.classes[expected.labels[0, 0]])
+
+
+def test_other_words_do_not_encode_the_picture_again(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+    page = visit()
+    segment(page, scenes[1], "grass, sky")
+    segment(page, None, "grass, sky, sand, wood")
+    text = page.locator(".times").inner_text()
+    assert text.startswith("Image: kept from before. Words: 0.")
+    assert names(page) == list(segmenter(scenes[1], "grass, sky, sand, wood").areas())
+
+
+def test_click_shows_the_best_scores(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+    page = visit()
+    segment(page, scenes[0])
+    result = segmenter(scenes[0], WORDS)
+    box = page.locator("canvas.overlay").bounding_box()
+    assert box is not None
+    height, width = result.labels.shape
+    for row, column in ((10, 20), (height - 8, width // 2)):
+        at = {"x": (column + 0.5) / width * box["width"], "y": (row + 0.5) / height * box["height"]}
+        page.locator("canvas.overlay").click(position=at)  # type: ignore[arg-type]  # a position
+        expect(page.locator(".where")).to_have_text(f"Column {column}, row {row}")
+        lines = page.locator(".scores .name").all_inner_texts()
+        scores = [float(text) for text in page.locator(".scores em").all_inner_texts()]
+        assert len(lines) == 5
+        assert lines[0] == result.classes[result.labels[row, column]]
+        assert scores[0] == pytest.approx(result.scores[row, column], abs=1e-3)
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_classes_are_hidden_one_by_one(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+    page = visit()
+    segment(page, scenes[0])
+    labels, picture = segmenter(scenes[0], WORDS).labels, read_image(scenes[0])
+    largest = segmenter(scenes[0], WORDS).classes.index(names(page)[0])
+    zoom = drawn(page).shape[0] // len(labels)
+    inner = (slice(zoom // 2, None, zoom), slice(zoom // 2, None, zoom))
+    mask = labels == largest
+    assert (drawn(page)[inner][mask] != picture[mask]).any(-1).mean() > 0.5
+    page.locator(".classes input").first.uncheck()
+    assert (drawn(page)[inner][mask] == picture[mask]).all()
+    assert (drawn(page)[inner][~mask] != picture[~mask]).any(-1).mean() > 0.5
+    page.click("text=hide all")
+    assert (drawn(page)[inner] == picture).all()
+    page.click("text=show all")
+    assert page.locator(".classes input:checked").count() == len(names(page))
+    page.locator(".opacity").fill("100")
+    assert len(np.unique(drawn(page)[inner].reshape(-1, 3), axis=0)) <= 2 * len(names(page))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_download(visit: Visit, scenes: list[Path], segmenter: Segmenter, kind: str) -> None:
+    page = visit()
+    segment(page, scenes[0])
+    expect(page.locator("#download")).to_be_enabled()
+    if kind != FORMATS[0]:
+        page.click("#format input")
+        page.get_by_role("option", name=kind, exact=True).click()
+    expect(page.locator("a:has(#download), #download")).to_have_attribute("href", re.compile(kind))
+    with page.expect_download() as downloading:
+        page.click("#download")
+    path = downloading.value.path()
+    assert downloading.value.suggested_filename.startswith("scene")
+    assert kind in downloading.value.suggested_filename
+    if kind == "png":
+        with zipfile.ZipFile(path) as archive:
+            picture = next(name for name in archive.namelist() if name.endswith(".png"))
+            values = np.asarray(Image.open(io.BytesIO(archive.read(picture))))
+            listed = json.loads(archive.read(picture.replace(".png", ".json")))
+        assert (values == segmenter(scenes[0], WORDS).labels).all()
+        assert listed["classes"] == WORDS.split(", ")
+    assert path.stat().st_size > 0
+
+
+def test_mistakes_are_explained(visit: Visit, scenes: list[Path], tmp_path: Path) -> None:
+    page = visit()
+
+    def message(words: str, picture: Path | None = None) -> str:
+        ask(page, picture, words)
+        toast = page.locator(".toast-text, .toast-body").first
+        toast.wait_for()
+        text = toast.inner_text()
+        page.locator(".toast-close").first.click()
+        expect(page.locator(".toast-body")).to_have_count(0)
+        return text
+
+    assert "No picture yet" in message("sky")
+    segment(page, scenes[0])
+    assert "51 words; this page takes up to 50" in message(", ".join(f"thing {i}" for i in range(51)))
+    assert "has 70 characters; this page takes up to 60" in message("sky, " + "x" * 69)
+    assert "No words yet" in message("  ")
+    assert "'sky'" in message("sky, Sky")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(scenes[0].read_bytes()[:500])
+    text = message("sky", broken)
+    assert "broken.png: damaged or incomplete" in text
+    assert "/tmp" not in text
+    assert names(page), "the last answer stays"
+
+
+def test_large_pictures_are_refused(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    Image.new("RGB", (2000, 1500)).save(tmp_path / "wide.png")
+    ask(page, tmp_path / "wide.png", "sky")
+    expect(page.locator(".toast-body")).to_contain_text("2000x1500")
+
+
+def test_words_are_never_files_of_the_server(visit: Visit, scenes: list[Path], tmp_path: Path) -> None:
+    secret = tmp_path.parent / "s.txt"
+    secret.write_text("first secret\nsecond secret\n")
+    page = visit()
+    segment(page, scenes[0], f"{secret}"[-60:])
+    assert names(page) == [f"{secret}"[-60:]]
+
+
+def test_two_visitors_at_once(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+    first, second = visit(), visit()
+    words = ("sky, grass, sand", "wood, metal, water, brick wall")
+    for page, picture, text in zip((first, second), scenes, words, strict=True):
+        page.set_input_files("#picture input[type=file]", picture)
+        page.wait_for_selector("#picture img")
+        page.fill("#words textarea", text)
+    first.click("#go")
+    second.click("#go")
+    for page, picture, text in zip((first, second), scenes, words, strict=True):
+        page.wait_for_selector(".viewer[data-state=full]")
+        assert names(page) == list(segmenter(picture, text).areas())
+    first.locator("canvas.overlay").click(position={"x": 5, "y": 5})
+    expect(first.locator(".scores .name")).to_have_count(3)
+    second.locator("canvas.overlay").click(position={"x": 5, "y": 5})
+    expect(second.locator(".scores .name")).to_have_count(4)
+
+
+def test_an_example_needs_one_click(visit: Visit) -> None:
+    page = visit(390, 844)
+    page.locator("#scenes button.gallery-item").first.click()
+    page.wait_for_selector(".viewer[data-state=full]")
+    assert len(names(page)) > 1
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, "fits a phone"
+
+
+def test_the_other_model(visit: Visit, scenes: list[Path]) -> None:
+    page = visit()
+    page.click("#model input")
+    page.get_by_role("option", name="other", exact=True).click()
+    segment(page, scenes[0])
+    assert "kept" not in page.locator(".times").inner_text()
+
+
+def test_interface_for_programs(visit: Visit, address: str, scenes: list[Path], segmenter: Segmenter) -> None:
+    client = Client(address, verbose=False, download_files=False)
+    answer = json.loads(client.predict(handle_file(scenes[0]), WORDS, "one", api_name="/segment"))
+    found = {one["name"]: one["pixels"] for one in answer["classes"]}
+    assert found == segmenter(scenes[0], WORDS).areas()
+    page = visit()
+    page.click("text=Use via API")
+    page.wait_for_selector("text=/segment")
+
+
+def test_addresses_are_not_fetched(address: str, strangers: list[object]) -> None:
+    picture = {"path": "http://203.0.113.7/a.png", "meta": {"_type": "gradio.FileData"}}
+    asked = httpx.post(f"{address}gradio_api/call/segment", json={"data": [picture, "sky", "one"]})
+    told = httpx.get(f"{address}gradio_api/call/segment/{asked.json()['event_id']}", timeout=20)
+    assert "event: error" in told.text
+    assert strangers == []
