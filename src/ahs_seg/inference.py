@@ -16,7 +16,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.config import Config
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.heads.ensemble import EnsembleConfig
 from ahs_seg.merging import (
     AnyView,
     ScoreMaps,
@@ -28,6 +29,7 @@ from ahs_seg.merging import (
     contenders,
     resize_maps,
 )
+from ahs_seg.methods import ScanSegmenter
 from ahs_seg.proposals import MaskScores, MaskView, mask_views
 from ahs_seg.types import Output, Words
 from ahs_seg.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
@@ -56,7 +58,7 @@ class InferenceConfig(Config):
     does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that: small pictures
     stay as they are, and the method's own resizing skips no pixels of large ones. `batch` views run at a time;
     merging uses about `memory_mb` besides the result. `class_pooling` replaces the method's own pooling of the class
-    attention (None: as in training).
+    attention (None: as in training), `ensemble` SCAN's own second stage (None: as the model has it).
     """
 
     windows: Annotated[WholeImage | SlidingWindows | PictureWindows, Field(discriminator="name")] = WholeImage()
@@ -65,13 +67,15 @@ class InferenceConfig(Config):
     batch: PositiveInt = 1
     memory_mb: PositiveInt = 16
     class_pooling: PositiveInt | None = None
+    ensemble: EnsembleConfig | None = None
 
     @property
     def title(self) -> str:
         """The protocol in words, for reports: two results with the same title were made in the same way."""
         edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
         pooling = f", class pooling {self.class_pooling}" if self.class_pooling else ""
-        return f"{self.windows.title}{edges}{pooling}"
+        ensemble = f", {self.ensemble.title}" if self.ensemble else ""
+        return f"{self.windows.title}{edges}{pooling}{ensemble}"
 
     @property
     def memory_bytes(self) -> int:
@@ -274,3 +278,17 @@ def _padded(pixels: Float[Tensor, "3 h w"], multiple: int, colour: Sequence[floa
         return pixels
     planes = [F.pad(plane, (0, right, 0, below), value=value) for plane, value in zip(pixels, colour, strict=True)]
     return torch.stack(planes)
+
+
+def set_ensemble(method: Method, ensemble: EnsembleConfig) -> None:
+    """Replace the settings of SCAN's second stage.
+
+    Raises:
+        ConfigError: the method has none.
+    """
+    if not isinstance(method, ScanSegmenter):
+        raise ConfigError(
+            f"inference.ensemble is set, as in the protocols of SCAN, but {type(method).__name__} has no second stage. "
+            "Use another protocol, e.g. san."
+        )
+    method.ensemble = ensemble

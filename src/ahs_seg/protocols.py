@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.heads.ensemble import EnsembleConfig
 from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig
 from ahs_seg.prompts import PromptConfig
 from ahs_seg.windows import PictureWindows, SlidingWindows
@@ -66,9 +67,46 @@ class Protocol(Config):
             "merging": merged,
             "argmax": "at the picture's own size, over all classes",
             "class pooling": str(inference.class_pooling or "as in training"),
+            "second stage": inference.ensemble.title if inference.ensemble else "as the model has it",
             "ignored pixels": "do not exist, neither as label nor as prediction",
             "mIoU": f"mean over classes {self.denominator.replace('_', ' ')}",
         }
+
+
+_SCAN_SETTINGS: Final[dict[str, dict[str, tuple[float, float, float, Literal["product", "log"]]]]] = {
+    "b": {
+        "ade20k-847": (0.25, 0.75, 0.05, "log"),
+        "ade20k-150": (0.40, 0.70, 0.05, "product"),
+        "pascal-context-459": (0.25, 0.70, 0.05, "log"),
+        "pascal-context-59": (0.25, 0.35, 0.05, "product"),
+        "pascal-voc-20": (0.20, 0.45, 0.10, "product"),
+    },
+    "l": {
+        "ade20k-847": (0.30, 0.75, 0.15, "log"),
+        "ade20k-150": (0.55, 0.75, 0.05, "product"),
+        "pascal-context-459": (0.25, 0.65, 0.05, "log"),
+        "pascal-context-59": (0.50, 0.50, 0.05, "product"),
+        "pascal-voc-20": (0.20, 0.65, 0.10, "product"),
+    },
+}
+"""Mask threshold, weight, ratio of background and combination with which SCAN-B and SCAN-L were published."""
+
+_SCAN_SOURCE: Final = (
+    "SCAN (Liu et al., CVPR 2024), its released code, whose evaluator divides by classes labelled or predicted"
+)
+
+
+def _scan_protocol(size: str, benchmark: str) -> Protocol:
+    threshold, weight, ratio, combination = _SCAN_SETTINGS[size][benchmark]
+    ensemble = EnsembleConfig(threshold=threshold, weight=weight, ratio=ratio, combination=combination)
+    return Protocol(
+        name=f"scan-{size}-{benchmark}",
+        source=f"{_SCAN_SOURCE}; settings of SCAN-{size.upper()} for {benchmark}. Background patches are spread "
+        "evenly, where the original draws them without a seed",
+        inference=InferenceConfig(shortest_edge=640, longest_edge=2560, ensemble=ensemble),
+        prompts=PromptConfig(templates="vild", synonyms="joined"),
+        denominator="labelled_or_predicted",
+    )
 
 
 PROTOCOLS: Final = {
@@ -97,12 +135,13 @@ PROTOCOLS: Final = {
         ),
         Protocol(
             name="scan",
-            source="SCAN (Liu et al., CVPR 2024), its released code, whose evaluator divides by classes labelled or "
-            "predicted. Methods here resize the picture to a square",
+            source=f"{_SCAN_SOURCE}. The second stage is as the model has it; scan-b-... and scan-l-... have the "
+            "settings published for each benchmark",
             inference=InferenceConfig(shortest_edge=640, longest_edge=2560),
             prompts=PromptConfig(templates="vild", synonyms="joined"),
             denominator="labelled_or_predicted",
         ),
+        *(_scan_protocol(size, benchmark) for size, settings in _SCAN_SETTINGS.items() for benchmark in settings),
     )
 }
 

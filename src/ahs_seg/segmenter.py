@@ -22,7 +22,7 @@ from ahs_seg.checkpoints.known import find_model
 from ahs_seg.data.base import SampleError, SegmentationDataset
 from ahs_seg.data.images import ImageSource
 from ahs_seg.data.urls import read_source
-from ahs_seg.inference import InferenceConfig, Method, Prediction, frames_of, predict, predict_many
+from ahs_seg.inference import InferenceConfig, Method, Prediction, frames_of, predict, predict_many, set_ensemble
 from ahs_seg.methods import Segmenting
 from ahs_seg.methods.cost import resize
 from ahs_seg.prompts import PromptConfig, PromptTable
@@ -63,6 +63,8 @@ class Segmenter:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
         self.method = method.merged(class_pooling=self.inference.class_pooling)
+        if self.inference.ensemble is not None:
+            set_ensemble(self.method, self.inference.ensemble)
         self.cache = cache or TextCache()
         self.description = description
         self._wording = Wording(self.prompts, self.cache, description.seen if description else lambda _: None)

@@ -70,8 +70,10 @@ def _block_rules(origin: str, encoder: str) -> list[Rule]:
     ]
 
 
-def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:
+def clip_config(state: Mapping[str, Tensor], *, activation: str = "quick_gelu") -> CLIPConfig:
     """The sizes of a CLIP from the shapes of its weights (named as in `transformers`); heads are 64 wide.
+
+    The activation does not show in the weights: OpenAI's is "quick_gelu", that of most others "gelu".
 
     Raises:
         ConversionError: naming the weights that are missing to tell the sizes.
@@ -85,11 +87,13 @@ def clip_config(state: Mapping[str, Tensor]) -> CLIPConfig:
     return CLIPConfig(
         vision_config={
             **_tower_sizes(state, "vision_model", patch.shape[0]),
+            "hidden_act": activation,
             "patch_size": patch.shape[-1],
             "image_size": side * patch.shape[-1],
         },
         text_config={
             **_tower_sizes(state, "text_model", tokens.shape[1]),
+            "hidden_act": activation,
             "vocab_size": tokens.shape[0],
             "max_position_embeddings": len(state["text_model.embeddings.position_embedding.weight"]),
         },
@@ -103,7 +107,7 @@ def _tower_sizes(state: Mapping[str, Tensor], tower: str, width: int) -> dict[st
         "hidden_size": width,
         "intermediate_size": len(state[f"{layers}0.mlp.fc1.bias"]),
         "num_hidden_layers": len({key.removeprefix(layers).split(".")[0] for key in state if key.startswith(layers)}),
-        "num_attention_heads": width // _HEAD_WIDTH,
+        "num_attention_heads": max(1, width // _HEAD_WIDTH),
     }
 
 

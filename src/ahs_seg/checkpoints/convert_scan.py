@@ -9,6 +9,7 @@ from torch import Tensor
 from ahs_seg.checkpoints.convert_clip import image_tower_rules, text_tower_rules, thirds
 from ahs_seg.checkpoints.convert_mask2former import masked_decoder_rules, pixel_decoder_rules
 from ahs_seg.checkpoints.names import Conversion, ConversionError, Rule, convert
+from ahs_seg.methods import ScanConfig
 
 _ADAPTER = r"clip_adapter\."
 _WB = r"\.(weight|bias)"
@@ -24,21 +25,30 @@ def convert_scan(state: Mapping[str, Tensor]) -> Conversion:
     return convert(state, scan_rules())
 
 
-def join_shifted(state: Mapping[str, Tensor], shifted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The checkpoint of stage one with the fine-tuned CLIP of stage two in the place of its `clip_model`.
+def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
+    """The config that fits converted weights: SCAN-L shifts context after two more blocks than SCAN-B."""
+    blocks = sum(key.startswith("shifted.") and key.endswith("mlp.fc1.bias") for key in state)
+    return config.model_copy(update={"shifts": (1, 3, 5, 7, 9)}) if blocks > 12 else config
+
+
+def join_shifted(
+    state: Mapping[str, Tensor], shifted: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The checkpoint of stage one with the fine-tuned CLIP of stage two in the place of its own, and keys left out.
 
     Raises:
-        ConversionError: the second file has other weights than a CLIP, or lacks some.
+        ConversionError: the second file is not that CLIP.
     """
+    mark = "module.clip_model."
+    unused = {key: "not of the fine-tuned CLIP" for key in shifted if not key.startswith(mark)}
+    tuned = {_SHIFTED + key.removeprefix(mark): tensor for key, tensor in shifted.items() if key not in unused}
     begun = {key for key in state if key.startswith(_SHIFTED)}
-    cut = {key.removeprefix("module.").removeprefix("clip_model."): tensor for key, tensor in shifted.items()}
-    tuned = {_SHIFTED + key: tensor for key, tensor in cut.items()}
-    tuned = {key: tensor for key, tensor in tuned.items() if not key.endswith("attn_mask")}
-    if missing := sorted(key for key in begun - tuned.keys() if not key.endswith("attn_mask")):
-        raise ConversionError(f"the fine-tuned CLIP lacks {len(missing)} weights, the first {missing[0]}")
-    if extra := sorted(tuned.keys() - begun):
-        raise ConversionError(f"the fine-tuned CLIP has {len(extra)} weights too many, the first {extra[0]}")
-    return {**state, **tuned}
+    if odd := sorted(key for key in begun ^ tuned.keys() if not key.endswith("attn_mask")):
+        raise ConversionError(
+            f"{len(odd)} weights of the fine-tuned CLIP are missing or too many, the first {odd[0]}; the second file "
+            f"has them under {mark!r}"
+        )
+    return {**state, **tuned}, unused
 
 
 def scan_rules() -> list[Rule]:

@@ -17,6 +17,7 @@ class Choice(StrEnum):
     AHS_SEG = "ahs_seg"
     AHS_SEG_LITE = "ahs_seg_lite"
     HPS_SEG = "hps_seg"
+    SCAN = "scan"
     ZERO_SHOT = "zero_shot"
 
 
