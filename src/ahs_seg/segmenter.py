@@ -28,6 +28,7 @@ from ahs_seg.methods.cost import resize
 from ahs_seg.prompts import PromptConfig, PromptTable
 from ahs_seg.segmentation import Segmentation
 from ahs_seg.text_cache import TextCache
+from ahs_seg.tiling import TileConfig, TileMerger
 from ahs_seg.types import Words
 from ahs_seg.vocabulary import ClassSource, Vocabulary
 from ahs_seg.wording import Wording
