@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 UNFINISHED := $(VENV)/unfinished
 WORKERS ?= 2
 
-.PHONY: help quickstart test test-all check benchmark clean
+.PHONY: help quickstart test test-all check benchmark docs browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,10 +14,10 @@ help: ## Show this list.
 quickstart: $(READY) ## Train, evaluate and look at a small model; METHOD=h_clip and OUT=folder choose.
 	$(BIN)/ahs-seg quickstart $(if $(METHOD),--method $(METHOD)) $(if $(OUT),--output $(OUT))
 
-test: $(READY) ## Run the tests, except those marked slow.
+test: $(READY) browser ## Run the tests, except those marked slow.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
 
-test-all: $(READY) ## Run every test.
+test-all: $(READY) browser ## Run every test.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(READY) ## Check lint rules, format and types.
@@ -31,8 +31,17 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.tables
 
+docs: $(READY) ## Build the documentation site into site/, strictly.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+browser: ## Install chromium, in which the tests drive the web page, unless it is there.
+	@command -v chromium >/dev/null || { \
+		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$sudo apt-get update --quiet && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium; \
+	} || echo "No chromium could be installed; install it, or leave its tests out: make test ARGS=\"-m 'not slow and not browser'\"" >&2
+
 clean: ## Remove what make and the tools made; results of runs stay.
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is ready when $(READY) exists. While it is being made it holds $(UNFINISHED) instead, and one that

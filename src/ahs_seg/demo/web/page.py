@@ -89,7 +89,8 @@ class Actions:
         folder = tempfile.TemporaryDirectory(prefix="ahs-seg-")
         self._exports.append(folder)
         with shown():
-            return gr.update(value=str(self.bench.export(answer, kind, Path(folder.name))), interactive=True)
+            path = self.bench.export(answer, kind, Path(folder.name))
+            return gr.update(value=str(path), label=f"Download {kind}", interactive=True)
 
 
 @contextmanager
