@@ -21,6 +21,13 @@ from ahs_seg.checkpoints.convert_ahs_seg import ahs_seg_config, convert_ahs_seg
 from ahs_seg.checkpoints.convert_catseg import convert_catseg
 from ahs_seg.checkpoints.convert_clip import clip_config, clip_rules
 from ahs_seg.checkpoints.convert_hclip import convert_hclip
+from ahs_seg.checkpoints.convert_hps_seg import (
+    ahs_seg_lite_config,
+    convert_ahs_seg_lite,
+    convert_hps_seg,
+    hps_seg_config,
+)
+from ahs_seg.checkpoints.convert_scan import convert_scan, join_shifted, scan_config
 from ahs_seg.checkpoints.directory import (
     WEIGHTS,
     CheckpointError,
@@ -30,10 +37,19 @@ from ahs_seg.checkpoints.directory import (
 )
 from ahs_seg.checkpoints.names import Conversion, ConversionError, check_complete, convert
 from ahs_seg.checkpoints.weights import Weights, read_weights
-from ahs_seg.inference import CAT_SEG_PROTOCOL
-from ahs_seg.methods import AhsSegConfig, CatSegConfig, HClipConfig, ZeroShotConfig
+from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.methods import (
+    AhsSegConfig,
+    AhsSegLiteConfig,
+    CatSegConfig,
+    HClipConfig,
+    HpsSegConfig,
+    ScanConfig,
+    ZeroShotConfig,
+)
+from ahs_seg.prompts import PromptConfig
 
-CheckpointKind = Literal["cat_seg", "h_clip", "ahs_seg", "zero_shot", "clip"]
+CheckpointKind = Literal["cat_seg", "h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg", "scan", "zero_shot", "clip"]
 
 _BACKBONE: Final = "backbone.model."
 _GRID: Final = 24
@@ -45,6 +61,10 @@ _CLIPS: Final = {
     (1024, 14, 224): ("ViT-L/14", "openai/clip-vit-large-patch14"),
     (1024, 14, 336): ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
 }
+_DATACOMP: Final = {
+    (768, 16, 224): ("ViT-B/16 of DataComp", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"),
+    (1024, 14, 224): ("ViT-L/14 of DataComp", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
+}
 
 
 def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
@@ -55,6 +75,9 @@ _CONVERTERS: Final[dict[CheckpointKind, Callable[[Mapping[str, Tensor]], Convers
     "cat_seg": convert_catseg,
     "h_clip": convert_hclip,
     "ahs_seg": convert_ahs_seg,
+    "ahs_seg_lite": convert_ahs_seg_lite,
+    "hps_seg": convert_hps_seg,
+    "scan": convert_scan,
     "zero_shot": _convert_clip,
     "clip": _convert_clip,
 }
@@ -62,9 +85,21 @@ _DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
     "cat_seg": ModelDescription(method=CatSegConfig(), inference=CAT_SEG_PROTOCOL),
     "h_clip": ModelDescription(method=HClipConfig(), inference=CAT_SEG_PROTOCOL),
     "ahs_seg": ModelDescription(method=AhsSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "ahs_seg_lite": ModelDescription(method=AhsSegLiteConfig(), inference=CAT_SEG_PROTOCOL),
+    "hps_seg": ModelDescription(method=HpsSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "scan": ModelDescription(
+        method=ScanConfig(),
+        prompts=PromptConfig(templates="vild", synonyms="joined"),
+        inference=InferenceConfig(shortest_edge=640),
+    ),
     "zero_shot": ModelDescription(method=ZeroShotConfig()),
 }
-_FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {"ahs_seg": ahs_seg_config}
+_FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {
+    "ahs_seg": ahs_seg_config,
+    "ahs_seg_lite": ahs_seg_lite_config,
+    "hps_seg": hps_seg_config,
+    "scan": scan_config,
+}
 """Kinds whose checkpoints differ in their parts: the config of the method that fits converted weights."""
 
 
@@ -104,12 +139,14 @@ def import_checkpoint(
     description: ModelDescription | None = None,
     trained_on: Sequence[str] | None = None,
     tokenizer: Path | None = None,
+    shifted: Path | None = None,
     endpoint: str | None = None,
 ) -> ImportReport:
     """Write the model directory of an original checkpoint; for `clip`, a directory in the layout of transformers.
 
     The kind, if not given, is recognised by the names, and the CLIP by its shapes. `description` says how it was
     trained if not as published, `trained_on` with which class names; `tokenizer` as in `find_tokenizer`.
+    `shifted` is the fine-tuned CLIP of SCAN's second stage, in case it is a file of its own.
 
     Raises:
         CheckpointError: the file cannot be read, a key is unknown, missing, doubled or of the wrong shape (each is
@@ -122,11 +159,14 @@ def import_checkpoint(
         first = ", ".join(list(weights.state)[:3])
         raise CheckpointError(f"{path} is of no known kind (it has {first}); known are {', '.join(_CONVERTERS)}.")
     try:
+        if shifted is not None:
+            weights = _joined(weights, read_weights(shifted))
         conversion = _CONVERTERS[kind](weights.state)
-        sizes = clip_config(_without(conversion.state, _BACKBONE))
+        activation = "gelu" if kind == "scan" else "quick_gelu"
+        sizes = clip_config(_without(conversion.state, _BACKBONE), activation=activation)
         backbone = _empty_backbone(sizes, tokenizer, endpoint)
         chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on, conversion.state)
-        state = {key: tensor.float() for key, tensor in conversion.state.items()}
+        state = {key: _plain(tensor) for key, tensor in conversion.state.items()}
         check_complete(state, _expected(backbone, chosen), conversion.origins)
     except ConversionError as error:
         raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
@@ -146,9 +186,14 @@ def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
     """What a state dict is, by its names."""
     if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
         return "ahs_seg"
+    if any(key.startswith(("hpa.", "afr.")) for key in state):
+        return "hps_seg"
+    if any(key.startswith(("hyperspherical_loss.", "geodesic_head.")) for key in state):
+        return "ahs_seg_lite"
     marks: dict[CheckpointKind, str] = {
         "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
         "cat_seg": "sem_seg_head.predictor.transformer.conv1.weight",
+        "scan": "clip_adapter.non_object_embedding",
         "clip": "visual.conv1.weight",
     }
     return next((kind for kind, mark in marks.items() if mark in state), None)
@@ -176,7 +221,7 @@ def _described(
     if kind in _FITTED:
         method = _FITTED[kind](method, state)
     source = _recognised(sizes)[1]
-    resolution = vision.image_size if kind == "zero_shot" else _GRID * vision.patch_size
+    resolution = vision.image_size if kind in ("zero_shot", "scan") else _GRID * vision.patch_size
     if method.backbone.source == source and method.backbone.resolution is not None:
         resolution = method.backbone.resolution
     clip = ClipConfig(source=source, resolution=resolution)
@@ -197,7 +242,8 @@ def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
     """The name of a CLIP, and where the hub has it."""
     vision = sizes.vision_config
     unknown = f"a CLIP {vision.hidden_size} wide with patches of {vision.patch_size} pixels"
-    return _CLIPS.get((vision.hidden_size, vision.patch_size, vision.image_size), (unknown, "imported"))
+    known = _CLIPS if vision.hidden_act == "quick_gelu" else _DATACOMP
+    return known.get((vision.hidden_size, vision.patch_size, vision.image_size), (unknown, "imported"))
 
 
 def _save_clip(state: Mapping[str, Tensor], backbone: ClipBackbone, directory: Path) -> None:
@@ -205,6 +251,19 @@ def _save_clip(state: Mapping[str, Tensor], backbone: ClipBackbone, directory: P
         save_description(backbone, fresh)
         tensors = {key: tensor.contiguous() for key, tensor in state.items()}
         save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+
+
+def _joined(weights: Weights, shifted: Weights) -> Weights:
+    """SCAN's two files as one."""
+    state, unused = join_shifted(weights.state, shifted.state)
+    return Weights(
+        state, weights.ignored | {f"(second file) {key}": why for key, why in (shifted.ignored | unused).items()}
+    )
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Numbers in float32; marks stay what they are."""
+    return tensor if tensor.dtype == torch.bool else tensor.float()
 
 
 def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,6 +15,9 @@ class Kind(StrEnum):
     CAT_SEG = "cat_seg"
     H_CLIP = "h_clip"
     AHS_SEG = "ahs_seg"
+    AHS_SEG_LITE = "ahs_seg_lite"
+    HPS_SEG = "hps_seg"
+    SCAN = "scan"
     ZERO_SHOT = "zero_shot"
     CLIP = "clip"
 
@@ -41,6 +44,9 @@ def command(
     trained_on: Annotated[
         str | None, typer.Option(help="The class names of its training: coco-stuff-171, or a text file.")
     ] = None,
+    shifted: Annotated[
+        Path | None, typer.Option(help="SCAN: the file of its fine-tuned CLIP, if the checkpoint is of stage one only.")
+    ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="Say of every single key what became of it.")] = False,
 ) -> None:
     """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
@@ -66,6 +72,8 @@ def command(
         description = translation.description()
         chosen = chosen or description.method.name
     labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
-    report = import_checkpoint(path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels)
+    report = import_checkpoint(
+        path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels, shifted=shifted
+    )
     typer.echo(report.listing() if keys else str(report))
     typer.echo(f"model: {output}")
