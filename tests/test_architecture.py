@@ -59,6 +59,7 @@ LAYOUT: list[dict[str, set[str]]] = [
     },
     {
         "segmenter": set(),
+        "pipeline": {"segmenter"},
         "evaluation": set(),
         "report": {"evaluation"},
         "suite": {"evaluation", "report", "segmenter"},

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import Field
 from safetensors import SafetensorError
@@ -28,6 +29,7 @@ from ahs_seg.tuners import Frozen
 from ahs_seg.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
+MODEL_TYPE: Final = "ahs_seg"
 
 
 class CheckpointError(ValueError):
@@ -35,13 +37,14 @@ class CheckpointError(ValueError):
 
 
 class ModelDescription(Config):
-    """What `config.json` of a model directory holds.
+    """What `config.json` of a model directory holds; `model_type` is for `transformers`.
 
     `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
     and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into
     confidences, with these prompts and this protocol.
     """
 
+    model_type: Literal["ahs_seg"] = MODEL_TYPE
     format: int = 1
     version: str = __version__
     method: MethodConfig = CatSegConfig()
