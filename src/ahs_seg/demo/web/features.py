@@ -37,12 +37,13 @@ class TimeUpError(RuntimeError):
 class Times:
     """Seconds that a request spent in the two steps of a method; None: the step was not needed.
 
-    After the `deadline` (of `time.monotonic`) no further step begins.
+    After the `deadline` (of `time.monotonic`) no further step begins. `words` are those that the method was given.
     """
 
     encoding: float | None = None
     decoding: float | None = None
     deadline: float = float("inf")
+    words: Words | None = None
 
     def check(self) -> None:
         """Raises `TimeUpError` after the deadline."""
@@ -105,8 +106,9 @@ class Remembering:
     def __call__(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """The method's output."""
         times: Times = getattr(self._local, "times", None) or Times()
+        times.words = text
         seen = digest(images)
-        key = (self.name, seen, digest(text if isinstance(text, Tensor) else text.embeddings))
+        key = (self.name, seen, *map(digest, tensors_of(text)))
         known = self.store.find(key)
         if isinstance(known, Output):
             return known
@@ -150,10 +152,16 @@ def digest(values: Tensor) -> bytes:
 
 def held_bytes(value: object) -> int:
     """The bytes of all tensors in a structure of dataclasses and sequences."""
+    return sum(tensor.nbytes for tensor in tensors_of(value))
+
+
+def tensors_of(value: object) -> Iterator[Tensor]:
+    """All tensors in a structure of dataclasses and sequences."""
     if isinstance(value, Tensor):
-        return value.nbytes
-    if is_dataclass(value):
-        return sum(held_bytes(getattr(value, field.name)) for field in fields(value))
-    if isinstance(value, list | tuple):
-        return sum(map(held_bytes, value))
-    return 0
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors_of(part)

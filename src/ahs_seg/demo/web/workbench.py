@@ -122,12 +122,12 @@ class Workbench:
     def _top(self, answer: Answer, row: int, column: int) -> list[tuple[str, float]]:
         """Scores of all rows of the text at a pixel; a class has the score of its best row."""
         segmenter, method = self._load(answer.model)
-        result = answer.result
+        result, words = answer.result, answer.times.words
+        assert words is not None, "a method was asked"
         vocabulary = result.vocabulary
         height, width = result.labels.shape
         scale = min(1.0, (PROBED_PIXELS / (height * width)) ** 0.5)
         size = max(1, int(height * scale)), max(1, int(width * scale))
-        words = method.prepare(segmenter.encode(vocabulary))
         _, maps = score_maps(method, result.image, words, segmenter.inference, size=size)
         row_class = segmenter.prompts.table(vocabulary).row_class
         best = [0.0] * len(vocabulary)
