@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ahs_seg.cli import ablate, data, evaluate, import_, quickstart, score, segment, serve, train, world
+from ahs_seg.cli import ablate, data, evaluate, import_, quickstart, score, segment, serve, shift, train, world
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.command("quickstart")(quickstart.command)
 app.command("segment")(segment.command)
 app.command("serve")(serve.command)
 app.command("train")(train.command)
+app.command("shift")(shift.command)
 app.command("evaluate")(evaluate.command)
 app.command("ablate")(ablate.command)
 app.command("score")(score.command)

@@ -10,13 +10,15 @@ from ahs_seg.config import ConfigError
 
 SUITES: Final = "ablation"
 """The folder of the ablation tables."""
+SHIFTS: Final = "shift"
+"""The folder of the fine-tunings of SCAN's second CLIP."""
 
 
 def packaged_configs() -> dict[str, Path]:
     """Every packaged experiment by its name, such as `cat_seg_vitb`."""
     root = Path(str(files("ahs_seg") / "configs"))
     found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
-    return {name: path for name, path in found.items() if path.parent.name != SUITES}
+    return {name: path for name, path in found.items() if path.parent.name not in (SUITES, SHIFTS)}
 
 
 def packaged_suites() -> dict[str, Path]:
@@ -25,15 +27,33 @@ def packaged_suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def packaged_shifts() -> dict[str, Path]:
+    """Every packaged fine-tuning of SCAN's second CLIP by its name, such as `scan_vitl`."""
+    folder = Path(str(files("ahs_seg") / "configs")) / SHIFTS
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_shift(config: Path | str) -> Path:
+    """The yaml file at this path, or the packaged fine-tuning of this name.
+
+    Raises:
+        ConfigError: neither exists; lists the packaged names.
+    """
+    return _find(config, packaged_shifts())
+
+
 def find_config(config: Path | str) -> Path:
     """The yaml file at this path, or the packaged one of this name.
 
     Raises:
         ConfigError: neither exists; lists the packaged names.
     """
+    return _find(config, packaged_configs())
+
+
+def _find(config: Path | str, known: dict[str, Path]) -> Path:
     if Path(config).is_file():
         return Path(config)
-    known = packaged_configs()
     if str(config) not in known:
         raise ConfigError(f"{config}: no such file, nor a packaged config; those are {', '.join(known)}.")
     return known[str(config)]

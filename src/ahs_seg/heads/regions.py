@@ -27,13 +27,19 @@ class Regions:
         return F.max_pool2d(self.masks.float().unsqueeze(1), patch).flatten(1) > 0
 
 
-def cut_regions(image: Float[Tensor, "3 H W"], masks: Bool[Tensor, "n H W"], side: int) -> Regions:
+def cut_regions(
+    image: Float[Tensor, "3 H W"],
+    masks: Bool[Tensor, "n H W"],
+    side: int,
+    *,
+    boxes: Int[Tensor, "n 4"] | None = None,
+) -> Regions:
     """The pictures of masks of one image (in the units of CLIP); no mask may be empty.
 
-    The tight box is stretched to a square: the picture bicubic without antialiasing, its mask to the nearest pixel.
-    Source: SCAN (Liu et al., CVPR 2024), after OVSeg (Liang et al., CVPR 2023).
+    Each box, by default the tight one, is stretched to a square: the picture bicubic without antialiasing, its mask to
+    the nearest pixel. Source: SCAN (Liu et al., CVPR 2024), after OVSeg (Liang et al., CVPR 2023).
     """
-    boxes = bounding_boxes(masks)
+    boxes = bounding_boxes(masks) if boxes is None else boxes
     pictures, covers = [], []
     for mask, (left, top, right, bottom) in zip(masks, boxes.tolist(), strict=True):
         cover = mask[top:bottom, left:right]
@@ -53,3 +59,13 @@ def bounding_boxes(masks: Bool[Tensor, "n H W"]) -> Int[Tensor, "n 4"]:
         ends.append((line.argmax(1), line.shape[1] - line.flip(1).argmax(1)))
     (left, right), (top, bottom) = ends
     return torch.stack([left, top, right, bottom], 1)
+
+
+def shrunk(boxes: Int[Tensor, "n 4"], least: float) -> Int[Tensor, "n 4"]:
+    """Boxes within these at random places, whose area is a random share, at least `least`, of theirs."""
+    count, device = len(boxes), boxes.device
+    share = (least + (1 - least) * torch.rand(count, 1, device=device)).sqrt()
+    full = boxes[:, 2:] - boxes[:, :2]
+    size = (full * share).round().long().clamp(min=1)
+    corner = boxes[:, :2] + ((full - size + 1) * torch.rand(count, 2, device=device)).long()
+    return torch.cat([corner, corner + size], 1)

@@ -1,0 +1,30 @@
+"""`ahs-seg shift`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="A yaml file, or the name of a packaged config of this command.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, e.g. training.steps=500")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the run writes.")] = Path("runs/shift"),
+    into: Annotated[
+        Path | None, typer.Option(help="The model directory of a SCAN; it is written anew with the fine-tuned CLIP.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
+) -> None:
+    """Fine-tune the CLIP of SCAN's second stage on pictures of masks, cut from labelled images."""
+    from ahs_seg.configs import find_shift
+    from ahs_seg.training.shift import ShiftExperiment, run_shift
+
+    experiment = ShiftExperiment.read(find_shift(config), overrides or [])
+    result = run_shift(experiment, output, into=into, resume=resume)
+    if result.before is not None and result.after is not None:
+        typer.echo(f"masks named rightly: {100 * result.before:.1f} % before, {100 * result.after:.1f} % after")
+    typer.echo(f"CLIP: {result.clip}\nuse it as method.shifted.source={result.clip}")
+    if result.model is not None:
+        typer.echo(f"model: {result.model}")
