@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -25,20 +25,26 @@ LARGE: Final = 32_000_000
 WHOLE: Final = 1_000_000_000
 """Pixels of the largest picture that is read at once; it takes about 8 GB."""
 
-_DRIVERS: Final = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP"]
-"""Formats that name no other files: GDAL's VRT, for one, could fetch addresses."""
+_DRIVERS: Final = {
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",
+    b"MM\0+": "GTiff",
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"\0\0\0\x0cjP": "JP2OpenJPEG",
+}
+"""Drivers of GDAL by the first bytes of files. No others: its VRT files, for one, make it fetch other files."""
 _ORIENTATION: Final = 0x0112
 _CACHE_MB: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """An open picture: its size, its rows as RGB bytes, and where on Earth it lies (rasterio's `crs`, `transform`)."""
+    """An open picture: its size, and its rows as RGB bytes."""
 
     size: tuple[int, int]
     rows: ReadRows
-    crs: Any = None
-    transform: Any = None
 
 
 @contextmanager
@@ -48,7 +54,8 @@ def open_raster(path: Path) -> Iterator[Raster]:
     Raises:
         SampleError: a file that cannot be read, or with other bands than grey, RGB or RGB and alpha.
     """
-    if not _in_rows(path):
+    driver = _driver_for(path)
+    if driver is None:
         pixels = read_image(path, max_pixels=WHOLE)
         yield Raster((pixels.shape[0], pixels.shape[1]), lambda top, bottom: pixels[top:bottom])
         return
@@ -58,28 +65,33 @@ def open_raster(path: Path) -> Iterator[Raster]:
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver=_DRIVERS) as dataset:
-                yield Raster((dataset.height, dataset.width), _reader(dataset, path), dataset.crs, dataset.transform)
+            with rasterio.open(path, driver=driver) as dataset:
+                yield Raster((dataset.height, dataset.width), _reader(dataset, path))
     except RasterioError as error:
         raise ImageError(f"{path}: cannot be read ({error}). Copy it again or leave it out.") from error
 
 
-def _in_rows(path: Path) -> bool:
-    """Whether rasterio reads this file: TIFF always, others if they are large and upright."""
+def _driver_for(path: Path) -> str | None:
+    """What reads this file by rows: TIFF always, others if they are large and upright; None: it is read at once."""
     try:
         import rasterio  # noqa: F401  # only looked for
-    except ImportError:
-        return False
-    if path.suffix.lower() in TIFF_SUFFIXES:
-        return True
-    limit = Image.MAX_IMAGE_PIXELS
+
+        with path.open("rb") as file:
+            start = file.read(8)
+    except (ImportError, OSError):
+        return None
+    driver = next((name for magic, name in _DRIVERS.items() if start.startswith(magic)), None)
+    return driver if driver == "GTiff" or _is_large_and_upright(path) else None
+
+
+def _is_large_and_upright(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("JPEG", "PNG", "JPEG2000", "WEBP", "BMP")) as image:
+            with Image.open(path, formats=("JPEG", "PNG", "JPEG2000")) as image:
                 return image.width * image.height > LARGE and image.getexif().get(_ORIENTATION, 1) == 1
     except Image.DecompressionBombError:
-        return limit is not None
+        return True
     except (OSError, SyntaxError, ValueError):
         return False
 

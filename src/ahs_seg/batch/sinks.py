@@ -6,26 +6,21 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, Final, Protocol
 
 import numpy as np
-from jaxtyping import Shaped, UInt, UInt8
+from jaxtyping import Int32, Shaped, UInt, UInt8
 
-from ahs_seg.batch.rasters import Raster
 from ahs_seg.files import replacing_file, write_png, write_text
+from ahs_seg.formats.geotiff import BLOCK, LabelWriter, label_writer
 from ahs_seg.formats.png import PALETTE_SIZE
 from ahs_seg.legend import segmented
 from ahs_seg.palette import colour, colours_for
 from ahs_seg.tiling import Band
 from ahs_seg.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from rasterio.io import DatasetWriter
-
-BLOCK: Final = 256
-"""Side of the blocks of a GeoTIFF."""
 LONGEST: Final = 2000
 """Longest side of an overlay, in pixels; larger results are shown smaller."""
 
@@ -108,32 +103,24 @@ class RowBuffer:
 
 
 class GeoTiffSink:
-    """The label map as GeoTIFF with the coordinate system and the transform of the picture, in compressed blocks."""
+    """The label map as GeoTIFF, as `formats.geotiff` writes it, in whole blocks."""
 
-    def __init__(self, dataset: DatasetWriter, vocabulary: Vocabulary) -> None:
-        self._dataset = dataset
-        self._vocabulary = vocabulary
+    def __init__(self, writer: LabelWriter) -> None:
+        self._writer = writer
         self._rows = RowBuffer(BLOCK)
         self._top = 0
 
     def write(self, band: Band) -> None:
         """The next rows, as soon as they fill blocks."""
-        self._put(self._rows.add(stored(band.labels, self._vocabulary)))
+        self._put(self._rows.add(band.labels))
 
-    def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the last rows, the colours and the names."""
+    def finish(self, pixels: Mapping[int, int]) -> None:  # noqa: ARG002  # it holds no counts
+        """Write the last rows."""
         self._put(self._rows.rest())
-        labels = self._vocabulary.labels
-        if len(labels) <= PALETTE_SIZE:
-            chosen = colours_for(sorted(pixels, key=lambda label: (-pixels[label], label)), len(labels))
-            self._dataset.write_colormap(1, {k: (*chosen.get(k, colour(k)), 255) for k in range(len(labels))})
-        self._dataset.update_tags(1, CLASSES=json.dumps(labels, ensure_ascii=False))
 
-    def _put(self, rows: Shaped[np.ndarray, "h W"]) -> None:
-        from rasterio.windows import Window
-
+    def _put(self, rows: Int32[np.ndarray, "h W"]) -> None:
         if len(rows):
-            self._dataset.write(rows, 1, window=Window(0, self._top, rows.shape[1], len(rows)))
+            self._writer.write(rows, top=self._top)
             self._top += len(rows)
 
 
@@ -165,40 +152,18 @@ class OverlaySink:
 
 
 @contextmanager
-def open_sinks(paths: Mapping[str, Path], raster: Raster, vocabulary: Vocabulary) -> Iterator[list[Sink]]:
+def open_sinks(
+    paths: Mapping[str, Path], source: Path, size: tuple[int, int], vocabulary: Vocabulary
+) -> Iterator[list[Sink]]:
     """A sink for every format (`png`, `geotiff`, `overlay`) and its path; nothing stays behind after an error."""
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for name, path in paths.items():
             if name == "overlay":
-                sinks.append(OverlaySink(path, raster.size, vocabulary))
-                continue
-            draft = stack.enter_context(replacing_file(path))
-            if name == "png":
-                sinks.append(PngSink(draft, path, raster.size, vocabulary))
+                sinks.append(OverlaySink(path, size, vocabulary))
+            elif name == "png":
+                sinks.append(PngSink(stack.enter_context(replacing_file(path)), path, size, vocabulary))
             else:
-                sinks.append(
-                    GeoTiffSink(stack.enter_context(_geotiff(Path(draft.name), raster, vocabulary)), vocabulary)
-                )
+                writer = label_writer(path, vocabulary, size=size, like=source)
+                sinks.append(GeoTiffSink(stack.enter_context(writer)))
         yield sinks
-
-
-def _geotiff(path: Path, raster: Raster, vocabulary: Vocabulary) -> AbstractContextManager[DatasetWriter]:
-    import rasterio
-
-    return rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=raster.size[0],
-        width=raster.size[1],
-        count=1,
-        dtype="uint8" if len(vocabulary) <= PALETTE_SIZE else "uint16",
-        crs=raster.crs,
-        transform=raster.transform,
-        tiled=True,
-        blockxsize=BLOCK,
-        blockysize=BLOCK,
-        compress="deflate",
-        bigtiff="if_safer",
-    )

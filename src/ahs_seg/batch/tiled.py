@@ -12,7 +12,7 @@ from ahs_seg.batch.rasters import open_raster
 from ahs_seg.batch.sinks import open_sinks
 from ahs_seg.batch.work import Done, Failed, Job, Outcome, Task, count_labels
 from ahs_seg.data.base import SampleError
-from ahs_seg.formats import Format, SingleFiles, open_format
+from ahs_seg.formats import Format, FormatError, SingleFiles, open_format
 from ahs_seg.progress import QUIET_SECONDS
 from ahs_seg.segmenter import Segmenter
 
@@ -43,7 +43,7 @@ class TiledWorker:
         for task in tasks:
             try:
                 yield self._segment(task)
-            except SampleError as error:
+            except (SampleError, FormatError) as error:
                 yield Failed(str(task.source.path), str(error))
 
     def _segment(self, task: Task) -> Done:
@@ -52,10 +52,8 @@ class TiledWorker:
             raise SampleError(f"{source.path}: a video; frames are not cut into tiles. Leave out --tile for it.")
         pixels: Counter[int] = Counter()
         said = time.monotonic()
-        with (
-            open_raster(source.path) as raster,
-            open_sinks(self._paths(source.name), raster, self.job.vocabulary) as to,
-        ):
+        paths, words = self._paths(source.name), self.job.vocabulary
+        with open_raster(source.path) as raster, open_sinks(paths, source.path, raster.size, words) as to:
             for band in self.merger.bands(raster.rows, raster.size):
                 pixels.update(count_labels(band.labels))
                 for sink in to:

@@ -1,0 +1,158 @@
+"""Pictures of any size in a run: read in rows, written in bands, and the same as from whole pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from PIL import Image
+
+from ahs_seg.batch import BatchConfig, segment_files
+from ahs_seg.batch.rasters import open_raster
+from ahs_seg.data.base import SampleError
+from ahs_seg.data.images import read_image
+from ahs_seg.prompts import PromptConfig
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.tiling import TileConfig
+from tests.batch.conftest import WORDS, drawn, save
+from tests.test_tiling import LocalMethod
+
+TILES = TileConfig(size=64, overlap=0.5)
+PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000)
+FIVE = "a, b, c, d, e"
+
+
+@pytest.fixture
+def local() -> Segmenter:
+    return Segmenter(LocalMethod(), prompts=PromptConfig(templates=("a {}",)))
+
+
+def geotiff(path: Path, bands: np.ndarray, **profile) -> Path:
+    shape = {"count": bands.shape[0], "height": bands.shape[1], "width": bands.shape[2], "dtype": bands.dtype}
+    with rasterio.open(path, "w", "GTiff", crs="EPSG:32632", transform=PLACE, **shape, **profile) as dataset:
+        dataset.write(bands)
+    return path
+
+
+def tiled(segmenter, inputs, out, words=FIVE, formats=("png", "overlay"), **settings):
+    config = BatchConfig(formats=formats, tiles=TILES)
+    return segment_files(segmenter, inputs, words, out, config=config, progress=False, **settings)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_files_are_those_of_whole_pictures(local, tmp_path, suffix):
+    path = save(tmp_path / f"big{suffix}", drawn(160, 224))
+    assert tiled(local, [path], tmp_path / "tiles").done == 1
+    segment_files(local, [path], FIVE, tmp_path / "whole", progress=False)
+    with Image.open(tmp_path / "tiles/big.png") as found, Image.open(tmp_path / "whole/big.png") as expected:
+        assert found.mode == expected.mode == "P"
+        assert found.getpalette() == expected.getpalette()
+        assert (np.asarray(found) == np.asarray(expected)).mean() > 0.9999
+    names = [json.loads((tmp_path / folder / "big.json").read_text()) for folder in ("tiles", "whole")]
+    assert names[0]["classes"] == names[1]["classes"] == ["a", "b", "c", "d", "e"]
+    assert list(names[0]["pixels"]) == list(names[1]["pixels"])
+    overlays = [np.asarray(Image.open(tmp_path / folder / "big.overlay.png")) for folder in ("tiles", "whole")]
+    assert (overlays[0] == overlays[1]).mean() > 0.99
+
+
+def test_many_classes_take_16_bits(tmp_path):
+    from tests.tiny_models import ColourMethod
+
+    segmenter = Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",)))
+    path = save(tmp_path / "big.png", drawn(100, 90))
+    tiled(segmenter, [path], tmp_path / "out", words=[f"thing {index}" for index in range(300)])
+    found = np.asarray(Image.open(tmp_path / "out/big.png"))
+    assert found.dtype == np.uint16
+    counts = json.loads((tmp_path / "out/big.json").read_text())["pixels"]
+    assert {
+        f"thing {label}": count for label, count in zip(*np.unique(found, return_counts=True), strict=True)
+    } == counts
+
+
+def test_geotiff_keeps_its_place_on_earth(local, tmp_path):
+    image = drawn(300, 130)
+    path = geotiff(tmp_path / "field.tif", np.moveaxis(image, -1, 0), tiled=True, blockxsize=64, blockysize=64)
+    tiled(local, [path], tmp_path / "out", formats=("geotiff", "png"))
+    (written,) = (tmp_path / "out").rglob("*.tif")
+    with rasterio.open(written) as found:
+        assert (found.crs.to_epsg(), found.transform) == (32632, PLACE)
+        labels = found.read(1)
+        assert found.is_tiled
+    assert np.array_equal(labels, np.asarray(Image.open(tmp_path / "out/field.png")))
+
+
+def test_rows_are_those_of_the_whole_picture(tmp_path):
+    image = drawn(50, 70)
+    alpha = np.linspace(0, 255, 50 * 70).astype(np.uint8).reshape(1, 50, 70)
+    bands = np.moveaxis(image, -1, 0)
+    files = [
+        geotiff(tmp_path / "rgb.tif", bands),
+        geotiff(tmp_path / "grey.tif", bands[:1]),
+        geotiff(tmp_path / "wide.tif", bands.astype(np.uint16) * 257),
+        geotiff(tmp_path / "clear.tif", np.concatenate([bands, alpha]), photometric="RGB", alpha="YES"),
+        save(tmp_path / "picture.png", image),
+    ]
+    Image.fromarray(image).quantize(16).save(tmp_path / "palette.tif")
+    for path in [*files, tmp_path / "palette.tif"]:
+        with open_raster(path) as raster:
+            assert raster.size == (50, 70)
+            rows = np.concatenate([raster.rows(top, min(top + 16, 50)) for top in range(0, 50, 16)])
+        expected = image if path.name == "wide.tif" else read_image(path)
+        assert np.array_equal(rows, expected), path.name
+
+
+def test_pictures_that_cannot_be_read(local, tmp_path):
+    bands = np.zeros((5, 40, 40), np.uint8)
+    geotiff(tmp_path / "five.tif", bands)
+    with pytest.raises(SampleError, match=r"five.tif: 5 bands .*gdal_translate"), open_raster(tmp_path / "five.tif"):
+        pass
+    (tmp_path / "remote.tif").write_text(
+        "<VRTDataset rasterXSize='4' rasterYSize='4'><VRTRasterBand dataType='Byte' band='1'/></VRTDataset>"
+    )
+    whole = geotiff(tmp_path / "cut.tif", np.zeros((3, 400, 400), np.uint8) + 7).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 3])
+    save(tmp_path / "good.png", drawn(80, 80))
+    summary = tiled(local, [tmp_path], tmp_path / "out")
+    assert summary.done == 1
+    assert sorted(Path(one.path).name for one in summary.failures) == ["cut.tif", "five.tif", "remote.tif"]
+    left = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert left == {"good.png", "good.json", "good.overlay.png"}
+
+
+def test_turned_pictures_stay_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(drawn(40, 60)).save(tmp_path / "turned.jpg", exif=exif)
+    with open_raster(tmp_path / "turned.jpg") as raster:
+        assert raster.size == (60, 40)
+
+
+def test_resume(local, tmp_path):
+    path = save(tmp_path / "big.png", drawn(100, 90))
+    tiled(local, [path], tmp_path / "out")
+    local.method.asked.clear()
+    assert tiled(local, [path], tmp_path / "out", resume=True).skipped == 1
+    assert local.method.asked == []
+
+
+def test_formats_of_whole_pictures_are_refused(local, tmp_path):
+    path = save(tmp_path / "big.png", drawn(100, 90))
+    with pytest.raises(ValueError, match=r"coco: written from whole pictures; with tiles the formats are png"):
+        tiled(local, [path], tmp_path / "out", formats=("png", "coco"))
+
+
+def test_without_rasterio_pictures_are_read_at_once(local, tmp_path, monkeypatch):
+    path = save(tmp_path / "big.tif", drawn(100, 90))
+    expected = tiled(local, [path], tmp_path / "with").areas
+    monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
+    assert tiled(local, [path], tmp_path / "without").areas == expected
+
+
+def test_overlays_of_large_pictures_are_reduced(local, tmp_path, monkeypatch):
+    monkeypatch.setattr("ahs_seg.batch.sinks.LONGEST", 50)
+    path = save(tmp_path / "big.png", drawn(130, 205))
+    tiled(local, [path], tmp_path / "out", words=WORDS + ", d, e")
+    small = Image.open(tmp_path / "out/big.overlay.png")
+    assert small.height >= 256  # 26 rows of five pixels each, enlarged to leave room for the legend
