@@ -1,13 +1,18 @@
 """Every recorded tensor of EBSeg, from the official names to the label map, and its training losses and gradients."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ahs_seg.backbones.recognition import FrontFeatures
 from ahs_seg.checkpoints.convert_ebseg import convert_ebseg
 from ahs_seg.heads.balance import MOST
+from ahs_seg.heads.pixel_decoder import PixelFeatures
 from ahs_seg.inference import InferenceConfig, score_maps
 from ahs_seg.merging import best_rows
 from ahs_seg.methods.ebseg_objective import EBSegObjective
@@ -15,7 +20,7 @@ from ahs_seg.methods.ebseg_segmenter import EBSegFeatures
 from ahs_seg.methods.mask import frame_of, padded
 from ahs_seg.proposals import mask_views
 from ahs_seg.types import ClassText, Output, TrainingForward
-from tests.parity.ebseg_case import EBSegCase, build_ebseg
+from tests.parity.ebseg_case import CONFIGS, EBSegCase, build_ebseg
 from tests.parity.mask_recording import RecordedDraws
 
 NAMES = [
@@ -55,8 +60,25 @@ def features(output: Output) -> EBSegFeatures:
     return output.features
 
 
-def predictions_recorded(case: EBSegCase) -> list[int]:
-    return [0, 1, case.method.decoder.layers]
+@dataclass
+class Inside:
+    """What the forward forms on its way."""
+
+    maps: Sequence[Tensor]
+    fused: Sequence[Tensor]
+    pixels: PixelFeatures
+    front: FrontFeatures
+
+
+@pytest.fixture(scope="module")
+def inside(case: EBSegCase, image: Tensor) -> Inside:
+    method = case.method
+    frame = frame_of(image, method.pixels)
+    with torch.no_grad():
+        front = method.recognition(method._for_clip(image, frame))
+        maps = method.pixels(padded(method.pixels.normalise(image), frame))
+        fused = method.fused(maps, front.taps)
+        return Inside(maps, fused, method.pixel_decoder(fused), front)
 
 
 @torch.no_grad()
@@ -65,14 +87,11 @@ def test_words(case: EBSegCase, words: ClassText) -> None:
 
 
 @torch.no_grad()
-def test_clip_in_front(case: EBSegCase, image: Tensor, features: EBSegFeatures) -> None:
+def test_clip_in_front(case: EBSegCase, image: Tensor, inside: Inside, features: EBSegFeatures) -> None:
     method = case.method
-    frame = frame_of(image, method.pixels)
-    pixels = method._for_clip(image, frame)
-    case.close("clip_input", pixels)
-    front = method.recognition(pixels)
-    case.close("clip_cls_token_last", front.start.transpose(0, 1))
-    for tap, value in zip(method.recognition.taps, features.levels, strict=True):
+    case.close("clip_input", method._for_clip(image, frame_of(image, method.pixels)))
+    case.close("clip_cls_token_last", inside.front.start.transpose(0, 1))
+    for tap, value in zip(method.recognition.taps, inside.front.taps, strict=True):
         case.close(f"clip_layer_{tap}", value)
     case.close("clip_final_feature", features.dense)
 
@@ -93,54 +112,48 @@ def test_the_value_path_before_the_last_blocks(case: EBSegCase, image: Tensor) -
     case.close("clip_last_surgery", values.transpose(0, 1))
 
 
-@torch.no_grad()
-def test_pixels(case: EBSegCase, image: Tensor, features: EBSegFeatures) -> None:
-    method = case.method
-    maps = method.pixels(padded(method.pixels.normalise(image), features.frame))
-    fused = method.fused(maps, features.levels)
-    for index, (plain, mixed) in enumerate(zip(maps, fused, strict=True), start=2):
+def test_pixels(case: EBSegCase, inside: Inside) -> None:
+    for index, (plain, mixed) in enumerate(zip(inside.maps, inside.fused, strict=True), start=2):
         case.close(f"sam_res{index}", plain)
         case.close(f"fused_res{index}", mixed)
-    decoded = method.pixel_decoder(fused)
-    case.close("pixel_mask_features", decoded.masks)
-    for index, level in enumerate(decoded.levels):
+    case.close("pixel_mask_features", inside.pixels.masks)
+    for index, level in enumerate(inside.pixels.levels):
         case.close(f"pixel_multi_scale_{index}", level)
 
 
 @torch.no_grad()
-def test_predictions(case: EBSegCase, image: Tensor, features: EBSegFeatures) -> None:
+def test_predictions(case: EBSegCase, inside: Inside, features: EBSegFeatures) -> None:
     method = case.method
-    front = method.recognition(method._for_clip(image, features.frame))
-    fused = method.fused(method.pixels(padded(method.pixels.normalise(image), features.frame)), features.levels)
-    decoded = method.pixel_decoder(fused)
-    keys = method.bias.keys(decoded.masks)
+    keys = method.bias.keys(inside.pixels.masks)
     assert method.supervised.scale.item() < MOST
-    for index in predictions_recorded(case):
+    for index in (0, 1, method.decoder.layers):
         prediction = features.predictions[index]
         case.close(f"pred_masks_{index}", prediction.masks)
         embedded = method.decoder.embed_masks(prediction.states)
         case.close(f"attn_bias_{index}", torch.stack([method.bias.full(embedded, key) for key in keys], 1))
-        case.close(f"mask_embeds_{index}", method.supervised(prediction, decoded.masks), LOOSE)
-        pooled = method.bias(embedded, keys, front.grid)
-        case.close(f"mask_embed_clip_{index}", method.recognition.recognise(front, pooled))
-        level = decoded.levels[index % 3]
-        resized = F.interpolate(prediction.masks, size=level.shape[-2:], mode="bilinear", align_corners=False)
-        blocked = (resized.sigmoid() < 0.5).flatten(2)
-        stored = case.recording.manifest["arrays"][f"attn_mask_{index}"]["shape"]
-        assert list(blocked.shape[1:]) == stored[1:]
-        assert case.recording.agreement(f"attn_mask_{index}", blocked.repeat_interleave(stored[0], 0).float()) > 0.999
+        case.close(f"mask_embeds_{index}", method.supervised(prediction, inside.pixels.masks), LOOSE)
+        pooled = method.bias(embedded, keys, inside.front.grid)
+        case.close(f"mask_embed_clip_{index}", method.recognition.recognise(inside.front, pooled))
+        check_attention_mask(case, inside, index, prediction.masks)
+
+
+def check_attention_mask(case: EBSegCase, inside: Inside, index: int, masks: Tensor) -> None:
+    """The mask of the next layer; a query that would see nothing sees everything."""
+    level = inside.pixels.levels[index % 3]
+    resized = F.interpolate(masks, size=level.shape[-2:], mode="bilinear", align_corners=False)
+    blocked = (resized.sigmoid() < 0.5).flatten(2)
+    blocked &= ~blocked.all(-1, keepdim=True)
+    heads = case.recording.manifest["arrays"][f"attn_mask_{index}"]["shape"][0]
+    assert case.recording.agreement(f"attn_mask_{index}", blocked.repeat_interleave(heads, 0).float()) > 0.999
 
 
 @torch.no_grad()
-def test_the_bias_as_the_original_lays_it_over_all_tokens(
-    case: EBSegCase, features: EBSegFeatures, image: Tensor
-) -> None:
+def test_the_bias_laid_over_all_tokens(case: EBSegCase, inside: Inside, features: EBSegFeatures) -> None:
     """As in the original; rows and columns: copies of the class token, the class token, patches."""
     method = case.method
-    fused = method.fused(method.pixels(padded(method.pixels.normalise(image), features.frame)), features.levels)
-    keys = method.bias.keys(method.pixel_decoder(fused).masks)
-    grid = (features.dense.shape[-2], features.dense.shape[-1])
-    bias = method.bias(method.decoder.embed_masks(features.predictions[-1].states), keys, grid)
+    keys = method.bias.keys(inside.pixels.masks)
+    embedded = method.decoder.embed_masks(features.predictions[-1].states)
+    bias = method.bias(embedded, keys, inside.front.grid)
     queries, patches = bias.shape[-2:]
     whole = torch.zeros(1, bias.shape[1], queries + 1 + patches, queries + 1 + patches)
     whole[..., :queries] = -100
@@ -177,16 +190,14 @@ def test_maps_and_labels(case: EBSegCase, output: Output) -> None:
     assert case.recording.agreement("sem_seg_argmax", labels) > 0.9999
 
 
+@pytest.mark.parametrize("case", ["ebseg_tiny", pytest.param("ebseg_vitb", marks=[pytest.mark.slow])], indirect=True)
 def test_training_losses_and_gradients(case: EBSegCase, words: ClassText) -> None:
-    recorded = case.recording.manifest.get("train")
-    if recorded is None:
-        assert case.recording.name == "ebseg_vitl"
-        return
+    recorded = case.recording.manifest["train"]
     method, size = case.method.train(), recorded["size"]
     images = torch.cat([case.recording.image(key, *size) for key in recorded["image_keys"]])
     labels = torch.cat([case.recording.labels(key, *size) for key in recorded["label_keys"]])
     draws, count = RecordedDraws(recorded["rand_calls"]), len(case.recording.classes)
-    objective = EBSegObjective(case_loss(case), draw=draws)
+    objective = EBSegObjective(CONFIGS[case.recording.name].loss, draw=draws)
     output = method(images, words)
     forward = TrainingForward(images, labels, torch.arange(count), torch.arange(count), output, 0.0)
     losses = objective(method, forward)
@@ -199,12 +210,6 @@ def test_training_losses_and_gradients(case: EBSegCase, words: ClassText) -> Non
     total.backward()
     compare_gradients(case, recorded["grad_l2_by_prefix"])
     method.eval().zero_grad()
-
-
-def case_loss(case: EBSegCase):
-    from tests.parity.ebseg_case import CONFIGS
-
-    return CONFIGS[case.recording.name].loss
 
 
 def ours(name: str) -> str:

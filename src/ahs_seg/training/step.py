@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import Updating
+from ahs_seg.training.text import StepText
 from ahs_seg.types import REST, Output, TrainingForward
 
 Objective = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
@@ -32,6 +33,7 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.method = method
         self.objective = objective
+        self._text = StepText()
 
     @property
     def backbone(self) -> ClipBackbone:
@@ -56,7 +58,7 @@ class TrainingStep(nn.Module):
 
         The other arguments are those of `TrainingForward`.
         """
-        text = assemble(self.backbone.encode_text(Tokens(ids, ends)).float())
+        text = assemble(self._text(self.backbone, Tokens(ids, ends)))
         pictures = images.float() / 255
         output: Output = self.method(pictures, text)
         with torch.autocast(images.device.type, enabled=False):

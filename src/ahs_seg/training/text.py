@@ -1,0 +1,37 @@
+"""Text embeddings of a training step; a text tower that is not trained reads every text only once."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.tokenizer import Tokens
+
+
+class StepText:
+    """Encodes the texts of steps; keeps the embeddings of each as long as nothing in the text tower is trained."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], Tensor] = {}
+
+    def __call__(self, backbone: ClipBackbone, tokens: Tokens) -> Float[Tensor, "n d"]:
+        """Embeddings (joint space, not normalised) of n texts in float32."""
+        if is_trained(backbone):
+            return backbone.encode_text(tokens).float()
+        rows = zip(tokens.ids.tolist(), tokens.ends.tolist(), strict=True)
+        keys = [tuple(ids[: end + 1]) for ids, end in rows]
+        missing = [index for index, key in enumerate(keys) if key not in self._known]
+        if missing:
+            with torch.no_grad(), torch.autocast(tokens.ids.device.type, enabled=False):
+                some = Tokens(tokens.ids[missing], tokens.ends[missing])
+                self._known |= {keys[i]: row for i, row in zip(missing, backbone.encode_text(some), strict=True)}
+        return torch.stack([self._known[key] for key in keys])
+
+
+def is_trained(backbone: ClipBackbone) -> bool:
+    """Whether training changes what the text tower gives."""
+    model = backbone.model
+    parts = [model.text_model, model.text_projection, *([] if backbone.adapter is None else [backbone.adapter])]
+    return any(parameter.requires_grad for part in parts for parameter in part.parameters())
