@@ -1,4 +1,4 @@
-"""The pictures of the web page in the guide: `python docs/hooks/screenshots.py MODEL` drives it in chromium."""
+"""The pictures of the guide: `python docs/hooks/screenshots.py MODEL` drives the web page and draws the others."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, sync_playwright
 
+from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web import Workbench
 from ahs_seg.demo.web.serve import find_models, serving
+from ahs_seg.legend import segmented
+from ahs_seg.palette import by_area, colours_for, paint
+from ahs_seg.segmenter import Segmenter
 
 IMAGES = Path(__file__).parents[1] / "images"
 SIZES = {"web": (1280, 800), "web-phone": (390, 844)}
 PORT = 7869
+CARD = (720, 400)
 
 
 def shoot(browser: Browser, address: str, name: str, size: tuple[int, int]) -> None:
@@ -33,6 +40,32 @@ def shoot(browser: Browser, address: str, name: str, size: tuple[int, int]) -> N
     page.close()
 
 
+def cards(segmenter: Segmenter) -> None:
+    """The four pictures of the start page, of one shape."""
+    scenes = WorldDataset(TEST_SEED, 40, names=59)
+    results = [segmenter(scenes[index].image, scenes.vocabulary) for index in range(9)]
+    first = results[0]
+    save("start-python", fitted(segmented(first.image, first.labels, first.classes)))
+    grid = [np.concatenate([result.overlay() for result in results[row : row + 4]], 1) for row in (0, 4)]
+    save("start-shell", fitted(np.concatenate(grid)))
+    save("start-web", fitted(np.asarray(Image.open(IMAGES / "web.png").convert("RGB"))[:640]))
+    sample = scenes[11]
+    labels = paint(sample.labels, colours_for(by_area(sample.labels), len(scenes.vocabulary)))
+    save("start-data", fitted(np.concatenate([sample.image, labels], 1)))
+
+
+def fitted(pixels: np.ndarray) -> Image.Image:
+    """The picture within a card, on white; small ones pixel by pixel."""
+    factor = max(1, int(min(CARD[0] / pixels.shape[1], CARD[1] / pixels.shape[0])))
+    picture = Image.fromarray(pixels.repeat(factor, 0).repeat(factor, 1))
+    return ImageOps.pad(picture, CARD, Image.Resampling.LANCZOS, color="white")
+
+
+def save(name: str, picture: Image.Image) -> None:
+    """Write one picture of the guide."""
+    picture.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
+
+
 def main() -> None:
     """All pictures, of the model given."""
     program = shutil.which("chromium")
@@ -40,6 +73,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for name, size in SIZES.items():
             shoot(browser, address, name, size)
+    cards(Segmenter.from_pretrained(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Iterator
@@ -66,13 +67,13 @@ class Actions:
         self.bench = bench
         self._exports: deque[tempfile.TemporaryDirectory[str]] = deque(maxlen=KEPT_EXPORTS)
 
-    def segment(self, picture: str | None, words: str, model: str) -> tuple[Answer, dict[str, Any]]:
+    def segment(self, picture: str | None, words: str, model: str) -> tuple[Answer, str]:
         """Segment a picture: names, classes found with their pixels, and the label map as a PNG in JSON."""
         with shown(picture):
             if picture is None:
                 raise LimitError("No picture yet: drop one on the page, or choose an example.")
             answer = self.bench.segment(Path(picture), words, model)
-            return answer, gr.update(value=payload(answer), scores="")
+            return answer, payload(answer)
 
     def probe(self, answer: Answer | None, event: gr.EventData) -> dict[str, Any]:
         """The best scores at the pixel that was clicked."""
@@ -80,7 +81,7 @@ class Actions:
             return gr.skip()
         with shown():
             top = self.bench.scores_at(answer, event.y, event.x)
-            return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top}))
+            return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top, "asked": time.monotonic()}))
 
     def export(self, answer: Answer | None, kind: Format) -> dict[str, Any]:
         """The file of the last answer in an output format."""
