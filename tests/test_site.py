@@ -1,12 +1,14 @@
 """The documentation site: builds without a warning, knows every public name, asks no other host; the notebooks run."""
 
 import ast
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -80,6 +82,29 @@ def test_formulas_and_charts_are_drawn_while_building(site: Path) -> None:
         assert not KEPT_BY_US.search(content), page.name
         assert content.count('<svg class="flowchart"') == page.read_text(encoding="utf-8").count("```mermaid")
         assert "<math" in content
+
+
+def test_charts_are_read() -> None:
+    spec = importlib.util.spec_from_file_location("flowchart", ROOT / "docs/hooks/flowchart.py")
+    assert spec is not None
+    assert spec.loader is not None
+    flowchart = importlib.util.module_from_spec(spec)
+    sys.modules["flowchart"] = flowchart
+    spec.loader.exec_module(flowchart)
+    chart = flowchart.parse('flowchart LR\n a["one <b>box</b>"] -- "b d h w" --> b\n a & b -.-> c(("+")) --> d')
+    assert {key: node.lines for key, node in chart.nodes.items()} == {
+        "a": ["one box"],
+        "b": ["b"],
+        "c": ["+"],
+        "d": ["d"],
+    }
+    assert chart.edges == [("a", "b", "b d h w"), ("a", "c", ""), ("b", "c", ""), ("c", "d", "")]
+    flowchart.place(chart)
+    assert [chart.nodes[key].rank for key in "abcd"] == [0, 2, 4, 6]
+    boxes = sorted((node.y, node.y + node.height) for node in chart.nodes.values() if node.framed)
+    assert all(above[1] < below[0] for above, below in pairwise(boxes))
+    with pytest.raises(ValueError, match="no box at"):
+        flowchart.parse("a ~~> b")
 
 
 def test_every_page_has_its_place_in_the_menu() -> None:

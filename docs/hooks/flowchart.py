@@ -96,7 +96,7 @@ def read_boxes(chart: Chart, line: str, at: int) -> tuple[list[str], int]:
 
 def plain(text: str) -> str:
     """Text without mark-up."""
-    return html.unescape(re.sub(r"<[^>]+>", " ", text)).strip()
+    return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r"<br */?>", " ", text))).strip()
 
 
 def route(chart: Chart) -> None:
