@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.checkpoints.convert_clip import text_tower_rules, thirds, transposed
 from ahs_seg.checkpoints.convert_mask2former import masked_decoder_rules, pixel_decoder_rules
 from ahs_seg.checkpoints.names import Conversion, Rule, convert
+from ahs_seg.methods import EBSegConfig
 
 _WB = r"\.(weight|bias)"
 _FRONT, _HEAD = r"clip_visual_extractor\.", r"clip_rec_head\."
@@ -22,6 +24,16 @@ def convert_ebseg(state: Mapping[str, Tensor]) -> Conversion:
     blocks = {match[1] for key in state if (match := re.match(_FRONT + r"resblocks\.(\d+)\.", key))}
     last = {match[1] for key in state if (match := re.match(_HEAD + r"resblocks\.(\d+)\.", key))}
     return convert(state, ebseg_rules(front=len(blocks), head=len(last)))
+
+
+def ebseg_config(config: EBSegConfig, state: Mapping[str, Tensor]) -> EBSegConfig:
+    """The config that fits converted weights: EBSeg-L's on a CLIP of 24 blocks, otherwise the given one."""
+    blocks = sum(key.startswith(_VISION) and key.endswith("mlp.fc1.bias") for key in state)
+    if blocks <= config.recognition_blocks * 4:
+        return config
+    large = ClipConfig(source="openai/clip-vit-large-patch14-336", resolution=448)
+    published = {"backbone": large, "clip_scale": 0.7, "recognition_blocks": 6}
+    return config.model_copy(update={**published, "alpha": 0.12, "beta": 0.4, "gamma": 0.6})
 
 
 def ebseg_rules(*, front: int, head: int) -> list[Rule]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 import torch
 from safetensors.torch import save_file
@@ -17,17 +17,8 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.config import ClipConfig, save_description
 from ahs_seg.checkpoints.clip_tokenizer import find_tokenizer
-from ahs_seg.checkpoints.convert_ahs_seg import ahs_seg_config, convert_ahs_seg
-from ahs_seg.checkpoints.convert_catseg import convert_catseg
-from ahs_seg.checkpoints.convert_clip import clip_config, clip_rules
-from ahs_seg.checkpoints.convert_hclip import convert_hclip
-from ahs_seg.checkpoints.convert_hps_seg import (
-    ahs_seg_lite_config,
-    convert_ahs_seg_lite,
-    convert_hps_seg,
-    hps_seg_config,
-)
-from ahs_seg.checkpoints.convert_scan import convert_scan, join_shifted, scan_config
+from ahs_seg.checkpoints.convert_clip import clip_config
+from ahs_seg.checkpoints.convert_scan import join_shifted
 from ahs_seg.checkpoints.directory import (
     WEIGHTS,
     CheckpointError,
@@ -35,25 +26,15 @@ from ahs_seg.checkpoints.directory import (
     replacing_directory,
     save_state,
 )
-from ahs_seg.checkpoints.names import Conversion, ConversionError, check_complete, convert
+from ahs_seg.checkpoints.kinds import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
+from ahs_seg.checkpoints.names import Conversion, ConversionError, check_complete
 from ahs_seg.checkpoints.weights import Weights, read_weights
-from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig
-from ahs_seg.methods import (
-    AhsSegConfig,
-    AhsSegLiteConfig,
-    CatSegConfig,
-    HClipConfig,
-    HpsSegConfig,
-    ScanConfig,
-    ZeroShotConfig,
-)
-from ahs_seg.prompts import PromptConfig
 
-CheckpointKind = Literal["cat_seg", "h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg", "scan", "zero_shot", "clip"]
+__all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 
-_BACKBONE: Final = "backbone.model."
 _GRID: Final = 24
 """Patches on a side that the cost aggregation was trained with: 384 pixels for ViT-B/16, 336 for ViT-L/14."""
+
 
 _CLIPS: Final = {
     (768, 16, 224): ("ViT-B/16", "openai/clip-vit-base-patch16"),
@@ -65,42 +46,6 @@ _DATACOMP: Final = {
     (768, 16, 224): ("ViT-B/16 of DataComp", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"),
     (1024, 14, 224): ("ViT-L/14 of DataComp", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
 }
-
-
-def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
-    return convert(state, clip_rules("", _BACKBONE))
-
-
-_CONVERTERS: Final[dict[CheckpointKind, Callable[[Mapping[str, Tensor]], Conversion]]] = {
-    "cat_seg": convert_catseg,
-    "h_clip": convert_hclip,
-    "ahs_seg": convert_ahs_seg,
-    "ahs_seg_lite": convert_ahs_seg_lite,
-    "hps_seg": convert_hps_seg,
-    "scan": convert_scan,
-    "zero_shot": _convert_clip,
-    "clip": _convert_clip,
-}
-_DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
-    "cat_seg": ModelDescription(method=CatSegConfig(), inference=CAT_SEG_PROTOCOL),
-    "h_clip": ModelDescription(method=HClipConfig(), inference=CAT_SEG_PROTOCOL),
-    "ahs_seg": ModelDescription(method=AhsSegConfig(), inference=CAT_SEG_PROTOCOL),
-    "ahs_seg_lite": ModelDescription(method=AhsSegLiteConfig(), inference=CAT_SEG_PROTOCOL),
-    "hps_seg": ModelDescription(method=HpsSegConfig(), inference=CAT_SEG_PROTOCOL),
-    "scan": ModelDescription(
-        method=ScanConfig(),
-        prompts=PromptConfig(templates="vild", synonyms="joined"),
-        inference=InferenceConfig(shortest_edge=640),
-    ),
-    "zero_shot": ModelDescription(method=ZeroShotConfig()),
-}
-_FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {
-    "ahs_seg": ahs_seg_config,
-    "ahs_seg_lite": ahs_seg_lite_config,
-    "hps_seg": hps_seg_config,
-    "scan": scan_config,
-}
-"""Kinds whose checkpoints differ in their parts: the config of the method that fits converted weights."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +102,13 @@ def import_checkpoint(
     kind = kind or recognise(weights.state)
     if kind is None:
         first = ", ".join(list(weights.state)[:3])
-        raise CheckpointError(f"{path} is of no known kind (it has {first}); known are {', '.join(_CONVERTERS)}.")
+        raise CheckpointError(f"{path} is of no known kind (it has {first}); known are {', '.join(CONVERTERS)}.")
     try:
         if shifted is not None:
             weights = _joined(weights, read_weights(shifted))
-        conversion = _CONVERTERS[kind](weights.state)
+        conversion = CONVERTERS[kind](weights.state)
         activation = "gelu" if kind == "scan" else "quick_gelu"
-        sizes = clip_config(_without(conversion.state, _BACKBONE), activation=activation)
+        sizes = clip_config(_without(conversion.state, BACKBONE), activation=activation)
         backbone = _empty_backbone(sizes, tokenizer, endpoint)
         chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on, conversion.state)
         state = {key: _plain(tensor) for key, tensor in conversion.state.items()}
@@ -171,32 +116,10 @@ def import_checkpoint(
     except ConversionError as error:
         raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
     if chosen is None:
-        _save_clip(_without(state, _BACKBONE), backbone, Path(directory))
+        _save_clip(_without(state, BACKBONE), backbone, Path(directory))
     else:
         save_state(state, backbone, chosen, directory)
     return _report(path, kind, sizes, weights, conversion)
-
-
-def published(kind: CheckpointKind) -> ModelDescription:
-    """How a method was published: its config, and the protocol of its published numbers."""
-    return _DESCRIPTIONS[kind]
-
-
-def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
-    """What a state dict is, by its names."""
-    if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
-        return "ahs_seg"
-    if any(key.startswith(("hpa.", "afr.")) for key in state):
-        return "hps_seg"
-    if any(key.startswith(("hyperspherical_loss.", "geodesic_head.")) for key in state):
-        return "ahs_seg_lite"
-    marks: dict[CheckpointKind, str] = {
-        "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
-        "cat_seg": "sem_seg_head.predictor.transformer.conv1.weight",
-        "scan": "clip_adapter.non_object_embedding",
-        "clip": "visual.conv1.weight",
-    }
-    return next((kind for kind, mark in marks.items() if mark in state), None)
 
 
 def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | None) -> ClipBackbone:
@@ -214,14 +137,14 @@ def _described(
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
     """The description with this CLIP, at the resolution whose grid the method was trained with."""
-    description = description or _DESCRIPTIONS[kind]
+    description = description or published(kind)
     method, vision = description.method, sizes.vision_config
     if method.name != kind:
         raise ConversionError(f"its description says {method.name}")
-    if kind in _FITTED:
-        method = _FITTED[kind](method, state)
+    if kind in FITTED:
+        method = FITTED[kind](method, state)
     source = _recognised(sizes)[1]
-    resolution = vision.image_size if kind in ("zero_shot", "scan") else _GRID * vision.patch_size
+    resolution = vision.image_size if kind in ("zero_shot", "scan", "ebseg") else _GRID * vision.patch_size
     if method.backbone.source == source and method.backbone.resolution is not None:
         resolution = method.backbone.resolution
     clip = ClipConfig(source=source, resolution=resolution)
@@ -232,7 +155,7 @@ def _described(
 def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:
     """The keys and shapes of the whole network; no memory is used for values."""
     if description is None:
-        return {_BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
+        return {BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
     with torch.device("meta"):
         method = description.method.compose(backbone)
     return dict(method.state_dict())

@@ -25,7 +25,7 @@ _REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
 class KnownCheckpoint:
     """Where the authors of a method put a checkpoint, and the vocabulary it was trained with."""
 
-    method: Literal["cat_seg", "h_clip"]
+    method: Literal["cat_seg", "h_clip", "ebseg"]
     repository: str
     filename: str
     repository_kind: RepositoryKind = "model"
@@ -40,6 +40,8 @@ class KnownCheckpoint:
 KNOWN: Final = {
     "cat-seg-vitb": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_base.pth", "space"),
     "cat-seg-vitl": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_large.pth", "space"),
+    "ebseg-vitb": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_base.pth"),
+    "ebseg-vitl": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_large.pth"),
 }
 """Published checkpoints by name; the addresses are those in the authors' README."""
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     AHS_SEG_LITE = "ahs_seg_lite"
     HPS_SEG = "hps_seg"
     SCAN = "scan"
+    EBSEG = "ebseg"
     ZERO_SHOT = "zero_shot"
     CLIP = "clip"
 
