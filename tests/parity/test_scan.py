@@ -99,6 +99,7 @@ def test_proposals(case: ScanCase, features: ScanFeatures) -> None:
     size = (features.frame[0] // 16, features.frame[1] // 16)
     resized = F.interpolate(features.predictions[1].masks, size=size, mode="bilinear", align_corners=False)
     blocked = (resized.sigmoid() < 0.5).flatten(2)
+    blocked &= ~blocked.all(-1, keepdim=True)  # a query whose mask is empty attends everywhere
     assert case.recording.agreement("attn_mask_1", blocked.repeat_interleave(stored[0], 0).float()) > 0.999
 
 
@@ -154,10 +155,9 @@ def test_the_second_stage_on_fixed_masks(case: ScanCase, features: ScanFeatures)
 
 
 @torch.no_grad()
-def test_class_maps(case: ScanCase) -> None:
-    if "sem_seg" not in case.recording.arrays:
-        assert case.recording.name == "scan_vitl"
-        return
+def test_class_maps() -> None:
+    """Of the tiny network alone: a hundred pictures through a full CLIP take minutes, and show nothing more."""
+    case = build_scan("scan_tiny")
     output = case.method(case.image, case.text)
     assert output.proposals is not None
     (view,) = mask_views(output.proposals)

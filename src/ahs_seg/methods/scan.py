@@ -125,7 +125,7 @@ class ScanConfig(Config):
             shifted,
             pixels,
             decoders,
-            semantic=self.semantic and self.semantic.build(backbone.width, backbone.dim),
+            semantic=None if self.semantic is None else self.semantic.build(backbone.width, backbone.dim),
             ensemble=self.ensemble,
             class_dim=self.class_dim,
             levels=levels,
