@@ -34,6 +34,7 @@ def command(
 
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
     bench = Workbench(find_models(model or []), limits)
+    bench.ready()
     with serving(bench, host=host, port=port) as address:
         typer.echo(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
         threading.Event().wait()

@@ -12,6 +12,7 @@ import numpy as np
 
 from ahs_seg.backbones.config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
+from ahs_seg.checkpoints.directory import write_description
 from ahs_seg.configs import find_config
 from ahs_seg.data.config import WorldData, WorldNames
 from ahs_seg.data.world.captions import phrase
@@ -34,10 +35,14 @@ DISTRACTORS = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is evaluated: test scenes with 150 names, and with each of the other vocabularies."""
+    """How much is evaluated: test scenes with 150 names, and with each of the other vocabularies.
+
+    `calibration` is the number of validation scenes on which scores become confidences.
+    """
 
     scenes: int = 300
     others: int = 30
+    calibration: int = 40
 
 
 def quickstart(
@@ -61,6 +66,11 @@ def quickstart(
     segmenter = Segmenter.from_pretrained(run / MODEL)
     description, _ = load_model(run / MODEL)
     seen = description.trained_on
+    if description.calibration is None:
+        say(f"Counting on {sizes.calibration} validation scenes how often a score is right.")
+        scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
+        calibration = segmenter.calibrate(scenes.open())
+        write_description(description.model_copy(update={"calibration": calibration}), run / MODEL)
     say(f"Segmenting {sizes.scenes} test scenes with 150 names, and other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]

@@ -60,6 +60,14 @@ class Workbench:
         """The names of the models; the first is the one to begin with."""
         return list(self._models)
 
+    def ready(self) -> None:
+        """Load the model to begin with, so that what is wrong with it shows at once.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        self._worker.submit(self._load, self.models[0]).result()
+
     def segment(self, picture: Path, words: str, model: str) -> Answer:
         """The answer for a picture file.
 
@@ -73,6 +81,7 @@ class Workbench:
         self.limits.check_file(picture)
         pixels = read_image(picture, max_pixels=self.limits.pixels)
         self.limits.check_pixels(*pixels.shape[:2])
+        self._worker.submit(self._load, model).result()  # takes none of the request's time
         deadline = time.monotonic() + self.limits.seconds
         work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline)
         try:
