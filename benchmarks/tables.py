@@ -54,6 +54,42 @@ def evaluation(values: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def calibration(values: dict[str, Any]) -> Iterator[str]:
+    """Calibration errors over the number of words."""
+    yield "## Calibration"
+    yield ""
+    yield (
+        f"{values['method']} of the quickstart, calibrated on {values['calibration']['source']} of the drawn world; "
+        f"expected calibration error on {values['scenes']} test scenes, in percent."
+    )
+    yield ""
+    yield "| names | right pixels | scores | confidences |"
+    yield "|---:|---:|---:|---:|"
+    for row in values["rows"]:
+        cells = " | ".join(f"{100 * row[key]:.1f}" for key in ("accuracy", "scores", "confidences"))
+        yield f"| {row['names']} | {cells} |"
+    yield ""
+
+
+def mask_family(values: dict[str, Any]) -> Iterator[str]:
+    """EBSeg and SCAN from pixels to labels."""
+    hardware, side = values["provenance"]["hardware"], values["side"]
+    yield f"## Mask family, ViT-B/16, one {side}x{side} picture"
+    yield ""
+    yield (
+        f"{hardware['processor']}, {values['threads']} thread(s), float32; CPU seconds (median) and peak memory beyond "
+        "the weights. The last columns are the way from proposals to labels, ours and with all classes at all pixels."
+    )
+    yield ""
+    yield "| method | classes | forward | memory | labels | memory | labels, textbook | memory | equal labels |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for row in values["rows"]:
+        parts = [row[key] for key in ("forward", "labels", "labels_textbook")]
+        cells = " | ".join(f"{part['median_cpu_seconds']:.2f} s | {part['peak_mib']:,} MiB" for part in parts)
+        yield f"| {row['method']} | {row['classes']} | {cells} | {100 * row['equal_labels']:.3f} % |"
+    yield ""
+
+
 def _row(kind: str, row: dict[str, Any], kept: str) -> str:
     ours, plain = row["economical"], row.get("textbook")
     cells = [kind, f"{row['classes']:,}", kept, f"{ours['median_seconds']:.2f} s"]
@@ -62,7 +98,13 @@ def _row(kind: str, row: dict[str, Any], kept: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-TABLES = {"cost_family": cost_family, "all_classes": all_classes, "evaluation": evaluation}
+TABLES = {
+    "cost_family": cost_family,
+    "mask_family": mask_family,
+    "all_classes": all_classes,
+    "evaluation": evaluation,
+    "calibration": calibration,
+}
 
 
 def main() -> None:

@@ -1,0 +1,117 @@
+"""EBSeg and SCAN at ViT-B/16 size: one 640x640 picture, from pixels to labels, in time and memory.
+
+    python -m benchmarks.mask_family [--threads 1] [--rounds 3] [--methods ebseg scan]
+
+Generated weights, text cached. "forward" is the method, "labels" goes from its proposals to the label of every pixel,
+and "labels_textbook" forms the scores of all classes at all pixels instead. CPU seconds of the process are given beside
+wall seconds, since they do not depend on what else runs. Writes `benchmarks/results/mask_family.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.files import write_text
+from ahs_seg.inference import InferenceConfig
+from ahs_seg.merging import best_rows
+from ahs_seg.methods import ScanConfig, Segmenting
+from ahs_seg.proposals import MaskScores, MaskView, mask_views
+from ahs_seg.provenance import provenance
+from benchmarks.measure import measure
+from tests.builders import byte_tokenizer
+from tests.parity.ebseg_case import build_ebseg
+
+RESULTS = Path(__file__).parent / "results" / "mask_family.json"
+SIDE, CLASSES = 640, (150, 847)
+
+
+def build(name: str) -> Segmenting:
+    """EBSeg has the weights of its recording, whose masks differ from each other; SCAN those it starts with."""
+    torch.manual_seed(0)
+    if name == "ebseg":
+        return build_ebseg("ebseg_vitb").method
+    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    return ScanConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=224)).eval()
+
+
+def textbook(view: MaskView, size: tuple[int, int]) -> Tensor:
+    """Scores of all classes at all pixels, as the originals form them."""
+    framed = F.interpolate(view.masks[None], view.frame, mode="bilinear", align_corners=False)
+    masks = F.interpolate(framed[..., : view.size[0], : view.size[1]], size, mode="bilinear", align_corners=False)
+    return torch.einsum("qt,qhw->thw", view.classes, masks[0].sigmoid()).argmax(0)
+
+
+def timed(call: Callable[[], object], rounds: int) -> dict[str, object]:
+    wall, cpu, peaks = [], [], []
+    for _ in range(rounds):
+        began = time.process_time()
+        found = measure(call)
+        cpu.append(time.process_time() - began)
+        wall.append(found.seconds)
+        peaks.append(found.peak_mib)
+    return {
+        "median_seconds": round(statistics.median(wall), 3),
+        "median_cpu_seconds": round(statistics.median(cpu), 3),
+        "peak_mib": round(max(peaks)),
+    }
+
+
+@torch.inference_mode()
+def row(name: str, method: Segmenting, classes: int, rounds: int) -> dict[str, object]:
+    image, size = torch.rand(1, 3, SIDE // 32, SIDE // 32), (SIDE, SIDE)
+    image = F.interpolate(image, size, mode="bicubic").clamp(0, 1)
+    text = F.normalize(torch.randn(classes, 1, 512, generator=torch.Generator().manual_seed(classes)), dim=-1)
+    words, memory = method.prepare(text), InferenceConfig().memory_bytes
+    output = method(image, words)
+    assert output.proposals is not None
+    (view,) = mask_views(output.proposals)
+    maps, rows = MaskScores(view, size), torch.arange(classes)
+    labels, _ = best_rows(maps, rows, memory_bytes=memory)
+    bands = list(maps.bands(rows, memory))
+    return {
+        "method": name,
+        "classes": classes,
+        "forward": timed(lambda: method(image, words), rounds),
+        "labels": timed(lambda: best_rows(maps, rows, memory_bytes=memory), rounds),
+        "labels_textbook": timed(lambda: textbook(view, size), rounds),
+        "equal_labels": round(float((labels == textbook(view, size)).float().mean()), 6),
+        "classes_per_band": round(statistics.mean(len(some) for _, some in bands), 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=["ebseg", "scan"], choices=["ebseg", "scan"])
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = []
+    for name in arguments.methods:
+        method = build(name)
+        for classes in CLASSES:
+            rows.append(row(name, method, classes, arguments.rounds))
+            print(json.dumps(rows[-1]))
+        del method
+    found = {
+        "threads": arguments.threads,
+        "side": SIDE,
+        "rows": rows,
+        "provenance": provenance().model_dump(mode="json"),
+    }
+    write_text(RESULTS, json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
