@@ -24,6 +24,8 @@ from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.overlap import Overlap, words_of
+from ahs_seg.provenance import provenance
+from ahs_seg.report.run import write_run_report
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.text_cache import TextCache
 from ahs_seg.training.launch import launch
@@ -62,7 +64,8 @@ class ExperimentResult:
 def run_experiment(
     experiment: Experiment, directory: Path, *, resume: bool = False, progress: bool = True
 ) -> ExperimentResult:
-    """Check the data, train, evaluate, and write `directory`: config, checkpoints, logs, `model/`, `evaluation.json`.
+    """Check the data, train, evaluate, and write `directory`: config, logs, checkpoints, `model/`, `evaluation.json`,
+    and `report.html` with the losses and what the parts of the method did.
 
     With `training.keep_best` and validation data the model is the best checkpoint, otherwise the last step.
 
@@ -110,16 +113,23 @@ def _finish(
     *,
     progress: bool,
 ) -> EvaluationReport | None:
-    """Write the model, its config and its evaluation; in one process."""
+    """Write the model, its config, its evaluation and the page of the run; in one process."""
     write_text(directory / CONFIG, experiment.to_yaml())
     description = describe(experiment, dataset)
     save_model(method.to("cpu"), description, directory / MODEL)
-    if validation is None or experiment.validation is None:
-        return None
-    report = evaluate_method(
-        experiment, method, validation, experiment.validation.title, description, progress=progress
+    report = None
+    if validation is not None and experiment.validation is not None:
+        report = evaluate_method(
+            experiment, method, validation, experiment.validation.title, description, progress=progress
+        )
+        report.save(directory / REPORT)
+    write_run_report(
+        directory,
+        title=f"Training of {experiment.method.name}",
+        config=experiment.to_yaml(),
+        provenance=provenance(),
+        evaluations=[] if report is None else [report],
     )
-    report.save(directory / REPORT)
     return report
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
@@ -15,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ahs_seg.progress import QUIET_SECONDS
 from ahs_seg.training.checkpoint import sync
 from ahs_seg.training.recipe import Recipe
+
+STATISTICS: Final = "statistics"
 
 
 class CsvLog:
@@ -61,15 +64,22 @@ class CsvLog:
 
 
 class Files:
-    """The files of a run: one CSV per kind of figure, and TensorBoard's."""
+    """The files of a run: one CSV per kind of figure, and TensorBoard's.
+
+    Not every method has statistics to tell; their file is made when there is the first.
+    """
 
     def __init__(self, directory: Path, start: int) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._tables = {kind: CsvLog(directory / f"{kind}.csv", step=start) for kind in ("train", "evaluation")}
+        self._directory, self._start = directory, start
+        kinds = ["train", "evaluation", *([STATISTICS] if (directory / f"{STATISTICS}.csv").exists() else [])]
+        self._tables = {kind: self._table(kind) for kind in kinds}
         self._board = TensorBoardLogger(directory, name="tensorboard", version="", purge_step=start + 1)
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Add the figures of a step."""
+        if kind not in self._tables:
+            self._tables[kind] = self._table(kind)
         self._tables[kind].write(step, values)
         self._board.log_metrics({f"{kind}/{name}": value for name, value in values.items()}, step)
 
@@ -83,9 +93,15 @@ class Files:
         self.sync()
         self._board.finalize("success")
 
+    def _table(self, kind: str) -> CsvLog:
+        return CsvLog(self._directory / f"{kind}.csv", step=self._start)
+
 
 class RunLog:
-    """The logs of a run below its directory: `train.csv`, `evaluation.csv`, `tensorboard/`, and the progress bar."""
+    """The logs of a run below its directory: CSV files, `tensorboard/`, and the progress bar.
+
+    `train.csv` has losses and rates, `statistics.csv` what the objective watches besides, `evaluation.csv` scores.
+    """
 
     def __init__(self, directory: Path, recipe: Recipe, *, start: int, writing: bool, progress: bool) -> None:
         self._every = recipe.log_every
@@ -96,8 +112,17 @@ class RunLog:
         """Tell of a finished step: on the progress bar always, in the files when its turn has come."""
         if self._bar is not None:
             self._bar.advance(step, values["loss"], values["lr"])
-        if self._files is not None and (step % self._every == 0 or step == 1):
+        if self._files is not None and self.due(step):
             self._files.write("train", step, values)
+
+    def due(self, step: int) -> bool:
+        """Whether the files tell of a step; the same in every process."""
+        return step % self._every == 0 or step == 1
+
+    def statistics(self, step: int, values: Mapping[str, float]) -> None:
+        """Tell what is watched besides the losses, if anything is."""
+        if self._files is not None and values:
+            self._files.write(STATISTICS, step, values)
 
     def evaluation(self, step: int, scores: Mapping[str, float]) -> None:
         """Tell the scores after a step."""

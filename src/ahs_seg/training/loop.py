@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.methods.objective import SegmentationObjective
+from ahs_seg.methods.objective import Monitored, SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
@@ -91,6 +91,8 @@ def train(
             values = update(run, names, index, parts)
             run.done = index + 1
             log.step(run.done, values)
+            if log.due(run.done):
+                log.statistics(run.done, statistics(run))
             scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
             if evaluate is not None and scored:
                 run.scores = score(run, evaluate)
@@ -139,6 +141,14 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
         "gradient_norm": norm,
         "seconds": time.monotonic() - began,
     }
+
+
+def statistics(run: Run) -> Mapping[str, float]:
+    """What the objective watches besides its losses; called in every process."""
+    if not isinstance(run.step.objective, Monitored):
+        return {}
+    with torch.no_grad(), whole_parameters(run.core):
+        return run.step.objective.statistics(run.step.method)
 
 
 def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
