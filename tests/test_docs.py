@@ -24,10 +24,10 @@ import typer
 from PIL import Image
 from typer.core import TyperGroup
 
+from ahs_seg.ablation import Suite, find_experiment
 from ahs_seg.backbones.config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
-from ahs_seg.configs import find_config
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.names import VOCABULARY_SIZES, splits, vocabulary_names
 from ahs_seg.methods import ZeroShotConfig
@@ -115,7 +115,7 @@ def test_blocks_run(page: Path, prepared: Path) -> None:
             assert block.language == "yaml", f"{page.name}:{block.line}: {block.language} blocks are not tested"
             assert block.title is not None, f"{page.name}:{block.line}: a yaml block needs title=its-file.yaml"
             Path(block.title).write_text(block.code)
-            Experiment.read(block.title)
+            (Suite if "\nrows:" in block.code else Experiment).read(block.title)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -157,7 +157,7 @@ def check_command(words: list[str]) -> None:
     used = [word.partition("=")[0] for word in rest if word.startswith("-")]
     assert [name for name in used if name not in known] == [], " ".join(words)
     if command.name == "train" and rest and (not rest[0].endswith(".yaml") or Path(rest[0]).exists()):
-        Experiment.read(find_config(rest[0]), [word for word in rest[1:] if "=" in word and not word.startswith("-")])
+        find_experiment(rest[0], [word for word in rest[1:] if "=" in word and not word.startswith("-")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
