@@ -108,7 +108,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, case: str) -
     moved = {name for name, value in method.named_parameters() if not torch.equal(value, before[name])}
     trained = {name for name, value in method.named_parameters() if value.requires_grad}
     assert moved <= trained
-    assert len(moved) >= len(trained) - 4  # what has no gradient (`resting`, padding tokens) may rest
+    assert len(moved) >= len(trained) - 4  # padding tokens have no gradient when nothing is padded
 
 
 def test_every_choice_matters_to_the_run(tmp_path: Path) -> None:

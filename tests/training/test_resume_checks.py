@@ -53,8 +53,8 @@ def test_another_backbone(directory: Path) -> None:
 
 def test_another_method(directory: Path) -> None:
     method = TinyMethod()
-    method.extra = method.resting
-    del method.resting
+    method.extra = method.offset
+    del method.offset
     with pytest.raises(
         CheckpointError, match=r"another method or tuner: 2 weights differ, e\.g\. 'method.extra' is only in the"
     ):

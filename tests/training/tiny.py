@@ -31,10 +31,11 @@ class TinyMethod(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.scale = nn.Parameter(torch.tensor([3.0]))
         self.offset = nn.Parameter(torch.tensor([-1.0]))
-        self.resting = nn.Parameter(torch.ones(2))  # never used, as padding tokens when nothing is padded
         self.register_buffer("forwards", torch.zeros((), dtype=torch.int64))
         for name, value in self.backbone.named_parameters():
             value.requires_grad_("q_proj.weight" in name or "v_proj.weight" in name)
+        last = self.backbone.model.vision_model.encoder.layers[-1]
+        last.self_attn.q_proj.weight.requires_grad_(requires_grad=False)  # has no part in dense features
 
     def forward(self, images: Tensor, text: Tensor) -> Output:
         if self.training:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Literal, NamedTuple
 
@@ -69,7 +69,9 @@ class ClassAggregation(nn.Module):
     def combine(self, parts: Iterable[ClassSummary], count: int) -> ClassSummary:
         """The summary of all `count` classes, padding included; linear attention holds one part at a time."""
         copies = self.pad_length - count
-        if copies > 0:
+        if copies <= 0:
+            parts = self._attached(parts)
+        else:
             normed = self.norm1(self.padding_token)
             key = self._split(self.key(normed, self.key.guide(self.padding_guidance))[None, None, None, None])
             padding = self._summary(key, self._split(self.value(normed)[None, None, None, None]))
@@ -99,6 +101,15 @@ class ClassAggregation(nn.Module):
         pooled = pooled + mixed.permute(0, 4, 1, 2, 3, 5).flatten(-2)
         pooled = pooled + self.mlp(self.norm2(pooled))
         return maps + unpool(pooled, maps.shape[2:4])
+
+    def _attached(self, parts: Iterable[ClassSummary]) -> Iterator[ClassSummary]:
+        """The same parts, of which the padding is one with weight zero.
+
+        So every trained parameter is in the graph of every step, which is what processes that train together rely on.
+        """
+        nothing = 0 * (self.padding_token.sum() + self.padding_guidance.sum())
+        for place, part in enumerate(parts):
+            yield part if place else ClassSummary(part.first, part.second + nothing)
 
     def _split(self, maps: Float[Tensor, "b t h w c"]) -> Float[Tensor, "b h w heads t e"]:
         return maps.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 4, 1, 5)
