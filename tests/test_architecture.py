@@ -64,6 +64,7 @@ LAYOUT: list[dict[str, set[str]]] = [
         "report": {"evaluation"},
         "suite": {"evaluation", "report", "segmenter"},
         "batch": {"segmenter"},
+        "wordlists": {"segmenter"},
         "training": {"evaluation", "report", "segmenter"},
         "ablation": {"evaluation", "report", "segmenter", "suite", "training"},
     },

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ahs_seg.batch.engines import ModelSource
 
 PORTION: Final = 16
-"""Tasks that a worker gets at a time."""
+"""Tasks that a worker gets at a time, at most; fewer if there are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,16 @@ class RayEngine:
         gpus = self._start()
         from ray.data import from_items
 
-        data = from_items(rows, override_num_blocks=-(-len(rows) // PORTION)).map_batches(
+        portion = min(PORTION, -(-len(rows) // self.workers))
+        blocks = -(-len(rows) // portion)
+        data = from_items(rows, override_num_blocks=blocks).map_batches(
             _RayWorker,
             fn_constructor_args=(self.model, replace(job, output=job.output.absolute())),
-            batch_size=PORTION,
+            batch_size=portion,
             batch_format="numpy",
             num_gpus=gpus,
             num_cpus=1,
-            concurrency=self.workers,
+            concurrency=min(self.workers, blocks),
         )
         for row in data.iter_rows():
             yield _decoded(row["outcome"])

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ahs_seg.cli import ablate, data, evaluate, import_, quickstart, score, segment, serve, shift, train, world
+from ahs_seg.cli import ablate, data, evaluate, import_, quickstart, score, segment, serve, shift, train, vocab, world
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ app.command("ablate")(ablate.command)
 app.command("score")(score.command)
 app.command("import")(import_.command)
 app.add_typer(data.app, name="data")
+app.add_typer(vocab.app, name="vocab")
 app.add_typer(world.app, name="world")
 
 

@@ -1,0 +1,139 @@
+"""`ahs-seg segment` and `ahs-seg vocab` as a user types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.cli import app
+from ahs_seg.cli.segment import FORMATS
+from ahs_seg.formats import FORMATS as KNOWN
+from ahs_seg.methods import ZeroShotConfig
+from tests.batch.conftest import drawn, save
+
+WORDS = "sky, grass, red star"
+
+
+def run(*arguments: str | Path, status: int = 0) -> str:
+    """What is written to standard output."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = ZeroShotConfig(backbone=ClipConfig(source=TINY))
+    description = ModelDescription(method=config, trained_on=("sky", "sand"))
+    return save_model(config.build(), description, tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for index in range(3):
+        save(tmp_path / "photos" / f"{index}.png", drawn(96, 128, index))
+    return tmp_path / "photos"
+
+
+def test_the_formats_in_the_help_are_those_there_are():
+    assert FORMATS.split(", ") == list(KNOWN)
+
+
+def test_json_is_one_document_on_standard_output(model, photos, tmp_path):
+    (photos / "bad.jpg").write_text("no picture")
+    arguments = ["segment", photos, "--classes", WORDS, "--model", model, "-o", tmp_path / "out", "--json"]
+    summary = json.loads(run(*arguments, "--format", "png", status=1))
+    assert (summary["done"], summary["skipped"], summary["failed"]) == (3, 0, 1)
+    assert summary["failures"][0]["path"].endswith("bad.jpg")
+    assert sum(area["pixels"] for area in summary["areas"]) == 3 * 96 * 128
+    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == sorted(
+        [".ahs-seg", *(f"{index}{end}" for index in range(3) for end in (".json", ".png"))]
+    )
+    again = json.loads(run(*arguments, "--format", "png", "--resume", status=1))
+    assert (again["done"], again["skipped"], again["failed"]) == (0, 3, 1)
+
+
+def test_patterns_formats_and_the_table(model, photos, tmp_path):
+    out = tmp_path / "out"
+    text = run(
+        *("segment", photos / "[01].png", "--classes", WORDS, "--model", model, "-o", out, "--batch", 2),
+        *(word for name in KNOWN if name != "geotiff" for word in ("--format", name)),
+    )
+    assert "2 of 2 images segmented" in text
+    assert "%" in text
+    assert "written:" in text
+    names = {path.suffix for path in out.rglob("*")}
+    assert {".png", ".json", ".txt", ".npz"} <= names
+
+
+def test_tiles(model, photos, tmp_path):
+    arguments = ["segment", photos / "0.png", "--classes", WORDS, "--model", model, "-o", tmp_path / "out"]
+    run(*arguments, "--tile", "--tile-size", 64, "--tile-overlap", 0.5)
+    assert np.asarray(Image.open(tmp_path / "out" / "0.png")).shape == (96, 128)
+    for wrong, message in {
+        ("--tile-size", "64"): "give --tile as well",
+        ("--format", "jpeg"): "png",
+        ("--workers", "2"): "--engine ray",
+        ("--engine", "spark"): "local and ray",
+        ("--tile", "--format", "coco"): "written from whole pictures",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            run(*arguments, *wrong)
+
+
+def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
+    """Killed in the middle, resumed: the same files as without, every one readable at any time."""
+    for index in range(12):
+        save(tmp_path / "photos" / f"{index:02d}.png", drawn(200, 300, index))
+    program = (
+        "import os, signal\n"
+        "from ahs_seg.batch import run\n"
+        "from ahs_seg.cli import app\n"
+        "real, count = run.Journal.write, []\n"
+        "def write(self, done):\n"
+        "    real(self, done)\n"
+        "    count.append(done)\n"
+        "    if len(count) == 4:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run.Journal.write = write\n"
+        "app()\n"
+    )
+    arguments = ["segment", str(tmp_path / "photos"), "--classes", WORDS, "--model", str(model), "--format", "png"]
+    killed = subprocess.run(
+        [sys.executable, "-c", program, *arguments, "-o", str(tmp_path / "a")],
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    assert killed.returncode == -9, killed.stderr
+    for path in (tmp_path / "a").glob("[!.]*.png"):
+        Image.open(path).load()
+    assert "4 done before" in run(*arguments, "-o", tmp_path / "a", "--resume")
+    run(*arguments, "-o", tmp_path / "b")
+    for path in (tmp_path / "b").glob("*.*"):
+        if path.is_file():
+            assert (tmp_path / "a" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_vocab(model, tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("sky\nSky\ngrass\n")
+    assert "line 2: 'Sky' is also line 1" in run("vocab", "lint", path, status=1)
+    report = json.loads(run("vocab", "lint", path, "--model", model, "--json", status=1))
+    assert {finding["code"] for finding in report["findings"]} >= {"duplicate", "no-background", "trained"}
+    assert "1 in both, 1 only in cat, sky, 1 only in sky, sea" in run("vocab", "diff", "cat, sky", "sky, sea", status=1)
+    assert json.loads(run("vocab", "diff", "a, b", "b, a", "--json"))["equal"] is True
+    assert "   0  wall" in run("vocab", "show", "ade20k-150")
+    assert json.loads(run("vocab", "show", "ade20k-150", "--json"))["count"] == 150
+    assert json.loads(run("vocab", "show", "--json"))["ade20k-150"] == 150
+    with pytest.raises(ValueError, match="give --model as well"):
+        run("vocab", "lint", path, "--near", 0.5)
