@@ -33,8 +33,9 @@ def html_of(result: Result) -> str:
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;font:14px/1.5 sans-serif">'
         f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{_picture(result, present)}">'
-        '<table style="border-collapse:collapse"><thead><tr><th></th><th style="text-align:left">class</th>'
-        f"<th>share</th><th>mean score</th></tr></thead><tbody>{''.join(rows)}</tbody>"
+        '<table style="border-collapse:collapse"><thead><tr><th></th>'
+        '<th style="text-align:left;padding:0 1em">class</th><th>share</th><th style="padding-left:1em">mean score</th>'
+        f"</tr></thead><tbody>{''.join(rows)}</tbody>"
         f'<caption style="caption-side:bottom">{title}</caption></table></div>'
     )
 
@@ -47,8 +48,8 @@ def _figures(result: Result, label: int) -> tuple[str, str]:
 def _row(colour: str | None, name: str, share: str = "", score: str = "") -> str:
     patch = "" if colour is None else f"background:{colour}"
     return (
-        f'<tr><td style="width:1em;{patch}"></td><td style="text-align:left">{escape(name)}</td>'
-        f'<td style="text-align:right">{share}</td><td style="text-align:right">{score}</td></tr>'
+        f'<tr><td style="width:1em;{patch}"></td><td style="text-align:left;padding:0 1em">{escape(name)}</td>'
+        f'<td style="text-align:right">{share}</td><td style="text-align:right;padding-left:1em">{score}</td></tr>'
     )
 
 

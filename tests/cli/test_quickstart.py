@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ahs_seg.checkpoints.directory import read_description
 from ahs_seg.demo.quickstart import Sizes, quickstart
 
 
@@ -13,7 +14,9 @@ from ahs_seg.demo.quickstart import Sizes, quickstart
 def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     short = ["training.steps=4", "training.optimizer.warmup_steps=1", "training.workers=0"]
-    page = quickstart(method, tmp_path, sizes=Sizes(scenes=3, others=1), overrides=short, say=said.append)
+    page = quickstart(
+        method, tmp_path, sizes=Sizes(scenes=3, others=1, calibration=2), overrides=short, say=said.append
+    )
     html = page.read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(\s*["']?https?:|@import""", html)
     assert html.count("data:image/") == 3 * 3 + 4 * 2
@@ -21,3 +24,7 @@ def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, m
     assert [one["images"] for one in results["evaluations"]] == [3, 1, 1, 1, 1]
     assert len(results["baselines"]) == (0 if method == "zero_shot" else 5)
     assert any("world-150" in line for line in said)
+    (model,) = tmp_path.glob("run*/model")
+    calibration = read_description(model).calibration
+    assert calibration is not None
+    assert calibration.source == "2 pictures with 150 classes"

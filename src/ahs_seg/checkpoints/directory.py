@@ -21,6 +21,7 @@ from ahs_seg.backbones.config import save_description
 from ahs_seg.calibration import Calibration
 from ahs_seg.checkpoints.names import ConversionError, check_complete
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.files import write_text
 from ahs_seg.inference import InferenceConfig
 from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
 from ahs_seg.overlap import Overlap
@@ -76,6 +77,11 @@ def save_state(
         save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
     return target
+
+
+def write_description(description: ModelDescription, directory: Path | str) -> None:
+    """Replace what `config.json` of a model directory says; the weights stay."""
+    write_text(Path(directory) / CONFIG, description.model_dump_json(indent=2))
 
 
 def merged_description(description: ModelDescription) -> ModelDescription:

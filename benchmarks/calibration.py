@@ -1,0 +1,63 @@
+"""Calibration: how far scores and confidences are from the share of right pixels, for other numbers of words.
+
+    python -m benchmarks.calibration MODEL [--calibration 40] [--scenes 25]
+
+MODEL is a directory as `make quickstart` writes it. The calibration is counted on validation scenes of the drawn world
+with 150 names; errors are the expected calibration errors (15 bins) on test scenes with 20, 150 and 847 names.
+Writes `benchmarks/results/calibration.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ahs_seg.calibration import Reliability
+from ahs_seg.data.config import WorldData, WorldNames
+from ahs_seg.files import write_text
+from ahs_seg.provenance import provenance
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.types import IGNORE
+
+RESULTS = Path(__file__).parent / "results" / "calibration.json"
+NAMES: tuple[WorldNames, ...] = (20, 150, 847)
+
+
+def measured(segmenter: Segmenter, names: WorldNames, scenes: int) -> dict[str, Any]:
+    data = WorldData(scenes="test", count=scenes, names=names).open()
+    raw, calibrated = Reliability(), Reliability()
+    for index in range(len(data)):
+        sample = data[index]
+        result, known = segmenter(sample.image, data.vocabulary), sample.labels != IGNORE
+        right = (result.labels == sample.labels)[known]
+        raw.add(result.scores[known], right)
+        calibrated.add(result.confidence[known], right)
+    accuracy = float(raw.right.sum() / raw.pixels.sum())
+    return {"names": names, "accuracy": accuracy, "scores": raw.error(), "confidences": calibrated.error()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--calibration", type=int, default=40)
+    parser.add_argument("--scenes", type=int, default=25)
+    options = parser.parse_args()
+    segmenter = Segmenter.from_pretrained(options.model)
+    calibration = segmenter.calibrate(WorldData(scenes="validation", count=options.calibration, names=150).open())
+    result = {
+        "command": f"python -m benchmarks.calibration MODEL {' '.join(sys.argv[2:])}".strip(),
+        "method": None if segmenter.description is None else segmenter.description.method.name,
+        "calibration": calibration.model_dump(mode="json", exclude={"scores", "accuracies"}),
+        "scenes": options.scenes,
+        "rows": [measured(segmenter, names, options.scenes) for names in NAMES],
+        "provenance": provenance().model_dump(mode="json"),
+    }
+    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["rows"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
