@@ -28,6 +28,7 @@ check: $(READY) ## Check lint rules, format and types.
 benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/results.
 	$(BIN)/python -m benchmarks.cost_family
 	$(BIN)/python -m benchmarks.mask_family
+	$(BIN)/python -m benchmarks.hyperspherical
 	$(BIN)/python -m benchmarks.all_classes
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.tables

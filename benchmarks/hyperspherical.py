@@ -1,0 +1,97 @@
+"""What the parts of HPS-Seg and of AHS-Seg's simple design cost a merged H-CLIP at ViT-B/16 size, in seconds.
+
+    python -m benchmarks.hyperspherical [--threads 1] [--rounds 5]
+
+One 384x384 image, 150 classes, generated weights, words prepared. The methods run in turns in the same process, so that
+what else the machine does meets all of them alike. Writes `benchmarks/results/hyperspherical.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from transformers import CLIPConfig
+
+from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.files import write_text
+from ahs_seg.heads.prototypes import PrototypeBank
+from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
+from ahs_seg.provenance import provenance
+from ahs_seg.tuners import Frozen
+from benchmarks.measure import measure
+from tests.builders import byte_tokenizer
+
+RESULTS = Path(__file__).parent / "results" / "hyperspherical.json"
+CLASSES, TRAINING_CLASSES = 150, 171
+CONFIGS = {"h_clip": HClipConfig(), "ahs_seg_lite": AhsSegLiteConfig(), "hps_seg": HpsSegConfig()}
+
+
+def build(model: StemmedClipModel) -> dict[str, CostSegmenter]:
+    """The methods on one CLIP, as merging leaves them: without rotations."""
+    methods = {}
+    for name, config in CONFIGS.items():
+        torch.manual_seed(0)
+        backbone = ClipBackbone(model, byte_tokenizer(), resolution=384)
+        plain = config.for_classes(TRAINING_CLASSES).model_copy(update={"tuner": Frozen()})
+        methods[name] = plain.compose(backbone).eval()
+        methods[name].head.class_pooling = 1
+        if isinstance(bank := methods[name].parts.prototypes, PrototypeBank):
+            bank.start(torch.randn(TRAINING_CLASSES, backbone.dim))
+    return methods
+
+
+@torch.no_grad()
+def seconds(methods: dict[str, CostSegmenter], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every round after one that does not count."""
+    image, text = torch.rand(1, 3, 384, 384), F.normalize(torch.randn(CLASSES, 1, 512), dim=-1)
+    words = {name: method.prepare(text) for name, method in methods.items()}
+    found: dict[str, list[float]] = {name: [] for name in methods}
+    for index in range(rounds + 1):
+        for name, method in methods.items():
+            value = measure(lambda method=method, name=name: method(image, words[name]).logits).seconds
+            if index:
+                found[name].append(round(value, 4))
+    return found
+
+
+@torch.no_grad()
+def preparation(method: CostSegmenter) -> float:
+    """Seconds for guiding the words of a vocabulary, once."""
+    text = F.normalize(torch.randn(CLASSES, 1, 512), dim=-1)
+    return statistics.median(measure(lambda: method.prepare(text)).seconds for _ in range(5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    methods = build(StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224})))
+    found = seconds(methods, options.rounds)
+    plain = found["h_clip"]
+    ratios = {
+        name: round(statistics.median(one / other for one, other in zip(values, plain, strict=True)), 4)
+        for name, values in found.items()
+    }
+    result = {
+        "command": "python -m benchmarks.hyperspherical",
+        "image": [384, 384],
+        "classes": CLASSES,
+        "threads": options.threads,
+        "seconds": found,
+        "median_ratio_to_h_clip": ratios,
+        "seconds_to_guide_words": round(preparation(methods["ahs_seg_lite"]), 5),
+        "provenance": provenance().model_dump(mode="json"),
+    }
+    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    print(json.dumps({key: value for key, value in result.items() if key != "provenance"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
