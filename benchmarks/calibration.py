@@ -47,13 +47,13 @@ def main() -> None:
     options = parser.parse_args()
     segmenter = Segmenter.from_pretrained(options.model)
     calibration = segmenter.calibrate(WorldData(scenes="validation", count=options.calibration, names=150).open())
+    command = ("calibration.py", "MODEL", *sys.argv[2:])
     result = {
-        "command": f"python -m benchmarks.calibration MODEL {' '.join(sys.argv[2:])}".strip(),
         "method": None if segmenter.description is None else segmenter.description.method.name,
         "calibration": calibration.model_dump(mode="json", exclude={"scores", "accuracies"}),
         "scenes": options.scenes,
         "rows": [measured(segmenter, names, options.scenes) for names in NAMES],
-        "provenance": provenance().model_dump(mode="json"),
+        "provenance": provenance().model_copy(update={"command": command}).model_dump(mode="json"),
     }
     write_text(RESULTS, json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["rows"], indent=1))
