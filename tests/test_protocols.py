@@ -6,9 +6,15 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.config import ConfigError
+from ahs_seg.data.config import BENCHMARKS
+from ahs_seg.heads.ensemble import EnsembleConfig
 from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, PictureWindows, predict, score_maps
+from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.prompts import PromptConfig
 from ahs_seg.protocols import PROTOCOLS, Protocol, choose_protocols, find_protocol
+from ahs_seg.segmenter import Segmenter
+from tests.builders import random_backbone
+from tests.methods.test_scan import SCAN_SMALL
 from tests.tiny_models import ColourMethod
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
@@ -54,7 +60,7 @@ def test_presets_are_what_was_published():
     )
     assert len(mmseg.prompts.texts) == 80
     assert len(PROTOCOLS["san"].prompts.texts) == len(PROTOCOLS["scan"].prompts.texts) == 14
-    assert {name: p.denominator for name, p in PROTOCOLS.items()} == {
+    assert {name: p.denominator for name, p in PROTOCOLS.items() if not name.startswith("scan-")} == {
         "catseg": "labelled",
         "san": "labelled",
         "mmseg": "labelled",
@@ -88,9 +94,29 @@ def test_protocols_are_chosen_by_name():
     assert (first.inference, first.prompts.synonyms, second) == (own, "max", PROTOCOLS["catseg"])
     changed = choose_protocols("catseg", own, PromptConfig(), ["windows.overlap=0.5"])[0]
     assert (changed.name, changed.inference.windows.overlap) == ("catseg+", 0.5)
-    with pytest.raises(ConfigError, match="known are catseg, san, mmseg, scan, own"):
+    with pytest.raises(ConfigError, match=r"known are catseg, san, mmseg, scan, scan-b-ade20k-847, .*, own"):
         find_protocol("coco")
     with pytest.raises(ConfigError, match="different names"):
         choose_protocols("san,san", own, PromptConfig())
     with pytest.raises(ConfigError, match="one protocol at a time"):
         choose_protocols("san,scan", own, PromptConfig(), ["shortest_edge=3"])
+
+
+def test_scan_has_a_protocol_for_each_size_and_benchmark() -> None:
+    names = [name for name in PROTOCOLS if name.startswith("scan-")]
+    assert {name.split("-", 2)[2] for name in names} <= set(BENCHMARKS)
+    assert len(names) == 10
+    settings = PROTOCOLS["scan-l-ade20k-847"].inference.ensemble
+    assert settings == EnsembleConfig(threshold=0.3, weight=0.75, ratio=0.15, combination="log")
+    plain = PROTOCOLS["scan-b-pascal-voc-20"]
+    assert plain.inference.ensemble == EnsembleConfig(threshold=0.2, weight=0.45, ratio=0.1)
+    assert plain.denominator == "labelled_or_predicted"
+    assert "weight 0.45" in plain.title
+
+
+def test_only_scan_takes_the_settings_of_a_second_stage() -> None:
+    settings = InferenceConfig(ensemble=EnsembleConfig(weight=0.2))
+    config = SCAN_SMALL.model_copy(update={"ensemble": None})
+    assert Segmenter(config.compose(random_backbone()), inference=settings).method.ensemble == settings.ensemble
+    with pytest.raises(ConfigError, match="ZeroShotSegmenter has no second stage"):
+        Segmenter(ZeroShotConfig().compose(random_backbone()), inference=settings)
