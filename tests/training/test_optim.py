@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
@@ -107,3 +108,17 @@ def test_rate_keeps_the_proportions_of_groups() -> None:
         assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx(
             [2e-6 / (1 + step / 6), 2e-4 / (1 + step / 6)]
         )
+
+
+def test_poly_falls_to_zero_with_a_power() -> None:
+    recipe = Recipe(steps=100, optimizer=OptimizerConfig(schedule="poly"))
+    assert [rate_factor(step, recipe) for step in (0, 50, 99)] == pytest.approx([1.0, 0.5**0.9, 0.01**0.9])
+
+
+def test_embedding_tables_decay_as_wanted() -> None:
+    part = nn.ModuleDict({"table": nn.Embedding(3, 4), "linear": nn.Linear(4, 2)})
+    plain = parameter_groups(part, OptimizerConfig(weight_decay=0.05))
+    assert {group["weight_decay"] for group in plain} == {0.05}
+    groups = parameter_groups(part, OptimizerConfig(weight_decay=0.05, embedding_weight_decay=0.0))
+    decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert decays == {"table.weight": 0.0, "linear.weight": 0.05, "linear.bias": 0.05}
