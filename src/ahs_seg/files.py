@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +19,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file in one step, after its content has reached the disk; missing folders are made."""
     with replacing_file(path) as draft:
         draft.write(content)
+
+
+def _mask_of_process() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_MASK: Final = _mask_of_process()
+"""Read once: it can only be read by setting it, which threads that write at the same time must not do."""
 
 
 @contextmanager
@@ -38,7 +48,7 @@ def replacing_path(path: Path) -> Iterator[Path]:
         yield draft
         with draft.open("rb+") as written:
             os.fsync(written.fileno())
-        draft.chmod(0o666 & ~_umask())
+        draft.chmod(0o666 & ~_MASK)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -55,9 +65,3 @@ def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

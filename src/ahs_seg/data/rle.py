@@ -46,8 +46,9 @@ def encode_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, object]:
 
     Source: pycocotools, common/maskApi.c (rleEncode, rleToString).
     """
-    differences = runs_of(mask.T.ravel())
-    differences[3:] -= runs_of(mask.T.ravel())[1:-2]
+    runs = runs_of(mask.T.ravel())
+    differences = runs.copy()
+    differences[3:] -= runs[1:-2]
     groups, text = differences, np.zeros((len(differences), 14), np.uint8)
     for place in range(text.shape[1]):  # 14 groups of 5 bits hold 64
         low = groups & 31
