@@ -78,7 +78,7 @@ class RegionRecognition:
         weights = self.backbone.attention_weights("vision")
         blocks = self.backbone.model.vision_model.encoder.layers
         values, start = tokens.detach(), tokens[:, :1]
-        taps: list[Tensor] = []
+        maps: dict[int, Tensor] = {}
         memory: list[PatchMemory] = []
         for number, (block, own) in enumerate(zip(blocks, weights, strict=True), start=1):
             if number > self.value_start:
@@ -93,8 +93,8 @@ class RegionRecognition:
             if number == self.front:
                 start = tokens[:, :1]
             if number in self.taps:
-                taps.append(tokens[:, 1:].transpose(1, 2).unflatten(-1, grid))
-        return FrontFeatures(tuple(taps), start, tuple(memory), values, grid)
+                maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, grid)
+        return FrontFeatures(tuple(maps[tap] for tap in self.taps), start, tuple(memory), values, grid)
 
     def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
         """The value path in the joint space, unit vectors."""
