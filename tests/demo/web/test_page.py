@@ -1,5 +1,6 @@
 """The page in a browser: what a visitor does, and that it talks to nobody else."""
 
+import base64
 import io
 import json
 import zipfile
@@ -45,12 +46,10 @@ def names(page: Page) -> list[str]:
 
 
 def drawn(page: Page) -> np.ndarray:
-    """What the canvas shows, pixel by pixel of the original."""
-    width, height, values = page.evaluate(
-        "() => { const c = document.querySelector('canvas.overlay');"
-        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]; }"
-    )
-    return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
+    """What the canvas shows."""
+    address = page.evaluate("() => document.querySelector('canvas.overlay').toDataURL('image/png')")
+    content = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
 def test_upload_words_segment(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
