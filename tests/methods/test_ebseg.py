@@ -235,3 +235,21 @@ def test_switches_change_what_they_say() -> None:
         assert one.proposals is not None
         assert other.proposals is not None
         assert not torch.allclose(one.proposals.classes, other.proposals.classes)
+
+
+def test_half_precision_trains_and_stays_near() -> None:
+    method, text = small().train(), words(3)
+    labels = torch.randint(0, 3, (2, 64, 64), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        plain = method(images(2, 64, 64), text).proposals
+    shown, classes = images(2, 64, 64), torch.arange(3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = method(shown, text)
+    forward = TrainingForward(shown, labels, classes, classes, output, 0.0)
+    losses = EBSegObjective(EBSegLossConfig(points=32))(method, forward)
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters() if p.requires_grad)
+    assert plain is not None
+    assert output.proposals is not None
+    assert output.proposals.masks.dtype == output.proposals.classes.dtype == torch.float32
+    assert (output.proposals.classes - plain.classes).abs().max() < 0.2
