@@ -74,12 +74,12 @@ def table(effects: dict[str, float], *, seeds: int = 3, seed_spread: float = 0.0
     )
 
 
-def losses(names: list[str], *, seeds: int = 3, steps: int = 70) -> dict[str, list[Curve]]:
+def losses(names: list[str], *, seeds: int = 3, steps: int = 70) -> dict[str, dict[int, Curve]]:
     """Falling losses with noise."""
-    found: dict[str, list[Curve]] = {name: [] for name in names}
+    found: dict[str, dict[int, Curve]] = {name: {} for name in names}
     for place, name in enumerate(names):
         for seed in range(seeds):
             noise = np.random.default_rng(seed).uniform(0.7, 1.3, steps)
             values = np.exp(-np.arange(steps) / (15 + place)) * noise + 0.03
-            found[name].append((list(range(1, 5 * steps, 5)), values.tolist()))
+            found[name][seed] = (list(range(1, 5 * steps, 5)), values.tolist())
     return found

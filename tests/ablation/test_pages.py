@@ -77,6 +77,16 @@ def test_figures_show_a_dot_for_each_difference(found, tmp_path) -> None:
     save_png(chart, tmp_path / "a.png")
     pixels = np.asarray(Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())))
     assert pixels.shape[1] > 1400
-    curves = curve_chart(found, losses([row.name for row in found.rows]), "loss_segmentation", PAGE)
-    assert [axes.get_title() for axes in curves.axes if axes.get_visible()] == ["nothing", "better", "worse"]
+    curves = curve_chart(found, losses([row.name for row in found.rows]), PAGE)
+    titles = [axes.get_title() for axes in curves.axes if axes.get_visible()]
+    assert titles == ["H-CLIP: loss", "nothing", "better", "worse"]
     assert inline(curves).startswith("<svg")
+
+
+def test_losses_are_compared_with_the_same_seed(found) -> None:
+    """Seed 1 is missing in one row; every loss is 1.1 times the baseline's of its seed."""
+    base = {seed: ([1, 6, 11], [1.0 + seed, 2.0, 3.0]) for seed in range(3)}
+    row = {seed: (steps, [1.1 * value for value in values]) for seed, (steps, values) in base.items() if seed != 1}
+    chart = curve_chart(found, {"H-CLIP": base, "better": row, "worse": {}, "nothing": {}})
+    panel = next(axes for axes in chart.axes if axes.get_title() == "better")
+    assert panel.lines[-1].get_ydata().tolist() == pytest.approx([10, 10, 10])

@@ -27,7 +27,13 @@ COLUMNS: Final = 4
 ROOM: Final = 1.15
 """The axis reaches this much farther than what must be seen of it."""
 
+MOST: Final = 0.98
+"""Of the relative losses this part is within the axis: the first steps can be far off."""
+
 Curve = tuple[Sequence[int], Sequence[float]]
+Curves = Mapping[str, Mapping[int, Curve]]
+"""Steps and losses by row and seed."""
+Line = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -71,27 +77,38 @@ def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
     return chart
 
 
-def curve_chart(table: Table, curves: Mapping[str, Sequence[Curve]], loss: str, colours: Colours = PRINT) -> Chart:
-    """A panel per row: a loss over the steps, mean and range of the seeds, before the baseline's (grey)."""
-    rows = [row for row in table.rows if row.name != table.baseline and curves.get(row.name)]
-    lines = max(1, math.ceil(len(rows) / COLUMNS))
+def curve_chart(table: Table, curves: Curves, colours: Colours = PRINT) -> Chart:
+    """The baseline's loss over the steps, then for each row by how much its own differs, paired by seed.
+
+    With the same seed two rows see the same pictures and words in every step, so what makes steps hard cancels. Line:
+    mean of the seeds, surface: their range.
+    """
+    base = curves[table.baseline]
+    rows = [row for row in table.rows if row.name != table.baseline and curves.get(row.name, {}).keys() & base.keys()]
+    lines = math.ceil((1 + len(rows)) / COLUMNS)
     chart = Chart(figsize=(WIDTH_INCHES, 0.4 + 1.75 * lines), layout="constrained")
     FigureCanvasAgg(chart)
-    panels = chart.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).flatten()
-    for axes, row in zip(panels, rows, strict=False):
-        _draw_curves(axes, curves[table.baseline], colours.ink, strength=0.55)
-        _draw_curves(axes, curves[row.name], colours.accent, strength=1.0)
+    panels = chart.subplots(lines, COLUMNS, squeeze=False).flatten()
+    _draw_range(panels[0], [_smooth(curve) for curve in base.values()], colours.ink)
+    panels[0].set_title(f"{table.row(table.baseline).title}: loss", fontsize=8.5, color=colours.ink)
+    _logarithmic(panels[0])
+    found = [
+        [_relative(curves[row.name][seed], base[seed]) for seed in curves[row.name] if seed in base] for row in rows
+    ]
+    edge = ROOM * max((float(np.quantile(np.abs(v), MOST)) for one in found for _, v in one), default=1.0)
+    for axes, row, one in zip(panels[1:], rows, found, strict=False):
+        axes.axhline(0, color=colours.ink, linewidth=0.8, alpha=0.7)
+        _draw_range(axes, one, colours.accent)
         axes.set_title(row.title, fontsize=8.5, color=colours.ink)
+        axes.set_ylim(-edge, edge)
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g} %" if value else "0")
+    for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         _quiet(axes, colours, grid="y")
-    for place, axes in enumerate(panels[len(rows) :], start=len(rows)):
+    for axes in panels[1 + len(rows) :]:
         axes.set_visible(False)
-        if place >= COLUMNS:
-            panels[place - COLUMNS].tick_params(labelbottom=True)
-    if rows:
-        _logarithmic(panels[0])
     chart.supxlabel("step", fontsize=8, color=colours.ink)
-    chart.supylabel(" ".join(reversed(loss.split("_", 1))), fontsize=8, color=colours.ink)
     return chart
 
 
@@ -134,13 +151,23 @@ def _edge(found: Sequence[Comparison]) -> float:
     return 100 * ROOM * max(seen, default=0.01)
 
 
-def _draw_curves(axes: Any, curves: Sequence[Curve], colour: str, *, strength: float) -> None:
-    length = min(len(steps) for steps, _ in curves)
-    values = np.stack([smoothed(np.asarray(losses, np.float64)) for _, losses in curves if len(losses) >= length])
-    steps = np.asarray(curves[0][0])[:length]
-    values = values[:, :length]
-    axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18 * strength, linewidth=0)
-    axes.plot(steps, values.mean(0), color=colour, linewidth=1.3, alpha=strength)
+def _smooth(curve: Curve) -> Line:
+    steps, losses = curve
+    return np.asarray(steps), smoothed(np.asarray(losses, np.float64))
+
+
+def _relative(curve: Curve, base: Curve) -> Line:
+    """By how many percent a smoothed loss is above another one, at the steps that both have."""
+    own, other = (dict(zip(*(part.tolist() for part in _smooth(one)), strict=True)) for one in (curve, base))
+    steps = [step for step in own if step in other]
+    return np.array(steps), np.array([100 * (own[step] / other[step] - 1) for step in steps])
+
+
+def _draw_range(axes: Any, lines: Sequence[Line], colour: str) -> None:
+    length = min(len(steps) for steps, _ in lines)
+    values, steps = np.stack([values[:length] for _, values in lines]), lines[0][0][:length]
+    axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
+    axes.plot(steps, values.mean(0), color=colour, linewidth=1.3)
 
 
 def _logarithmic(axes: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.ablation.charts import PAGE, Curve, curve_chart, difference_chart, save_png
+from ahs_seg.ablation.charts import PAGE, Curves, curve_chart, difference_chart, save_png
 from ahs_seg.ablation.counts import METRICS
 from ahs_seg.ablation.markdown import by_chance, markdown, size_of
 from ahs_seg.ablation.runs import Result, loss_curves
@@ -53,12 +53,12 @@ def write_table(table: Table, results: Mapping[str, Mapping[int, Result]], folde
     if table.compared:
         save_png(difference_chart(table), folder / "differences.png")
         if curves.get(table.baseline):
-            save_png(curve_chart(table, curves, LOSS), folder / "learning_curves.png")
+            save_png(curve_chart(table, curves), folder / "learning_curves.png")
     write_text(folder / "report.html", render_table(table, curves))
 
 
-def render_table(table: Table, curves: Mapping[str, list[Curve]]) -> str:
-    """The page of a table; `curves` are the losses of segmentation by row, one for each seed."""
+def render_table(table: Table, curves: Curves) -> str:
+    """The page of a table; `curves` are the losses of segmentation."""
     base = table.row(table.baseline)
     drawn = bool(table.compared and curves.get(table.baseline))
     return render_page(
@@ -69,7 +69,7 @@ def render_table(table: Table, curves: Mapping[str, list[Curve]]) -> str:
         columns=[METRICS[metric] for metric in table.metrics],
         lines=[_line(table, row) for row in table.rows],
         differences=inline(difference_chart(table, PAGE)) if table.compared else "",
-        curves=inline(curve_chart(table, curves, LOSS, PAGE)) if drawn else "",
+        curves=inline(curve_chart(table, curves, PAGE)) if drawn else "",
         chance=by_chance(table),
         runs=[
             {"title": row.title, "seed": seed, "folder": name, "scores": _values(table, row, seed)}
@@ -137,6 +137,8 @@ def _values(table: Table, row: TableRow, seed: int) -> list[str]:
     return ["–" if value is None else f"{100 * value:.2f}" for value in values]
 
 
-def _curves(results: Mapping[str, Mapping[int, Result]]) -> dict[str, list[Curve]]:
-    logs = {row: [loss_curves(result.directory) for result in runs.values()] for row, runs in results.items()}
-    return {row: [log[LOSS] for log in found if LOSS in log] for row, found in logs.items()}
+def _curves(results: Mapping[str, Mapping[int, Result]]) -> Curves:
+    logs = {
+        row: {seed: loss_curves(result.directory) for seed, result in runs.items()} for row, runs in results.items()
+    }
+    return {row: {seed: log[LOSS] for seed, log in found.items() if LOSS in log} for row, found in logs.items()}
