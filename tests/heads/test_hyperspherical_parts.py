@@ -117,6 +117,8 @@ def test_starting_directions_stay_until_a_class_is_seen() -> None:
     memory.update(*memory.sums(torch.tensor([[0.0, -1.0]]), torch.tensor([1])))
     # At its first sight a class takes the direction itself, not one percent of it.
     assert memory.prototypes.tolist() == [[1, 0], [0, -1], [1, 0]]
+    memory.start(torch.tensor([[0.0, 1.0]] * 3))  # as when a trained model is trained further
+    assert memory.prototypes.tolist() == [[0, 1], [0, -1], [0, 1]]
     with pytest.raises(ValueError, match=r"4 vectors of size 2.*3 prototypes of size 2.*prototypes\.count"):
         memory.start(torch.zeros(4, 2))
 

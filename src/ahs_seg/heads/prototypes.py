@@ -95,7 +95,7 @@ class PrototypeBank(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "k d"]) -> None:
-        """Take these directions as prototypes until their classes are seen.
+        """Take these directions as prototypes until their classes are seen; those that were seen keep theirs.
 
         Raises:
             ValueError: there are more or fewer vectors than classes.
@@ -105,7 +105,8 @@ class PrototypeBank(nn.Module):
                 f"{len(vectors)} vectors of size {vectors.shape[1]} were given to a bank of {self.count} prototypes of "
                 f"size {self.prototypes.shape[1]}; set method.cost.prototypes.count to the number of training classes"
             )
-        self.prototypes.copy_(F.normalize(vectors.to(self.prototypes), dim=-1))
+        unit = F.normalize(vectors.to(self.prototypes), dim=-1)
+        self.prototypes.copy_(torch.where(self.seen[:, None], self.prototypes, unit))
 
     @torch.no_grad()
     def sums(

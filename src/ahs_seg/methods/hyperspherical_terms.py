@@ -90,7 +90,7 @@ class ConsistencyTerm(nn.Module):
     def __init__(self, config: CertaintyRectification) -> None:
         super().__init__()
         self.config = config
-        self._gates: Gates | None = None
+        self._figures: dict[str, Tensor] = {}
 
     def forward(self, method: CostSegmenter, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, called `consistency`."""
@@ -98,13 +98,13 @@ class ConsistencyTerm(nn.Module):
         assert isinstance(rectifier, CertaintyRectifier)
         dense = view.output.features.dense.float()
         with torch.no_grad():
-            self._gates = rectifier.gates(dense)
+            self._figures = _means(rectifier.gates(dense))
         other = rectifier(perturbed_style(dense, strength=self.config.strength))
         return {"consistency": self.config.weight * consistency_loss(rectifier(dense), other)}
 
     def statistics(self, method: CostSegmenter) -> dict[str, float]:  # noqa: ARG002  # one call for all terms
         """Means of the last gates."""
-        return _gate_figures(self._gates)
+        return {name: value.item() for name, value in self._figures.items()}
 
 
 class GateTerm(nn.Module):
@@ -113,14 +113,14 @@ class GateTerm(nn.Module):
     def __init__(self, config: MixingRectification) -> None:
         super().__init__()
         self.config = config
-        self._gates: Gates | None = None
+        self._figures: dict[str, Tensor] = {}
 
     def forward(self, method: CostSegmenter, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, called `gates`."""
         rectifier, config = method.parts.rectifier, self.config
         assert isinstance(rectifier, MixingRectifier)
         gates = rectifier.gates(view.output.features.dense.float())
-        self._gates = gates
+        self._figures = _means(gates)
         loss = gate_regulariser(
             gates.channel, gates.spatial, open_weight=config.open_weight, smooth_weight=config.smooth_weight
         )
@@ -128,7 +128,7 @@ class GateTerm(nn.Module):
 
     def statistics(self, method: CostSegmenter) -> dict[str, float]:  # noqa: ARG002  # one call for all terms
         """Means of the last gates."""
-        return _gate_figures(self._gates)
+        return {name: value.item() for name, value in self._figures.items()}
 
 
 class DistillationTerm(nn.Module):
@@ -175,8 +175,6 @@ def _labelled_features(method: CostSegmenter, view: TrainingForward) -> tuple[Fl
     return features.movedim(1, -1).flatten(0, 2), rows
 
 
-def _gate_figures(gates: Gates | None) -> dict[str, float]:
-    if gates is None:
-        return {}
-    figures = {"channel": gates.channel, "spatial": gates.spatial, "certainty": gates.certainty, "mix": gates.mix}
-    return {f"gates/{name}": value.detach().mean().item() for name, value in figures.items()}
+def _means(gates: Gates) -> dict[str, Tensor]:
+    values = {"channel": gates.channel, "spatial": gates.spatial, "certainty": gates.certainty, "mix": gates.mix}
+    return {f"gates/{name}": value.detach().mean() for name, value in values.items()}
