@@ -63,6 +63,25 @@ def test_a_keyhole_is_the_same_shape_in_one_line(index):
     assert np.array_equal(total, mask.astype(int))
 
 
+def test_many_holes_in_a_row_hang_on_each_other():
+    mask = np.ones((5, 1201), bool)
+    mask[2, 1::2] = False
+    (polygon,) = polygons_of(mask)
+    assert len(polygon.holes) == 600
+    ring = keyhole(polygon)
+    assert len(ring) == 4 + 600 * 7
+    assert np.array_equal(winding(ring, mask.shape), mask.astype(int))
+
+
+def test_simplified_shapes_stay_one_line():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        mask = ndimage.binary_opening(rng.random((40, 60)) < 0.8)
+        for polygon in polygons_of(mask, tolerance=1.5):
+            ring = keyhole(polygon)
+            assert len(ring) == len(polygon.outline) + sum(len(hole) + 3 for hole in polygon.holes)
+
+
 def test_simplified_rings_stay_within_the_tolerance():
     y, x = np.mgrid[0:60, 0:60]
     disc = np.hypot(y - 30, x - 30) < 22

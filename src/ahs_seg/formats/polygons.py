@@ -8,6 +8,7 @@ touch only at a corner belong to different polygons.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,9 @@ from scipy import ndimage
 
 Ring: TypeAlias = Float[np.ndarray, "_ 2"]
 """Corners (x, y) of a closed line, the first not repeated at the end."""
+
+
+Corner: TypeAlias = tuple[float, float]
 
 
 class Polygon(NamedTuple):
@@ -135,26 +139,51 @@ def keyhole(polygon: Polygon) -> Ring:
 
     For formats that know no holes. Filled by the even-odd or the non-zero rule it gives the same pixels.
     """
-    ring = [tuple(point) for point in polygon.outline.tolist()]
-    for hole in sorted(polygon.holes, key=lambda points: float(points[:, 0].min())):
-        first = int(np.lexsort((hole[:, 1], hole[:, 0]))[0])
-        turned = [tuple(point) for point in np.roll(hole, -first, 0).tolist()]
-        place, entry = _left_of(ring, *turned[0])
-        ring[place + 1 : place + 1] = [entry, *turned, turned[0], entry]
-    return np.array(ring)
+    holes = [np.roll(hole, -int(np.lexsort((hole[:, 1], hole[:, 0]))[0]), 0) for hole in polygon.holes]
+    rings = [polygon.outline, *sorted(holes, key=lambda hole: tuple(hole[0]))]
+    points = np.concatenate(rings)
+    following = np.concatenate([np.roll(ring, -1, 0) for ring in rings])
+    first = np.cumsum([0, *map(len, rings)]).tolist()
+    cuts: defaultdict[int, list[tuple[float, int, Corner]]] = defaultdict(list)
+    for number in range(1, len(rings)):  # a hole hangs on the outline or on a hole that begins farther to the left
+        edge, entry = _left_of(points[: first[number]], following[: first[number]], *rings[number][0].tolist())
+        cuts[edge].append((float(np.abs(points[edge] - entry).sum()), number, entry))
+
+    def steps(number: int) -> Iterator[Corner | int]:
+        """The corners of a ring, and the numbers of the holes that hang on it."""
+        for edge in range(first[number], first[number + 1]):
+            yield _corner(points[edge])
+            for _, hole, entry in sorted(cuts[edge]):
+                yield from (entry, hole, entry)
+        if number:
+            yield _corner(points[first[number]])
+
+    corners, waiting = [], [steps(0)]
+    while waiting:
+        step = next(waiting[-1], None)
+        if step is None:
+            waiting.pop()
+        elif isinstance(step, int):
+            waiting.append(steps(step))
+        else:
+            corners.append(step)
+    return np.array(corners)
 
 
-def _left_of(ring: list[tuple[float, ...]], x: float, y: float) -> tuple[int, tuple[float, float]]:
-    """The edge (by its first corner) that a ray from a point to the left meets first, and where it does."""
-    points = np.array(ring)
-    following = np.roll(points, -1, 0)
+def _left_of(points: Ring, following: Ring, x: float, y: float) -> tuple[int, Corner]:
+    """The edge (from `points` to `following`) that a ray from (x, y) to the left meets first, and where it does."""
     low, high = np.minimum(points[:, 1], following[:, 1]), np.maximum(points[:, 1], following[:, 1])
     rise = following[:, 1] - points[:, 1]
     slope = np.divide(following[:, 0] - points[:, 0], rise, out=np.zeros(len(rise)), where=rise != 0)
     meets = points[:, 0] + (y - points[:, 1]) * slope
     usable = (low <= y) & (y <= high) & (rise != 0) & (meets <= x)
     if not usable.any():  # a simplified hole may stick out of its simplified outline
-        place = int(np.square(points - (x, y)).sum(1).argmin())
-        return place, (float(points[place, 0]), float(points[place, 1]))
-    place = int(np.where(usable, meets, -np.inf).argmax())
-    return place, (float(meets[place]), y)
+        edge = int(np.square(points - (x, y)).sum(1).argmin())
+        return edge, _corner(points[edge])
+    edge = int(np.where(usable, meets, -np.inf).argmax())
+    return edge, (float(meets[edge]), y)
+
+
+def _corner(point: Float[np.ndarray, " 2"]) -> Corner:
+    x, y = point.tolist()
+    return x, y
