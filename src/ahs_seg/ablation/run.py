@@ -102,10 +102,11 @@ def _spec(suite: Suite, scale: str, row: str, seed: int, data: DataConfig, choic
 
 
 def _data(suite: Suite, scale: str, judged: Judged) -> DataConfig:
-    data = getattr(suite.scales[scale], judged)
+    found = suite.scales[scale]
+    data = found.test if judged == "test" else found.validation
     if data is None:
         raise ConfigError(f"{suite.title}: scale {scale!r} has no {judged} data; add it to the suite.")
-    return data  # type: ignore[no-any-return]  # of getattr
+    return data
 
 
 def _folder(suite: Suite, scale: str, choice: Choice) -> str:

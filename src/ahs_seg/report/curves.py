@@ -121,7 +121,7 @@ def _finish(axes: Any, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.ticklabel_format(axis="y", useOffset=False) if axes.get_yscale() == "linear" else None
+        axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set(color=INK, alpha=0.3)
