@@ -31,6 +31,8 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 	$(BIN)/python -m benchmarks.hyperspherical
 	$(BIN)/python -m benchmarks.all_classes
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.big_image
 	$(BIN)/python -m benchmarks.tables
 
 docs: $(READY) ## Build the documentation site into site/, strictly.

@@ -90,6 +90,36 @@ def mask_family(values: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def throughput(values: dict[str, Any]) -> Iterator[str]:
+    """What runs over folders add to the model."""
+    yield f"## Runs over folders, {values['threads']} threads, {values['classes']} classes"
+    yield ""
+    yield "| | images | forward | model | run | run beyond forward | run beyond model |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for row in values["speed"]:
+        seconds = " | ".join(f"{row[key]:.1f} s" for key in ("forward_seconds", "model_seconds", "run_seconds"))
+        added = " | ".join(f"{100 * row[key]:.1f} %" for key in ("added_to_forward", "added_to_model"))
+        yield f"| {row['case']} | {row['images']} | {seconds} | {added} |"
+    yield ""
+    yield "| images | peak resident memory |"
+    yield "|---:|---:|"
+    for row in values["memory"]:
+        yield f"| {row['images']:,} | {row['peak_mib']:.0f} MiB |"
+    yield ""
+
+
+def big_image(values: dict[str, Any]) -> Iterator[str]:
+    """Tiles over the size of a GeoTIFF."""
+    yield f"## GeoTIFF in tiles of {values['tile']}, {values['classes']} classes, {values['threads']} threads"
+    yield ""
+    yield "| height | width | seconds | resident memory before | peak |"
+    yield "|---:|---:|---:|---:|---:|"
+    for row in values["pictures"]:
+        sizes = f"{row['height']:,} | {row['width']:,} | {row['seconds']:.0f}"
+        yield f"| {sizes} | {row['before_mib']:.0f} MiB | {row['peak_mib']:.0f} MiB |"
+    yield ""
+
+
 def _row(kind: str, row: dict[str, Any], kept: str) -> str:
     ours, plain = row["economical"], row.get("textbook")
     cells = [kind, f"{row['classes']:,}", kept, f"{ours['median_seconds']:.2f} s"]
@@ -104,6 +134,8 @@ TABLES = {
     "all_classes": all_classes,
     "evaluation": evaluation,
     "calibration": calibration,
+    "throughput": throughput,
+    "big_image": big_image,
 }
 
 

@@ -12,7 +12,8 @@ from ahs_seg.batch.rasters import open_raster
 from ahs_seg.batch.sinks import open_sinks
 from ahs_seg.batch.work import Done, Failed, Job, Outcome, Task, count_labels
 from ahs_seg.data.base import SampleError
-from ahs_seg.formats import Format, FormatError, SingleFiles, open_format
+from ahs_seg.formats import Format, FormatError, open_format
+from ahs_seg.formats.base import SingleFiles
 from ahs_seg.progress import QUIET_SECONDS
 from ahs_seg.segmenter import Segmenter
 
@@ -66,7 +67,7 @@ class TiledWorker:
         return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels))
 
     def _paths(self, name: str) -> dict[str, Path]:
-        found = {}
+        found: dict[str, Path] = {}
         for kind in self.job.config.formats:
             exporter = open_format(kind, self.job.output, self.job.vocabulary)
             assert isinstance(exporter, SingleFiles), "all of TILED_FORMATS are"

@@ -38,7 +38,7 @@ def count_frames(path: Path, *, every: int = 1) -> int:
     import av
 
     try:
-        with path.open("rb") as file, av.open(file, options=_LOCAL) as container:
+        with path.open("rb") as file, av.open(file, "r", options=_LOCAL) as container:
             stream = next(iter(container.streams.video), None)
             if stream is None:
                 return 0
@@ -59,7 +59,7 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, UInt8[np.n
     import av
 
     try:
-        with path.open("rb") as file, av.open(file, options=_LOCAL) as container:
+        with path.open("rb") as file, av.open(file, "r", options=_LOCAL) as container:
             yield from _decoded(container, path, every)
     except (OSError, av.FFmpegError) as error:
         raise SampleError(f"{path}: not a video that can be read to its end ({error}). Convert it to MP4.") from error

@@ -1,0 +1,165 @@
+"""Runs over folders: what the pipeline adds to the model, and whether memory grows with the number of images.
+
+    python -m benchmarks.throughput [--images 200] [--large 20] [--threads 2]
+
+A folder of JPEGs of 640x480 pixels goes to label maps and overlays (`segment_files`), once with the quickstart's
+CAT-Seg on the tiny CLIP, once (`--large` images) with CAT-Seg at ViT-B/16 size with generated weights. Beside it stand
+the same pictures, in memory already, given to the model one by one: the sum of the forward passes, and of these with
+merging and argmax. Both run in turns, portion by portion, with the same number of threads. Memory: a fresh process per
+row.
+Writes `benchmarks/results/throughput.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.batch import segment_files
+from ahs_seg.configs import find_config
+from ahs_seg.data.images import read_image
+from ahs_seg.files import write_text
+from ahs_seg.methods import CatSegConfig, ZeroShotConfig
+from ahs_seg.prompts import PromptConfig
+from ahs_seg.provenance import provenance
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.experiment import Experiment
+from ahs_seg.types import Output
+from ahs_seg.vocabulary import Vocabulary
+from benchmarks.evaluation import resident_mib, vit_b16
+
+RESULTS = Path(__file__).parent / "results" / "throughput.json"
+WIDTH, HEIGHT, PORTIONS = 640, 480, 5
+WORDS = Vocabulary.parse("sky, road, car, tree, person, house, grass, sign, wall, dog")
+
+
+class Timed(nn.Module):
+    """A method that adds up the seconds of its forward."""
+
+    def __init__(self, method: nn.Module) -> None:
+        super().__init__()
+        self.inner = method
+        self.backbone = method.backbone
+        self.seconds = 0.0
+
+    def forward(self, images: Tensor, text: Any) -> Output:
+        began = time.perf_counter()
+        output = self.inner(images, text)
+        self.seconds += time.perf_counter() - began
+        return output
+
+    def prepare(self, text: Tensor, seen: Tensor | None = None) -> Any:
+        return self.inner.prepare(text, seen)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return self.inner.scores(logits)
+
+    def merged(self, *, class_pooling: int | None = None) -> Timed:
+        return Timed(self.inner.merged(class_pooling=class_pooling))
+
+
+def draw(folder: Path, count: int) -> list[Path]:
+    """JPEGs with large soft shapes and some grain, as photographs have."""
+    rng, paths = np.random.default_rng(0), []
+    for index in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(np.int16)
+        pixels = (smooth + rng.integers(-12, 13, smooth.shape)).clip(0, 255).astype(np.uint8)
+        paths.append(folder / f"{index:04d}.jpg")
+        Image.fromarray(pixels).save(paths[-1], quality=90)
+    return paths
+
+
+def small_method() -> nn.Module:
+    return Experiment.read(find_config("quickstart/cat_seg")).method.build()
+
+
+def speed(title: str, method: nn.Module, prompts: PromptConfig, images: int) -> dict[str, object]:
+    """Seconds of the model alone and of the whole run, over the same pictures, in turns."""
+    segmenter = Segmenter(Timed(method), prompts=prompts)
+    model = segmenter.method
+    with tempfile.TemporaryDirectory() as folder:
+        paths = draw(Path(folder), images)
+        segmenter.segment_many([read_image(paths[0])], WORDS)
+        model.seconds = alone = forward = run = 0.0
+        for portion in range(PORTIONS):
+            some = paths[portion::PORTIONS]
+            pictures = [read_image(path) for path in some]
+            began, model.seconds = time.perf_counter(), 0.0
+            for picture in pictures:
+                segmenter.segment_many([picture], WORDS)
+            alone += time.perf_counter() - began
+            forward += model.seconds
+            del pictures
+            began = time.perf_counter()
+            summary = segment_files(segmenter, some, WORDS, Path(folder) / f"out{portion}", progress=False)
+            run += time.perf_counter() - began
+            assert summary.done == len(some)
+    return {
+        "case": title,
+        "images": images,
+        "forward_seconds": round(forward, 2),
+        "model_seconds": round(alone, 2),
+        "run_seconds": round(run, 2),
+        "images_per_second": round(images / run, 2),
+        "added_to_forward": round(run / forward - 1, 4),
+        "added_to_model": round(run / alone - 1, 4),
+    }
+
+
+def memory(images: int, threads: int) -> dict[str, object]:
+    """Resident memory of a run over this many images."""
+    torch.set_num_threads(threads)
+    segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
+    with tempfile.TemporaryDirectory() as folder:
+        paths = draw(Path(folder), images)
+        began = time.perf_counter()
+        segment_files(segmenter, paths, WORDS, Path(folder) / "out", progress=False)
+        seconds = time.perf_counter() - began
+    return {"images": images, "seconds": round(seconds, 1), "peak_mib": round(resident_mib("VmHWM"), 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--large", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    cases = [speed("CAT-Seg on the tiny CLIP", small_method(), PromptConfig(), given.images)]
+    if given.large:
+        short = PromptConfig(templates=("a {}",))
+        large = CatSegConfig().compose(vit_b16())
+        cases.append(speed("CAT-Seg, ViT-B/16", large, short, given.large))
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    for count in (given.images // 4, given.images):
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            rows.append(pool.submit(memory, count, given.threads).result())
+    values = {
+        "provenance": provenance().model_dump(mode="json"),
+        "threads": given.threads,
+        "size": [HEIGHT, WIDTH],
+        "classes": len(WORDS),
+        "speed": cases,
+        "memory": rows,
+    }
+    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    print(json.dumps({"speed": cases, "memory": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
