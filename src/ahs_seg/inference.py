@@ -194,18 +194,18 @@ def merge_views(
     views: list[AnyView], shown: Frames, method: Method, text: Words, config: InferenceConfig
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
     """What `score_maps` gives, from what the method gave for these frames."""
-    rows, grid = candidates(views, len(text)), shown.grid
-    if grid is None:
+    rows, grid, windows = candidates(views, len(text)), shown.grid, config.windows
+    if grid is None or isinstance(windows, WholeImage):
         return _whole(views[0], method, rows, shown.size, config)
     return rows, WindowScores(
         windows=views[: len(grid.corners)],
-        whole=views[-1] if config.windows.global_view else None,
+        whole=views[-1] if windows.global_view else None,
         scores=method.scores,
         corners=grid.corners,
         window=grid.window,
         canvas=grid.canvas,
         size=shown.size,
-        score_last=isinstance(config.windows, PictureWindows),
+        score_last=isinstance(windows, PictureWindows),
     )
 
 

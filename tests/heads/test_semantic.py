@@ -10,7 +10,9 @@ from ahs_seg.heads.semantic import QueryLayer, Refinement, SemanticIntegration
 
 def integration(refinement: Refinement = "each_query") -> SemanticIntegration:
     torch.manual_seed(0)
-    return SemanticIntegration(6, 8, sigmas=(3.0, 2.0), looks=2, layers=2, heads=2, feedforward=12, refinement=refinement)
+    return SemanticIntegration(
+        6, 8, sigmas=(3.0, 2.0), looks=2, layers=2, heads=2, feedforward=12, refinement=refinement
+    )
 
 
 def inputs(queries: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import IO, Final, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -156,7 +156,7 @@ def _identify(file: io.BufferedIOBase, formats: tuple[str, ...]) -> ImageFile.Im
         factory, accept = Image.OPEN.get(name, (None, None))
         if factory is not None and (accept is None or accept(start) is True):
             file.seek(0)
-            return factory(file, "")
+            return factory(cast(IO[bytes], file), "")
     return None
 
 

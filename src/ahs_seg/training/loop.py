@@ -145,10 +145,11 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
 
 def statistics(run: Run) -> Mapping[str, float]:
     """What the objective watches besides its losses; called in every process."""
-    if not isinstance(run.step.objective, Monitored):
+    objective: object = run.step.objective
+    if not isinstance(objective, Monitored):
         return {}
     with torch.no_grad(), whole_parameters(run.core):
-        return run.step.objective.statistics(run.step.method)
+        return objective.statistics(run.step.method)
 
 
 def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
