@@ -13,17 +13,18 @@ import numpy as np
 from ahs_seg.backbones.config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.directory import write_description
-from ahs_seg.configs import find_config
+from ahs_seg.configs import find_config, find_shift
 from ahs_seg.data.config import WorldData, WorldNames
 from ahs_seg.data.world.captions import phrase
 from ahs_seg.data.world.names import things
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.files import write_text
-from ahs_seg.methods import ZeroShotConfig
+from ahs_seg.methods import ScanConfig, ZeroShotConfig
 from ahs_seg.provenance import provenance
 from ahs_seg.report import Figure, LossCurve, Report, write_report
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.training.shift import ShiftExperiment, run_shift
 from ahs_seg.types import IGNORE
 
 BASELINE = ZeroShotConfig(backbone=ClipConfig(source=TINY))
@@ -31,6 +32,8 @@ OTHER_VOCABULARIES: tuple[WorldNames, ...] = (20, 59, 459, 847)
 PICTURES = 6
 FREE_PICTURES = 4
 DISTRACTORS = 4
+SHIFT = "shift."
+"""Overrides that begin so belong to the fine-tuning of SCAN's second CLIP."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,25 @@ def _train(
         seen = tuple(WorldData(names="seen").open().vocabulary.labels)
         save_model(BASELINE.build(), ModelDescription(method=BASELINE, trained_on=seen), output / "run" / MODEL)
         return output / "run", None
-    experiment = Experiment.read(find_config(f"quickstart/{method}"), overrides)
+    own = [override for override in overrides if not override.startswith(SHIFT)]
+    experiment = Experiment.read(find_config(f"quickstart/{method}"), own)
     say(f"Training for {experiment.training.steps} steps on drawn scenes of 169 names.")
     run = output / f"run-{method}-seed{experiment.training.seed}"
     run_experiment(experiment, run, resume=True)
+    if isinstance(experiment.method, ScanConfig) and experiment.method.ensemble is not None:
+        rest = [override.removeprefix(SHIFT) for override in overrides if override.startswith(SHIFT)]
+        _shift(run, [f"training.seed={experiment.training.seed}", *rest], say)
     return run, experiment
+
+
+def _shift(run: Path, overrides: Sequence[str], say: Callable[[str], None]) -> None:
+    """Give the SCAN of a run a CLIP that has learnt to read pictures of masks."""
+    fine_tuning = ShiftExperiment.read(find_shift("world"), overrides)
+    say(f"Training the CLIP of its second stage for {fine_tuning.training.steps} steps on pictures of masks.")
+    result = run_shift(fine_tuning, run / "shift", into=run / MODEL, resume=True)
+    assert result.model is not None
+    description, method = load_model(result.model)
+    save_model(method, description, run / MODEL)
 
 
 def _evaluate(segmenter: Segmenter, method: str, data: WorldData, seen: tuple[str, ...]) -> EvaluationReport:
