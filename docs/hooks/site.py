@@ -5,6 +5,7 @@ Everything is made while building; a visitor's browser runs no script for it and
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
@@ -24,6 +25,8 @@ FENCE = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.DOTALL | re.MUL
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\w)", re.DOTALL)
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?:src|benchmarks|tests|LICENSE|Makefile)[^)]*)\)")
+MADE: list[str] = []
+"""Pictures and formulas of all pages; the text holds `drawnN` until Markdown has been read, which would change them."""
 HOME = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 
 
@@ -53,11 +56,22 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     return "".join(pieces)
 
 
+def on_page_content(content: str, **_: object) -> str:
+    """The HTML of one page, with its pictures and formulas in their places."""
+    return re.sub(r"\bdrawn(\d+)x\b", lambda found: MADE[int(found[1])], content)
+
+
+def keep(made: str) -> str:
+    """What stands for a picture or a formula until `on_page_content`."""
+    MADE.append(made)
+    return f"drawn{len(MADE) - 1}x"
+
+
 def block(found: re.Match[str]) -> str:
     """A fenced block: charts are drawn, titles are quoted as the site's highlighter wants them."""
     language, title, code = found.groups()
     if language == "mermaid":
-        return draw(code)
+        return keep(draw(code))
     if language == "math":
         return formula_of(code.strip(), display="block")
     return f'```{language} title="{title}"\n{code}```' if title else found[0]
@@ -72,7 +86,7 @@ def formula(found: re.Match[str]) -> str:
 def formula_of(text: str, *, display: str) -> str:
     """MathML of LaTeX on one line."""
     made: str = convert(" ".join(text.split()), display=display)
-    return made.replace("\n", " ")
+    return keep(made.replace("\n", " "))
 
 
 def public_modules() -> list[str]:
@@ -87,10 +101,18 @@ def reference_pages() -> dict[str, str]:
     for module in public_modules():
         parts = module.split(".")
         units.setdefault(parts[1] if len(parts) > 1 else "ahs_seg", []).append(module)
-    return {
+    listed = "\n".join(f"- [`{unit}`]({unit}.md): {first_line(modules[0])}" for unit, modules in sorted(units.items()))
+    return {"reference/index.md": f"# Reference\n\nEvery public name, file by file.\n\n{listed}\n"} | {
         f"reference/{unit}.md": f"# {unit}\n\n" + "\n".join(f"::: {module}\n" for module in modules)
         for unit, modules in units.items()
     }
+
+
+def first_line(module: str) -> str:
+    """What a module says it is."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def notebook_page(path: Path) -> str:
