@@ -8,3 +8,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread 
 from jaxtyping import install_import_hook
 
 install_import_hook("ahs_seg", "beartype.beartype")
+
+# The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of some test.
+import lightning.fabric  # noqa: E402, F401
