@@ -35,6 +35,8 @@ def test_the_names_are_those_of_the_authors() -> None:
     assert places == {
         "cat-seg-vitb": ("hamacojr/CAT-Seg-weights", "space", "model_base.pth"),
         "cat-seg-vitl": ("hamacojr/CAT-Seg-weights", "space", "model_large.pth"),
+        "ebseg-vitb": ("slonetime/EBSeg", "model", "EBSeg_base.pth"),
+        "ebseg-vitl": ("slonetime/EBSeg", "model", "EBSeg_large.pth"),
     }
 
 

@@ -68,12 +68,12 @@ def test_without_memory_and_prior_only_the_norms_and_the_refinement_remain() -> 
 
 
 def test_the_memory_has_a_place_for_every_cell_of_every_map() -> None:
-    maps = [torch.randn(2, 6, 3, 3), torch.randn(2, 6, 4, 4)]
+    maps = [torch.randn(2, 6, 4, 4), torch.randn(2, 6, 4, 4)]
     module = integration()
     memory = module.memory(maps)
-    assert memory.shape == (2, 25, 8)
+    assert memory.shape == (2, 32, 8)
     last = module.project(module.filter(maps[1], sigma=2.0)[0, :, 0, 1])  # maps one after the other, row by row
-    torch.testing.assert_close(memory[0, 10], last)
+    torch.testing.assert_close(memory[0, 17], last)
 
 
 def test_layers_start_as_copies_and_everything_learns() -> None:

@@ -84,8 +84,10 @@ def test_gradients_equal_the_textbook(changes: dict[str, object], classes: int, 
     ours = torch.autograd.grad((model(images, text).logits * weight).sum(), list(wanted.values()), allow_unused=True)
     total = torch.stack([part.norm() for part in reference if part is not None]).norm()
     for name, one, other in zip(wanted, ours, reference, strict=True):
-        assert (one is None) == (other is None), name
-        if one is not None and other is not None:  # key biases have no effect: their gradients are rounding
+        if other is None:  # padding that is not needed: part of our graph all the same, with no influence
+            assert one is None or not one.any(), name
+        else:  # key biases have no effect: their gradients are rounding
+            assert one is not None, name
             assert (one - other).norm() < 1e-4 * other.norm() + 1e-12 * total, name
 
 

@@ -25,7 +25,14 @@ def train(module: torch.nn.Module, optimizer: AdamW, step: TrainingStep) -> None
     tokens = step.backbone.tokenizer(["a cat", "a dog"])
     for _ in range(2):
         losses = module(
-            images, labels, tokens.ids, tokens.ends, lambda text: F.normalize(text, dim=-1)[:, None], (0, 1)
+            images,
+            labels,
+            tokens.ids,
+            tokens.ends,
+            lambda text: F.normalize(text, dim=-1)[:, None],
+            (0, 1),
+            torch.arange(2),
+            0.0,
         )
         losses["segmentation"].backward()
         optimizer.step()
