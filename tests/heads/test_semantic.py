@@ -81,6 +81,6 @@ def test_layers_start_as_copies_and_everything_learns() -> None:
     first, second = (layer.state_dict() for layer in module.layers)
     assert all(torch.equal(first[name], second[name]) for name in first)
     queries, _, image = inputs()
-    memory = module.memory([torch.randn(2, 6, 3, 3), torch.randn(2, 6, 4, 4)])
+    memory = module.memory([torch.randn(2, 6, 4, 4), torch.randn(2, 6, 4, 4)])
     module(queries, memory, image).square().sum().backward()
     assert [name for name, value in module.named_parameters() if value.grad is None or not value.grad.any()] == []
