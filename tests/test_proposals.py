@@ -97,7 +97,7 @@ def test_windows_average_the_scores_of_proposals() -> None:
     views = [view_of(5, 4, seed=seed, size=(48, 64)) for seed in range(3)]
     maps = WindowScores(views[:2], views[2], torch.exp, [(0, 0), (0, 32)], (48, 64), (48, 96), (48, 96))
     expected, count = torch.zeros(4, 48, 96), torch.zeros(48, 96)
-    for view, left in zip(views, (0, 32), strict=False):
+    for view, left in zip(views[:2], (0, 32), strict=True):
         expected[..., left : left + 64] += plain(view, (48, 64))
         count[:, left : left + 64] += 1
     whole = F.interpolate(plain(views[2], (48, 64))[None], (48, 96), mode="bilinear")[0]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from math import ceil, prod
 
 import numpy as np
@@ -90,7 +91,7 @@ class Axis:
     def weights(self) -> Float[np.ndarray, "tiles size"]:
         """The weight of each tile at its pixels; the weights of all tiles at one pixel add up to 1."""
         weights = np.ones((len(self.places), self.size), np.float32)
-        for left, (place, following) in enumerate(zip(self.places, self.places[1:], strict=False)):
+        for left, (place, following) in enumerate(pairwise(self.places)):
             overlap = place + self.size - following
             along = (np.arange(overlap) + 0.5) / max(1, overlap)
             rise = np.clip((along - RESTING) / (1 - 2 * RESTING), 0, 1)

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         for step in range(1, 9):
             log.step(step, {"loss": 1 / step, "lr": 0.5})
         log.evaluation(8, {"mIoU": 0.25})
+    time.sleep(1 - time.time() % 1)  # TensorBoard reads the files of a run in the order of the seconds they began
     with RunLog(tmp_path, recipe, start=4, writing=True, progress=False) as log:
         log.step(6, {"loss": 7.0, "lr": 0.5})
     with RunLog(tmp_path / "other", recipe, start=0, writing=False, progress=True) as log:

@@ -12,15 +12,12 @@ from ahs_seg.backbones.config import ClipConfig
 from ahs_seg.backbones.pixels import PixelBackbone, PixelConfig
 from ahs_seg.backbones.recognition import RegionRecognition
 from ahs_seg.backbones.sam import SamConfig
-from ahs_seg.config import Config
-from ahs_seg.heads.masked_decoder import MaskedDecoder
-from ahs_seg.heads.pixel_decoder import PixelDecoder
 from ahs_seg.methods.ebseg_objective import EBSegLossConfig, EBSegObjective
 from ahs_seg.methods.ebseg_segmenter import EBSegSegmenter
-from ahs_seg.methods.objective import SumObjective, TrainingClasses
+from ahs_seg.methods.mask_method import MaskMethodConfig
 
 
-class EBSegConfig(Config):
+class EBSegConfig(MaskMethodConfig):
     """Mask proposals from SAM's encoder and a frozen CLIP, named by balanced embeddings.
 
     The defaults are EBSeg-B's. `recognition_blocks` of CLIP's blocks recognise regions; `taps` (blocks counted from 1)
@@ -39,13 +36,6 @@ class EBSegConfig(Config):
     alpha: float = Field(default=0.09, ge=0, le=1)
     beta: float = Field(default=0.3, ge=0, le=1)
     gamma: float = Field(default=0.7, ge=0, le=1)
-    queries: PositiveInt = 100
-    dim: PositiveInt = 256
-    heads: PositiveInt = 8
-    encoder_layers: PositiveInt = 6
-    encoder_feedforward: PositiveInt = 1024
-    decoder_layers: PositiveInt = 9
-    decoder_feedforward: PositiveInt = 2048
     loss: EBSegLossConfig = EBSegLossConfig()
 
     def build(self) -> EBSegSegmenter:
@@ -65,43 +55,15 @@ class EBSegConfig(Config):
             taps=self.taps or (max(1, front // 3), max(1, 2 * front // 3), front),
             value_start=self.value_start or max(1, backbone.depth // 6),
         )
-        decoders = (
-            PixelDecoder(
-                pixels.channels,
-                dim=self.dim,
-                mask_dim=self.dim,
-                heads=self.heads,
-                layers=self.encoder_layers,
-                feedforward=self.encoder_feedforward,
-            ),
-            MaskedDecoder(
-                self.dim,
-                mask_dim=self.dim,
-                queries=self.queries,
-                heads=self.heads,
-                layers=self.decoder_layers,
-                feedforward=self.decoder_feedforward,
-            ),
-        )
         return EBSegSegmenter(
             backbone,
             pixels,
-            decoders,
+            self.decoders(pixels.channels),
             recognition,
             clip_scale=self.clip_scale,
             balance=(self.alpha, self.beta, self.gamma),
         )
 
-    def objective(
-        self,
-        method: nn.Module,  # noqa: ARG002  # the same call as for methods whose parts start from training classes
-        classes: TrainingClasses,  # noqa: ARG002
-        *,
-        ignore_as_negative: bool = True,  # noqa: ARG002  # masks leave unlabelled pixels empty
-    ) -> SumObjective:
-        """What training minimises."""
-        return SumObjective([EBSegObjective(self.loss)])
-
-    def for_classes(self, count: int) -> EBSegConfig:  # noqa: ARG002  # nothing depends on it
-        """The config itself."""
-        return self
+    def term(self) -> nn.Module:
+        """The losses of the method."""
+        return EBSegObjective(self.loss)

@@ -14,10 +14,8 @@ from ahs_seg.backbones.pixels import PixelBackbone, PixelConfig
 from ahs_seg.backbones.swin import SwinConfig
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.heads.ensemble import EnsembleConfig
-from ahs_seg.heads.masked_decoder import MaskedDecoder
-from ahs_seg.heads.pixel_decoder import PixelDecoder
 from ahs_seg.heads.semantic import Refinement, SemanticIntegration
-from ahs_seg.methods.objective import SumObjective, TrainingClasses
+from ahs_seg.methods.mask_method import MaskMethodConfig
 from ahs_seg.methods.scan_objective import ScanLossConfig, ScanObjective
 from ahs_seg.methods.scan_segmenter import ContextView, ScanSegmenter
 
@@ -53,7 +51,7 @@ class SemanticConfig(Config):
         )
 
 
-class ScanConfig(Config):
+class ScanConfig(MaskMethodConfig):
     """Mask proposals of a pixel backbone, semantic integration, and a second stage on pictures of the masks.
 
     The defaults are SCAN-B's. `shifted` is the CLIP whose image tower looks at the pictures: one fine-tuned by
@@ -71,13 +69,7 @@ class ScanConfig(Config):
     levels: tuple[PositiveInt, ...] | None = None
     shifts: tuple[PositiveInt, ...] = (1, 3, 5)
     context_view: ContextView = "padded"
-    queries: PositiveInt = 100
-    dim: PositiveInt = 256
-    heads: PositiveInt = 8
-    encoder_layers: PositiveInt = 6
-    encoder_feedforward: PositiveInt = 1024
     decoder_layers: PositiveInt = 10
-    decoder_feedforward: PositiveInt = 2048
     class_dim: PositiveInt = 1024
     loss: ScanLossConfig = ScanLossConfig()
 
@@ -102,29 +94,11 @@ class ScanConfig(Config):
         """
         levels = self.levels or (backbone.depth // 2, 3 * backbone.depth // 4, backbone.depth)
         self._check(levels, backbone.depth)
-        decoders = (
-            PixelDecoder(
-                pixels.channels,
-                dim=self.dim,
-                mask_dim=self.dim,
-                heads=self.heads,
-                layers=self.encoder_layers,
-                feedforward=self.encoder_feedforward,
-            ),
-            MaskedDecoder(
-                self.dim,
-                mask_dim=self.dim,
-                queries=self.queries,
-                heads=self.heads,
-                layers=self.decoder_layers,
-                feedforward=self.decoder_feedforward,
-            ),
-        )
         return ScanSegmenter(
             backbone,
             shifted,
             pixels,
-            decoders,
+            self.decoders(pixels.channels),
             semantic=None if self.semantic is None else self.semantic.build(backbone.width, backbone.dim),
             ensemble=self.ensemble,
             class_dim=self.class_dim,
@@ -133,19 +107,9 @@ class ScanConfig(Config):
             context_view=self.context_view,
         )
 
-    def objective(
-        self,
-        method: nn.Module,  # noqa: ARG002  # the same call as for methods whose parts start from training classes
-        classes: TrainingClasses,  # noqa: ARG002
-        *,
-        ignore_as_negative: bool = True,  # noqa: ARG002  # masks leave unlabelled pixels empty
-    ) -> SumObjective:
-        """What training minimises."""
-        return SumObjective([ScanObjective(self.loss)])
-
-    def for_classes(self, count: int) -> ScanConfig:  # noqa: ARG002  # nothing depends on it
-        """The config itself."""
-        return self
+    def term(self) -> nn.Module:
+        """The losses of the method."""
+        return ScanObjective(self.loss)
 
     def _shifted(self, backbone: ClipBackbone) -> ImageTower:
         if self.shifted is None:
