@@ -245,9 +245,9 @@ def test_saved_label_maps_hold_the_indices_and_the_names(classes, mode, tmp_path
     with Image.open(path) as picture:
         assert picture.mode == mode
     assert np.array_equal(read_labels(path), found.labels)
-    names = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    names = json.loads(path.with_suffix(".classes.json").read_text(encoding="utf-8"))
     assert names == {"classes": found.classes, "pixels": found.areas()}
-    assert sorted(file.name for file in path.parent.iterdir()) == ["map.json", "map.png"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["map.classes.json", "map.png"]
 
 
 def test_saved_palette_shows_the_colours_of_the_overlay(tmp_path: Path):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from ahs_seg.palette import Colour, by_area, colours_for, enlarged, overlay
+from ahs_seg.palette import Colour, areas, colours_for, enlarged, overlay
 
 _PAPER: Final = (250, 250, 248)
 _INK: Final = (34, 36, 40)
@@ -41,10 +41,9 @@ def segmented(
 
     Small pictures are enlarged, pixel by pixel, to leave room for the legend.
     """
-    present = by_area(labels)
+    present = areas(labels)
     colours = colours_for(present, len(names))
-    shares = {label: float((labels == label).mean()) for label in present}
-    entries = [Entry(names[label], colours[label], _percent(shares[label])) for label in present]
+    entries = [Entry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()]
     tinted = overlay(enlarged(image), enlarged(labels), colours, strength=strength)
     return with_legend(tinted, entries)
 

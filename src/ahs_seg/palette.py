@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
+from PIL import Image
 
 from ahs_seg.types import IGNORE
 
@@ -28,7 +29,6 @@ _FIRST: Final = np.array(
 )
 """Blue, orange, green, red, violet, teal, yellow, pink, brown, sky, lime, plum."""
 _CONTOUR_SHADE: Final = 0.55
-_LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
 
 _RGB_TO_CONES: Final = np.array(
     [
@@ -64,21 +64,25 @@ def colours_for(present: Iterable[int], classes: int) -> dict[int, Colour]:
     return {label: colour(rank) for rank, label in enumerate(labels)}
 
 
+def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
+    """The number of pixels of every label in a label map, largest first; ignored pixels are not counted."""
+    counts = np.bincount(labels.ravel().astype(np.intp) - IGNORE)[-IGNORE:]
+    found = np.flatnonzero(counts)
+    order = found[np.argsort(-counts[found], kind="stable")]
+    return dict(zip(order.tolist(), counts[order].tolist(), strict=True))
+
+
 def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
     """The labels in label maps, largest area in the first map first, then those of the next."""
-    found: dict[int, None] = {}
-    for labels in maps:
-        values, counts = np.unique(labels[labels != IGNORE], return_counts=True)
-        found |= dict.fromkeys(values[np.argsort(-counts, kind="stable")].tolist())
-    return list(found)
+    return list(dict.fromkeys(label for labels in maps for label in areas(labels)))
 
 
 def paint(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
     """The label map in plain colours; labels without a colour are mid grey."""
-    picture = np.full((*labels.shape, 3), 128, np.uint8)
+    table = np.full((max(int(labels.max(initial=0)), *colours, 0) - IGNORE + 1, 3), 128, np.uint8)
     for label, value in colours.items():
-        picture[labels == label] = value
-    return picture
+        table[label - IGNORE] = value
+    return table.take(labels - np.intp(IGNORE), axis=0)
 
 
 def overlay(
@@ -100,11 +104,13 @@ def overlay(
             "draw labels over their own picture."
         )
     chosen = {label: colour(label) for label in by_area(labels)} if colours is None else colours
-    grey = image @ _LUMINANCE
-    tinted = grey[..., None] * (1 - strength) + paint(labels, chosen) * strength
-    result = np.where((labels == IGNORE)[..., None], image, tinted)
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    result = paint(labels, chosen) * np.float32(strength)
+    result += (grey * np.float32(1 - strength))[..., None]
+    unlabelled = labels == IGNORE
+    result[unlabelled] = image[unlabelled]
     result[borders(labels)] *= _CONTOUR_SHADE
-    return np.rint(result).astype(np.uint8)
+    return np.rint(result, out=result).astype(np.uint8)
 
 
 def enlarged(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:

@@ -14,7 +14,7 @@ from ahs_seg.formats import Format, coco_document, save_result
 from ahs_seg.formats.base import Item, objects
 from ahs_seg.formats.polygons import Polygon, polygons_of
 from ahs_seg.html_view import html_of
-from ahs_seg.palette import by_area, colours_for, overlay
+from ahs_seg.palette import areas, by_area, colours_for, overlay
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary import Vocabulary
 
@@ -71,8 +71,7 @@ class Segmentation:
 
     def areas(self) -> dict[str, int]:
         """The number of pixels of every class that was found, largest first; unknown pixels are not counted."""
-        counts = np.bincount(self.labels[~self.unknown], minlength=1)
-        return {self.classes[index]: int(counts[index]) for index in by_area(self.labels)}
+        return {self.classes[index]: count for index, count in areas(self.labels).items()}
 
     def masks(self) -> dict[str, Bool[np.ndarray, "H W"]]:
         """The pixels of every class that was found, largest first."""
@@ -99,7 +98,7 @@ class Segmentation:
     def save(self, path: Path | str, format: Format | None = None) -> Path:  # noqa: A002  # what it is called elsewhere
         """Write a file in the format that its suffix stands for, or in a named one.
 
-        `.png` is a label map of class indices with its class names beside it as `.json`, `.jpg` and `.webp` are
+        `.png` is a label map of class indices with its class names beside it as `.classes.json`, `.jpg` and `.webp` are
         overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
 
         Raises:

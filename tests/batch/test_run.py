@@ -35,11 +35,11 @@ def test_results_are_those_of_single_calls(segmenter, photos, tmp_path):
     summary = run(segmenter, photos, out)
     assert (summary.done, summary.skipped, summary.failures) == (7, 0, [])
     names = [*"01234", "more/0", "more/1"]
-    assert written(out) == {f"{name}{end}" for name in names for end in (".png", ".json", ".overlay.png")}
+    assert written(out) == {f"{name}{end}" for name in names for end in (".png", ".classes.json", ".overlay.png")}
     for name in names:
         alone = segmenter(photos / f"{name}.png", WORDS)
         assert np.array_equal(labels(out / f"{name}.png"), alone.labels)
-        assert json.loads((out / f"{name}.json").read_text())["pixels"] == alone.areas()
+        assert json.loads((out / f"{name}.classes.json").read_text())["pixels"] == alone.areas()
 
 
 def test_the_summary_adds_up_areas(segmenter, photos, tmp_path):

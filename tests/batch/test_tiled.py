@@ -50,7 +50,7 @@ def test_files_are_those_of_whole_pictures(local, tmp_path, suffix):
         assert found.mode == expected.mode == "P"
         assert found.getpalette() == expected.getpalette()
         assert (np.asarray(found) == np.asarray(expected)).mean() > 0.9999
-    names = [json.loads((tmp_path / folder / "big.json").read_text()) for folder in ("tiles", "whole")]
+    names = [json.loads((tmp_path / folder / "big.classes.json").read_text()) for folder in ("tiles", "whole")]
     assert names[0]["classes"] == names[1]["classes"] == ["a", "b", "c", "d", "e"]
     assert list(names[0]["pixels"]) == list(names[1]["pixels"])
     overlays = [np.asarray(Image.open(tmp_path / folder / "big.overlay.png")) for folder in ("tiles", "whole")]
@@ -65,7 +65,7 @@ def test_many_classes_take_16_bits(tmp_path):
     tiled(segmenter, [path], tmp_path / "out", words=[f"thing {index}" for index in range(300)])
     found = np.asarray(Image.open(tmp_path / "out/big.png"))
     assert found.dtype == np.uint16
-    counts = json.loads((tmp_path / "out/big.json").read_text())["pixels"]
+    counts = json.loads((tmp_path / "out/big.classes.json").read_text())["pixels"]
     assert {
         f"thing {label}": count for label, count in zip(*np.unique(found, return_counts=True), strict=True)
     } == counts
@@ -118,7 +118,7 @@ def test_pictures_that_cannot_be_read(local, tmp_path):
     assert summary.done == 1
     assert sorted(Path(one.path).name for one in summary.failures) == ["cut.tif", "five.tif", "remote.tif"]
     left = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
-    assert left == {"good.png", "good.json", "good.overlay.png"}
+    assert left == {"good.png", "good.classes.json", "good.overlay.png"}
 
 
 def test_turned_pictures_stay_upright(tmp_path):

@@ -92,7 +92,7 @@ def test_segment_writes_labels_names_and_overlays(trained: Path, folder: Path, t
     labels = sorted(out.rglob("*[0-9].png"))
     assert len(labels) == 9
     assert np.asarray(Image.open(labels[0])).max() <= 2
-    assert json.loads(labels[0].with_suffix(".json").read_text())["classes"] == ["sky", "grass", "red star"]
+    assert json.loads(labels[0].with_suffix(".classes.json").read_text())["classes"] == ["sky", "grass", "red star"]
     overlay = Image.open(labels[0].with_name(labels[0].stem + ".overlay.png"))
     assert min(overlay.size) >= 96
 

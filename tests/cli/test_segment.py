@@ -56,7 +56,7 @@ def test_json_is_one_document_on_standard_output(model, photos, tmp_path):
     assert summary["failures"][0]["path"].endswith("bad.jpg")
     assert sum(area["pixels"] for area in summary["areas"]) == 3 * 96 * 128
     assert sorted(path.name for path in (tmp_path / "out").glob("*")) == sorted(
-        [".ahs-seg", *(f"{index}{end}" for index in range(3) for end in (".json", ".png"))]
+        [".ahs-seg", *(f"{index}{end}" for index in range(3) for end in (".classes.json", ".png"))]
     )
     again = json.loads(run(*arguments, "--format", "png", "--resume", status=1))
     assert (again["done"], again["skipped"], again["failed"]) == (0, 3, 1)

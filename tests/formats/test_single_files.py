@@ -21,9 +21,9 @@ def test_label_map_with_unknown_pixels(tmp_path: Path):
     exporter.add(item("deep/a.b", labels))
     assert exporter.has(Path("deep/a.b"))
     assert exporter.finish() == ()
-    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a.b.json", "a.b.png"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a.b.classes.json", "a.b.png"]
     assert np.array_equal(read_labels(tmp_path / "deep/a.b.png"), np.where(labels == IGNORE, 255, labels))
-    names = json.loads((tmp_path / "deep/a.b.json").read_text(encoding="utf-8"))
+    names = json.loads((tmp_path / "deep/a.b.classes.json").read_text(encoding="utf-8"))
     assert names["classes"] == WORDS.labels
     assert names["unknown"] == {"value": 255, "pixels": int((labels == IGNORE).sum())}
     assert sum(names["pixels"].values()) + names["unknown"]["pixels"] == labels.size
@@ -60,4 +60,11 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         exporter.add(item("x", [[2, 2]]))
     monkeypatch.undo()
     assert read_labels(tmp_path / "x.png").tolist() == [[0, 1]]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.classes.json", "x.png"]
+
+
+def test_names_of_a_label_map_take_no_other_file_s_place(tmp_path: Path) -> None:
+    found = item("coco", [[0, 1]]).result
+    coco = found.save(tmp_path / "coco.json").read_bytes()
+    found.save(tmp_path / "coco.png")
+    assert (tmp_path / "coco.json").read_bytes() == coco

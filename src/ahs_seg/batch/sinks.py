@@ -15,7 +15,7 @@ from jaxtyping import Int32, Shaped, UInt, UInt8
 
 from ahs_seg.files import replacing_file, write_png, write_text
 from ahs_seg.formats.geotiff import BLOCK, LabelWriter, label_writer
-from ahs_seg.formats.png import PALETTE_SIZE
+from ahs_seg.formats.png import PALETTE_SIZE, names_path
 from ahs_seg.legend import segmented
 from ahs_seg.palette import colour, colours_for
 from ahs_seg.tiling import Band
@@ -75,7 +75,7 @@ class PngSink:
             self._chunk(b"PLTE", bytes(part for k in range(PALETTE_SIZE) for part in chosen.get(k, colour(k))))
         labels = self._vocabulary.labels
         names = {"classes": labels, "pixels": {labels[label]: pixels[label] for label in order}}
-        write_text(self._path.with_suffix(".json"), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
+        write_text(names_path(self._path), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
 
     def _chunk(self, kind: bytes, content: bytes) -> None:
         body = kind + content

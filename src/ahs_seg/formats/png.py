@@ -13,7 +13,7 @@ from PIL import Image
 
 from ahs_seg.files import write_bytes, write_text
 from ahs_seg.formats.base import Item, Result
-from ahs_seg.palette import by_area, colour, colours_for
+from ahs_seg.palette import areas, by_area, colour, colours_for
 from ahs_seg.types import IGNORE
 
 PALETTE_SIZE: Final = 256
@@ -22,8 +22,13 @@ UNKNOWN_16_BIT: Final = 65535
 _GREY: Final = (128, 128, 128)
 
 
+def names_path(path: Path) -> Path:
+    """Where the names of a label map stand: `scene.classes.json` for `scene.png`."""
+    return path.with_suffix(".classes.json")
+
+
 def write_label_map(item: Item, path: Path) -> None:
-    """A PNG with the index of the class of every pixel, and the names of the indices beside it as `.json`.
+    """A PNG with the index of the class of every pixel, and the names of the indices beside it as `.classes.json`.
 
     Up to 256 classes give a coloured palette PNG, more a 16-bit grey one. Unknown pixels are 255 or 65535, as in label
     maps of data sets; the JSON says so. 256 classes and unknown pixels take 16 bits.
@@ -35,14 +40,13 @@ def write_label_map(item: Item, path: Path) -> None:
     buffer = io.BytesIO()
     _picture(result, unknown, value, wide=wide).save(buffer, "PNG")
     labels = result.vocabulary.labels
-    counts = np.bincount(result.labels[~unknown], minlength=1)
     names: dict[str, object] = {
         "classes": labels,
-        "pixels": {labels[index]: int(counts[index]) for index in by_area(result.labels)},
+        "pixels": {labels[index]: count for index, count in areas(result.labels).items()},
     }
     if unknown.any():
         names["unknown"] = {"value": value, "pixels": int(unknown.sum())}
-    write_text(path.with_suffix(".json"), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
+    write_text(names_path(path), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
     write_bytes(path, buffer.getvalue())
 
 
