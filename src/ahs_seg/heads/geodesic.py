@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from ahs_seg.config import Config
@@ -15,11 +16,17 @@ from ahs_seg.layers.geodesic import angle_of_cosine
 
 
 class Geodesic(Config):
-    """Similarity along the sphere instead of the cosine (AHS-Seg's simple design, GCS)."""
+    """Similarity along the sphere instead of the cosine (AHS-Seg's simple design, GCS).
+
+    `curvature` is where the learned one starts. At 1, the document's, words at right angles to a place have the
+    similarity 1/2; at 2 they have 0, as with the cosine.
+    """
+
+    curvature: PositiveFloat = 1.0
 
     def build(self) -> GeodesicSimilarity:
-        """The similarity; it starts with curvature 1."""
-        return GeodesicSimilarity()
+        """The similarity."""
+        return GeodesicSimilarity(self.curvature)
 
 
 class GeodesicSimilarity(nn.Module):
@@ -31,9 +38,9 @@ class GeodesicSimilarity(nn.Module):
 
     SETTINGS: ClassVar[frozenset[str]] = frozenset({"raw_curvature"})
 
-    def __init__(self) -> None:
+    def __init__(self, curvature: float = 1.0) -> None:
         super().__init__()
-        self.raw_curvature = nn.Parameter(torch.tensor(math.log(math.e - 1)))
+        self.raw_curvature = nn.Parameter(torch.tensor(math.log(math.expm1(curvature))))
 
     @property
     def curvature(self) -> Float[Tensor, ""]:
