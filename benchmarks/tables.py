@@ -3,147 +3,171 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ahs_seg.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
+TEXT: Final = ("", "method")
+"""Columns that hold words; the others are aligned as numbers."""
 
 
 def cost_family(values: dict[str, Any]) -> Iterator[str]:
     """One forward and one training step, economical beside textbook."""
-    hardware = values["provenance"]["hardware"]
-    yield "## CAT-Seg, ViT-B/16, one 384x384 image"
-    yield ""
-    yield (
-        f"{hardware['processor']}, {values['threads']} thread(s), median of {values['rounds']} rounds, float32, "
-        f"commit `{values['provenance']['commit']}`. Memory is the peak beyond the weights."
+    yield from _head(
+        "CAT-Seg, ViT-B/16, one 384x384 image",
+        f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), median of {values['rounds']} "
+        f"rounds, float32, commit `{values['provenance']['commit']}`. Memory is the peak beyond the weights.",
     )
-    yield ""
-    yield "| | classes | aggregated | economical | textbook | faster | economical memory | textbook memory |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
-    for row in values["forward"]:
-        yield _row("forward, text cached", row, f"{row['kept']}")
+    rows = [("forward, text cached", row["kept"], row) for row in values["forward"]]
     for row in values["training_step"]:
         kind = "training step, recomputing" if row["checkpointing"] else "training step"
-        yield _row(kind, row, f"{row['classes']}")
-    yield ""
+        rows.append((kind, row["classes"], row))
+    yield from _table(
+        [*["", "classes", "aggregated", "economical", "textbook", "faster"], "economical memory", "textbook memory"],
+        ([kind, f"{row['classes']:,}", str(kept), *_beside_textbook(row)] for kind, kept, row in rows),
+    )
 
 
 def all_classes(values: dict[str, Any]) -> Iterator[str]:
     """Vocabularies aggregated whole."""
-    yield "## All classes kept, economical forward alone"
-    yield ""
-    yield "| classes | seconds | memory beyond the weights |"
-    yield "|---:|---:|---:|"
-    for row in values["forward"]:
-        yield f"| {row['classes']:,} | {row['seconds']:.0f} | {row['peak_mib']:,} MiB |"
-    yield ""
+    yield from _head("All classes kept, economical forward alone")
+    yield from _table(
+        ["classes", "seconds", "memory beyond the weights"],
+        ([f"{row['classes']:,}", f"{row['seconds']:.0f}", f"{row['peak_mib']:,} MiB"] for row in values["forward"]),
+    )
 
 
 def evaluation(values: dict[str, Any]) -> Iterator[str]:
     """Memory over images."""
-    yield "## Evaluation"
-    yield ""
-    yield "| images | seconds | peak resident memory |"
-    yield "|---:|---:|---:|"
-    for row in values["memory"]:
-        yield f"| {row['images']:,} | {row['seconds']:.0f} | {row['peak_mib']:.0f} MiB |"
-    yield ""
+    yield from _head("Evaluation")
+    yield from _table(
+        ["images", "seconds", "peak resident memory"],
+        ([f"{row['images']:,}", f"{row['seconds']:.0f}", f"{row['peak_mib']:.0f} MiB"] for row in values["memory"]),
+    )
 
 
 def calibration(values: dict[str, Any]) -> Iterator[str]:
     """Calibration errors over the number of words."""
-    yield "## Calibration"
-    yield ""
-    yield (
+    yield from _head(
+        "Calibration",
         f"{values['method']} of the quickstart, calibrated on {values['calibration']['source']} of the drawn world; "
-        f"expected calibration error on {values['scenes']} test scenes, in percent."
+        f"expected calibration error on {values['scenes']} test scenes, in percent.",
     )
-    yield ""
-    yield "| names | right pixels | scores | confidences |"
-    yield "|---:|---:|---:|---:|"
-    for row in values["rows"]:
-        cells = " | ".join(f"{100 * row[key]:.1f}" for key in ("accuracy", "scores", "confidences"))
-        yield f"| {row['names']} | {cells} |"
-    yield ""
+    yield from _table(
+        ["names", "right pixels", "scores", "confidences"],
+        (
+            [str(row["names"]), *(f"{100 * row[key]:.1f}" for key in ("accuracy", "scores", "confidences"))]
+            for row in values["rows"]
+        ),
+    )
 
 
 def mask_family(values: dict[str, Any]) -> Iterator[str]:
     """EBSeg and SCAN from pixels to labels."""
-    hardware, side = values["provenance"]["hardware"], values["side"]
-    yield f"## Mask family, ViT-B/16, one {side}x{side} picture"
-    yield ""
-    yield (
-        f"{hardware['processor']}, {values['threads']} thread(s), float32; CPU seconds (median) and peak memory beyond "
-        "the weights. The last columns are the way from proposals to labels, ours and with all classes at all pixels."
+    yield from _head(
+        f"Mask family, ViT-B/16, one {values['side']}x{values['side']} picture",
+        f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), float32; CPU seconds "
+        "(median) and peak memory beyond the weights. The last columns are the way from proposals to labels, ours and "
+        "with all classes at all pixels.",
     )
-    yield ""
-    yield "| method | classes | forward | memory | labels | memory | labels, textbook | memory | equal labels |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    rows = []
     for row in values["rows"]:
         parts = [row[key] for key in ("forward", "labels", "labels_textbook")]
-        cells = " | ".join(f"{part['median_cpu_seconds']:.2f} s | {part['peak_mib']:,} MiB" for part in parts)
-        yield f"| {row['method']} | {row['classes']} | {cells} | {100 * row['equal_labels']:.3f} % |"
-    yield ""
+        cells = [text for one in parts for text in (f"{one['median_cpu_seconds']:.2f} s", f"{one['peak_mib']:,} MiB")]
+        rows.append([row["method"], str(row["classes"]), *cells, f"{100 * row['equal_labels']:.3f} %"])
+    yield from _table(
+        [*["method", "classes", "forward", "memory", "labels", "memory"], "labels, textbook", "memory", "equal labels"],
+        rows,
+    )
+
+
+def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
+    """What rectified features and guided words cost at inference."""
+    side = "x".join(map(str, values["image"]))
+    yield from _head(
+        f"Hyperspherical parts at inference, ViT-B/16, one {side} image, {values['classes']} classes",
+        f"{values['threads']} thread(s), merged, words prepared; in turns in one process. Guiding the words by "
+        f"prototypes takes {1000 * values['seconds_to_guide_words']:.1f} ms, once per vocabulary.",
+    )
+    yield from _table(
+        ["method", "rounds", "median", "beside H-CLIP"],
+        (
+            [name, str(len(found)), f"{statistics.median(found):.2f} s", f"{ratio:.4f}"]
+            for (name, found), ratio in zip(
+                values["seconds"].items(), values["median_ratio_to_h_clip"].values(), strict=True
+            )
+        ),
+    )
 
 
 def throughput(values: dict[str, Any]) -> Iterator[str]:
     """What runs over folders add to the model."""
-    yield f"## Runs over folders, {values['threads']} threads, {values['classes']} classes"
-    yield ""
-    yield "| | images | forward | model | run | run beyond forward | run beyond model |"
-    yield "|---|---:|---:|---:|---:|---:|---:|"
+    yield from _head(f"Runs over folders, {values['threads']} threads, {values['classes']} classes")
+    rows = []
     for row in values["speed"]:
-        seconds = " | ".join(f"{row[key]:.1f} s" for key in ("forward_seconds", "model_seconds", "run_seconds"))
-        added = " | ".join(f"{100 * row[key]:.1f} %" for key in ("added_to_forward", "added_to_model"))
-        yield f"| {row['case']} | {row['images']} | {seconds} | {added} |"
-    yield ""
-    yield "| images | peak resident memory |"
-    yield "|---:|---:|"
-    for row in values["memory"]:
-        yield f"| {row['images']:,} | {row['peak_mib']:.0f} MiB |"
-    yield ""
+        seconds = [f"{row[key]:.1f} s" for key in ("forward_seconds", "model_seconds", "run_seconds")]
+        added = [f"{100 * row[key]:.1f} %" for key in ("added_to_forward", "added_to_model")]
+        rows.append([row["case"], str(row["images"]), *seconds, *added])
+    yield from _table(["", "images", "forward", "model", "run", "run beyond forward", "run beyond model"], rows)
+    yield from _table(
+        ["images", "peak resident memory"],
+        ([f"{row['images']:,}", f"{row['peak_mib']:.0f} MiB"] for row in values["memory"]),
+    )
 
 
 def big_image(values: dict[str, Any]) -> Iterator[str]:
     """Tiles over the size of a GeoTIFF."""
-    yield f"## GeoTIFF in tiles of {values['tile']}, {values['classes']} classes, {values['threads']} threads"
-    yield ""
-    yield "| height | width | seconds | resident memory before | peak |"
-    yield "|---:|---:|---:|---:|---:|"
+    yield from _head(f"GeoTIFF in tiles of {values['tile']}, {values['classes']} classes, {values['threads']} threads")
+    rows = []
     for row in values["pictures"]:
-        sizes = f"{row['height']:,} | {row['width']:,} | {row['seconds']:.0f}"
-        yield f"| {sizes} | {row['before_mib']:.0f} MiB | {row['peak_mib']:.0f} MiB |"
+        memory = [f"{row[key]:.0f} MiB" for key in ("before_mib", "peak_mib")]
+        rows.append([f"{row['height']:,}", f"{row['width']:,}", f"{row['seconds']:.0f}", *memory])
+    yield from _table(["height", "width", "seconds", "resident memory before", "peak"], rows)
+
+
+def _beside_textbook(row: dict[str, Any]) -> list[str]:
+    ours, plain = row["economical"], row.get("textbook")
+    faster = [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["not run", ""]
+    memory = [f"{ours['peak_mib']:,} MiB", f"{plain['peak_mib']:,} MiB" if plain else ""]
+    return [f"{ours['median_seconds']:.2f} s", *faster, *memory]
+
+
+def _head(title: str, *text: str) -> Iterator[str]:
+    yield f"## {title}"
+    for paragraph in text:
+        yield from ("", paragraph)
     yield ""
 
 
-def _row(kind: str, row: dict[str, Any], kept: str) -> str:
-    ours, plain = row["economical"], row.get("textbook")
-    cells = [kind, f"{row['classes']:,}", kept, f"{ours['median_seconds']:.2f} s"]
-    cells += [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["not run", ""]
-    cells += [f"{ours['peak_mib']:,} MiB", f"{plain['peak_mib']:,} MiB" if plain else ""]
-    return "| " + " | ".join(cells) + " |"
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(columns)} |".replace("|  |", "| |")
+    yield "|" + "|".join("---" if column in TEXT else "---:" for column in columns) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
 
 
-TABLES = {
-    "cost_family": cost_family,
-    "mask_family": mask_family,
-    "all_classes": all_classes,
-    "evaluation": evaluation,
-    "calibration": calibration,
-    "throughput": throughput,
-    "big_image": big_image,
-}
+TABLES = (
+    cost_family,
+    mask_family,
+    hyperspherical,
+    all_classes,
+    evaluation,
+    calibration,
+    throughput,
+    big_image,
+)
 
 
 def main() -> None:
     """Write the tables of the results that are there."""
     lines = ["# Results", "", "Made by `python -m benchmarks.tables` from the JSON files beside it.", ""]
-    for name, table in TABLES.items():
-        path = RESULTS / f"{name}.json"
+    for table in TABLES:
+        path = RESULTS / f"{table.__name__}.json"
         if path.is_file():
             lines += list(table(json.loads(path.read_text())))
     write_text(RESULTS / "README.md", "\n".join(lines))

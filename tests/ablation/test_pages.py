@@ -83,6 +83,15 @@ def test_figures_show_a_dot_for_each_difference(found, tmp_path) -> None:
     assert inline(curves).startswith("<svg")
 
 
+def test_a_collapse_does_not_hide_the_other_rows() -> None:
+    broken = table(EFFECTS | {"broken": -0.4})
+    for axes, metric in zip(difference_chart(broken).axes, broken.metrics, strict=True):
+        assert axes.get_xlim()[1] < 10
+        value = broken.row("broken").differences[metric].difference
+        assert [text.get_text() for text in axes.texts] == [f"{100 * value:+.1f}"]
+        assert len([line for line in axes.lines if line.get_marker() == "o"]) == 3
+
+
 def test_losses_are_compared_with_the_same_seed(found) -> None:
     """Seed 1 is missing in one row; every loss is 1.1 times the baseline's of its seed."""
     base = {seed: ([1, 6, 11], [1.0 + seed, 2.0, 3.0]) for seed in range(3)}

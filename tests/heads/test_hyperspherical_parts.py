@@ -77,13 +77,13 @@ def test_the_aligner_turns_by_six_degrees_at_most() -> None:
 
 @torch.no_grad()
 def test_geodesic_similarity_by_hand_and_in_order() -> None:
-    similarity = GeodesicSimilarity()
+    similarity = GeodesicSimilarity(1.0)
     assert similarity.curvature.item() == pytest.approx(1)
     values = similarity(torch.tensor([1.0, 0.5, 0.0, -1.0]))
     torch.testing.assert_close(values, torch.tensor([1, 2 / 3, 1 / 2, 0]), rtol=0, atol=5e-4)
     rising = similarity(torch.linspace(-1, 1, 1001))
     assert (rising.diff() > 0).all()
-    centred = GeodesicSimilarity(2.0)(torch.tensor([1.0, 0.5, 0.0, -1.0]))
+    centred = GeodesicSimilarity()(torch.tensor([1.0, 0.5, 0.0, -1.0]))
     torch.testing.assert_close(centred, torch.tensor([1, 1 / 3, 0, -1]), rtol=0, atol=1e-3)
     similarity.raw_curvature.fill_(5.0)
     assert (similarity(torch.linspace(-1, 1, 1001)).diff() > 0).all()

@@ -27,6 +27,9 @@ COLUMNS: Final = 4
 ROOM: Final = 1.15
 """The axis reaches this much farther than what must be seen of it."""
 
+BEYOND: Final = 5.0
+"""Rows that reach this many times as far as the median row are beyond the axis: an arrow tells their value."""
+
 MOST: Final = 0.98
 """Of the relative losses this part is within the axis: the first steps can be far off."""
 
@@ -61,11 +64,13 @@ def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
     panels: Sequence[Any] = chart.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
         found = [row.differences.get(metric) for row in rows]
-        for place, one in enumerate(found):
-            if one is not None:
-                _draw_difference(axes, place, one, colours)
         edge = _edge([one for one in found if one is not None])
         axes.set_xlim(-edge, edge)
+        for place, one in enumerate(found):
+            if one is not None and 100 * abs(one.difference) > edge:
+                _point_at(axes, place, one, colours)
+            elif one is not None:
+                _draw_difference(axes, place, one, colours)
         axes.set_title(METRICS[metric], fontsize=9, color=colours.ink)
         axes.axvline(0, color=colours.ink, linewidth=0.8, alpha=0.7, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -141,14 +146,32 @@ def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -
     )
 
 
+def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
+    """An arrow to a difference beyond the axis, and its value."""
+    side = 1 if one.difference > 0 else -1
+    axes.annotate(
+        f"{100 * one.difference:+.1f}",
+        xy=(0.5 + 0.5 * side, place),
+        xytext=(0.5 + 0.3 * side, place),
+        xycoords=("axes fraction", "data"),
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=colours.ink,
+        arrowprops={"arrowstyle": "-|>", "color": colours.accent, "linewidth": 1.6, "shrinkA": 1, "shrinkB": 0},
+    )
+
+
 def _edge(found: Sequence[Comparison]) -> float:
-    """How far the axis reaches: dots, seeds, resampled intervals and the band are seen whole."""
-    seen = [
-        abs(value)
-        for one in found
-        for value in (one.resampled.low, one.resampled.high, one.smallest, *one.by_seed.values())
+    """How far the axis reaches: dots, seeds, resampled intervals and the band are seen whole.
+
+    Rows that would make the others unreadable are left out.
+    """
+    reaches = [
+        max(map(abs, (one.resampled.low, one.resampled.high, one.smallest, *one.by_seed.values()))) for one in found
     ]
-    return 100 * ROOM * max(seen, default=0.01)
+    usual = [reach for reach in reaches if reach <= BEYOND * float(np.median(reaches))]
+    return 100 * ROOM * max(usual, default=0.01)
 
 
 def _smooth(curve: Curve) -> Line:

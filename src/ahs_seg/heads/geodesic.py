@@ -18,11 +18,11 @@ from ahs_seg.layers.geodesic import angle_of_cosine
 class Geodesic(Config):
     """Similarity along the sphere instead of the cosine (AHS-Seg's simple design, GCS).
 
-    `curvature` is where the learned one starts. At 1, the document's, words at right angles to a place have the
-    similarity 1/2; at 2 they have 0, as with the cosine.
+    `curvature` is where the learned one starts. At 2 words at right angles to a place have the similarity 0, as with
+    the cosine. The document starts at 1: there they have 1/2, and aggregation hardly learns.
     """
 
-    curvature: PositiveFloat = 1.0
+    curvature: PositiveFloat = 2.0
 
     def build(self) -> GeodesicSimilarity:
         """The similarity."""
@@ -38,7 +38,7 @@ class GeodesicSimilarity(nn.Module):
 
     SETTINGS: ClassVar[frozenset[str]] = frozenset({"raw_curvature"})
 
-    def __init__(self, curvature: float = 1.0) -> None:
+    def __init__(self, curvature: float = 2.0) -> None:
         super().__init__()
         self.raw_curvature = nn.Parameter(torch.tensor(math.log(math.expm1(curvature))))
 
