@@ -22,6 +22,13 @@ OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 LIMITS = Limits(upload_mb=1, megapixels=2, names=50, name_length=60, seconds=30)
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(scope="package")
 def segmenter() -> Segmenter:
     """The model that is served."""
@@ -54,10 +61,7 @@ def strangers() -> Iterator[list[object]]:
 def address(segmenter: Segmenter, strangers: list[object]) -> Iterator[str]:
     """The page, served."""
     bench = Workbench({"one": lambda: segmenter, "other": find_models([])[BASELINE]}, LIMITS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with serving(bench, port=port) as address:
+    with serving(bench, port=free_port()) as address:
         yield address
 
 

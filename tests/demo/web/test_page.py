@@ -6,17 +6,22 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ahs_seg.data.images import read_image
+from ahs_seg.demo.web.limits import Limits
+from ahs_seg.demo.web.serve import serving
+from ahs_seg.demo.web.workbench import Answer, Workbench
 from ahs_seg.formats import FORMATS
 from ahs_seg.segmenter import Segmenter
+from tests.demo.web.conftest import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -137,7 +142,7 @@ def test_download(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> Non
     with zipfile.ZipFile(files["png"]) as archive:
         picture = next(name for name in archive.namelist() if name.endswith(".png"))
         values = np.asarray(Image.open(io.BytesIO(archive.read(picture))))
-        listed = json.loads(archive.read(picture.replace(".png", ".json")))
+        listed = json.loads(archive.read(picture.replace(".png", ".classes.json")))
     expected = segmenter(scenes[0], WORDS)
     assert (values == expected.labels).all()
     assert listed["classes"] == expected.classes
@@ -178,6 +183,14 @@ def test_large_pictures_are_refused(visit: Visit, tmp_path: Path) -> None:
     expect(page.get_by_test_id("toast-text").first).to_contain_text("2000x1500")
 
 
+def test_large_files_are_refused(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    page.set_input_files("#picture input[type=file]", tmp_path / "large.png")
+    expect(page.locator(".toast-body")).to_contain_text("maximum allowed size")
+
+
 def test_two_visitors_at_once(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     first, second = visit(), visit()
     words = ("sky, grass, sand", "wood, metal, water, brick wall")
@@ -194,6 +207,29 @@ def test_two_visitors_at_once(visit: Visit, scenes: list[Path], segmenter: Segme
     expect(first.locator(".scores .name")).to_have_count(3)
     second.locator("canvas.overlay").click(position={"x": 5, "y": 5})
     expect(second.locator(".scores .name")).to_have_count(4)
+
+
+def test_a_full_queue_says_so(browser: Browser, segmenter: Segmenter, scenes: list[Path]) -> None:
+    """One visitor is served, one waits, the third is told to come back."""
+    go_on = Event()
+
+    class Busy(Workbench):
+        def segment(self, picture: Path, words: str, model: str) -> Answer:
+            assert go_on.wait(60)
+            return super().segment(picture, words, model)
+
+    with serving(Busy({"one": lambda: segmenter}, Limits(queue=1)), port=free_port()) as address:
+        pages = [browser.new_page() for _ in range(3)]
+        for page in pages:
+            page.goto(address)
+            ask(page, scenes[0], "sky, grass")
+            page.wait_for_timeout(500)
+        expect(pages[2].locator(".toast-body")).to_contain_text("busy. Please try again")
+        go_on.set()
+        for page in pages[:2]:
+            expect(page.locator(".viewer .times")).to_contain_text("Image")
+        for page in pages:
+            page.close()
 
 
 def test_an_example_needs_one_click(visit: Visit) -> None:

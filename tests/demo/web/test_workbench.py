@@ -126,7 +126,7 @@ def test_exports(bench: Workbench, picture: Path, tmp_path: Path) -> None:
     path = bench.export(answer, "png", tmp_path)
     assert path.name == "noise-png.zip"
     with zipfile.ZipFile(path) as archive:
-        assert sorted(Path(name).name for name in archive.namelist()) == ["noise.json", "noise.png"]
+        assert sorted(Path(name).name for name in archive.namelist()) == ["noise.classes.json", "noise.png"]
     assert bench.export(answer, "overlay", tmp_path).name == "noise-overlay.png"
 
 
