@@ -85,6 +85,20 @@ def mask_family(values: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def scan_stages(values: dict[str, Any]) -> Iterator[str]:
+    """SCAN with and without its second stage."""
+    runs = list(values["runs"].values())
+    yield from _head(
+        f"SCAN in small on the drawn world, {values['names']} names, {values['scenes']} test scenes",
+        f"mIoU in percent, mean and standard deviation over {len(runs)} seeds.",
+    )
+    rows = [["training-free baseline", *(f"{100 * value:.1f}" for value in values["baseline"].values())]]
+    for title in runs[0]:
+        columns = ([100 * run[title][key] for run in runs] for key in values["baseline"])
+        rows.append([title, *(f"{statistics.mean(one):.1f} ± {statistics.stdev(one):.1f}" for one in columns)])
+    yield from _table(["", *values["baseline"]], rows)
+
+
 def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
     """What rectified features and guided words cost at inference."""
     side = "x".join(map(str, values["image"]))
@@ -154,6 +168,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 TABLES = (
     cost_family,
     mask_family,
+    scan_stages,
     hyperspherical,
     all_classes,
     evaluation,

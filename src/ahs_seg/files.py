@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -62,6 +61,5 @@ def write_text(path: Path, text: str) -> None:
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     """Replace a PNG file in one step."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    with replacing_file(path) as file:
+        Image.fromarray(pixels).save(file, "PNG")

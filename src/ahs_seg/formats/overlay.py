@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
-from ahs_seg.files import write_bytes
+from ahs_seg.files import replacing_file
 from ahs_seg.formats.base import Item
 from ahs_seg.legend import segmented
 
@@ -21,6 +20,5 @@ def write_overlay(item: Item, path: Path) -> None:
     """The tinted picture with its legend, as PNG, JPEG or WebP by the suffix of the path."""
     result = item.result
     picture = Image.fromarray(segmented(result.image, result.labels, result.vocabulary.labels))
-    buffer = io.BytesIO()
-    picture.save(buffer, PICTURE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)
-    write_bytes(path, buffer.getvalue())
+    with replacing_file(path) as file:
+        picture.save(file, PICTURE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from ahs_seg.files import write_bytes, write_text
+from ahs_seg.files import replacing_file, write_text
 from ahs_seg.formats.base import Item, Result
 from ahs_seg.palette import areas, by_area, colour, colours_for
 from ahs_seg.types import IGNORE
@@ -37,8 +36,7 @@ def write_label_map(item: Item, path: Path) -> None:
     unknown = result.labels == IGNORE
     wide = len(result.vocabulary) + bool(unknown.any()) > PALETTE_SIZE
     value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
-    buffer = io.BytesIO()
-    _picture(result, unknown, value, wide=wide).save(buffer, "PNG")
+    picture = _picture(result, unknown, value, wide=wide)
     labels = result.vocabulary.labels
     names: dict[str, object] = {
         "classes": labels,
@@ -47,7 +45,8 @@ def write_label_map(item: Item, path: Path) -> None:
     if unknown.any():
         names["unknown"] = {"value": value, "pixels": int(unknown.sum())}
     write_text(names_path(path), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
-    write_bytes(path, buffer.getvalue())
+    with replacing_file(path) as file:
+        picture.save(file, "PNG")
 
 
 def _picture(result: Result, unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool) -> Image.Image:

@@ -1,0 +1,73 @@
+"""What the second stage of SCAN is worth on the drawn world: trained models, asked with and without it.
+
+    ahs-seg quickstart --method scan --seed 0 --output runs/scan0
+    python -m benchmarks.scan_stages runs/scan0 runs/scan1 runs/scan2 [--scenes 300]
+
+Each folder is one of a SCAN quickstart. Three settings of the same weights: proposals alone, pictures without context
+shift (no background becomes context), and the model as it is. mIoU on test scenes with 150 names, the training-free
+baseline beside. Writes `benchmarks/results/scan_stages.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.checkpoints import load_model
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.data.config import WorldData
+from ahs_seg.evaluation import evaluate
+from ahs_seg.files import write_text
+from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
+from ahs_seg.provenance import provenance
+from ahs_seg.segmenter import Segmenter
+
+RESULTS = Path(__file__).parent / "results" / "scan_stages.json"
+Scores = dict[str, float | None]
+
+
+def score(segmenter: Segmenter, dataset: SegmentationDataset, seen: tuple[str, ...]) -> Scores:
+    report = evaluate(
+        segmenter.predictor(dataset.vocabulary), dataset, method="scan", name="world", protocol="own", seen=seen
+    )
+    return {"all": report.scores.miou, "seen": report.scores.seen, "unseen": report.scores.unseen}
+
+
+def stages(model: Path, dataset: SegmentationDataset) -> dict[str, Scores]:
+    """Scores of one model by setting."""
+    segmenter, seen = Segmenter.from_pretrained(model), load_model(model)[0].trained_on
+    method = segmenter.method
+    assert isinstance(method, ScanSegmenter)
+    whole = method.ensemble
+    assert whole is not None, f"{model} was trained without a second stage"
+    settings = {"proposals alone": None, "pictures, no shift": whole.model_copy(update={"ratio": 0.0}), "SCAN": whole}
+    found = {}
+    for title, ensemble in settings.items():
+        method.ensemble = ensemble
+        found[title] = score(segmenter, dataset, seen)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--scenes", type=int, default=300)
+    given = parser.parse_args()
+    dataset = WorldData(scenes="test", count=given.scenes, names=150).open()
+    models = [model for folder in given.folders for model in sorted(folder.glob("run-scan-seed*/model"))]
+    free = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
+    values = {
+        "provenance": provenance().model_dump(mode="json"),
+        "scenes": given.scenes,
+        "names": len(dataset.vocabulary),
+        "baseline": score(free, dataset, load_model(models[0])[0].trained_on),
+        "runs": {model.parent.name: stages(model, dataset) for model in models},
+    }
+    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    print(json.dumps(values, indent=1))
+
+
+if __name__ == "__main__":
+    main()
