@@ -1,4 +1,4 @@
-"""Codes of masks are held to what Label Studio's own decoder reads, and the tasks to its published format."""
+"""Codes of masks and tasks are held to Label Studio's own SDK: its decoder reads them, its schema accepts them."""
 
 import json
 import re
@@ -7,13 +7,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from label_studio_sdk.converter.brush import decode_rle
+from label_studio_sdk.label_interface import LabelInterface
 
 from ahs_seg.formats import open_format
 from ahs_seg.formats.labelstudio import brush_code
 from ahs_seg.vocabulary import Vocabulary
 from tests.formats.results import WORDS, blobs, item
 
-# Written by label-studio-converter 0.0.59 (brush.mask2rle), whose decode_rle also read every mask of these tests.
+# Written by label-studio-converter 0.0.59 (brush.mask2rle).
 MASK = ["011100", "000001", "010100", "101100", "010000"]
 CODE = [
     *(0, 0, 0, 120, 57, 27, 252, 96, 22, 255, 240, 216, 4, 127, 241, 128, 71, 255, 24, 4, 127, 243, 128, 71, 255, 24),
@@ -21,29 +23,8 @@ CODE = [
 ]
 
 
-def decoded(code: list[int]) -> np.ndarray:
-    """The values of a code, by the JavaScript of rle-pack (thi.ng/umbrella) that Label Studio runs."""
-    bits = "".join(f"{byte:08b}" for byte in code)
-    place = 0
-
-    def read(count: int) -> int:
-        nonlocal place
-        place += count
-        return int(bits[place - count : place], 2)
-
-    number, word = read(32), read(5) + 1
-    sizes = [read(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < number:
-        same = read(1)
-        length = read(sizes[read(2)]) + 1
-        values += [read(word)] * length if same else [read(word) for _ in range(length)]
-    assert len(bits) - place < 8
-    return np.array(values)
-
-
 def mask_of(code: list[int], height: int, width: int) -> np.ndarray:
-    channels = decoded(code).reshape(height, width, 4)
+    channels = decode_rle(code).reshape(height, width, 4)
     assert (channels == channels[..., :1]).all()
     assert set(np.unique(channels)) <= {0, 255}
     return channels[..., 3] == 255
@@ -75,9 +56,12 @@ def test_tasks_and_interface(tmp_path: Path):
     tasks = json.loads(tasks_file.read_text(encoding="utf-8"))
     addresses = [task["data"][picture.get("value", "")[1:]] for task in tasks]
     assert addresses == ["/data/local-files/?d=b.jpg", "/data/local-files/?d=street%20one/%C3%BC.jpg"]
+    schema = LabelInterface(interface_file.read_text(encoding="utf-8"))
+    schema.validate()
     ids = set()
     for task, labels in zip(tasks, (pictures["b"], pictures["street one/ü"]), strict=True):
         (prediction,) = task["predictions"]
+        assert schema.validate_prediction(prediction, return_errors=True) == []
         assert prediction["score"] == 0.75
         assert prediction["model_version"].startswith("AHS-Seg")
         for region in prediction["result"]:

@@ -1,9 +1,10 @@
-"""The rows are read by the rules of https://docs.ultralytics.com/datasets/segment."""
+"""The rows are read by the rules of https://docs.ultralytics.com/datasets/segment, and by a reader of others."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision
 import yaml
 from PIL import Image
 
@@ -62,6 +63,22 @@ def test_a_run_is_a_data_set(tmp_path: Path):
         assert np.array_equal(drawn(rows, (23, 31), 3), blobs(seed))
     assert pictures[1].read_bytes() == photo.read_bytes()
     assert np.array_equal(read_image(pictures[0]), made(blobs(2)).image)
+
+
+def test_another_reader_finds_the_same_objects(tmp_path: Path):
+    """It draws outlines with their border, so its masks are up to a pixel wider."""
+    labels = blobs(2).repeat(20, 0).repeat(20, 1)
+    exporter = open_format("yolo", tmp_path, WORDS)
+    exporter.add(item("a", labels))
+    (described,) = exporter.finish()
+    folders = [str(tmp_path / name) for name in ("images", "labels")]
+    found = supervision.DetectionDataset.from_yolo(*folders, str(described), force_masks=True)
+    assert found.classes == WORDS.labels
+    ((_, _, objects),) = list(found)
+    for label in range(3):
+        mask, ours = objects.mask[objects.class_id == label].any(0), labels == label
+        assert not (ours & ~mask).any()
+        assert (mask & ~ours).sum() <= 0.1 * ours.sum()
 
 
 def test_background_has_no_rows_and_no_number(tmp_path: Path):
