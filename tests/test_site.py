@@ -76,7 +76,7 @@ def test_a_visitor_is_sent_nowhere_else(site: Path) -> None:
 
 @pytest.mark.xdist_group("site")
 def test_formulas_and_charts_are_drawn_while_building(site: Path) -> None:
-    for page in sorted((ROOT / "docs/methods").glob("*.md")):
+    for page in sorted({*(ROOT / "docs/methods").glob("*.md")} - {ROOT / "docs/methods/index.md"}):
         built = (site / "methods" / page.stem / "index.html").read_text(encoding="utf-8")
         content = re.sub(r"<code.*?</code>", "", built, flags=re.DOTALL)
         assert not KEPT_BY_US.search(content), page.name

@@ -13,7 +13,7 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("ablation_*.json"))
 
 
 def test_there_are_tables() -> None:
-    assert {path.stem.removeprefix("ablation_") for path in RESULTS} >= {"ahs_seg", "ahs_seg_lite", "hps_seg"}
+    assert {path.stem.removeprefix("ablation_") for path in RESULTS} >= {"ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg"}
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
