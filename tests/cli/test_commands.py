@@ -136,6 +136,18 @@ def test_errors_are_one_message(
     assert message in fails(capsys, monkeypatch, *arguments)
 
 
+def test_a_full_disk_is_one_message(
+    trained: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    words = ["segment", str(folder), "--classes", "sky", "--model", str(trained / "model"), "-o", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        assert "No space left on device" in fails(capsys, patch, *words)
+
+
 @pytest.mark.parametrize("words", ["", " , ", "cat, cat", "x" * 200])
 def test_words_that_cannot_be_used(
     words: str, trained: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

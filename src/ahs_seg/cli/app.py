@@ -29,9 +29,9 @@ app.add_typer(world.app, name="world")
 
 
 def main() -> None:
-    """Run a command; what is wrong with its input becomes one message and exit status 2, not a trace."""
+    """Run a command; what is wrong with its input or the disk becomes one message and exit status 2, not a trace."""
     try:
         app()
-    except (ValueError, FileNotFoundError, PermissionError) as error:
+    except (ValueError, OSError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
