@@ -43,6 +43,23 @@ def test_the_georeference_is_that_of_the_source(tmp_path: Path):
     assert [path.name for path in (tmp_path / "out/deep").iterdir()] == ["scene.tif"]
 
 
+@pytest.mark.parametrize("marked", ["nodata", "mask", "alpha"])
+def test_pixels_without_data_get_no_label(marked: str, tmp_path: Path):
+    valid, labels = np.arange(23 * 31).reshape(23, 31) % 5 > 0, blobs(1)
+    bands = {"nodata": 3, "mask": 3, "alpha": 4}[marked]
+    shape = {"count": bands, "height": 23, "width": 31}
+    more = (
+        {"nodata": 0} if marked == "nodata" else {"photometric": "RGB", "alpha": "yes" if marked == "alpha" else "no"}
+    )
+    with rasterio.open(tmp_path / "scene.tif", "w", driver="GTiff", dtype="uint8", **shape, **more) as file:
+        file.write(np.broadcast_to(valid * np.uint8(255), (bands, 23, 31)))
+        if marked == "mask":
+            file.write_mask(valid)
+    open_format("geotiff", tmp_path, WORDS).add(item("found", labels, source=tmp_path / "scene.tif"))
+    with rasterio.open(tmp_path / "found.tif") as found:
+        assert np.array_equal(found.read(1), np.where(valid, labels, 255))
+
+
 def test_ground_control_points_are_kept(tmp_path: Path):
     points = [GroundControlPoint(row, column, 10.0 + column, 50.0 - row) for row, column in ((0, 0), (0, 30), (22, 0))]
     source = scene(tmp_path / "scene.tif", gcps=points, crs="EPSG:4326")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from rasterio.io import DatasetWriter
+    from rasterio.io import DatasetReader, DatasetWriter
 
 BLOCK: Final = 256
 TAG: Final = "CLASSES"
@@ -29,17 +29,25 @@ TAG: Final = "CLASSES"
 
 @dataclass(frozen=True)
 class LabelWriter:
-    """A label map on the disk, of which windows are written one by one."""
+    """A label map on the disk, of which windows are written one by one.
+
+    Pixels that are not valid in `source` (by its nodata value, mask or alpha) are unknown, whatever their label.
+    """
 
     dataset: DatasetWriter
     unknown: int
+    source: DatasetReader | None = None
 
     def write(self, labels: Int32[np.ndarray, "h w"], *, top: int = 0, left: int = 0) -> None:
         """Write a window whose upper left corner is at (top, left)."""
+        from rasterio.enums import MaskFlags
         from rasterio.windows import Window
 
+        window = Window(left, top, labels.shape[1], labels.shape[0])
         values = np.where(labels == IGNORE, self.unknown, labels).astype(self.dataset.dtypes[0])
-        self.dataset.write(values, 1, window=Window(left, top, labels.shape[1], labels.shape[0]))
+        if self.source is not None and any(MaskFlags.all_valid not in flags for flags in self.source.mask_flag_enums):
+            values[self.source.dataset_mask(window=window) == 0] = self.unknown
+        self.dataset.write(values, 1, window=window)
 
 
 @contextmanager
@@ -48,11 +56,12 @@ def label_writer(
 ) -> Iterator[LabelWriter]:
     """A tiled, compressed GeoTIFF of `size` (height, width) that appears when the block ends well.
 
-    Transform, coordinate system and ground control points are those of `like`. Unknown pixels are 255 (with more than
-    255 classes: 65535), which is also the file's nodata value. The class names are metadata (`CLASSES`).
+    Transform, coordinate system, ground control points and pixels without data are those of `like`. Unknown pixels are
+    255 (with more than 255 classes: 65535), which is also the file's nodata value. The class names are metadata
+    (`CLASSES`).
 
     Raises:
-        FormatError: rasterio is not installed, or `like` has another size.
+        FormatError: rasterio is not installed, or `like` cannot be opened or has another size.
     """
     rasterio = _rasterio()
     wide = len(vocabulary) > 255
@@ -71,39 +80,46 @@ def label_writer(
         "blockysize": BLOCK,
         "bigtiff": "if_safer",
     }
-    place = {} if like is None else georeference(like, size)
-    with replacing_path(path) as draft, warnings.catch_warnings():
+    with replacing_path(path) as draft, warnings.catch_warnings(), _opened(like, size) as source:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(draft, "w", **profile, **place) as dataset:
+        with rasterio.open(draft, "w", **profile, **_georeference(source)) as dataset:
             dataset.update_tags(**{TAG: json.dumps(vocabulary.labels, ensure_ascii=False)})
             if not wide:
                 table = {index: (*colour(index), 255) for index in range(len(vocabulary))}
                 dataset.write_colormap(1, table | {unknown: (128, 128, 128, 0)})
-            yield LabelWriter(dataset, unknown)
+            yield LabelWriter(dataset, unknown, source)
 
 
-def georeference(source: Path, size: tuple[int, int]) -> dict[str, Any]:
-    """Transform and coordinate system of a raster (or its ground control points); nothing if it has none.
-
-    Raises:
-        FormatError: it cannot be opened, or has another size.
-    """
+@contextmanager
+def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[DatasetReader | None]:
+    """A raster of this size, open for reading."""
+    if path is None:
+        yield None
+        return
     rasterio = _rasterio()
-    with warnings.catch_warnings():
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
-            with rasterio.open(source) as dataset:
-                if (dataset.height, dataset.width) != size:
-                    raise FormatError(
-                        f"{source} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; a "
-                        "picture that is turned by its EXIF block has no georeference. Choose another format for it."
-                    )
-                points, system = dataset.gcps
-                if points:
-                    return {"gcps": points, "crs": system}
-                return {} if dataset.transform.is_identity else {"transform": dataset.transform, "crs": dataset.crs}
+            dataset = stack.enter_context(rasterio.open(path))
         except rasterio.errors.RasterioIOError as error:
-            raise FormatError(f"{source}: its georeference cannot be read ({error}).") from None
+            raise FormatError(f"{path}: its georeference cannot be read ({error}).") from None
+        if (dataset.height, dataset.width) != size:
+            raise FormatError(
+                f"{path} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; a picture "
+                "that is turned by its EXIF block has no georeference. Choose another format for it."
+            )
+        yield dataset
+
+
+def _georeference(source: DatasetReader | None) -> dict[str, Any]:
+    """Transform and coordinate system of a raster (or its ground control points); nothing if it has none."""
+    if source is None:
+        return {}
+    points, system = source.gcps
+    if points:
+        return {"gcps": points, "crs": system}
+    return {} if source.transform.is_identity else {"transform": source.transform, "crs": source.crs}
 
 
 def write_geotiff(item: Item, path: Path) -> None:
