@@ -2,7 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/ready
+USABLE := $(VENV)/web.ready
+READY := $(VENV)/dev.ready
 UNFINISHED := $(VENV)/unfinished
 WORKERS ?= 2
 
@@ -11,7 +12,7 @@ WORKERS ?= 2
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-quickstart: $(READY) ## Train, evaluate and look at a small model; METHOD=h_clip and OUT=folder choose.
+quickstart: $(USABLE) ## Train, evaluate and look at a small model; METHOD=h_clip and OUT=folder choose.
 	$(BIN)/ahs-seg quickstart $(if $(METHOD),--method $(METHOD)) $(if $(OUT),--output $(OUT))
 
 test: $(READY) browser ## Run the tests, except those marked slow.
@@ -48,9 +49,11 @@ clean: ## Remove what make and the tools made; results of runs stay.
 	rm -rf $(VENV) build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is ready when $(READY) exists. While it is being made it holds $(UNFINISHED) instead, and one that
-# was left in that state, or that cannot be used, is made from scratch.
-$(READY): pyproject.toml constraints.txt
+# An environment is ready for the extra NAME when NAME.ready exists. While it is being made it holds $(UNFINISHED)
+# instead, and one that was left in that state, or that cannot be used, is made from scratch.
+$(READY): $(USABLE)
+
+$(VENV)/%.ready: pyproject.toml constraints.txt
 	@rm -f $@
 	@if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		for python in python3.11 python3 python3.12 python3.13 ""; do \
@@ -64,5 +67,5 @@ $(READY): pyproject.toml constraints.txt
 		rm -rf $(VENV) && mkdir $(VENV) && touch $(UNFINISHED) && "$$python" -m venv $(VENV); \
 	fi
 	@touch $(UNFINISHED)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	@mv $(UNFINISHED) $@
