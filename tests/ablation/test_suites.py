@@ -1,5 +1,6 @@
 """Suites as data: every row parses and is what its name says; names of runs follow from what they give."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_every_row_parses(name: str) -> None:
     wanted += ["gcs"] if whole == "full+gcs" else []
     assert [part for part in known if PARTS[part](experiment.method) is not None] == wanted
     assert (experiment.method.name == "h_clip") is (row == "baseline")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "benchmarks/suites").glob("*.yaml")), ids=str)
+def test_suites_of_explanations_parse_and_their_results_are_theirs(path: Path) -> None:
+    suite = find_suite(path)
+    for row in suite.rows:
+        suite.experiment("world", row)
+    results = json.loads((path.parents[1] / f"results/ablation_{path.stem}.json").read_text())
+    assert {row["name"]: row["title"] for row in results["rows"]} == {row: suite.row_title(row) for row in suite.rows}
 
 
 def test_tables_are_whole() -> None:

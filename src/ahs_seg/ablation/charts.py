@@ -101,7 +101,7 @@ def curve_chart(table: Table, curves: Curves, colours: Colours = PRINT) -> Chart
         [_relative(curves[row.name][seed], base[seed]) for seed in curves[row.name] if seed in base] for row in rows
     ]
     edge = ROOM * max((float(np.quantile(np.abs(v), MOST)) for one in found for _, v in one), default=1.0)
-    for axes, row, one in zip(panels[1:], rows, found, strict=False):
+    for axes, row, one in zip(panels[1 : 1 + len(rows)], rows, found, strict=True):
         axes.axhline(0, color=colours.ink, linewidth=0.8, alpha=0.7)
         _draw_range(axes, one, colours.accent)
         axes.set_title(row.title, fontsize=8.5, color=colours.ink)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,9 +12,9 @@ from typing import IO, Final, Protocol
 import numpy as np
 from jaxtyping import Int32, Shaped, UInt, UInt8
 
-from ahs_seg.files import replacing_file, write_png, write_text
+from ahs_seg.files import replacing_file, write_png
 from ahs_seg.formats.geotiff import BLOCK, LabelWriter, label_writer
-from ahs_seg.formats.png import PALETTE_SIZE, names_path
+from ahs_seg.formats.png import PALETTE_SIZE, write_names
 from ahs_seg.legend import segmented
 from ahs_seg.palette import colour, colours_for
 from ahs_seg.tiling import Band
@@ -73,9 +72,7 @@ class PngSink:
             chosen = colours_for(order, len(self._vocabulary))
             self._file.seek(self._palette_at)
             self._chunk(b"PLTE", bytes(part for k in range(PALETTE_SIZE) for part in chosen.get(k, colour(k))))
-        labels = self._vocabulary.labels
-        names = {"classes": labels, "pixels": {labels[label]: pixels[label] for label in order}}
-        write_text(names_path(self._path), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
+        write_names(self._path, self._vocabulary.labels, {label: pixels[label] for label in order})
 
     def _chunk(self, kind: bytes, content: bytes) -> None:
         body = kind + content

@@ -17,7 +17,9 @@ from ahs_seg.config import Config
 from ahs_seg.data.base import SampleError
 from ahs_seg.data.images import read_image
 from ahs_seg.formats import Format
+from ahs_seg.palette import areas
 from ahs_seg.tiling import TileConfig
+from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary import Vocabulary
 
 Stamp: TypeAlias = tuple[int, int]
@@ -133,5 +135,6 @@ def read(picture: Picture | Failed) -> Picture | Failed:
 
 def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
     """The number of pixels of every label that occurs."""
-    counts = np.bincount(labels.ravel() + 1)
-    return {int(index) - 1: int(counts[index]) for index in np.flatnonzero(counts)}
+    counts = areas(labels)
+    unknown = labels.size - sum(counts.values())
+    return counts | ({IGNORE: unknown} if unknown else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from ahs_seg.files import replacing_file, write_text
 from ahs_seg.formats.base import Item, Result
-from ahs_seg.palette import areas, by_area, colour, colours_for
+from ahs_seg.palette import areas, colour, colours_for
 from ahs_seg.types import IGNORE
 
 PALETTE_SIZE: Final = 256
@@ -21,9 +22,10 @@ UNKNOWN_16_BIT: Final = 65535
 _GREY: Final = (128, 128, 128)
 
 
-def names_path(path: Path) -> Path:
-    """Where the names of a label map stand: `scene.classes.json` for `scene.png`."""
-    return path.with_suffix(".classes.json")
+def write_names(path: Path, labels: Sequence[str], pixels: Mapping[int, int], **more: object) -> None:
+    """Names and pixels (by label, largest first) of the label map at `path`: `scene.classes.json` for `scene.png`."""
+    names = {"classes": labels, "pixels": {labels[label]: count for label, count in pixels.items()}, **more}
+    write_text(path.with_suffix(".classes.json"), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_label_map(item: Item, path: Path) -> None:
@@ -36,25 +38,22 @@ def write_label_map(item: Item, path: Path) -> None:
     unknown = result.labels == IGNORE
     wide = len(result.vocabulary) + bool(unknown.any()) > PALETTE_SIZE
     value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
-    picture = _picture(result, unknown, value, wide=wide)
-    labels = result.vocabulary.labels
-    names: dict[str, object] = {
-        "classes": labels,
-        "pixels": {labels[index]: count for index, count in areas(result.labels).items()},
-    }
-    if unknown.any():
-        names["unknown"] = {"value": value, "pixels": int(unknown.sum())}
-    write_text(names_path(path), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
+    pixels = areas(result.labels)
+    picture = _picture(result, pixels, unknown, value, wide=wide)
+    more = {"unknown": {"value": value, "pixels": int(unknown.sum())}} if unknown.any() else {}
+    write_names(path, result.vocabulary.labels, pixels, **more)
     with replacing_file(path) as file:
         picture.save(file, "PNG")
 
 
-def _picture(result: Result, unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool) -> Image.Image:
+def _picture(
+    result: Result, present: Iterable[int], unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool
+) -> Image.Image:
     values = np.where(unknown, value, result.labels)
     if wide:
         return Image.fromarray(values.astype(np.uint16))
     picture = Image.fromarray(values.astype(np.uint8))
-    chosen = colours_for(by_area(result.labels), len(result.vocabulary))
+    chosen = colours_for(present, len(result.vocabulary))
     if unknown.any():
         chosen[value] = _GREY
     picture.putpalette([part for index in range(PALETTE_SIZE) for part in chosen.get(index, colour(index))])
