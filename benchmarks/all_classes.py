@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.files import write_text
-from ahs_seg.provenance import provenance
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from benchmarks.cost_family import build
 from benchmarks.measure import measure
 

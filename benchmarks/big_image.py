@@ -23,13 +23,13 @@ import torch
 from PIL import Image
 from rasterio.windows import Window
 
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.files import write_text
+from ahs_seg.inference.tiling import TileConfig
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ZeroShotConfig
-from ahs_seg.provenance import provenance
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.tiling import TileConfig
 from benchmarks.evaluation import resident_mib
 
 RESULTS = Path(__file__).parent / "results" / "big_image.json"

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ahs_seg.calibration import Reliability
 from ahs_seg.data.config import WorldData, WorldNames
-from ahs_seg.files import write_text
-from ahs_seg.provenance import provenance
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
+from ahs_seg.output.calibration import Reliability
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
 

@@ -21,13 +21,13 @@ from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.files import write_text
-from ahs_seg.losses.segmentation import segmentation_loss
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, CostSegmenter
-from ahs_seg.provenance import provenance
+from ahs_seg.methods.objective import segmentation_loss
 from benchmarks.measure import Measurement, measure
-from tests import textbook
-from tests.builders import byte_tokenizer
+from tests.support import textbook
+from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "cost_family.json"
 PROMPT_TOKENS, CONTEXT, SHARED = 12, 77, 5

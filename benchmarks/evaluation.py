@@ -24,18 +24,18 @@ from torch import Tensor, nn
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
-from ahs_seg.files import write_text
-from ahs_seg.inference import InferenceConfig, predict
+from ahs_seg.evaluation.protocols import find_protocol
+from ahs_seg.inference.predict import InferenceConfig, predict
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, ZeroShotConfig
-from ahs_seg.metrics import Measures, Tally, count_image
-from ahs_seg.protocols import find_protocol
-from ahs_seg.provenance import provenance
+from ahs_seg.metrics import Measures, MetricAccumulator, count_image
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import Output
-from tests.builders import byte_tokenizer
+from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
 CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
@@ -104,7 +104,7 @@ def scoring(title: str, method: nn.Module, inference: InferenceConfig, pictures:
     """Seconds of the forward and of everything else, per picture; the first picture is not counted."""
     rng, timed = np.random.default_rng(0), Timed(method)
     text = F.normalize(torch.randn(CLASSES, 1, method.backbone.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
-    tally, rest, forward = Tally(CLASSES, Measures()), [], []
+    tally, rest, forward = MetricAccumulator(CLASSES, Measures()), [], []
     for _ in range(pictures + 1):
         image = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         labels = np.kron(rng.integers(0, CLASSES, (6, 8)), np.ones((80, 80), np.int32)).astype(np.int32)

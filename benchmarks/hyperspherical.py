@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.files import write_text
-from ahs_seg.heads.prototypes import PrototypeBank
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
-from ahs_seg.provenance import provenance
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
 from ahs_seg.tuners import Frozen
 from benchmarks.measure import measure
-from tests.builders import byte_tokenizer
+from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "hyperspherical.json"
 CLASSES, TRAINING_CLASSES = 150, 171

@@ -22,15 +22,15 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.files import write_text
-from ahs_seg.inference import InferenceConfig
-from ahs_seg.merging import best_rows
+from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
+from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.inference.score_maps import best_rows
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ScanConfig, Segmenting
-from ahs_seg.proposals import MaskScores, MaskView, mask_views
-from ahs_seg.provenance import provenance
 from benchmarks.measure import measure
-from tests.builders import byte_tokenizer
 from tests.parity.ebseg_case import build_ebseg
+from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "mask_family.json"
 SIDE, CLASSES = 640, (150, 847)

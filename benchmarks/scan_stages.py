@@ -14,14 +14,14 @@ import argparse
 import json
 from pathlib import Path
 
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import load_model
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
-from ahs_seg.files import write_text
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
-from ahs_seg.provenance import provenance
 from ahs_seg.segmenter import Segmenter
 
 RESULTS = Path(__file__).parent / "results" / "scan_stages.json"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ahs_seg.files import write_text
+from ahs_seg.io.atomic import write_text
 
 RESULTS = Path(__file__).parent / "results"
 TEXT: Final = ("", "method")

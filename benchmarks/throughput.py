@@ -26,18 +26,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import segment_files
 from ahs_seg.configs import find_config
-from ahs_seg.data.images import read_image
-from ahs_seg.files import write_text
+from ahs_seg.experiments.experiment import Experiment
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.images import read_image
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, ZeroShotConfig
-from ahs_seg.prompts import PromptConfig
-from ahs_seg.provenance import provenance
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.training.experiment import Experiment
 from ahs_seg.types import Output
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 from benchmarks.evaluation import resident_mib, vit_b16
 
 RESULTS = Path(__file__).parent / "results" / "throughput.json"

@@ -11,79 +11,29 @@ import typer
 
 import ahs_seg
 from ahs_seg.cli import app
+from tests.support.import_graph import ORDER, arrows_up, circles, imports_of, room_arrows, room_of
 
 ROOT = Path(ahs_seg.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LINES = 300
 FUNCTION_LINES = 50
+LOOSE = {"__init__", "config", "segmenter", "types"}
+"""The modules of the layout that are no folders."""
 
-# Lines of the layout, from the parts to the commands. A unit (a file or a folder of the package) imports from lines
-# above its own; within its line only what is named here.
-LAYOUT: list[dict[str, set[str]]] = [
-    {
-        "types": set(),
-        "config": set(),
-        "files": set(),
-        "progress": set(),
-        "palette": {"types"},
-        "provenance": {"config"},
-        "configs": {"config"},
-        "templates": set(),
-        "vocabulary": set(),
-        "overlap": {"config", "vocabulary"},
-        "prompts": {"config", "templates", "vocabulary"},
-    },
-    {"layers": set(), "backbones": {"layers"}, "tuners": {"backbones"}, "heads": {"layers"}, "losses": {"layers"}},
-    {"methods": set()},
-    {
-        "merging": set(),
-        "proposals": {"merging"},
-        "windows": set(),
-        "inference": {"merging", "proposals", "windows"},
-        "tiling": {"inference", "merging", "windows"},
-        "protocols": {"inference", "windows"},
-        "metrics": set(),
-        "ranking": {"inference", "merging"},
-        "data": set(),
-        "checkpoints": {"calibration", "inference", "metrics"},
-        "legend": set(),
-        "formats": {"data", "legend"},
-        "calibration": {"data"},
-        "html_view": {"formats"},
-        "segmentation": {"calibration", "data", "formats", "html_view"},
-        "answering": {"calibration", "inference", "ranking", "segmentation"},
-        "text_store": set(),
-        "text_cache": {"text_store"},
-        "wording": {"inference", "text_cache"},
-    },
-    {
-        "segmenter": set(),
-        "pipeline": {"segmenter"},
-        "evaluation": set(),
-        "report": {"evaluation"},
-        "suite": {"evaluation", "report", "segmenter"},
-        "batch": {"segmenter"},
-        "wordlists": {"segmenter"},
-        "training": {"evaluation", "report", "segmenter"},
-        "ablation": {"evaluation", "report", "segmenter", "suite", "training"},
-    },
-    {"demo": set(), "cli": {"demo"}},
-]
-STRANGERS = {("data", "methods"), ("methods", "data")}
 ONLY_IN = {
     "lightning": {"training"},
     "tensorboard": {"training"},
     "typer": {"cli"},
     "gradio": {"demo"},
-    "jinja2": {"report"},
-    "rasterio": {"formats", "batch"},
-    "av": {"batch"},
+    "jinja2": {"experiments"},
+    "rasterio": {"output", "io"},
+    "av": {"io"},
     "ray": {"batch"},
 }
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.
-READERS = {"checkpoints/pickles.py", "checkpoints/torchscript.py", "data/prepare/pickles.py"}
+READERS = {"checkpoints/importing/pickles.py", "checkpoints/importing/torchscript.py", "data/prepare/pickles.py"}
 FORBIDDEN_CALLS = {"pickle.load", "pickle.loads", "pickle.Unpickler", "torch.jit.load", "torch.hub.load"}
 FORBIDDEN_CALLS |= {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 UNSAFE_OPTIONS = ("allow_pickle", "trust_remote_code")
@@ -93,47 +43,40 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def unit_of(path: Path) -> str:
-    return path.relative_to(ROOT).with_suffix("").parts[0]
-
-
-def imports_of(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all modules that a file imports, at its top or inside its functions."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: imports are absolute"
-            assert node.module is not None
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def allowed_units() -> dict[str, set[str]]:
-    above: set[str] = set()
-    result = {}
-    for line in LAYOUT:
-        for unit, beside in line.items():
-            assert beside <= line.keys(), f"{unit}: {beside - line.keys()} stand on another line"
-            result[unit] = (above | beside) - {other for one, other in STRANGERS if one == unit}
-        above |= line.keys()
-    return result
+def test_every_room_has_its_place_in_the_layout() -> None:
+    assert {room_of(path, ROOT) for path in FILES} <= {room for line in ORDER for room in line}
 
 
-def test_every_file_has_its_place_in_the_layout() -> None:
-    assert {unit_of(path) for path in FILES} - {"__init__"} == set(allowed_units())
+def test_no_module_lies_loose_in_the_root() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == LOOSE
 
 
 def test_imports_point_up_the_layout() -> None:
-    faults = []
-    for path in FILES:
-        allowed = allowed_units().get(unit_of(path), set()) | {unit_of(path), "__version__"}
-        modules = [module.split(".") for module in imports_of(parsed(path)) if module.split(".")[0] == "ahs_seg"]
-        faults += [f"{name_of(path)} imports {unit}" for unit in {module[1] for module in modules} - allowed]
-    assert not faults
+    assert arrows_up(room_arrows(ROOT)) == []
+
+
+def test_rooms_form_no_circle() -> None:
+    assert circles(room_arrows(ROOT)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "up"), [("from ahs_seg.cli import app", 1), ("from ahs_seg.types import IGNORE", 0)], ids=["up", "down"]
+)
+def test_the_check_of_arrows_finds(tmp_path: Path, line: str, up: int) -> None:
+    for room in ("types", "data", "cli"):
+        (tmp_path / f"{room}.py").write_text(line if room == "data" else "", encoding="utf-8")
+    assert len(arrows_up(room_arrows(tmp_path))) == up
+
+
+def test_the_check_of_circles_finds(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text("import ahs_seg.metrics", encoding="utf-8")
+    (tmp_path / "metrics.py").write_text("from ahs_seg.tuners import Frozen", encoding="utf-8")
+    (tmp_path / "tuners.py").write_text("from ahs_seg import data", encoding="utf-8")
+    assert circles(room_arrows(tmp_path)) == [{"data", "metrics", "tuners"}]
 
 
 def test_optional_packages_stay_in_their_folder() -> None:
@@ -141,7 +84,7 @@ def test_optional_packages_stay_in_their_folder() -> None:
         f"{name_of(path)} imports {package}"
         for path in FILES
         for package in {module.split(".")[0] for module in imports_of(parsed(path))}
-        if package in NEVER or unit_of(path) not in ONLY_IN.get(package, {unit_of(path)})
+        if package in NEVER or room_of(path, ROOT) not in ONLY_IN.get(package, {room_of(path, ROOT)})
     ]
     assert not faults
 

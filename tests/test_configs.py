@@ -7,13 +7,13 @@ import yaml
 
 from ahs_seg.config import Config, ConfigError, read_yaml
 from ahs_seg.configs import find_config, packaged_configs
-from ahs_seg.heads.fusion import FusionConfig
-from ahs_seg.heads.projection import ProjectionConfig
+from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.methods import CatSegConfig, HClipConfig
-from ahs_seg.training.experiment import Experiment
+from ahs_seg.methods.cost.parts.fusion import FusionConfig
+from ahs_seg.methods.cost.parts.projection import ProjectionConfig
 from ahs_seg.training.recipe import OptimizerConfig
 from ahs_seg.tuners import Orthogonal
-from ahs_seg.tuners.modulation import Modulation
+from ahs_seg.tuners.orthogonal import Modulation
 
 NAMES = sorted(packaged_configs())
 

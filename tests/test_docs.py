@@ -24,14 +24,14 @@ import typer
 from PIL import Image
 from typer.core import TyperGroup
 
-from ahs_seg.ablation import Suite, find_experiment
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.names import VOCABULARY_SIZES, splits, vocabulary_names
+from ahs_seg.experiments.ablation import Suite, find_experiment
+from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.methods import ZeroShotConfig
-from ahs_seg.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -50,7 +50,7 @@ def test_what_works_without_the_network_is_there(wheel: zipfile.ZipFile) -> None
     for name in ("py.typed", "configs/cat_seg_vitb.yaml", "configs/quickstart/cat_seg.yaml"):
         assert f"ahs_seg/{name}" in names
     for name in ("ade20k-150.txt", "coco-stuff-171.txt"):
-        assert f"ahs_seg/data/classes/{name}" in names
+        assert f"ahs_seg/vocabulary/classes/{name}" in names
     for name in ("config.json", "tokenizer.json", "model.safetensors", "preprocessor_config.json"):
         assert f"ahs_seg/assets/tiny_clip/{name}" in names
     assert wheel.getinfo("ahs_seg/assets/tiny_clip/model.safetensors").file_size < LARGEST_CHECKPOINT

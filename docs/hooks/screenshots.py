@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web import Workbench
 from ahs_seg.demo.web.serve import find_models, serving
-from ahs_seg.legend import segmented
-from ahs_seg.palette import by_area, colours_for, paint
+from ahs_seg.output.legend import segmented
+from ahs_seg.output.palette import by_area, colours_for, paint
 from ahs_seg.segmenter import Segmenter
 
 IMAGES = Path(__file__).parents[1] / "images"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+VERSION: Final = metadata.version("ahs-seg")
+"""The version of this package, as its installed metadata says."""
 
 _Config = TypeVar("_Config", bound="Config")
 

@@ -13,25 +13,28 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
-from ahs_seg.answering import Request, answer, with_unknown
-from ahs_seg.calibration import Calibration, calibrate
 from ahs_seg.checkpoints.card import Evaluated, write_card
-from ahs_seg.checkpoints.directory import CheckpointError, ModelDescription, load_model, merged_description, save_model
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.known import find_model
-from ahs_seg.data.base import SampleError, SegmentationDataset
-from ahs_seg.data.images import ImageSource
-from ahs_seg.data.urls import read_source
-from ahs_seg.inference import InferenceConfig, Method, Prediction, frames_of, predict, predict_many, set_ensemble
+from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, load_model, merged_description, save_model
+from ahs_seg.checkpoints.zoo import find_model
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many, set_ensemble
+from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unknown
+from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.inference.tiling import TileConfig, TileMerger
+from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import ImageSource
+from ahs_seg.io.urls import read_source
 from ahs_seg.methods import Segmenting
-from ahs_seg.methods.cost import resize
-from ahs_seg.prompts import PromptConfig, PromptTable
-from ahs_seg.segmentation import Segmentation
-from ahs_seg.text_cache import TextCache
-from ahs_seg.tiling import TileConfig, TileMerger
+from ahs_seg.methods.base import Method
+from ahs_seg.modules.resize import resize
+from ahs_seg.output.calibration import Calibration, calibrate
+from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.types import Words
-from ahs_seg.vocabulary import ClassSource, Vocabulary
-from ahs_seg.wording import Wording
+from ahs_seg.vocabulary.lint import LintModel
+from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ class Segmenter:
             set_ensemble(self.method, self.inference.ensemble)
         self.cache = cache or TextCache()
         self.description = description
-        self._wording = Wording(self.prompts, self.cache, description.seen if description else lambda _: None)
+        self._encoder = VocabularyEncoder(self.prompts, self.cache, description.seen if description else lambda _: None)
         self.calibration = calibration
 
     @classmethod
@@ -194,8 +197,8 @@ class Segmenter:
             CalibrationError: `unknown_below` of a model without calibration.
         """
         vocabulary = Vocabulary.parse(classes)
-        table = self._wording.table(vocabulary.with_background(background) if background else vocabulary)
-        request = Request(top_k, unknown_below, return_logits)
+        table = self._encoder.table(vocabulary.with_background(background) if background else vocabulary)
+        request = OutputOptions(top_k, unknown_below, return_logits)
         request.check(self.calibration)
         self._words(table)
         if isinstance(image, ImageSource) or not isinstance(image, Iterable):
@@ -205,16 +208,16 @@ class Segmenter:
 
     def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
         """The segmentations of several pictures; their views run together, `inference.batch` at a time."""
-        table = self._wording.table(vocabulary)
+        table = self._encoder.table(vocabulary)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
         return [
-            with_unknown(one, image, table, calibration=self.calibration, request=Request())
+            with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions())
             for image, one in zip(images, found, strict=True)
         ]
 
     def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
         """What segments pictures of any size, tile by tile at their own resolution."""
-        table, tiles = self._wording.table(vocabulary), tiles or TileConfig()
+        table, tiles = self._encoder.table(vocabulary), tiles or TileConfig()
         inference, words = self.inference, self._words(table)
         return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)
 
@@ -233,7 +236,12 @@ class Segmenter:
 
     def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:
         """A vector of length 1 for every class: the mean of its prompts and names."""
-        return self._wording.features(self.method, Vocabulary.parse(classes))
+        return self._encoder.features(self.method, Vocabulary.parse(classes))
+
+    def lint_model(self) -> LintModel:
+        """What `lint_vocabulary` asks of a model."""
+        trained = () if self.description is None else self.description.trained_on
+        return self._encoder.lint_model(self.method, trained)
 
     def calibrate(self, dataset: SegmentationDataset, *, images: int | None = None) -> Calibration:
         """Count on labelled pictures how often a score is right, and use that from now on for confidences.
@@ -243,7 +251,7 @@ class Segmenter:
         Raises:
             CalibrationError: there was no labelled pixel.
         """
-        table = self._wording.table(dataset.vocabulary)
+        table = self._encoder.table(dataset.vocabulary)
 
         def found(image: UInt8[np.ndarray, "H W 3"]) -> tuple[Int32[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
             prediction = self._predict(image, table)
@@ -254,12 +262,12 @@ class Segmenter:
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from pictures (RGB) to the index of the class of every pixel, for one vocabulary."""
-        table = self._wording.table(vocabulary)
+        table = self._encoder.table(vocabulary)
         return lambda image: _labels(self._predict(image, table))
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embeddings of a vocabulary, encoded now unless they are in the cache."""
-        return self._wording.embeddings(self.method, vocabulary)
+        return self._encoder.embeddings(self.method, vocabulary)
 
     def _save(self, directory: Path | str) -> Path:
         if self.description is None or not isinstance(self.method, Segmenting):
@@ -271,13 +279,15 @@ class Segmenter:
         return save_model(self.method, merged_description(self.description).model_copy(update=used), directory)
 
     def _words(self, table: PromptTable) -> Words:
-        return self._wording.words(self.method, table.vocabulary)
+        return self._encoder.words(self.method, table.vocabulary)
 
-    def _answer(self, image: ImageSource, table: PromptTable, request: Request) -> Segmentation:
+    def _answer(self, image: ImageSource, table: PromptTable, request: OutputOptions) -> Segmentation:
         pixels, words = read_source(image), self._words(table)
-        return answer(self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request)
+        return to_segmentation(
+            self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request
+        )
 
-    def _outcome(self, image: ImageSource, table: PromptTable, request: Request) -> Segmentation | SampleError:
+    def _outcome(self, image: ImageSource, table: PromptTable, request: OutputOptions) -> Segmentation | SampleError:
         try:
             return self._answer(image, table, request)
         except SampleError as error:

@@ -74,8 +74,9 @@ class Output:
     """What every method returns, in training and at inference.
 
     `logits` stand at the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
-    holds the row of the vocabulary that each channel belongs to (per image); classes not kept have the logit `REST`.
-    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`. A method of
+    holds the row of the vocabulary that each channel belongs to (per image); the others have the logit `PRUNED_LOGIT`.
+    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`, `aligned` the
+    same map in the joint space, before a projection of its own (None: the method has no such step). A method of
     the mask family answers with `proposals`; its `logits` are those of the proposals seen from afar, on the grid of
     `compared`, while inference forms the exact ones at the size of the picture, a few rows at a time.
     """
@@ -86,9 +87,10 @@ class Output:
     compared: Float[Tensor, "b d h2 w2"]
     kept: Int[Tensor, "b k"] | None = None
     proposals: MaskProposals | None = None
+    aligned: Float[Tensor, "b d2 h2 w2"] | None = None
 
 
-REST: Final = -100.0
+PRUNED_LOGIT: Final = -100.0
 """Logit of a class that was not kept (CAT-Seg, section "cost aggregation", step 2)."""
 
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.backbones.clip import ClipBackbone, resample_positions
-from ahs_seg.backbones.stem import ConvStem
+from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
-from tests.builders import byte_tokenizer, random_backbone
+from tests.support.builders import byte_tokenizer, random_backbone
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.prompts import PromptConfig
 from ahs_seg.segmenter import Segmenter
-from tests.tiny_models import ColourMethod
+from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.tiny_models import ColourMethod
 
 WORDS = "cat, sofa, lamp"
 

@@ -10,12 +10,12 @@ from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.batch.journal import FOLDER, JournalError
-from ahs_seg.inference import InferenceConfig
-from ahs_seg.prompts import PromptConfig
+from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.batch.conftest import WORDS, drawn, save
-from tests.tiny_models import ColourMethod
+from tests.support.tiny_models import ColourMethod
 
 
 def run(segmenter, photos, out, words=WORDS, **settings):
@@ -156,7 +156,7 @@ def test_a_disk_that_cannot_be_written_ends_the_run(segmenter, photos, tmp_path,
     def full(item, path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ahs_seg.formats.write_label_map", full)
+    monkeypatch.setattr("ahs_seg.output.formats.write_label_map", full)
     with pytest.raises(OSError, match="No space"):
         run(segmenter, photos, tmp_path / "out")
 

@@ -10,14 +10,14 @@ from affine import Affine
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.batch.rasters import open_raster
-from ahs_seg.data.base import SampleError
-from ahs_seg.data.images import read_image
-from ahs_seg.prompts import PromptConfig
+from ahs_seg.inference.tiling import TileConfig
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_image
+from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.tiling import TileConfig
+from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.batch.conftest import WORDS, drawn, save
-from tests.test_tiling import LocalMethod
+from tests.inference.test_tiling import LocalMethod
 
 TILES = TileConfig(size=64, overlap=0.5)
 PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000)
@@ -58,7 +58,7 @@ def test_files_are_those_of_whole_pictures(local, tmp_path, suffix):
 
 
 def test_many_classes_take_16_bits(tmp_path):
-    from tests.tiny_models import ColourMethod
+    from tests.support.tiny_models import ColourMethod
 
     segmenter = Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",)))
     path = save(tmp_path / "big.png", drawn(100, 90))
@@ -151,7 +151,7 @@ def test_without_rasterio_pictures_are_read_at_once(local, tmp_path, monkeypatch
 
 
 def test_overlays_of_large_pictures_are_reduced(local, tmp_path, monkeypatch):
-    monkeypatch.setattr("ahs_seg.batch.sinks.LONGEST", 50)
+    monkeypatch.setattr("ahs_seg.batch.streaming_writers.LONGEST", 50)
     path = save(tmp_path / "big.png", drawn(130, 205))
     tiled(local, [path], tmp_path / "out", words=WORDS + ", d, e")
     small = Image.open(tmp_path / "out/big.overlay.png")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.batch.video import count_frames, read_frames
-from ahs_seg.data.base import SampleError
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.video import count_frames, read_frames
 from tests.batch.conftest import WORDS
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from tests.checkpoints.hub_server import Hub, serving
-from tests.checkpoints.official import byte_tokenizer_file
+from tests.support.hub_server import Hub, serving
+from tests.support.official import byte_tokenizer_file
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from huggingface_hub import ModelCard
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.card import model_card, write_card
 from ahs_seg.evaluation import EvaluationReport
-from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig
-from ahs_seg.provenance import provenance
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
-from tests.builders import random_backbone
-from tests.checkpoints.hub_server import Hub
-from tests.checkpoints.test_directory import CAT_SEG, H_CLIP
+from tests.checkpoints.test_model_dir import CAT_SEG, H_CLIP
+from tests.support.builders import random_backbone
+from tests.support.hub_server import Hub
 
 DESCRIPTION = ModelDescription(method=CatSegConfig(), trained_on=("cat", "dog"))
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
 from ahs_seg.data.config import parse_data

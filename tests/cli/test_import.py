@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from ahs_seg.checkpoints import load_model
 from ahs_seg.cli import import_
 from tests.checkpoints.conftest import hub, offline  # noqa: F401  # fixtures
-from tests.checkpoints.hub_server import Hub
-from tests.checkpoints.official import byte_tokenizer_file, save_original, tiny_state
+from tests.support.hub_server import Hub
+from tests.support.official import byte_tokenizer_file, save_original, tiny_state
 
 app = typer.Typer()
 app.command()(import_.command)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.checkpoints.directory import read_description
-from ahs_seg.demo.quickstart import Sizes, quickstart
+from ahs_seg.checkpoints.model_dir import read_description
+from ahs_seg.experiments.quickstart import Sizes, quickstart
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "cat_seg"])

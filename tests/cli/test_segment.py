@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ahs_seg.backbones.config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
 from ahs_seg.cli.segment import FORMATS
-from ahs_seg.formats import FORMATS as KNOWN
 from ahs_seg.methods import ZeroShotConfig
+from ahs_seg.output.formats import FORMATS as KNOWN
 from tests.batch.conftest import drawn, save
 
 WORDS = "sky, grass, red star"

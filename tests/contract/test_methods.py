@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.methods import (
     AhsSegConfig,
@@ -25,12 +25,12 @@ from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import Output, TrainingForward
-from tests.builders import random_backbone
-from tests.methods.hyperspherical import FULL
-from tests.methods.test_ahs_seg import AHS_SEG_SMALL, MODULATED
-from tests.methods.test_cost import SMALL
-from tests.methods.test_ebseg import EBSEG_SMALL
-from tests.methods.test_scan import SCAN_SMALL
+from tests.methods.cost.test_ahs_seg import AHS_SEG_SMALL, MODULATED
+from tests.methods.cost.test_segmenter import SMALL
+from tests.methods.mask.ebseg.test_segmenter import EBSEG_SMALL
+from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
+from tests.support.builders import random_backbone
+from tests.support.hyperspherical import FULL
 
 SOURCE = ClipConfig(source="nowhere", resolution=64)
 SMALL_CONFIGS = {

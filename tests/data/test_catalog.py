@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import CATALOG, CatalogError, find_spec, open_benchmark
+from ahs_seg.io.errors import SampleError
 from ahs_seg.types import IGNORE
 
 CLASSES = {

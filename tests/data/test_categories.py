@@ -5,8 +5,8 @@ from math import comb
 
 from ahs_seg.data.categories import categories_of
 from ahs_seg.data.world.names import seen_names
-from ahs_seg.losses.hierarchy import PARENT_MARGIN, SIBLING_MARGIN, relation_margins
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.methods.cost.parts.projection import PARENT_MARGIN, SIBLING_MARGIN, relation_margins
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 def test_relations_of_coco_stuff_are_the_published_ones() -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.data.base import SampleError, SegmentationDataset
+from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.folder import FolderDataset, FolderError
+from ahs_seg.io.errors import SampleError
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 def make(root: Path, names: list[str], *, labels: np.ndarray | None = None, classes: str = "sky\nroad, street\ncar\n"):

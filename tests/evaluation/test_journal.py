@@ -13,7 +13,7 @@ import pytest
 from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate
 from ahs_seg.evaluation.journal import journal_folder
 from ahs_seg.metrics import Measures
-from tests.evaluation.pictures import Pictures, always_sky, oracle
+from tests.support.datasets import Pictures, always_sky, oracle
 
 
 def run(journal: Path | None = None, predict=always_sky, **options) -> EvaluationReport:
@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from ahs_seg.evaluation import evaluate\n"
-        "from tests.evaluation.pictures import Pictures, oracle\n"
+        "from tests.support.datasets import Pictures, oracle\n"
         "def slow(image):\n    time.sleep(0.05)\n    return oracle(image)\n"
         "evaluate(slow, Pictures(400), method='m', name='n', protocol='p', journal=Path(sys.argv[1]), progress=False)\n"
     )

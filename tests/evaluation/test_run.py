@@ -14,11 +14,11 @@ from ahs_seg.evaluation import (
     merge_reports,
     score_table,
 )
+from ahs_seg.evaluation.protocols import find_protocol
 from ahs_seg.evaluation.run import AHEAD, read_ahead
 from ahs_seg.metrics import Measures
-from ahs_seg.protocols import find_protocol
 from ahs_seg.types import IGNORE
-from tests.evaluation.pictures import Pictures, always_sky, oracle
+from tests.support.datasets import Pictures, always_sky, oracle
 
 
 def run(predict=always_sky, dataset: Pictures | None = None, **options) -> EvaluationReport:

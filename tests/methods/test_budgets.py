@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.heads.geodesic import Geodesic
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
+from ahs_seg.methods.cost.parts.geodesic_similarity import Geodesic
 from ahs_seg.tuners import Frozen
-from tests.builders import byte_tokenizer
+from tests.support.builders import byte_tokenizer
 
 GUIDES = Path(__file__).parents[2] / "docs/methods"
 SIZES = {

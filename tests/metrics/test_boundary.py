@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import binary_erosion
 
-from ahs_seg.metrics import Measures, Tally, boundary_band, count_boundaries, count_image
+from ahs_seg.metrics import Measures, MetricAccumulator, boundary_band, count_boundaries, count_image
 from ahs_seg.types import IGNORE
 
 MAPS = hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(-1, 3))
@@ -45,7 +45,7 @@ def test_bytes_count_as_other_integers():
 def test_a_perfect_prediction_scores_one_also_beside_ignored_pixels(labels):
     rng = np.random.default_rng(0)
     guess = np.where(labels == IGNORE, rng.integers(0, 4, labels.shape), labels)
-    tally = Tally(4, Measures(boundary=True))
+    tally = MetricAccumulator(4, Measures(boundary=True))
     tally.add(count_image(guess, labels, 4, boundary=True))
     assert tally.scores().boundary_miou == (1 if (labels != IGNORE).any() else None)
 
@@ -53,4 +53,4 @@ def test_a_perfect_prediction_scores_one_also_beside_ignored_pixels(labels):
 def test_bands_must_have_been_counted():
     counts = count_image(np.zeros((2, 2), int), np.zeros((2, 2), int), 2, boundary=False)
     with pytest.raises(ValueError, match="bands were not counted"):
-        Tally(2, Measures(boundary=True)).add(counts)
+        MetricAccumulator(2, Measures(boundary=True)).add(counts)

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ahs_seg.metrics import Measures, ParentTable, Tally, count_image, propose_parents
+from ahs_seg.metrics import Measures, MetricAccumulator, ParentTable, count_image, propose_parents
 from ahs_seg.metrics.parents import ParentTableError
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CHAIRS = ParentTable(source="test", parents={1: (0,)})
 """Class 1, armchair, is a kind of class 0, chair; class 2 is a table."""
 PIXELS = hnp.arrays(np.int64, (2, 4, 5), elements=st.integers(0, 4))
 
 
-def tally(prediction: np.ndarray, labels: np.ndarray, table: ParentTable, classes: int) -> Tally:
-    result = Tally(classes, Measures(parents=table))
+def tally(prediction: np.ndarray, labels: np.ndarray, table: ParentTable, classes: int) -> MetricAccumulator:
+    result = MetricAccumulator(classes, Measures(parents=table))
     result.add(count_image(prediction, labels, classes, boundary=False))
     return result
 

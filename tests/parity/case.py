@@ -10,15 +10,15 @@ from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.checkpoints.convert_catseg import convert_catseg
-from ahs_seg.checkpoints.convert_clip import clip_config
-from ahs_seg.checkpoints.convert_hclip import convert_hclip
-from ahs_seg.checkpoints.names import check_complete
+from ahs_seg.checkpoints.importing.convert_catseg import convert_catseg
+from ahs_seg.checkpoints.importing.convert_clip import clip_config
+from ahs_seg.checkpoints.importing.convert_hclip import convert_hclip
+from ahs_seg.checkpoints.importing.key_rules import check_complete
 from ahs_seg.methods import CatSegConfig, CostSegmenter, HClipConfig
-from ahs_seg.methods.cost import resize
+from ahs_seg.modules.resize import resize
 from ahs_seg.types import ImageFeatures, Output
-from tests.builders import byte_tokenizer
 from tests.parity.recording import Recording, recording
+from tests.support.builders import byte_tokenizer
 
 CONVERTERS = {"catseg_vitb": convert_catseg, "catseg_vitl": convert_catseg, "hclip_vitb": convert_hclip}
 

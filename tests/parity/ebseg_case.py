@@ -8,17 +8,17 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.sam import SamConfig
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.checkpoints.convert_clip import clip_config
-from ahs_seg.checkpoints.convert_ebseg import convert_ebseg
-from ahs_seg.checkpoints.names import check_complete
-from ahs_seg.methods.ebseg import EBSegConfig
-from ahs_seg.methods.ebseg_segmenter import EBSegSegmenter
+from ahs_seg.checkpoints.importing.convert_clip import clip_config
+from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg
+from ahs_seg.checkpoints.importing.key_rules import check_complete
+from ahs_seg.methods.mask.ebseg.config import EBSegConfig
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
 from ahs_seg.types import ClassText
-from tests.builders import byte_tokenizer
 from tests.parity.mask_recording import MaskRecording, mask_recording
+from tests.support.builders import byte_tokenizer
 
 TINY = EBSegConfig(
     backbone=ClipConfig(source="recorded"),

@@ -8,19 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.swin import SwinConfig
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.checkpoints.convert_clip import clip_config
-from ahs_seg.checkpoints.convert_scan import convert_scan
-from ahs_seg.checkpoints.names import check_complete
-from ahs_seg.heads.ensemble import EnsembleConfig
-from ahs_seg.methods.scan import ScanConfig, SemanticConfig
-from ahs_seg.methods.scan_objective import ScanLossConfig
-from ahs_seg.methods.scan_segmenter import ScanSegmenter
+from ahs_seg.checkpoints.importing.convert_clip import clip_config
+from ahs_seg.checkpoints.importing.convert_scan import convert_scan
+from ahs_seg.checkpoints.importing.key_rules import check_complete
+from ahs_seg.methods.mask.scan.config import ScanConfig, SemanticConfig
+from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
+from ahs_seg.methods.mask.scan.objective import ScanLossConfig
+from ahs_seg.methods.mask.scan.segmenter import ScanSegmenter
 from ahs_seg.types import ClassText
-from tests.builders import byte_tokenizer
 from tests.parity.mask_recording import MaskRecording, mask_recording
+from tests.support.builders import byte_tokenizer
 
 RECORDED = EnsembleConfig(ratio=0.15)
 PLAIN = SemanticConfig(dropout=0.0)

@@ -5,16 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.checkpoints.convert_ahs_seg import fusion_rules, projection_rules
-from ahs_seg.checkpoints.names import convert
-from ahs_seg.heads.fusion import FusionConfig, HypersphericalFusion
-from ahs_seg.heads.projection import DynamicProjection, ProjectionConfig
-from ahs_seg.losses.boundary import boundary_loss
-from ahs_seg.losses.contrastive import contrastive_loss
-from ahs_seg.losses.energy import energy_loss
-from ahs_seg.losses.hierarchy import hierarchy_loss
-from ahs_seg.tuners.modulation import Modulation, TowerModulation
-from ahs_seg.tuners.orthogonal import cayley
+from ahs_seg.checkpoints.importing.convert_ahs_seg import fusion_rules, projection_rules
+from ahs_seg.checkpoints.importing.key_rules import convert
+from ahs_seg.methods.cost.parts.fusion import FusionConfig, HypersphericalFusion, boundary_loss
+from ahs_seg.methods.cost.parts.projection import DynamicProjection, ProjectionConfig, contrastive_loss, hierarchy_loss
+from ahs_seg.tuners.orthogonal import Modulation, TowerModulation, cayley, energy_loss
 from tests.parity.modules import blocks, close, drawn, figure, weights
 
 

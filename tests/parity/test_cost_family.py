@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.heads.correlation import cosine_cost
-from ahs_seg.types import REST
+from ahs_seg.methods.cost.correlation import cosine_cost
+from ahs_seg.types import PRUNED_LOGIT
 from tests.parity.case import Case
 
 
@@ -90,7 +90,7 @@ def test_most_similar_classes_of_300(case: Case) -> None:
     output = case.logits(text, 1)
     assert output.kept is not None
     np.testing.assert_array_equal(output.kept[0].numpy(), case.recording.arrays["topk_selected"])
-    logits = torch.full((300, 96, 96), REST)
+    logits = torch.full((300, 96, 96), PRUNED_LOGIT)
     logits[output.kept[0]] = output.logits[0]
     case.close("topk_logits", logits, 3, 8, 8)
 

@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.backbones.recognition import FrontFeatures
-from ahs_seg.checkpoints.convert_ebseg import convert_ebseg
-from ahs_seg.heads.balance import MOST
-from ahs_seg.heads.pixel_decoder import PixelFeatures
-from ahs_seg.inference import InferenceConfig, score_maps
-from ahs_seg.merging import best_rows
-from ahs_seg.methods.ebseg_objective import EBSegObjective
-from ahs_seg.methods.ebseg_segmenter import EBSegFeatures
-from ahs_seg.methods.mask import frame_of, padded
-from ahs_seg.proposals import mask_views
+from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg
+from ahs_seg.inference.mask_scores import mask_views
+from ahs_seg.inference.predict import InferenceConfig, score_maps
+from ahs_seg.inference.score_maps import best_rows
+from ahs_seg.methods.mask.ebseg.embeddings import MOST
+from ahs_seg.methods.mask.ebseg.objective import EBSegObjective
+from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures
+from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
+from ahs_seg.methods.mask.proposals import frame_of, padded
 from ahs_seg.types import ClassText, Output, TrainingForward
 from tests.parity.ebseg_case import CONFIGS, EBSegCase, build_ebseg
 from tests.parity.mask_recording import RecordedDraws

@@ -10,14 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.checkpoints.convert_hps_seg import certainty_rules, mixing_rules
-from ahs_seg.checkpoints.names import convert
-from ahs_seg.heads.prototypes import PrototypeBank
-from ahs_seg.heads.rectification import CertaintyRectifier, MixingRectifier
-from ahs_seg.layers.geodesic import geodesic_distance
-from ahs_seg.losses.distillation import distillation_schedule
-from ahs_seg.losses.prototypes import prototype_loss
-from ahs_seg.losses.rectification import gate_regulariser
+from ahs_seg.checkpoints.importing.convert_hps_seg import certainty_rules, mixing_rules
+from ahs_seg.checkpoints.importing.key_rules import convert
+from ahs_seg.methods.cost.parts.distillation import distillation_schedule
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, prototype_loss
+from ahs_seg.methods.cost.parts.rectification import CertaintyRectifier, MixingRectifier, gate_regulariser
+from ahs_seg.modules.geodesic import geodesic_distance
 from tests.parity.modules import array, blocks, close, drawn, figure, weights
 
 

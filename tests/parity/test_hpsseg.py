@@ -11,26 +11,24 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.checkpoints.convert_clip import clip_config
-from ahs_seg.checkpoints.convert_hps_seg import (
+from ahs_seg.checkpoints.importing.convert_clip import clip_config
+from ahs_seg.checkpoints.importing.convert_hps_seg import (
     ahs_seg_lite_config,
     convert_ahs_seg_lite,
     convert_hps_seg,
     hps_seg_config,
 )
-from ahs_seg.checkpoints.names import Conversion, check_complete
-from ahs_seg.heads.correlation import cosine_cost
-from ahs_seg.heads.prototypes import PrototypeBank
-from ahs_seg.losses.distillation import distillation_loss
-from ahs_seg.losses.labels import nearest_labels
-from ahs_seg.losses.prototypes import prototype_distance
-from ahs_seg.losses.segmentation import segmentation_loss
+from ahs_seg.checkpoints.importing.key_rules import Conversion, check_complete
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HpsSegConfig
-from ahs_seg.tuners.teacher import FrozenTeacher
+from ahs_seg.methods.cost.correlation import cosine_cost
+from ahs_seg.methods.cost.parts.distillation import FrozenTeacher, distillation_loss
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, prototype_distance
+from ahs_seg.methods.objective import segmentation_loss
+from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import ImageFeatures
-from tests.builders import byte_tokenizer
 from tests.parity.case import Case
 from tests.parity.recording import recording
+from tests.support.builders import byte_tokenizer
 
 pytestmark = pytest.mark.xdist_group("hpsseg")
 EMPTY = {"hpa.prototypes": torch.zeros(20, 512), "hpa.prototype_initialized": torch.zeros(20, dtype=torch.bool)}
@@ -88,7 +86,7 @@ def test_words_meet_aligned_features_where_they_met_plain_ones(case: Case) -> No
     text = case.text("tokens_20")
     case.close("text_embed", text[:, 0], 1, 1)
     case.close("corr", cosine_cost(case.features.dense, text)[0, 0], 1, 1, 1)  # old
-    compared = case.method.parts.compared(case.method.parts.rectified(case.features))
+    compared = case.method.parts.aligned(case.method.parts.rectified(case.features))
     new = cosine_cost(compared, text)[0, 0]
     change = (new - torch.from_numpy(case.recording.arrays["corr"])).abs()
     assert change.mean().item() == pytest.approx(0.0071282, rel=1e-3)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from ahs_seg.checkpoints import load_model
-from ahs_seg.checkpoints.importing import CheckpointKind, import_checkpoint
-from tests.checkpoints.official import byte_letters, merges_file, save_original
+from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
 from tests.parity.case import Case
 from tests.parity.recording import recording
+from tests.support.official import byte_letters, merges_file, save_original
 
 KINDS: dict[str, CheckpointKind] = {"catseg_vitb": "cat_seg", "catseg_vitl": "cat_seg", "hclip_vitb": "h_clip"}
 

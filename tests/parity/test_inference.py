@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ahs_seg.inference import CAT_SEG_PROTOCOL, InferenceConfig, WholeImage, score_maps
-from ahs_seg.merging import best_rows
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, WholeImage, score_maps
+from ahs_seg.inference.score_maps import best_rows
 from tests.parity.case import Case
 
 

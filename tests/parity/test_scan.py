@@ -6,15 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.backbones.context_shift import spread_evenly
-from ahs_seg.checkpoints.convert_scan import convert_scan
-from ahs_seg.heads.ensemble import combine, picture_probabilities
-from ahs_seg.heads.frequency import gap
-from ahs_seg.heads.regions import cut_regions
-from ahs_seg.methods.mask import class_embeddings, frame_of, padded
-from ahs_seg.methods.scan_objective import ScanObjective
-from ahs_seg.methods.scan_segmenter import ScanFeatures
-from ahs_seg.proposals import mask_views
+from ahs_seg.checkpoints.importing.convert_scan import convert_scan
+from ahs_seg.inference.mask_scores import mask_views
+from ahs_seg.methods.mask.proposals import frame_of, padded
+from ahs_seg.methods.mask.scan.context_shift import spread_evenly
+from ahs_seg.methods.mask.scan.crops import cut_regions
+from ahs_seg.methods.mask.scan.ensemble import combine, picture_probabilities
+from ahs_seg.methods.mask.scan.objective import ScanObjective
+from ahs_seg.methods.mask.scan.segmenter import ScanFeatures
+from ahs_seg.methods.mask.scan.semantic_integration import gap
+from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.types import TrainingForward
 from tests.parity.mask_recording import RecordedDraws, value_of
 from tests.parity.recording import generator

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ahs_seg.losses.segmentation import segmentation_loss
 from ahs_seg.methods import CostSegmenter
+from ahs_seg.methods.objective import segmentation_loss
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import OptimizerConfig
 from tests.parity.case import CONVERTERS, Case
@@ -73,7 +73,8 @@ def compare_gradients(
             assert gradient is not None, name
             ours = gradient.norm()
         # The recorded norms are those before clipping; ours were just scaled by 0.01 / total.
-        assert abs(ours.item() * total / 0.01 - expected) <= 1e-3 * expected + 1e-6, name
+        # Rounding of a small norm follows the sum it comes from, so a part of the tolerance is one of the total norm.
+        assert abs(ours.item() * total / 0.01 - expected) <= 1e-3 * expected + 1e-6 * total, name
         checked += 1
     assert checked > 50
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ahs_seg.training.run import CHECKPOINTS
+from tests.support.training import tiny_recipe
 from tests.training.test_loop import assert_same_run, cat_seg, run, table
-from tests.training.tiny import tiny_recipe
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 

@@ -7,13 +7,13 @@ import pytest
 
 from ahs_seg.training import checkpoint
 from ahs_seg.training.run import CHECKPOINTS
-from tests.training.killed import EVERY
+from tests.support.programs.killed import EVERY
 from tests.training.test_loop import assert_same_run
 
 
 @pytest.mark.parametrize(("steps", "kills"), [(40, 8), pytest.param(400, 80, marks=pytest.mark.slow)])
 def test_a_run_killed_many_times_ends_as_if_it_had_not_been(tmp_path: Path, steps: int, kills: int) -> None:
-    command = [sys.executable, "-m", "tests.training.killed", str(tmp_path), str(steps), str(kills), "0"]
+    command = [sys.executable, "-m", "tests.support.programs.killed", str(tmp_path), str(steps), str(kills), "0"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr

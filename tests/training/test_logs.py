@@ -5,7 +5,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ahs_seg.training.logs import CsvLog, RunLog
-from tests.training.tiny import tiny_recipe
+from tests.support.training import tiny_recipe
 
 
 def test_rows_survive_and_are_not_repeated(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from ahs_seg.training.loop import TrainingDivergedError, TrainResult, train
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
 from ahs_seg.training.run import CHECKPOINTS, load_weights
 from ahs_seg.tuners import Orthogonal
-from tests.builders import random_backbone
-from tests.training.tiny import SIDE, NoisyObjective, TinyDataset, TinyMethod, flip, tiny_recipe
+from tests.support.builders import random_backbone
+from tests.support.training import SIDE, NoisyObjective, TinyDataset, TinyMethod, flip, tiny_recipe
 
 SMALL = CostConfig(
     dim=16,

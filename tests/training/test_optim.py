@@ -8,11 +8,11 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
 from ahs_seg.methods.objective import SegmentationObjective
+from ahs_seg.training.forward import TrainingStep
 from ahs_seg.training.optim import build_optimizer, parameter_groups, rate_factor, set_rate
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
-from ahs_seg.training.step import TrainingStep
-from tests.builders import byte_tokenizer, random_backbone
-from tests.training.tiny import TinyMethod
+from tests.support.builders import byte_tokenizer, random_backbone
+from tests.support.training import TinyMethod
 
 
 def cat_seg_vit_b() -> CostSegmenter:
@@ -57,7 +57,7 @@ def test_names_do_not_depend_on_wrapping() -> None:
 
 
 class Gate(torch.nn.Module):
-    SETTINGS = frozenset({"openness"})
+    NO_DECAY_FULL_LR = frozenset({"openness"})
 
     def __init__(self) -> None:
         super().__init__()

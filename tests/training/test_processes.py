@@ -13,12 +13,12 @@ import torch
 
 from ahs_seg.training import checkpoint
 from ahs_seg.training.run import CHECKPOINTS
-from tests.training.processes import CASES
+from tests.support.programs.processes import CASES
 from tests.training.test_loop import assert_same_run, contents, gradients, table
 
 
 def start(directory: Path, devices: int) -> None:
-    command = [sys.executable, "-m", "tests.training.processes", str(directory), str(devices)]
+    command = [sys.executable, "-m", "tests.support.programs.processes", str(directory), str(devices)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)
@@ -49,7 +49,7 @@ def test_gradients_and_weights_are_those_of_one_process(runs: Path, case: str) -
     alone, together = gradients(runs / "1" / case), gradients(runs / "2" / case)
     assert alone.keys() == together.keys()
     assert len(alone) > 8
-    assert {name: error for name in alone if (error := difference(together[name], alone[name])) > 1e-5} == {}
+    assert {name: error for name in alone if (error := difference(together[name], alone[name])) > 3e-5} == {}
     weights = [contents(runs / devices / case, 4).tensors for devices in "12"]
     trained = [name for name in weights[0] if name.startswith("weight/") and weights[0][name].is_floating_point()]
     assert {name: error for name in trained if (error := difference(weights[1][name], weights[0][name])) > 1e-4} == {}
@@ -81,7 +81,7 @@ def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:
         "MASTER_PORT": str(port),
         "WORLD_SIZE": "2",
     }
-    command = [sys.executable, "-m", "tests.training.sharded"]
+    command = [sys.executable, "-m", "tests.support.programs.sharded"]
     started = [
         subprocess.Popen(command, cwd=root, env={**common, "RANK": rank}, stdout=subprocess.PIPE, text=True)
         for rank in "01"

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ahs_seg.training.run import CHECKPOINTS
-from tests.training.prototypes import CASES
+from tests.support.programs.prototypes import CASES
 
 
 def start(directory: Path, devices: int) -> None:
-    command = [sys.executable, "-m", "tests.training.prototypes", str(directory), str(devices)]
+    command = [sys.executable, "-m", "tests.support.programs.prototypes", str(directory), str(devices)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)

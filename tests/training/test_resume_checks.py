@@ -9,8 +9,8 @@ from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import CheckpointError
 from ahs_seg.training.loop import train
 from ahs_seg.training.run import CHECKPOINTS
-from ahs_seg.vocabulary import Vocabulary
-from tests.training.tiny import TinyDataset, TinyMethod, tiny_recipe
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 
 from ahs_seg.data.base import Sample
 from ahs_seg.training.sampler import StepDataset, load_steps, sample_index
-from tests.training.tiny import TinyDataset, flip, tiny_recipe
+from tests.support.training import TinyDataset, flip, tiny_recipe
 
 
 def steps_of(recipe, rank=0, processes=1, augment=flip, start=0):

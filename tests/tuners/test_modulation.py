@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from ahs_seg.backbones.clip import own_attention_weights
-from ahs_seg.tuners.modulation import Modulation, TowerModulation
-from ahs_seg.tuners.orthogonal import Orthogonal, Rotations
-from tests.builders import random_backbone
+from ahs_seg.tuners.orthogonal import Modulation, Orthogonal, Rotations, TowerModulation
+from tests.support.builders import random_backbone
 
 MODULATED = Orthogonal(block=8, modulation=Modulation())
 
@@ -72,7 +71,7 @@ def test_off_is_h_clip_bit_for_bit() -> None:
 def test_settings_are_its_own_scalars_only() -> None:
     modulation = MODULATED.apply(random_backbone()).adapter.modulation  # type: ignore[union-attr]
     names = {name for name, _ in modulation.named_parameters()}
-    assert names == {f"{tower}.{name}" for tower in ("vision", "text") for name in TowerModulation.SETTINGS}
+    assert names == {f"{tower}.{name}" for tower in ("vision", "text") for name in TowerModulation.NO_DECAY_FULL_LR}
 
 
 def test_statistics_name_every_layer_and_tower() -> None:

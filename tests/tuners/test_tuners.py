@@ -8,9 +8,8 @@ import torch
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner
-from ahs_seg.tuners.modulation import Modulation
-from ahs_seg.tuners.orthogonal import Rotations, cayley
-from tests.builders import random_backbone
+from ahs_seg.tuners.orthogonal import Modulation, Rotations, cayley
+from tests.support.builders import random_backbone
 
 ORTHOGONAL = Orthogonal(block=16)
 CAYLEY = Orthogonal(block=8, vision_constraint="cayley")

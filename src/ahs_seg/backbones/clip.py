@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPConfig, CLIPModel
 
-from ahs_seg.backbones.stem import ConvStem
+from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import ClipTokenizer, Tokens
-from ahs_seg.layers.attention import multi_head_attention
+from ahs_seg.modules.attention import multi_head_attention
 from ahs_seg.types import ImageFeatures
 
 Tower = Literal["vision", "text"]

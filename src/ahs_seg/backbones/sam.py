@@ -26,7 +26,7 @@ class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is unt
     Its position table is resampled (bicubic) to the grid of the images at every call.
     """
 
-    SETTINGS: ClassVar[frozenset[str]] = frozenset({"pos_embed"})
+    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"pos_embed"})
 
     def __init__(self, config: SamVisionConfig) -> None:
         super().__init__(config)

@@ -1,17 +1,17 @@
 """Segmenting many files, and files of any size."""
 
-from ahs_seg.batch.engines import ModelSource, engine_for
-from ahs_seg.batch.inputs import list_sources
+from ahs_seg.batch.engines import engine_for
+from ahs_seg.batch.jobs import BatchConfig, Failed, ModelSource
 from ahs_seg.batch.run import segment_files
-from ahs_seg.batch.summary import ClassArea, Summary
-from ahs_seg.batch.work import BatchConfig, Failed
+from ahs_seg.batch.sources import list_sources
+from ahs_seg.batch.summary import BatchSummary, ClassArea
 
 __all__ = [
     "BatchConfig",
+    "BatchSummary",
     "ClassArea",
     "Failed",
     "ModelSource",
-    "Summary",
     "engine_for",
     "list_sources",
     "segment_files",

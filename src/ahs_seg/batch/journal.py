@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from ahs_seg.batch.work import Done
-from ahs_seg.files import write_text
+from ahs_seg.batch.jobs import Done
+from ahs_seg.io.atomic import write_text
 
 FOLDER: Final = ".ahs-seg"
 
@@ -22,7 +22,7 @@ class JournalError(ValueError):
     """An output folder that belongs to another run; says what differs and what to do."""
 
 
-class Journal:
+class BatchJournal:
     """The journal of the run that writes into `output`; `identity` is everything that its results depend on.
 
     Without `resume` what an earlier run noted is forgotten; its results are written over one by one.

@@ -12,25 +12,25 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from ahs_seg.batch.inputs import Source, list_sources
-from ahs_seg.batch.journal import Journal
-from ahs_seg.batch.summary import Summary
+from ahs_seg.batch.jobs import BatchConfig, BatchJob, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
+from ahs_seg.batch.journal import BatchJournal
+from ahs_seg.batch.sources import InputSource, list_sources
+from ahs_seg.batch.summary import BatchSummary
 from ahs_seg.batch.tiled import TiledWorker
-from ahs_seg.batch.video import check_decoder, count_frames
-from ahs_seg.batch.work import BatchConfig, Failed, Job, Outcome, Stamp, Task, stamp_of
 from ahs_seg.batch.worker import Worker, exporters_of
-from ahs_seg.formats import Exporter
-from ahs_seg.progress import Track
+from ahs_seg.io.progress import Track
+from ahs_seg.io.video import check_decoder, count_frames
+from ahs_seg.output.formats import Exporter
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary import ClassSource, Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
-Engine: TypeAlias = Callable[[Job, Iterable[Task]], Iterator[Outcome]]
+Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
 """Does the tasks of a job, somewhere."""
 
 
 def segment_files(
     segmenter: Segmenter,
-    inputs: Sequence[Path | str | Source],
+    inputs: Sequence[Path | str | InputSource],
     classes: ClassSource,
     output: Path | str,
     *,
@@ -38,7 +38,7 @@ def segment_files(
     resume: bool = False,
     engine: Engine | None = None,
     progress: bool = True,
-) -> Summary:
+) -> BatchSummary:
     """Segment files, folders, patterns and videos (`list_sources`), and write the results in every format asked for.
 
     With `resume`, pictures that are done and have not changed since are left as they are. A file that cannot be used is
@@ -49,14 +49,14 @@ def segment_files(
         OSError: results cannot be written.
     """
     began = time.monotonic()
-    job = Job(Vocabulary.parse(classes), Path(output), config or BatchConfig())
+    job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig())
     sources = list_sources(inputs, output=job.output)
     if any(source.is_video for source in sources):
         check_decoder()
     segmenter.encode(job.vocabulary)
-    summary = Summary(job.output, job.vocabulary.labels)
+    summary = BatchSummary(job.output, job.vocabulary.labels)
     exporters = exporters_of(job)
-    with closing(Journal(job.output, _identity(segmenter, job), resume=resume)) as journal:
+    with closing(BatchJournal(job.output, _identity(segmenter, job), resume=resume)) as journal:
         for exporter in exporters:
             exporter.start(resume=resume)
         plan = _Plan(sources, exporters, {one.name: one.stamp for one in journal} if resume else {}, job.config)
@@ -83,7 +83,7 @@ def segment_files(
 def _local(segmenter: Segmenter, say: Callable[[str], None]) -> Engine:
     """An engine in this process."""
 
-    def do(job: Job, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def do(job: BatchJob, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
         work = Worker(segmenter, job) if job.config.tiles is None else TiledWorker(segmenter, job, say=say)
         yield from work(tasks)
 
@@ -94,11 +94,15 @@ class _Plan:
     """What is to do: all pictures of the sources, without those that are done, unchanged and whole."""
 
     def __init__(
-        self, sources: Sequence[Source], exporters: Sequence[Exporter], noted: dict[str, Stamp], config: BatchConfig
+        self,
+        sources: Sequence[InputSource],
+        exporters: Sequence[Exporter],
+        noted: dict[str, Stamp],
+        config: BatchConfig,
     ) -> None:
         self._stamps = {source: stamp_of(source.path) for source in sources}
         self._done: set[str] = set()
-        self._frames: dict[Source, frozenset[int]] = {}
+        self._frames: dict[InputSource, frozenset[int]] = {}
         self.total = 0
 
         def whole(name: str, stamp: Stamp) -> bool:
@@ -119,21 +123,21 @@ class _Plan:
         """Whether this picture is left as it is."""
         return name in self._done
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[SourceTask]:
         """The tasks that are left."""
         for source, stamp in self._stamps.items():
             if source.name not in self._done:
-                yield Task(source, stamp, self._frames.get(source, frozenset()))
+                yield SourceTask(source, stamp, self._frames.get(source, frozenset()))
 
 
-def _frames_in(names: Iterable[str], source: Source) -> Iterator[tuple[str, int]]:
+def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str, int]]:
     for name in names:
         folder, _, number = name.rpartition("/")
         if folder == source.name and number.isdigit():
             yield name, int(number)
 
 
-def _identity(segmenter: Segmenter, job: Job) -> dict[str, Any]:
+def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
     """Everything that results depend on besides the pictures, by the words in which a user knows it."""
     config = job.config
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ahs_seg.batch.work import Done, Failed, Outcome
+from ahs_seg.batch.jobs import Done, Failed, SourceOutcome
 from ahs_seg.types import IGNORE
 
 
@@ -23,7 +23,7 @@ class ClassArea:
 
 
 @dataclass(slots=True)
-class Summary:
+class BatchSummary:
     """How many pictures were segmented, skipped since they were done before, and failed; and what was found in them."""
 
     output: Path
@@ -36,7 +36,7 @@ class Summary:
     _pixels: Counter[int] = field(default_factory=Counter)
     _images: Counter[int] = field(default_factory=Counter)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SourceOutcome) -> None:
         """Count a picture."""
         if isinstance(outcome, Failed):
             self.failures.append(outcome)

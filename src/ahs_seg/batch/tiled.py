@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.batch.rasters import open_raster
-from ahs_seg.batch.sinks import open_sinks
-from ahs_seg.batch.work import Done, Failed, Job, Outcome, Task, count_labels
-from ahs_seg.data.base import SampleError
-from ahs_seg.formats import Format, FormatError, open_format
-from ahs_seg.formats.base import SingleFiles
-from ahs_seg.progress import QUIET_SECONDS
+from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask, count_labels
+from ahs_seg.batch.streaming_writers import open_sinks
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.progress import QUIET_SECONDS
+from ahs_seg.io.rasters import open_raster
+from ahs_seg.output.formats import Format, FormatError, open_format
+from ahs_seg.output.formats.base import SingleFiles
 from ahs_seg.segmenter import Segmenter
 
 TILED_FORMATS: Final[tuple[Format, ...]] = ("png", "overlay", "geotiff")
@@ -28,7 +28,7 @@ class TiledWorker:
         ValueError: a format that holds a picture as a whole, or a video.
     """
 
-    def __init__(self, segmenter: Segmenter, job: Job, *, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:
         if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
             raise ValueError(
                 f"{', '.join(other)}: written from whole pictures; with tiles the formats are "
@@ -39,7 +39,7 @@ class TiledWorker:
         self.merger = segmenter.tiled(job.vocabulary, job.config.tiles)
         self._say = say
 
-    def __call__(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def __call__(self, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
         """What became of every picture."""
         for task in tasks:
             try:
@@ -47,7 +47,7 @@ class TiledWorker:
             except (SampleError, FormatError) as error:
                 yield Failed(str(task.source.path), str(error))
 
-    def _segment(self, task: Task) -> Done:
+    def _segment(self, task: SourceTask) -> Done:
         source = task.source
         if source.is_video:
             raise SampleError(f"{source.path}: a video; frames are not cut into tiles. Leave out --tile for it.")

@@ -9,11 +9,21 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from ahs_seg.batch.jobs import (
+    BatchJob,
+    Done,
+    Failed,
+    LoadedImage,
+    SourceOutcome,
+    SourceTask,
+    count_labels,
+    pictures_of,
+    read,
+)
 from ahs_seg.batch.threads import Background, Writers, mapped
-from ahs_seg.batch.work import Done, Failed, Job, Outcome, Picture, Task, count_labels, pictures_of, read
-from ahs_seg.formats import Exporter, FormatError, Item, open_format
-from ahs_seg.inference import working_size
-from ahs_seg.segmentation import Segmentation
+from ahs_seg.inference.predict import working_size
+from ahs_seg.output.formats import Exporter, ExportItem, FormatError, open_format
+from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 
 HELD: Final = 4
@@ -23,13 +33,13 @@ HELD: Final = 4
 class Worker:
     """Segments the pictures of tasks and writes the results; holds a bounded number of pictures at any time."""
 
-    def __init__(self, segmenter: Segmenter, job: Job) -> None:
+    def __init__(self, segmenter: Segmenter, job: BatchJob) -> None:
         self.segmenter = segmenter
         self.job = job
         self.exporters = exporters_of(job)
-        self._finished: SimpleQueue[Outcome] = SimpleQueue()
+        self._finished: SimpleQueue[SourceOutcome] = SimpleQueue()
 
-    def __call__(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def __call__(self, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
         """What became of every picture, in the order in which they are finished."""
         config, batch = self.job.config, self.segmenter.inference.batch
         ahead = batch + config.readers
@@ -43,9 +53,9 @@ class Worker:
                 yield from self._drained()
         yield from self._drained()
 
-    def _grouped(self, ready: Iterable[Picture | Failed], batch: int) -> Iterator[list[Picture]]:
+    def _grouped(self, ready: Iterable[LoadedImage | Failed], batch: int) -> Iterator[list[LoadedImage]]:
         """Pictures that are worked on at one size, `batch` together while there are so many."""
-        waiting: defaultdict[tuple[int, int], list[Picture]] = defaultdict(list)
+        waiting: defaultdict[tuple[int, int], list[LoadedImage]] = defaultdict(list)
         for picture in ready:
             if isinstance(picture, Failed) or picture.pixels is None:
                 if isinstance(picture, Failed):
@@ -59,9 +69,9 @@ class Worker:
                 yield waiting.pop(max(waiting, key=lambda one: len(waiting[one])))
         yield from waiting.values()
 
-    def _write(self, picture: Picture, result: Segmentation) -> None:
+    def _write(self, picture: LoadedImage, result: Segmentation) -> None:
         source = picture.task.source
-        item = Item(Path(picture.name), result, source.path if picture.frame is None else None)
+        item = ExportItem(Path(picture.name), result, source.path if picture.frame is None else None)
         try:
             for exporter in self.exporters:
                 exporter.add(item)
@@ -72,7 +82,7 @@ class Worker:
         counted = count_labels(result.labels)
         self._finished.put(Done(picture.name, str(source.path), picture.task.stamp, (height, width), counted))
 
-    def _drained(self) -> Iterator[Outcome]:
+    def _drained(self) -> Iterator[SourceOutcome]:
         while True:
             try:
                 yield self._finished.get_nowait()
@@ -80,6 +90,6 @@ class Worker:
                 return
 
 
-def exporters_of(job: Job) -> list[Exporter]:
+def exporters_of(job: BatchJob) -> list[Exporter]:
     """The exporters of a run; every process makes its own."""
     return [open_format(name, job.output, job.vocabulary) for name in job.config.formats]

@@ -1,5 +1,5 @@
 """Model directories: save, load, convert."""
 
-from ahs_seg.checkpoints.directory import CheckpointError, ModelDescription, load_model, read_description, save_model
+from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, load_model, read_description, save_model
 
 __all__ = ["CheckpointError", "ModelDescription", "load_model", "read_description", "save_model"]

@@ -9,10 +9,10 @@ from typing import Final, Protocol, runtime_checkable
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ahs_seg.checkpoints.directory import ModelDescription, read_description
-from ahs_seg.files import write_text
+from ahs_seg.checkpoints.model_dir import ModelDescription, read_description
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import Provenance
 from ahs_seg.metrics import Scores
-from ahs_seg.provenance import Provenance
 
 CARD: Final = "README.md"
 LIBRARY: Final = "ahs-seg"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, cast
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, hf_hub_download, hf_hub_url, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
-from ahs_seg.checkpoints.directory import BACKBONE, CONFIG, WEIGHTS, CheckpointError, read_description
-from ahs_seg.checkpoints.download import UNREACHABLE, reason
+from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, CheckpointError, read_description
 
 _FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
 
@@ -50,3 +50,51 @@ def push_to_hub(
             "`hf auth login` or give a token that may write there."
         ) from None
     return commit.commit_url
+
+
+UNREACHABLE: Final = cast(tuple[type[Exception], ...], (*HfHubHTTPError.__bases__, HFValidationError, OSError))
+"""All that goes wrong on the way to the hub; the base of its own errors is that of its HTTP library."""
+
+RepositoryKind = Literal["model", "space"]
+
+
+def fetch(
+    repository: str, filename: str, *, remedy: str, kind: RepositoryKind = "model", endpoint: str | None = None
+) -> Path:
+    """A file of the hub; one that is in the hub's cache (`HF_HOME`) is found there, also offline.
+
+    Raises:
+        CheckpointError: it cannot be had; says where it is, and what to do with it (`remedy`).
+    """
+    try:
+        return Path(hf_hub_download(repository, filename, repo_type=kind, endpoint=endpoint))
+    except UNREACHABLE as error:
+        url = hf_hub_url(repository, filename, repo_type=kind, endpoint=endpoint)
+        raise CheckpointError(
+            f"{filename} is not in the cache and could not be downloaded ({reason(error)}). "
+            f"Fetch {url} where there is a network, {remedy}."
+        ) from None
+
+
+def fetch_model(repository: str, *, revision: str | None = None, endpoint: str | None = None) -> Path:
+    """The model directory in a repository of the hub, such as `push_to_hub` made.
+
+    Raises:
+        CheckpointError: there is no such repository, it holds no model directory, or the hub cannot be reached.
+    """
+    wanted = [CONFIG, WEIGHTS, f"{BACKBONE}/*"]
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint, max_workers=2)
+        )
+    except UNREACHABLE as error:
+        raise CheckpointError(
+            f"{repository!r} is neither a model directory here nor could it be had from the hub ({reason(error)}). "
+            "Give a directory, the name of a known checkpoint, or owner/name of a repository you can reach."
+        ) from None
+
+
+def reason(error: Exception) -> str:
+    """What an error of the hub comes down to, in one line."""
+    text = str(error.__cause__ or error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

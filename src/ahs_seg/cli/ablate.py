@@ -26,10 +26,10 @@ def command(
     ] = False,
 ) -> None:
     """Run an ablation table over seeds, and write what each row is worth; goes on where it was killed."""
-    from ahs_seg.ablation import Choice, run_ablation
-    from ahs_seg.ablation.markdown import markdown
+    from ahs_seg.experiments.ablation import AblationOptions, run_ablation
+    from ahs_seg.experiments.ablation.markdown import markdown
 
-    choice = Choice(
+    choice = AblationOptions(
         suite=suite,
         rows=tuple(part.strip() for part in rows.split(",") if part.strip()),
         seeds=tuple(dict.fromkeys(int(part) for part in seeds.split(","))),

@@ -40,13 +40,13 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
 ) -> None:
     """Score a model on labelled images, under one or several protocols side by side."""
-    from ahs_seg.checkpoints.directory import read_description
-    from ahs_seg.checkpoints.known import find_model
+    from ahs_seg.checkpoints.model_dir import read_description
+    from ahs_seg.checkpoints.zoo import find_model
     from ahs_seg.data.config import parse_data
     from ahs_seg.evaluation import score_table
+    from ahs_seg.evaluation.protocols import choose_protocols
+    from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
     from ahs_seg.metrics import Measures, ParentTable
-    from ahs_seg.protocols import choose_protocols
-    from ahs_seg.suite import Job, evaluate_model, run_suite, suite_data
 
     if (data is None) == (suite is None):
         raise ValueError("give either --data (one dataset) or --suite (several benchmarks).")
@@ -73,7 +73,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     source = parse_data(data or "", split=split, count=count, root=root)
     dataset = source.open()
     table = None if parents is None else ParentTable.load(parents, dataset.vocabulary, benchmark=source.title)
-    job = Job(
+    job = EvaluationJob(
         model=directory,
         data=source,
         protocols=tuple(protocols),
@@ -94,7 +94,7 @@ def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg] 
     """Write one report as it is, several as a list; a line that says where."""
     import json
 
-    from ahs_seg.files import write_text
+    from ahs_seg.io.atomic import write_text
 
     if len(reports) == 1:
         reports[0].save(output)

@@ -51,11 +51,11 @@ def command(
     keys: Annotated[bool, typer.Option("--keys", help="Say of every single key what became of it.")] = False,
 ) -> None:
     """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
-    from ahs_seg.checkpoints.convert_config import translate_config
-    from ahs_seg.checkpoints.importing import CheckpointKind, import_checkpoint
-    from ahs_seg.checkpoints.known import KNOWN, fetch_known
-    from ahs_seg.files import write_text
-    from ahs_seg.vocabulary import Vocabulary
+    from ahs_seg.checkpoints.importing.convert_config import translate_config
+    from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
+    from ahs_seg.checkpoints.zoo import KNOWN, fetch_known
+    from ahs_seg.io.atomic import write_text
+    from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if checkpoint.endswith((".yaml", ".yml")):
         translation = translate_config(checkpoint, overrides or [])

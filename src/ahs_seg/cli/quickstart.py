@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-class Choice(StrEnum):
+class MethodChoice(StrEnum):
     """The methods that the quickstart knows."""
 
     CAT_SEG = "cat_seg"
@@ -24,13 +24,15 @@ class Choice(StrEnum):
 
 def command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value of the packaged config")] = None,
-    method: Annotated[Choice, typer.Option(help="What to train; zero_shot only evaluates.")] = Choice.CAT_SEG,
+    method: Annotated[
+        MethodChoice, typer.Option(help="What to train; zero_shot only evaluates.")
+    ] = MethodChoice.CAT_SEG,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where everything is written.")] = Path("quickstart"),
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     scenes: Annotated[int, typer.Option(help="Test scenes for the 150-name vocabulary.")] = 300,
 ) -> None:
     """Train on drawn scenes, segment names never trained on, and write a report to look at; minutes, no downloads."""
-    from ahs_seg.demo.quickstart import Sizes, quickstart
+    from ahs_seg.experiments.quickstart import Sizes, quickstart
 
     page = quickstart(
         method.value, output, seed=seed, sizes=Sizes(scenes=scenes), overrides=overrides or [], say=typer.echo

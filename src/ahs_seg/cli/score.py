@@ -44,9 +44,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     """Score predictions that were made elsewhere; both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
     from ahs_seg.data.config import background_label, parse_data
     from ahs_seg.evaluation import open_predictions, score_predictions
-    from ahs_seg.evaluation.predictions import read_categories
+    from ahs_seg.evaluation.external import read_categories
     from ahs_seg.metrics import Measures, ParentTable, propose_parents
-    from ahs_seg.vocabulary import Vocabulary
+    from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if not data:
         raise ValueError("name the labelled images with --data.")

@@ -30,7 +30,7 @@ def command(
 
     from ahs_seg.demo.web.limits import Limits
     from ahs_seg.demo.web.serve import find_models, serving
-    from ahs_seg.demo.web.workbench import Workbench
+    from ahs_seg.demo.web.session import Workbench
 
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
     bench = Workbench(find_models(model or []), limits)

@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Fine-tune the CLIP of SCAN's second stage on pictures of masks, cut from labelled images."""
     from ahs_seg.configs import find_shift
-    from ahs_seg.training.shift import ShiftExperiment, run_shift
+    from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
 
     experiment = ShiftExperiment.read(find_shift(config), overrides or [])
     result = run_shift(experiment, output, into=into, resume=resume)

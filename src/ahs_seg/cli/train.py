@@ -15,8 +15,8 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
 ) -> None:
     """Train a method on labelled images and write a model directory."""
-    from ahs_seg.ablation import find_experiment
-    from ahs_seg.training.experiment import run_experiment
+    from ahs_seg.experiments.ablation import find_experiment
+    from ahs_seg.experiments.experiment import run_experiment
 
     experiment = find_experiment(config, overrides or [])
     result = run_experiment(experiment, output, resume=resume)

@@ -25,12 +25,12 @@ def lint(
     import json
 
     from ahs_seg.segmenter import Segmenter
-    from ahs_seg.wordlists import NEAR, lint_vocabulary
+    from ahs_seg.vocabulary.lint import NEAR, lint_vocabulary
 
     if near is not None and model is None:
         raise ValueError("--near compares what a model makes of the names; give --model as well.")
-    segmenter = None if model is None else Segmenter.from_pretrained(model)
-    report = lint_vocabulary(file, segmenter, near=NEAR if near is None else near)
+    known = None if model is None else Segmenter.from_pretrained(model).lint_model()
+    report = lint_vocabulary(file, known, near=NEAR if near is None else near)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=1))
     else:
@@ -52,7 +52,7 @@ def diff(
     """What two class lists have in common and what not; exit status 1 if they differ."""
     import json
 
-    from ahs_seg.wordlists import diff_vocabularies
+    from ahs_seg.vocabulary.lint import diff_vocabularies
 
     found = diff_vocabularies(first, second)
     if as_json:
@@ -78,7 +78,7 @@ def show(
     """The classes of a list with their numbers, or the names of all known lists."""
     import json
 
-    from ahs_seg.vocabulary import Vocabulary, known_vocabularies
+    from ahs_seg.vocabulary.vocabulary import Vocabulary, known_vocabularies
 
     if source is None:
         sizes = {name: len(Vocabulary.known(name)) for name in known_vocabularies()}
@@ -86,7 +86,7 @@ def show(
         typer.echo(lines)
         return
     if as_json:
-        from ahs_seg.wordlists import describe_vocabulary
+        from ahs_seg.vocabulary.lint import describe_vocabulary
 
         typer.echo(json.dumps(describe_vocabulary(source), ensure_ascii=False, indent=1))
         return

@@ -34,7 +34,7 @@ def pretrain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the CLIP is written.")] = Path("runs/tiny_clip"),
 ) -> None:
     """Pre-train the tiny CLIP on captioned drawings and validate it; a run that was cut off goes on where it was."""
-    from ahs_seg.training.pretrain import PretrainConfig
-    from ahs_seg.training.pretrain import pretrain as run
+    from ahs_seg.training.tiny_clip.recipe import PretrainConfig
+    from ahs_seg.training.tiny_clip.recipe import pretrain as run
 
     typer.echo(run(output, PretrainConfig.parse({}, overrides or [])).to_yaml())

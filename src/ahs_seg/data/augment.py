@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ahs_seg.config import Config
 from ahs_seg.data.base import Sample
-from ahs_seg.data.colour import ColourJitter, Probability
+from ahs_seg.data.color_jitter import ColourJitter, Probability
 from ahs_seg.types import IGNORE
 
 Size = Annotated[int, Field(ge=1)]

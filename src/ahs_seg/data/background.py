@@ -14,7 +14,7 @@ import numpy as np
 from ahs_seg.data.base import Sample
 from ahs_seg.data.catalog import BenchmarkDataset, find_spec, open_benchmark
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LABEL: Final = "background"
 

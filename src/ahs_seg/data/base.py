@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,3 @@ class SegmentationDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
-
-
-class SampleError(ValueError):
-    """One item that cannot be used. It costs its user that item: runs report it and go on."""

@@ -18,10 +18,11 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ahs_seg.data.base import Sample, SampleError
-from ahs_seg.data.images import read_image, read_labels
+from ahs_seg.data.base import Sample
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 IMAGE_SUFFIXES: Final = frozenset(
     [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"]

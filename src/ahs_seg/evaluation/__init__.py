@@ -1,6 +1,6 @@
 """One call per benchmark: a predictor and a dataset in, a report with its provenance out."""
 
-from ahs_seg.evaluation.predictions import (
+from ahs_seg.evaluation.external import (
     PredictionFile,
     PredictionFolder,
     Predictions,

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.metrics import ImageCounts
-from ahs_seg.protocols import Protocol
 
 
 def journal_folder(root: Path, protocol: Protocol | str) -> Path:
@@ -39,7 +39,7 @@ def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[t
                 yield index, ImageCounts(record["pairs"], record.get("boundary"))
 
 
-class Journal:
+class EvaluationJournal:
     """The journal of one evaluation; `identity` is everything that the counts depend on.
 
     Raises:

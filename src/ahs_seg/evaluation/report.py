@@ -10,10 +10,10 @@ from typing import Any, Final
 from pydantic import Field
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.files import write_text
-from ahs_seg.metrics import Measures, Scores, Tally
-from ahs_seg.protocols import Denominator
-from ahs_seg.provenance import Provenance
+from ahs_seg.evaluation.protocols import Denominator
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import Provenance
+from ahs_seg.metrics import Measures, MetricAccumulator, Scores
 
 _COMPUTED: Final = ("scores", "iou", "boundary_iou", "sg_iou", "headline", "seen_labels", "unseen_labels")
 """Keys of `to_dict` that follow from the others."""
@@ -68,9 +68,9 @@ class EvaluationReport(Config):
     provenance: Provenance = Field(repr=False)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> MetricAccumulator:
         """The counts."""
-        return Tally.from_dict(self.counts, self.measures)
+        return MetricAccumulator.from_dict(self.counts, self.measures)
 
     @property
     def scores(self) -> Scores:

@@ -15,31 +15,32 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ahs_seg.data.base import Sample, SampleError, SegmentationDataset
-from ahs_seg.evaluation.journal import Journal, journal_folder
+from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
+from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
-from ahs_seg.metrics import LabelMap, Measures, Tally, count_image
-from ahs_seg.progress import Track
-from ahs_seg.protocols import Protocol
-from ahs_seg.provenance import provenance
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.progress import Track
+from ahs_seg.io.provenance import provenance
+from ahs_seg.metrics import LabelMap, Measures, MetricAccumulator, count_image
 
 AHEAD: Final = 3
 """Pictures read ahead of the one that is worked on."""
 
 Predictor: TypeAlias = Callable[[UInt8[np.ndarray, "H W 3"]], LabelMap]
 """RGB bytes to one index of the dataset's vocabulary per pixel, at the picture's own size."""
-Answer: TypeAlias = Callable[[Sample], LabelMap]
+SamplePredictor: TypeAlias = Callable[[Sample], LabelMap]
 """The same for a sample, for predictions that were made elsewhere; `SampleError` where there is none."""
 
 
 @dataclass
-class Lane:
+class ProtocolRun:
     """One way to predict every picture, and its counts so far."""
 
     protocol: Protocol | str
-    answer: Answer
-    tally: Tally
-    journal: Journal | None
+    answer: SamplePredictor
+    tally: MetricAccumulator
+    journal: EvaluationJournal | None
     done: set[int] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
@@ -105,7 +106,7 @@ def evaluate(
 
 
 def evaluate_together(
-    answers: Sequence[tuple[Protocol | str, Answer]],
+    answers: Sequence[tuple[Protocol | str, SamplePredictor]],
     dataset: SegmentationDataset,
     *,
     method: str,
@@ -133,7 +134,7 @@ def evaluate_together(
         "boundary": measures.boundary,
     }
     lanes = [
-        Lane(protocol, answer, Tally(len(labels), measures), _journal(journal, protocol, facts))
+        ProtocolRun(protocol, answer, MetricAccumulator(len(labels), measures), _journal(journal, protocol, facts))
         for protocol, answer in answers
     ]
     for lane in lanes:
@@ -149,7 +150,7 @@ def evaluate_together(
     return [with_images(report) for report in reports] if indices is None else reports
 
 
-def _run(lanes: Sequence[Lane], dataset: SegmentationDataset, indices: Sequence[int], track: Track) -> None:
+def _run(lanes: Sequence[ProtocolRun], dataset: SegmentationDataset, indices: Sequence[int], track: Track) -> None:
     left = [index for index in indices if any(index not in lane.done for lane in lanes)]
     with closing(read_ahead(dataset, left)) as samples:
         for index in track(left):
@@ -188,15 +189,15 @@ def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
         return error
 
 
-def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> Journal | None:
+def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:
     if folder is None:
         return None
     described = protocol.model_dump(mode="json") if isinstance(protocol, Protocol) else protocol
-    return Journal(journal_folder(folder, protocol), {**facts, "protocol": described})
+    return EvaluationJournal(journal_folder(folder, protocol), {**facts, "protocol": described})
 
 
 def _report(
-    lane: Lane, method: str, name: str, labels: Sequence[str], seen: tuple[str, ...] | None
+    lane: ProtocolRun, method: str, name: str, labels: Sequence[str], seen: tuple[str, ...] | None
 ) -> EvaluationReport:
     protocol = lane.protocol
     named = protocol if isinstance(protocol, Protocol) else None

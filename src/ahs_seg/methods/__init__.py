@@ -9,16 +9,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ahs_seg.methods.ahs_seg import AhsSegConfig
-from ahs_seg.methods.ahs_seg_lite import AhsSegLiteConfig
-from ahs_seg.methods.cat_seg import CatSegConfig
-from ahs_seg.methods.cost import CostConfig, CostSegmenter
-from ahs_seg.methods.ebseg import EBSegConfig
-from ahs_seg.methods.ebseg_segmenter import EBSegSegmenter
-from ahs_seg.methods.h_clip import HClipConfig
-from ahs_seg.methods.hps_seg import HpsSegConfig
-from ahs_seg.methods.scan import ScanConfig
-from ahs_seg.methods.scan_segmenter import ScanSegmenter
+from ahs_seg.methods.cost.segmenter import CostConfig, CostSegmenter
+from ahs_seg.methods.cost.variants import AhsSegConfig, AhsSegLiteConfig, CatSegConfig, HClipConfig, HpsSegConfig
+from ahs_seg.methods.mask.ebseg.config import EBSegConfig
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
+from ahs_seg.methods.mask.scan.config import ScanConfig
+from ahs_seg.methods.mask.scan.segmenter import ScanSegmenter
 from ahs_seg.methods.zero_shot import ZeroShotConfig, ZeroShotSegmenter
 
 MethodConfig = Annotated[

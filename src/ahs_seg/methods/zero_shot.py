@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.config import ClipConfig
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.config import Config
-from ahs_seg.heads.correlation import cosine_cost
-from ahs_seg.methods.cost import resize
+from ahs_seg.methods.cost.correlation import cosine_cost
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
+from ahs_seg.modules.resize import resize
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 

@@ -2,7 +2,7 @@
 
 from ahs_seg.metrics.boundary import boundary_band, count_boundaries
 from ahs_seg.metrics.confusion import ConfusionMatrix, LabelMap, Scores, harmonic_mean
-from ahs_seg.metrics.counting import ImageCounts, Measures, Tally, count_image
+from ahs_seg.metrics.counting import ImageCounts, Measures, MetricAccumulator, count_image
 from ahs_seg.metrics.parents import ParentTable, propose_parents
 from ahs_seg.metrics.sg_iou import ParentCounts, semantic_iou
 
@@ -11,10 +11,10 @@ __all__ = [
     "ImageCounts",
     "LabelMap",
     "Measures",
+    "MetricAccumulator",
     "ParentCounts",
     "ParentTable",
     "Scores",
-    "Tally",
     "boundary_band",
     "count_boundaries",
     "count_image",

@@ -51,7 +51,7 @@ def count_image(
     return ImageCounts(pairs.tolist(), bands)
 
 
-class Tally:
+class MetricAccumulator:
     """Counts of many pictures."""
 
     def __init__(self, classes: int, measures: Measures) -> None:
@@ -84,7 +84,7 @@ class Tally:
         return counts
 
     @classmethod
-    def from_dict(cls, counts: Mapping[str, list[int] | list[list[int]]], measures: Measures) -> Tally:
+    def from_dict(cls, counts: Mapping[str, list[int] | list[list[int]]], measures: Measures) -> MetricAccumulator:
         """What `to_dict` wrote."""
         tally = cls(len(counts["labelled"]), measures)
         plain = {name: values for name, values in counts.items() if name in ("labelled", "predicted", "hits", "pairs")}
@@ -96,7 +96,7 @@ class Tally:
             tally.parents.taken = np.array(counts["taken"], np.int64)
         return tally
 
-    def __iadd__(self, other: Tally) -> Tally:
+    def __iadd__(self, other: MetricAccumulator) -> MetricAccumulator:
         """Add the counts of another process."""
         self.confusion = self.confusion + other.confusion
         if self.boundary is not None and other.boundary is not None:

@@ -13,7 +13,7 @@ from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ahs_seg.progress import QUIET_SECONDS
+from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.training.checkpoint import sync
 from ahs_seg.training.recipe import Recipe
 

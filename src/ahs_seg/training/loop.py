@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.methods.objective import Monitored, SegmentationObjective
 from ahs_seg.training import checkpoint
+from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
-from ahs_seg.training.names import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
 from ahs_seg.training.state import whole_parameters
-from ahs_seg.training.step import Objective, TrainingStep, set_checkpointing
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 

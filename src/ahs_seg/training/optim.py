@@ -42,14 +42,14 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     """Groups for AdamW, one per pair of rate and weight decay; each keeps the names of its members in `names`.
 
     The backbone is what is called `backbone` in the method, whether `module` is the method or holds it as `method`.
-    What a part lists in its class attribute `SETTINGS` (scalars such as temperatures and gates) is trained at the full
-    rate and without weight decay, wherever the part is.
+    What a part lists in its class attribute `NO_DECAY_FULL_LR` (scalars such as temperatures and gates) is trained at
+    the full rate and without weight decay, wherever the part is.
 
     Raises:
         ValueError: nothing in `module` is trained.
     """
     norms, tables = _own(module, NORMS), _own(module, (nn.Embedding,))
-    settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "SETTINGS", ())}
+    settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "NO_DECAY_FULL_LR", ())}
     groups: dict[tuple[float, float], dict[str, list[object]]] = {}
     for name, value in trainable(module):
         backbone = name.removeprefix("method.").startswith("backbone.")

@@ -7,11 +7,11 @@ from typing import Final, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.prompts import PromptConfig
+from ahs_seg.vocabulary.prompts import PromptConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
-FREE_TO_CHANGE: Final = frozenset(
+RESUMABLE_KEYS: Final = frozenset(
     {
         "log_every",
         "keep_last",
@@ -114,11 +114,11 @@ class Recipe(Config):
         Raises:
             ConfigError: naming every key that differs and matters.
         """
-        fixed = [key for key in type(self).model_fields if key not in FREE_TO_CHANGE]
+        fixed = [key for key in type(self).model_fields if key not in RESUMABLE_KEYS]
         if changed := [key for key in fixed if getattr(self, key) != getattr(earlier, key)]:
             lines = [f"  {key}: was {getattr(earlier, key)!r}, now {getattr(self, key)!r}" for key in changed]
             raise ConfigError(
                 "this run was started with another recipe:\n" + "\n".join(lines) + "\n"
-                f"Continue it unchanged (only {', '.join(sorted(FREE_TO_CHANGE))} may differ), "
+                f"Continue it unchanged (only {', '.join(sorted(RESUMABLE_KEYS))} may differ), "
                 "or train in another directory."
             )

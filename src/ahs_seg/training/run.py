@@ -17,15 +17,15 @@ from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, CheckpointError
+from ahs_seg.training.forward import TrainingStep
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
-from ahs_seg.training.step import TrainingStep
 
 CHECKPOINTS = "checkpoints"
 
 
-class Facts(Config):
+class RunIdentity(Config):
     """What may not change when a run is continued, and what else its checkpoints say in words and numbers.
 
     `frozen` is the digest of the frozen weights, `scores` are the latest, `precision` is the state of loss scaling.
@@ -53,7 +53,7 @@ class Run:
     core: nn.Module
     optimizer: _FabricOptimizer
     root: Path
-    facts: Facts
+    facts: RunIdentity
     stored: list[str]
     done: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -94,12 +94,12 @@ def start_run(
         CheckpointError: the method is not the one that was trained.
     """
     names = tuple(entry.names for entry in dataset.vocabulary.entries)
-    facts = Facts(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
+    facts = RunIdentity(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
     root = directory / CHECKPOINTS
     path, faults = fabric.broadcast(_find(root, resume=resume) if fabric.is_global_zero else None)
     found = checkpoint.read(path) if path else None
     if found is not None:
-        earlier = Facts.parse(dict(found.state), source=str(path))
+        earlier = RunIdentity.parse(dict(found.state), source=str(path))
         _check_facts(facts, earlier, path)
         restore_weights(step, found.tensors)
     stored = stored_names(step)
@@ -140,7 +140,7 @@ def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
     return checkpoint.newest(root)
 
 
-def _check_facts(facts: Facts, stored: Facts, path: Path) -> None:
+def _check_facts(facts: RunIdentity, stored: RunIdentity, path: Path) -> None:
     facts.recipe.check_continues(stored.recipe)
     if (facts.pictures, facts.names) != (stored.pictures, stored.names):
         raise ConfigError(

@@ -8,10 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ahs_seg.tuners.attention import Attention
-from ahs_seg.tuners.frozen import Frozen
-from ahs_seg.tuners.full import Full
 from ahs_seg.tuners.orthogonal import Orthogonal
+from ahs_seg.tuners.select import Attention, Frozen, Full
 
 Tuner = Annotated[Frozen | Attention | Full | Orthogonal, Field(discriminator="name")]
 

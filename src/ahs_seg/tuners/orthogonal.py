@@ -2,23 +2,131 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import AttentionWeights, ClipBackbone, Tower
 from ahs_seg.config import Config
-from ahs_seg.tuners.frozen import freeze
-from ahs_seg.tuners.modulation import EnergyModulation, Modulation
+from ahs_seg.tuners.base import TunerConfig, freeze
+from ahs_seg.types import TrainingForward
+
+FIRST_WEIGHT, LAST_WEIGHT = 1.0, 0.3
+DIVERSITY, SMOOTHNESS = 0.1, 0.05
+
+
+def energy_loss(matrices: Float[Tensor, "layers p slots n n"], alpha: Float[Tensor, " layers"]) -> Float[Tensor, ""]:
+    """How far the matrices of one tower are from orthogonal, and how its strengths of layers vary.
+
+    The sum over layers of w_l times the mean of ||Q^T Q - I||_F^2 over projections and blocks, less 0.1 times the
+    variance of alpha, plus 0.05 times the mean squared step of alpha from layer to layer; w falls from 1 to 0.3.
+
+    Source: AHS-Seg, hyperspherical energy. The published code never calls its modulators; it would have summed over
+    blocks, over query and output projections only, and over copies of alpha that nothing uses.
+    """
+    identity = torch.eye(matrices.shape[-1], device=matrices.device, dtype=matrices.dtype)
+    deviation = (matrices.mT @ matrices - identity).square().sum((-2, -1)).mean((1, 2))
+    weights = torch.linspace(FIRST_WEIGHT, LAST_WEIGHT, len(matrices), device=matrices.device, dtype=matrices.dtype)
+    loss = (weights * deviation).sum()
+    if len(alpha) == 1:  # a single layer neither varies nor steps
+        return loss
+    return loss - DIVERSITY * alpha.var() + SMOOTHNESS * alpha.diff().square().mean()
+
+
+_LEAST, _MOST = 0.01, 0.99
+
+
+class Modulation(Config):
+    """Adaptive energy modulation of the rotations of both towers (AHS-Seg, HA-HEM).
+
+    `alpha` is where the strength of every layer starts; `vision` and `text` are where those of the modalities start.
+    `energy_weight` is the weight of the energy loss (`losses.energy`).
+    """
+
+    alpha: float = Field(default=0.3, gt=0, lt=1)
+    vision: float = Field(default=1.0, gt=0, le=1)
+    text: float = Field(default=0.7, gt=0, le=1)
+    energy_weight: float = Field(default=0.01, ge=0)
+
+    def build(self, depths: dict[Tower, int]) -> EnergyModulation:
+        """The modulation of towers of these depths."""
+        betas: dict[Tower, float] = {"vision": self.vision, "text": self.text}
+        towers = {tower: TowerModulation(depth, self.alpha, beta=betas[tower]) for tower, depth in depths.items()}
+        return EnergyModulation(towers, energy_weight=self.energy_weight)
+
+
+class TowerModulation(nn.Module):
+    """One strength per layer and one for the tower: mu_l = sigmoid(a_l) sigmoid(b).
+
+    Both start as numbers in [0.01, 0.99]: at 1, where the published code starts beta of the vision tower, a sigmoid has
+    no gradient. The published code keeps one such module for every layer of CLIP and uses one entry of each.
+    """
+
+    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"alpha_logits", "beta_logit"})
+
+    def __init__(self, depth: int, alpha: float = 0.3, *, beta: float) -> None:
+        super().__init__()
+        self.alpha_logits = nn.Parameter(torch.full((depth,), _logit(alpha)))
+        self.beta_logit = nn.Parameter(torch.tensor(_logit(beta)))
+
+    @property
+    def alpha(self) -> Float[Tensor, " layers"]:
+        """The strength of each layer, in (0, 1)."""
+        return self.alpha_logits.sigmoid()
+
+    @property
+    def beta(self) -> Float[Tensor, ""]:
+        """The strength of the tower, in (0, 1)."""
+        return self.beta_logit.sigmoid()
+
+    @property
+    def strength(self) -> Float[Tensor, " layers"]:
+        """What is left of the rotations of each layer: 0 the identity, 1 all of them."""
+        return self.alpha * self.beta
+
+    def forward(self, matrices: Float[Tensor, "layers 4 slots n n"]) -> Float[Tensor, "layers 4 slots n n"]:
+        """(1 - mu_l) I + mu_l Q of every matrix Q of a layer; the identity stays exactly the identity."""
+        identity = torch.eye(matrices.shape[-1], device=matrices.device, dtype=matrices.dtype)
+        return identity + self.strength.view(-1, 1, 1, 1, 1) * (matrices - identity)
+
+
+class EnergyModulation(nn.Module):
+    """The modulation of each tower, and the weight of the energy loss that keeps it in bounds."""
+
+    def __init__(self, towers: dict[Tower, TowerModulation], *, energy_weight: float) -> None:
+        super().__init__()
+        self.vision = towers["vision"]
+        self.text = towers["text"]
+        self.energy_weight = energy_weight
+
+    def tower(self, name: Tower) -> TowerModulation:
+        """The modulation of one tower."""
+        return self.vision if name == "vision" else self.text
+
+    def statistics(self) -> dict[str, float]:
+        """Alpha of every layer, and beta, of both towers."""
+        figures: dict[str, float] = {}
+        for name, tower in (("vision", self.vision), ("text", self.text)):
+            figures |= {f"alpha/{name}/{layer}": value for layer, value in enumerate(tower.alpha.tolist())}
+            figures[f"beta/{name}"] = tower.beta.item()
+        return figures
+
+
+def _logit(value: float) -> float:
+    value = min(max(value, _LEAST), _MOST)
+    return math.log(value / (1 - value))
+
 
 VisionConstraint = Literal["free", "cayley"]
 PROJECTIONS = len(AttentionWeights._fields)
 
 
-class Orthogonal(Config):
+class Orthogonal(TunerConfig):
     """Orthogonal tuning with cross-layer relations (H-CLIP, Peng et al., CVPR 2025).
 
     The original rotates only the text tower; its matrices for the vision tower are free. `vision_constraint="cayley"`
@@ -43,6 +151,10 @@ class Orthogonal(Config):
             modulation=None if self.modulation is None else self.modulation.build(depths),
         )
         return backbone
+
+    def term(self) -> EnergyTerm | None:
+        """The loss of the modulation, if there is one."""
+        return None if self.modulation is None else EnergyTerm()
 
     def merge(self, backbone: ClipBackbone) -> ClipBackbone:
         """Fold the rotations into the attention weights, in place; a plain CLIP remains."""
@@ -144,3 +256,29 @@ def merge_adapter(backbone: ClipBackbone) -> ClipBackbone:
                 part.weight.copy_(weight)
     backbone.adapter = None
     return backbone
+
+
+class EnergyTerm(nn.Module):
+    """HA-HEM: the energy loss of both towers."""
+
+    def forward(self, backbone: ClipBackbone, view: TrainingForward) -> dict[str, Tensor]:
+        """The loss, called `energy`."""
+        del view  # the energy is one of the weights alone
+        rotations, modulation = _modulated(backbone)
+        depths: dict[Tower, int] = {"vision": backbone.depth, "text": backbone.text_depth}
+        losses = [
+            energy_loss(rotations.matrices(tower, depth), modulation.tower(tower).alpha)
+            for tower, depth in depths.items()
+        ]
+        return {"energy": modulation.energy_weight * torch.stack(losses).sum()}
+
+    def statistics(self, backbone: ClipBackbone) -> dict[str, float]:
+        """Strengths of layers and towers."""
+        return _modulated(backbone)[1].statistics()
+
+
+def _modulated(backbone: ClipBackbone) -> tuple[Rotations, EnergyModulation]:
+    rotations = backbone.adapter
+    if not isinstance(rotations, Rotations) or rotations.modulation is None:
+        raise TypeError("the energy loss needs a backbone whose tuner is Orthogonal with a modulation")
+    return rotations, rotations.modulation

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from ahs_seg.cli.data import app
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.index import index_path
-from tests.data.prepare import miniature
-from tests.data.prepare.miniature import ADE150_LABELS, prepare, stored
+from tests.support import miniature
+from tests.support.miniature import ADE150_LABELS, prepare, stored
 
 NAME = "ade20k-150"
 SPEC = find_spec(NAME)

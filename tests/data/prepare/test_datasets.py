@@ -10,12 +10,12 @@ from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import find_spec, open_benchmark
-from ahs_seg.data.images import read_image
 from ahs_seg.data.prepare import PrepareError
 from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest
+from ahs_seg.io.images import read_image
 from ahs_seg.types import IGNORE
-from tests.data.prepare import miniature
-from tests.data.prepare.miniature import prepare, stored
+from tests.support import miniature
+from tests.support.miniature import prepare, stored
 
 
 def test_ade20k_150(tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from ahs_seg.data.prepare import downloads
 from ahs_seg.data.prepare.ade20k_150 import ADE20K_150, SOURCE
 from ahs_seg.data.prepare.downloads import DownloadError, download
-from tests.data.prepare import miniature
-from tests.data.prepare.miniature import ADE150_LABELS, stored
+from tests.support import miniature
+from tests.support.miniature import ADE150_LABELS, stored
 
 CONTENT = bytes(k * k % 251 for k in range(100_000))
 SHA = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

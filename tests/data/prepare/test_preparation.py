@@ -14,8 +14,8 @@ from PIL import Image
 from ahs_seg.data.catalog import find_spec, open_benchmark
 from ahs_seg.data.prepare import PREPARATIONS, MissingSourceError, PrepareError, find_preparation
 from ahs_seg.data.prepare.index import index_path
-from tests.data.prepare import miniature
-from tests.data.prepare.miniature import ADE150_LABELS, prepare, stored
+from tests.support import miniature
+from tests.support.miniature import ADE150_LABELS, prepare, stored
 
 NAME = "ade20k-150"
 SPEC = find_spec(NAME)

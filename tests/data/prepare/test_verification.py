@@ -7,8 +7,8 @@ from PIL import Image
 from ahs_seg.data.catalog import CatalogError, find_spec
 from ahs_seg.data.prepare.index import index_path
 from ahs_seg.data.prepare.verification import state, verify
-from tests.data.prepare import miniature
-from tests.data.prepare.miniature import prepare
+from tests.support import miniature
+from tests.support.miniature import prepare
 
 NAME = "ade20k-150"
 SPEC = find_spec(NAME)

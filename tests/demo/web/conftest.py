@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import BASELINE, find_models, serving
-from ahs_seg.demo.web.workbench import Workbench
+from ahs_seg.demo.web.session import Workbench
 from ahs_seg.segmenter import Segmenter
 
 expect.set_options(timeout=60_000)

@@ -15,11 +15,11 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from ahs_seg.data.images import read_image
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import serving
-from ahs_seg.demo.web.workbench import Answer, Workbench
-from ahs_seg.formats import FORMATS
+from ahs_seg.demo.web.session import SessionResult, Workbench
+from ahs_seg.io.images import read_image
+from ahs_seg.output.formats import FORMATS
 from ahs_seg.segmenter import Segmenter
 from tests.demo.web.conftest import free_port
 
@@ -214,7 +214,7 @@ def test_a_full_queue_says_so(browser: Browser, segmenter: Segmenter, scenes: li
     go_on = Event()
 
     class Busy(Workbench):
-        def segment(self, picture: Path, words: str, model: str) -> Answer:
+        def segment(self, picture: Path, words: str, model: str) -> SessionResult:
             assert go_on.wait(60)
             return super().segment(picture, words, model)
 

@@ -12,7 +12,7 @@ from ahs_seg.data.prepare.errors import MissingSourceError, PrepareError
 from ahs_seg.data.prepare.pascal_context_59 import PASCAL_CONTEXT_59
 from ahs_seg.data.prepare.pascal_context_459 import PASCAL_CONTEXT_459
 from ahs_seg.data.prepare.pascal_voc import PASCAL_VOC_20, PASCAL_VOC_20B
-from ahs_seg.data.prepare.preparation import Preparation, Summary
+from ahs_seg.data.prepare.preparation import Preparation, PrepareSummary
 from ahs_seg.data.prepare.verification import Verification, verify
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "MissingSourceError",
     "Preparation",
     "PrepareError",
-    "Summary",
+    "PrepareSummary",
     "Verification",
     "find_preparation",
     "verify",

@@ -13,17 +13,17 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt16
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import find_spec
-from ahs_seg.data.images import read_labels
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_labels
 
 _ANNOTATIONS: Final = "ADEChallengeData2016/annotations/validation"
 
-SOURCE: Final = Source(
+SOURCE: Final = ArchiveSource(
     file="ADEChallengeData2016.zip",
     members={f"{folder}/": folder for folder in ("ADEChallengeData2016/images/validation", _ANNOTATIONS)},
     page="http://sceneparsing.csail.mit.edu",
@@ -40,10 +40,10 @@ def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
     return convert_ids(raw, "ade20k-150", 255)
 
 
-def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every annotation of the validation split."""
     paths = sorted((root / _ANNOTATIONS).glob("ADE_val_*.png"))
-    return [Job(path.stem, partial(convert, path)) for path in paths], {}
+    return [PrepareJob(path.stem, partial(convert, path)) for path in paths], {}
 
 
 ADE20K_150: Final = Preparation(find_spec("ade20k-150"), (SOURCE,), list_jobs)

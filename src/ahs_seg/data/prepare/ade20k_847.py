@@ -19,24 +19,24 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import find_spec
-from ahs_seg.data.images import read_image
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pickles import read_pickled_mapping, texts_of
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest, shrunk_size
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
-from ahs_seg.files import write_bytes
+from ahs_seg.io.atomic import write_bytes
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_image
 
 _SPEC: Final = find_spec("ade20k-847")
 _INDEX: Final = "ADE20K_2021_17_01/index_ade20k.pkl"
 _SHORT_SIDE: Final = 512
 
 _PAGE: Final = "https://groups.csail.mit.edu/vision/datasets/ADE20K/request_data/ (after registration)"
-SOURCE: Final = Source(
+SOURCE: Final = ArchiveSource(
     file="ADE20K_2021_17_01.zip",
     members={
         "ADE20K_2021_17_01/images/ADE/validation/": "ADE20K_2021_17_01/images/ADE/validation",
@@ -73,7 +73,7 @@ def convert(source: Path, target: Path) -> UInt16[np.ndarray, "h w"]:
     return convert_ids(objects, "ade20k-847", 65535)
 
 
-def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every validation picture in the index of the release."""
     path = root / _INDEX
     index = read_pickled_mapping(path)
@@ -88,7 +88,7 @@ def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
         if place.is_absolute() or ".." in place.parts or len(PurePosixPath(file).parts) != 1:
             raise PrepareError(f"{path}: refused, its entry {str(place)!r} leads outside of the data set.")
         source = root / place
-        jobs.append(Job(source.stem, partial(convert, source, _SPEC.image_path(root, source.stem))))
+        jobs.append(PrepareJob(source.stem, partial(convert, source, _SPEC.image_path(root, source.stem))))
     return jobs, {}
 
 

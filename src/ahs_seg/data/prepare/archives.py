@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.progress import Track
+from ahs_seg.io.progress import Track
 
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 _DAMAGED: Final = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)

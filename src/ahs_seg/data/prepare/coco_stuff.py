@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import UInt16
 
 from ahs_seg.data.catalog import find_spec
-from ahs_seg.data.images import read_labels
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.io.images import read_labels
 
-Split = Literal["train2017", "val2017"]
+CocoSplit = Literal["train2017", "val2017"]
 
 _PICTURES: Final = {  # sizes and checksums: TensorFlow Datasets, url_checksums/coco.txt
     "train2017": (19336861798, "sha256:69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929"),
@@ -28,11 +28,11 @@ _PICTURES: Final = {  # sizes and checksums: TensorFlow Datasets, url_checksums/
 }
 
 
-def sources(split: Split) -> tuple[Source, ...]:
+def sources(split: CocoSplit) -> tuple[ArchiveSource, ...]:
     """Pictures and annotations of one split."""
     size, checksum = _PICTURES[split]
     return (
-        Source(
+        ArchiveSource(
             file=f"{split}.zip",
             members={f"{split}/": f"coco-stuff/images/{split}"},
             page="https://cocodataset.org/#download",
@@ -40,7 +40,7 @@ def sources(split: Split) -> tuple[Source, ...]:
             size=size,
             checksum=checksum,
         ),
-        Source(
+        ArchiveSource(
             file="stuffthingmaps_trainval2017.zip",
             members={f"{split}/": f"coco-stuff/annotations/{split}"},
             endings=(".png",),
@@ -55,13 +55,13 @@ def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
     return convert_ids(read_labels(path), "coco-stuff-171", 255)
 
 
-def list_jobs(split: Split, root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(split: CocoSplit, root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every annotation of the split."""
     paths = sorted((root / "coco-stuff/annotations" / split).glob("*.png"))
-    return [Job(path.stem, partial(convert, path)) for path in paths], {}
+    return [PrepareJob(path.stem, partial(convert, path)) for path in paths], {}
 
 
-def _preparation(name: str, split: Split) -> Preparation:
+def _preparation(name: str, split: CocoSplit) -> Preparation:
     return Preparation(find_spec(name), sources(split), partial(list_jobs, split))
 
 

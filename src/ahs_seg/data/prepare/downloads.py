@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.progress import Track
+from ahs_seg.io.progress import Track
 
 _CHUNK: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.files import write_text
+from ahs_seg.io.atomic import write_text
 
 _FORMAT: Final = 1
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """One picture with its label map; sizes of files in bytes."""
 
     height: int
@@ -33,7 +33,7 @@ class Index:
     """All pictures of a data set by their names; `left_out` and `faulty` give a reason for each name they hold."""
 
     dataset: str
-    files: dict[str, Entry]
+    files: dict[str, IndexEntry]
     left_out: dict[str, str] = field(default_factory=dict)
     faulty: dict[str, str] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class Index:
             "official_count": spec.count,
             "left_out": self.left_out,
             "faulty": self.faulty,
-            "columns": [*Entry._fields[:-1], "blake2b-128 of the label file"],
+            "columns": [*IndexEntry._fields[:-1], "blake2b-128 of the label file"],
         }
         write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "files": {{\n  {rows}\n }}\n}}\n')
         return path
@@ -67,7 +67,7 @@ class Index:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values["format"] != _FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {_FORMAT}")
-            files = {str(name): Entry(*row) for name, row in values["files"].items()}
+            files = {str(name): IndexEntry(*row) for name, row in values["files"].items()}
             return cls(values["dataset"], files, values["left_out"], values["faulty"])
         except FileNotFoundError:
             return None

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import UInt
 from PIL import Image
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import DatasetSpec
-from ahs_seg.data.images import IMAGE_FORMATS, read_labels
-from ahs_seg.data.prepare.index import Entry, checksum
-from ahs_seg.files import write_bytes
+from ahs_seg.data.prepare.index import IndexEntry, checksum
+from ahs_seg.io.atomic import write_bytes
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import IMAGE_FORMATS, read_labels
 
 _EXIF_ORIENTATION: Final = 0x0112
 
@@ -24,7 +24,7 @@ Make: TypeAlias = Callable[[], UInt[np.ndarray, "H W"] | None]
 """Label values as the data set stores them, or `None` where the original leaves the picture out."""
 
 
-class Job(NamedTuple):
+class PrepareJob(NamedTuple):
     """A picture by its name and how its label map is made; `make` can be sent to another process."""
 
     name: str
@@ -32,42 +32,42 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PrepareTask:
     """A job with its place. Without `make` the label map must be there; `known` is what the index says of it."""
 
     spec: DatasetSpec
     root: Path
     name: str
     make: Make | None
-    known: Entry | None
+    known: IndexEntry | None
 
 
-class Outcome(NamedTuple):
+class PrepareOutcome(NamedTuple):
     """What became of a task: an entry of the index, or the reason why there is none."""
 
     name: str
     state: Literal["made", "kept", "left out", "faulty"]
-    entry: Entry | None = None
+    entry: IndexEntry | None = None
     reason: str = ""
 
 
-def run_task(task: Task) -> Outcome:
+def run_task(task: PrepareTask) -> PrepareOutcome:
     """Keep the label map that is there if it is as the index says, or else whole and plausible; make it otherwise."""
     label = task.spec.label_path(task.root, task.name)
     try:
         if label.exists() and (entry := _kept(task, label)):
-            return Outcome(task.name, "kept", entry)
+            return PrepareOutcome(task.name, "kept", entry)
         if task.make is None:
-            return Outcome(task.name, "kept", inspect(task.spec, task.root, task.name))
+            return PrepareOutcome(task.name, "kept", inspect(task.spec, task.root, task.name))
         values = task.make()
         if values is None:
-            return Outcome(task.name, "left out", reason="no pixel of it is labelled, as in the original")
-        return Outcome(task.name, "made", _write(task, label, values))
+            return PrepareOutcome(task.name, "left out", reason="no pixel of it is labelled, as in the original")
+        return PrepareOutcome(task.name, "made", _write(task, label, values))
     except SampleError as error:
-        return Outcome(task.name, "faulty", reason=str(error))
+        return PrepareOutcome(task.name, "faulty", reason=str(error))
 
 
-def inspect(spec: DatasetSpec, root: Path, name: str) -> Entry:
+def inspect(spec: DatasetSpec, root: Path, name: str) -> IndexEntry:
     """The entry of a picture and its label map; the label map is read in full, of the picture only the header.
 
     Raises:
@@ -83,7 +83,7 @@ def inspect(spec: DatasetSpec, root: Path, name: str) -> Entry:
             "sizes must agree."
         )
     content = label.read_bytes()
-    return Entry(height, width, image.stat().st_size, len(content), checksum(content))
+    return IndexEntry(height, width, image.stat().st_size, len(content), checksum(content))
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -115,7 +115,7 @@ def encode_labels(values: UInt[np.ndarray, "H W"], suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def _write(task: Task, label: Path, values: UInt[np.ndarray, "H W"]) -> Entry:
+def _write(task: PrepareTask, label: Path, values: UInt[np.ndarray, "H W"]) -> IndexEntry:
     image = task.spec.image_path(task.root, task.name)
     height, width = picture_size(image)
     if values.shape != (height, width):
@@ -126,10 +126,10 @@ def _write(task: Task, label: Path, values: UInt[np.ndarray, "H W"]) -> Entry:
     task.spec.decode(values, str(label))
     content = encode_labels(values, label.suffix)
     write_bytes(label, content)
-    return Entry(height, width, image.stat().st_size, len(content), checksum(content))
+    return IndexEntry(height, width, image.stat().st_size, len(content), checksum(content))
 
 
-def _kept(task: Task, label: Path) -> Entry | None:
+def _kept(task: PrepareTask, label: Path) -> IndexEntry | None:
     if task.known is not None:
         content, image = label.read_bytes(), task.spec.image_path(task.root, task.name)
         same = checksum(content) == task.known.checksum and image.is_file()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
 
-from ahs_seg.progress import Track
+from ahs_seg.io.progress import Track
 
 _WORTH_A_PROCESS: Final = 100
 """Items below which starting a process takes longer than it saves."""

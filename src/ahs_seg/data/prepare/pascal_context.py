@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 
 FOLDER: Final = "VOCdevkit/VOC2010"
 
-PICTURES: Final = Source(
+PICTURES: Final = ArchiveSource(
     file="VOCtrainval_03-May-2010.tar",
     members={"VOC2010/JPEGImages/": f"{FOLDER}/JPEGImages"},
     page="http://host.robots.ox.ac.uk/pascal/VOC/voc2010/",

@@ -17,21 +17,21 @@ import numpy as np
 import scipy.io
 from jaxtyping import UInt16
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids, read_ids
+from ahs_seg.io.errors import SampleError
 
 _SPEC: Final = find_spec("pascal-context-459")
 _IGNORED: Final = _SPEC.ignore[0]
 _DAMAGED: Final = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
 """What scipy's reader raises on files that are no MATLAB files, or cut off."""
 
-SOURCE: Final = Source(
+SOURCE: Final = ArchiveSource(
     file="trainval.tar.gz",
     members={"trainval/": f"{FOLDER}/trainval"},
     endings=(".mat",),
@@ -55,14 +55,14 @@ def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
     return convert_ids(raw.astype(np.uint16), "pascal-context-459", _IGNORED)
 
 
-def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every picture of the official list that has a file."""
     check_names(root / FOLDER / "labels.txt")
     jobs, left_out = [], {}
     for name in read_ids("pascal-context-459-val"):
         path = root / FOLDER / "trainval" / f"{name}.mat"
         if path.exists():
-            jobs.append(Job(name, partial(convert, path)))
+            jobs.append(PrepareJob(name, partial(convert, path)))
         else:
             left_out[name] = f"no {path.name} in {path.parent}"
     return jobs, left_out

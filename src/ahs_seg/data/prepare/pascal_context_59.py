@@ -18,19 +18,19 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import UInt16
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
-from ahs_seg.data.rle import decode_rle
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.rle import decode_rle
 
 _ANNOTATIONS: Final = f"{FOLDER}/trainval_merged.json"
 
-SOURCE: Final = Source(
+SOURCE: Final = ArchiveSource(
     file="trainval_merged.json",
     members={"trainval_merged.json": _ANNOTATIONS},
     page="https://cs.stanford.edu/~roozbeh/pascal-context/",
@@ -53,7 +53,7 @@ def paint(height: int, width: int, annotations: list[dict[str, Any]]) -> UInt16[
     return convert_ids(canvas, "pascal-context-59", 255)
 
 
-def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every validation picture of the JSON."""
     path = root / _ANNOTATIONS
     try:
@@ -65,7 +65,7 @@ def list_jobs(root: Path) -> tuple[list[Job], dict[str, str]]:
                 wanted = {key: annotation[key] for key in ("category_id", "segmentation")}
                 annotations[annotation["image_id"]].append(wanted)
         return [
-            Job(
+            PrepareJob(
                 PurePosixPath(image["file_name"]).stem,
                 partial(paint, int(image["height"]), int(image["width"]), annotations[key]),
             )

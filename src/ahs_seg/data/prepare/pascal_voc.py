@@ -14,19 +14,19 @@ import numpy as np
 from jaxtyping import UInt16
 
 from ahs_seg.data.catalog import find_spec
-from ahs_seg.data.images import read_labels
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.data.prepare.jobs import Job
+from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import Source
+from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.io.images import read_labels
 
 _FOLDER: Final = "VOCdevkit/VOC2012"
 _MASKS: Final = f"{_FOLDER}/SegmentationClassAug"
 _LISTS: Final = f"{_FOLDER}/ImageSets/Segmentation"
 
 SOURCES: Final = (
-    Source(
+    ArchiveSource(
         file="VOCtrainval_11-May-2012.tar",
         members={
             "VOC2012/JPEGImages/": f"{_FOLDER}/JPEGImages",
@@ -37,7 +37,7 @@ SOURCES: Final = (
         size=1999639040,
         checksum="md5:6cd6e144f989b92b3379bac3b3de84fd",  # torchvision, datasets/voc.py
     ),
-    Source(
+    ArchiveSource(
         file="SegmentationClassAug.zip",
         members={"SegmentationClassAug/": _MASKS},
         endings=(".png",),
@@ -53,14 +53,14 @@ def convert(path: Path, table: str) -> UInt16[np.ndarray, "H W"] | None:
     return labels if (labels != 255).any() else None
 
 
-def list_jobs(table: str, root: Path) -> tuple[list[Job], dict[str, str]]:
+def list_jobs(table: str, root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """A job for every picture of the validation list."""
     path = root / _LISTS / "val.txt"
     try:
         names = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError) as error:
         raise PrepareError(f"{path}: the list of validation pictures cannot be read ({error}).") from None
-    return [Job(name, partial(convert, root / _MASKS / f"{name}.png", table)) for name in names], {}
+    return [PrepareJob(name, partial(convert, root / _MASKS / f"{name}.png", table)) for name in names], {}
 
 
 PASCAL_VOC_20: Final = Preparation(find_spec("pascal-voc-20"), SOURCES, partial(list_jobs, "pascal-voc-20"))

@@ -10,19 +10,19 @@ from typing import Final, TypeAlias
 from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.errors import MissingSourceError, PrepareError
 from ahs_seg.data.prepare.index import Index, index_path
-from ahs_seg.data.prepare.jobs import Job, Outcome, Task, run_task
+from ahs_seg.data.prepare.jobs import PrepareJob, PrepareOutcome, PrepareTask, run_task
 from ahs_seg.data.prepare.parallel import run_parallel
-from ahs_seg.data.prepare.sources import Source, provide
+from ahs_seg.data.prepare.sources import ArchiveSource, provide
 
 _SHOWN: Final = 10
 """Lines about what is left out as intended; faults are all shown."""
 
-ListJobs: TypeAlias = Callable[[Path], tuple[list[Job], dict[str, str]]]
+ListJobs: TypeAlias = Callable[[Path], tuple[list[PrepareJob], dict[str, str]]]
 """From a root: the jobs, and the reason for each name of the official list that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class PrepareSummary:
     """What a preparation did: numbers of label maps, and a reason for each that was left out or is faulty."""
 
     spec: DatasetSpec
@@ -50,7 +50,7 @@ class Preparation:
     """How one data set is made: what from, and which label maps."""
 
     spec: DatasetSpec
-    sources: tuple[Source, ...]
+    sources: tuple[ArchiveSource, ...]
     list_jobs: ListJobs
 
     def run(
@@ -62,7 +62,7 @@ class Preparation:
         again: bool = False,
         workers: int | None = None,
         progress: bool = True,
-    ) -> Summary:
+    ) -> PrepareSummary:
         """Make what is missing below `root` and write the index; `again` makes everything anew.
 
         Label maps that are there are kept: those of the index if their checksums agree, others (of a run that was
@@ -79,14 +79,14 @@ class Preparation:
             names = self.spec.label_names(root)
             if again or not names:
                 raise
-            tasks = [Task(self.spec, root, name, None, None) for name in names]
+            tasks = [PrepareTask(self.spec, root, name, None, None) for name in names]
         else:
             jobs, left_out = self.list_jobs(root)
             if again:
                 self._remove(root)
             index = Index.read(self.spec, root)
             known = index.files if index else {}
-            tasks = [Task(self.spec, root, job.name, job.make, known.get(job.name)) for job in jobs]
+            tasks = [PrepareTask(self.spec, root, job.name, job.make, known.get(job.name)) for job in jobs]
         title = f"preparing {self.spec.name}"
         outcomes = run_parallel(run_task, tasks, description=title, workers=workers, progress=progress)
         return self._finish(root, list(outcomes), left_out)
@@ -96,7 +96,7 @@ class Preparation:
         for name in self.spec.label_names(root):
             self.spec.label_path(root, name).unlink()
 
-    def _finish(self, root: Path, outcomes: Sequence[Outcome], left_out: dict[str, str]) -> Summary:
+    def _finish(self, root: Path, outcomes: Sequence[PrepareOutcome], left_out: dict[str, str]) -> PrepareSummary:
         files = {outcome.name: outcome.entry for outcome in outcomes if outcome.entry is not None}
         left_out = left_out | {o.name: o.reason for o in outcomes if o.state == "left out"}
         faulty = {outcome.name: outcome.reason for outcome in outcomes if outcome.state == "faulty"}
@@ -105,4 +105,4 @@ class Preparation:
             raise PrepareError(f"{self.spec.title}: nothing could be prepared. The first reason: {reasons[0]}")
         path = Index(self.spec.name, files, left_out, faulty).write(self.spec, root)
         made = sum(outcome.state == "made" for outcome in outcomes)
-        return Summary(self.spec, made, len(files) - made, left_out, faulty, path)
+        return PrepareSummary(self.spec, made, len(files) - made, left_out, faulty, path)

@@ -15,7 +15,7 @@ DOWNLOADS = "downloads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ArchiveSource:
     """One published file, and what it becomes below the root.
 
     `members` maps folders (ending in "/") or files of the archive to their places below the root; of a file that is no
@@ -52,7 +52,12 @@ class Source:
 
 
 def provide(
-    sources: Sequence[Source], root: Path, *, archives: Sequence[Path] = (), fetch: bool = False, progress: bool = True
+    sources: Sequence[ArchiveSource],
+    root: Path,
+    *,
+    archives: Sequence[Path] = (),
+    fetch: bool = False,
+    progress: bool = True,
 ) -> None:
     """See to it that everything the sources become is below the root.
 

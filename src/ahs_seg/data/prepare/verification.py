@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ahs_seg.data.base import SampleError
 from ahs_seg.data.catalog import BenchmarkDataset, CatalogError, DatasetSpec, find_spec
-from ahs_seg.data.images import read_image
-from ahs_seg.data.prepare.index import Entry, Index, checksum, index_path
+from ahs_seg.data.prepare.index import Index, IndexEntry, checksum, index_path
 from ahs_seg.data.prepare.jobs import inspect
 from ahs_seg.data.prepare.parallel import run_parallel
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def verify(name: str, root: Path, *, workers: int | None = None, progress: bool 
     spec = find_spec(name)
     index = Index.read(spec, root)
     there = set(spec.label_names(root))
-    known: dict[str, Entry] = index.files if index else {}
+    known: dict[str, IndexEntry] = index.files if index else {}
     names = sorted(there | known.keys())
     if not names:
         raise CatalogError(
@@ -63,7 +63,7 @@ class _Item(NamedTuple):
     root: Path
     name: str
     indexed: bool
-    entry: Entry | None
+    entry: IndexEntry | None
 
 
 def _faults_of(item: _Item) -> list[str]:

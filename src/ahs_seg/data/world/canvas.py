@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ahs_seg.data.world.names import COLOURS, Thing
 from ahs_seg.data.world.shapes import OUTLINES, Plane, surface
-from ahs_seg.data.world.stuff import Picture
+from ahs_seg.data.world.stuff import DrawnImage
 
 SHADING: Final = 0.22
 GAIN: Final = 0.20
@@ -52,7 +52,7 @@ def place(
     )
 
 
-def draw(picture: Picture, item: Placement) -> tuple[tuple[slice, slice], Plane] | None:
+def draw(picture: DrawnImage, item: Placement) -> tuple[tuple[slice, slice], Plane] | None:
     """Paint one object; returns the touched box and the opacity in it, or nothing if it lies outside."""
     box = _box(item, picture.shape[0], picture.shape[1])
     if box is None:
@@ -83,7 +83,7 @@ def tones(colour: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return first, second
 
 
-def finish(picture: Picture, rng: np.random.Generator, hard: float) -> NDArray[np.uint8]:
+def finish(picture: DrawnImage, rng: np.random.Generator, hard: float) -> NDArray[np.uint8]:
     """The picture as a camera gives it: uneven light, exposure, sometimes blur, noise, 8 bits.
 
     `hard` scales the nuisances; 0 leaves the picture as drawn.
@@ -111,7 +111,7 @@ def _box(item: Placement, height: int, width: int) -> tuple[slice, slice] | None
     return slice(top, bottom), slice(left, right)
 
 
-def _blur(picture: Picture) -> Picture:
+def _blur(picture: DrawnImage) -> DrawnImage:
     rows = np.concatenate([picture[:1], picture, picture[-1:]], 0)
     picture = (rows[:-2] + rows[2:]) * np.float32(0.25) + picture * np.float32(0.5)
     columns = np.concatenate([picture[:, :1], picture, picture[:, -1:]], 1)

@@ -7,7 +7,7 @@ from typing import Final
 from ahs_seg.data.base import Sample
 from ahs_seg.data.world.names import seen_names, vocabulary_names
 from ahs_seg.data.world.scenes import SIZE, SceneSource
-from ahs_seg.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 TRAIN_SEED: Final = 101
 VALIDATION_SEED: Final = 202

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.files import write_bytes, write_png, write_text
+from ahs_seg.io.atomic import write_bytes, write_png, write_text
 from ahs_seg.types import IGNORE
 
 _IGNORED = 65535

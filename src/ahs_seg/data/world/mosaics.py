@@ -118,14 +118,14 @@ def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
     )
 
 
-Cell = tuple[tuple[slice, slice], list[Phrase]]
+MosaicCell = tuple[tuple[slice, slice], list[Phrase]]
 
 
 def _mosaic(
     rng: np.random.Generator, mix: Mix, rows: Sequence[int], columns: Sequence[int]
-) -> tuple[NDArray[np.uint8], list[Cell]]:
+) -> tuple[NDArray[np.uint8], list[MosaicCell]]:
     image = np.empty((mix.size, mix.size, 3), np.uint8)
-    cells: list[Cell] = []
+    cells: list[MosaicCell] = []
     for top, bottom in itertools.pairwise(rows):
         for left, right in itertools.pairwise(columns):
             shape = (bottom - top, right - left)
@@ -146,7 +146,7 @@ def _subject(rng: np.random.Generator, mix: Mix) -> tuple[Thing | None, str | No
     return thing, None if draw < mix.stuff_alone + mix.flat else ground_for(thing, rng)
 
 
-def _scene(rng: np.random.Generator, mix: Mix) -> tuple[NDArray[np.uint8], list[Cell]]:
+def _scene(rng: np.random.Generator, mix: Mix) -> tuple[NDArray[np.uint8], list[MosaicCell]]:
     source = _scenes(mix.scene_size or mix.size, mix.hard)
     scene = source[int(rng.integers(2**40))]
     image, labels, least = scene.image, scene.labels, 1

@@ -49,7 +49,7 @@ NEVER_TRAINED: Final = 142
 VOCABULARY_SIZES: Final = (20, 59, 150, 459, 847)
 _SMALL_STUFF: Final = ("grass", "sand", "water", "brick wall", "lava", "metal")
 
-Split = Literal["seen", "combination", "novel"]
+NameSplit = Literal["seen", "combination", "novel"]
 
 
 class Thing(NamedTuple):
@@ -73,7 +73,7 @@ def things() -> dict[str, Thing]:
 
 
 @cache
-def splits() -> dict[str, Split]:
+def splits() -> dict[str, NameSplit]:
     """What segmentation training knows of every name, things and stuff.
 
     "seen" names are trained on; "combination" names join known attributes in a new way; "novel" names have an attribute
@@ -81,7 +81,7 @@ def splits() -> dict[str, Split]:
     """
     known = [name for name, thing in things().items() if NOVEL_ATTRIBUTES.isdisjoint(thing)]
     seen = set(_shuffled(known, "seen")[:SEEN_THINGS])
-    result: dict[str, Split] = {}
+    result: dict[str, NameSplit] = {}
     for name, thing in things().items():
         novel = not NOVEL_ATTRIBUTES.isdisjoint(thing)
         result[name] = "novel" if novel else "seen" if name in seen else "combination"

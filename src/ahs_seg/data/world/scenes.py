@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ahs_seg.data.world.canvas import draw, finish, place
 from ahs_seg.data.world.deck import Deck
 from ahs_seg.data.world.names import COLOURS, STUFF, Thing, things
-from ahs_seg.data.world.stuff import Picture, crop, mean_colour
+from ahs_seg.data.world.stuff import DrawnImage, crop, mean_colour
 
 SIZE: Final = 96
 RADIUS: Final = (0.11, 0.26)
@@ -76,7 +76,7 @@ class SceneSource:
 
     def _ground(
         self, index: int, dealt: list[Thing], rng: np.random.Generator
-    ) -> tuple[Picture, NDArray[np.int32], list[str]]:
+    ) -> tuple[DrawnImage, NDArray[np.int32], list[str]]:
         count = int(rng.integers(1, REGIONS + 1))
         kinds = list(dict.fromkeys(self._stuff.deal(index * REGIONS, REGIONS)))
         # Something to stand out from: kinds on which most of the objects show come first.

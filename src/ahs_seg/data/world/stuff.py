@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ahs_seg.data.world.names import STUFF
 
-Picture: TypeAlias = NDArray[np.floating[Any]]
+DrawnImage: TypeAlias = NDArray[np.floating[Any]]
 """Height, width, RGB in [0, 1]."""
 Field: TypeAlias = NDArray[np.floating[Any]]
 
@@ -23,7 +23,7 @@ _SALT: Final = 7_041_776
 
 
 @cache
-def tiles(kind: str) -> tuple[Picture, ...]:
+def tiles(kind: str) -> tuple[DrawnImage, ...]:
     """The patches of one stuff; each is `TILE_SIZE` pixels square."""
     paint, index = _PAINTERS[kind], STUFF.index(kind)
     return tuple(
@@ -38,7 +38,7 @@ def mean_colour(kind: str) -> NDArray[np.float32]:
     return np.mean([tile.mean((0, 1)) for tile in tiles(kind)], 0, dtype=np.float32)
 
 
-def crop(kind: str, height: int, width: int, rng: np.random.Generator) -> Picture:
+def crop(kind: str, height: int, width: int, rng: np.random.Generator) -> DrawnImage:
     """A random piece of a random patch, mirrored at random (and repeated where the patch is too small)."""
     number, top, left, flip = rng.random(4)
     tile = tiles(kind)[int(number * TILES_PER_KIND)]
@@ -57,11 +57,11 @@ def _noise(rng: np.random.Generator, sigma: float | int | tuple[float | int, flo
     return np.asarray(smooth / smooth.std(), np.float32)
 
 
-def _tint(rng: np.random.Generator, colour: tuple[float, float, float], spread: float = 0.04) -> Picture:
+def _tint(rng: np.random.Generator, colour: tuple[float, float, float], spread: float = 0.04) -> DrawnImage:
     return np.asarray(np.array(colour) + rng.normal(0, spread, 3), np.float32)
 
 
-def _mix(low: Picture, high: Picture, amount: Field) -> Picture:
+def _mix(low: DrawnImage, high: DrawnImage, amount: Field) -> DrawnImage:
     weight = np.clip(amount, 0, 1)[..., None]
     return low * (1 - weight) + high * weight
 
@@ -80,27 +80,27 @@ def _cells(rng: np.random.Generator, count: int) -> tuple[Field, Field, NDArray[
     return distance[..., 0].astype(np.float32), distance[..., 1].astype(np.float32), nearest[..., 0] % count
 
 
-def _sky(rng: np.random.Generator) -> Picture:
+def _sky(rng: np.random.Generator) -> DrawnImage:
     clouds = _noise(rng, 14) + 0.5 * _noise(rng, 6)
     return _mix(_tint(rng, (0.42, 0.66, 0.94)), _tint(rng, (0.92, 0.95, 0.98), 0.02), clouds * 0.5 + 0.15)
 
 
-def _grass(rng: np.random.Generator) -> Picture:
+def _grass(rng: np.random.Generator) -> DrawnImage:
     blades = _noise(rng, (3.5, 0.7)) * 0.3 + _noise(rng, 8) * 0.12 + 0.5
     return _mix(_tint(rng, (0.08, 0.30, 0.06)), _tint(rng, (0.42, 0.68, 0.20)), blades)
 
 
-def _sand(rng: np.random.Generator) -> Picture:
+def _sand(rng: np.random.Generator) -> DrawnImage:
     grain = _noise(rng, 0.6) * 0.16 + _noise(rng, (4, 16)) * 0.2 + 0.5
     return _mix(_tint(rng, (0.70, 0.58, 0.38)), _tint(rng, (0.93, 0.83, 0.62)), grain)
 
 
-def _water(rng: np.random.Generator) -> Picture:
+def _water(rng: np.random.Generator) -> DrawnImage:
     waves = _noise(rng, (1.3, 6)) * 0.28 + 0.4
     return _mix(_tint(rng, (0.03, 0.22, 0.42)), _tint(rng, (0.35, 0.66, 0.78)), waves)
 
 
-def _brick_wall(rng: np.random.Generator) -> Picture:
+def _brick_wall(rng: np.random.Generator) -> DrawnImage:
     rows, columns = _grid()
     high, long = 10, 20
     course = rows // high
@@ -112,7 +112,7 @@ def _brick_wall(rng: np.random.Generator) -> Picture:
     return _mix(body, _tint(rng, (0.80, 0.77, 0.72)), mortar)
 
 
-def _wood_floor(rng: np.random.Generator) -> Picture:
+def _wood_floor(rng: np.random.Generator) -> DrawnImage:
     rows, columns = _grid()
     high = 16
     plank = (rows // high).astype(np.int64)
@@ -123,19 +123,19 @@ def _wood_floor(rng: np.random.Generator) -> Picture:
     return _mix(body, _tint(rng, (0.22, 0.12, 0.05), 0.02), ((rows % high < 1.3) | joints).astype(np.float32) * 0.8)
 
 
-def _snow(rng: np.random.Generator) -> Picture:
+def _snow(rng: np.random.Generator) -> DrawnImage:
     drifts = _noise(rng, (9, 18)) * 0.3 + _noise(rng, 0.6) * 0.1 + 0.7
     return _mix(_tint(rng, (0.74, 0.82, 0.92), 0.02), _tint(rng, (0.97, 0.98, 1.0), 0.01), drifts)
 
 
-def _gravel(rng: np.random.Generator) -> Picture:
+def _gravel(rng: np.random.Generator) -> DrawnImage:
     near, second, which = _cells(rng, 700)
     tone = rng.normal(0.5, 0.28, 700).astype(np.float32)[which]
     stones = _mix(_tint(rng, (0.36, 0.34, 0.33)), _tint(rng, (0.78, 0.76, 0.72)), tone)
     return _mix(np.full(3, 0.16, np.float32), stones, (second - near) * 0.7)
 
 
-def _carpet(rng: np.random.Generator) -> Picture:
+def _carpet(rng: np.random.Generator) -> DrawnImage:
     rows, columns = _grid()
     weave = np.sin(rows * np.float32(np.pi / 2.5)) * np.sin(columns * np.float32(np.pi / 2.5))
     motif = np.cos(rows * np.float32(np.pi / 16)) + np.cos(columns * np.float32(np.pi / 16))
@@ -145,7 +145,7 @@ def _carpet(rng: np.random.Generator) -> Picture:
     return _mix(body, _tint(rng, (0.78, 0.62, 0.42)), (np.abs(motif) < 0.28).astype(np.float32) * 0.75)
 
 
-def _lava(rng: np.random.Generator) -> Picture:
+def _lava(rng: np.random.Generator) -> DrawnImage:
     near, second, _ = _cells(rng, 70)
     glow = np.clip(1 - (second - near) / 5, 0, 1) + _noise(rng, 5) * 0.12
     crust = _mix(np.full(3, 0.07, np.float32), _tint(rng, (0.30, 0.10, 0.07), 0.02), _noise(rng, 2) * 0.3 + 0.4)
@@ -154,14 +154,14 @@ def _lava(rng: np.random.Generator) -> Picture:
     )
 
 
-def _leaves(rng: np.random.Generator) -> Picture:
+def _leaves(rng: np.random.Generator) -> DrawnImage:
     near, second, which = _cells(rng, 240)
     tone = rng.normal(0.5, 0.3, 240).astype(np.float32)[which]
     body = _mix(_tint(rng, (0.16, 0.36, 0.08)), _tint(rng, (0.80, 0.58, 0.14)), tone)
     return _mix(np.array([0.05, 0.12, 0.04], np.float32), body, (second - near) * 0.35 + 0.15)
 
 
-def _metal(rng: np.random.Generator) -> Picture:
+def _metal(rng: np.random.Generator) -> DrawnImage:
     brushed = _noise(rng, (0.6, 30)) * 0.16 + _noise(rng, (20, 40)) * 0.18 + 0.5
     plate = _mix(_tint(rng, (0.40, 0.44, 0.50), 0.02), _tint(rng, (0.80, 0.83, 0.87), 0.02), brushed)
     rows, columns = _grid()
@@ -169,7 +169,7 @@ def _metal(rng: np.random.Generator) -> Picture:
     return _mix(plate, np.full(3, 0.2, np.float32), rivets.astype(np.float32) * 0.7)
 
 
-_PAINTERS: Final[dict[str, Callable[[np.random.Generator], Picture]]] = {
+_PAINTERS: Final[dict[str, Callable[[np.random.Generator], DrawnImage]]] = {
     "sky": _sky,
     "grass": _grass,
     "sand": _sand,

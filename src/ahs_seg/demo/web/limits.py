@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ahs_seg.vocabulary import Vocabulary, VocabularyError, known_vocabularies
+from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError, known_vocabularies
 
 MEGA = 1_000_000
 

@@ -18,13 +18,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads it while it is 
 import gradio as gr
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
-from ahs_seg.data.base import SampleError
 from ahs_seg.demo.web.limits import LimitError
+from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.demo.web.viewer import asset, payload
-from ahs_seg.demo.web.workbench import Answer, Workbench
-from ahs_seg.formats import FORMATS, Format
-from ahs_seg.formats.base import FormatError
-from ahs_seg.vocabulary import VocabularyError
+from ahs_seg.io.errors import SampleError
+from ahs_seg.output.formats import FORMATS, Format
+from ahs_seg.output.formats.base import FormatError
+from ahs_seg.vocabulary.vocabulary import VocabularyError
 
 TITLE: Final = "AHS-Seg"
 SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
@@ -67,7 +67,7 @@ class Actions:
         self.bench = bench
         self._exports: deque[tempfile.TemporaryDirectory[str]] = deque(maxlen=KEPT_EXPORTS)
 
-    def segment(self, picture: str | None, words: str, model: str) -> tuple[Answer, str]:
+    def segment(self, picture: str | None, words: str, model: str) -> tuple[SessionResult, str]:
         """Segment a picture: names, classes found with their pixels, and the label map as a PNG in JSON."""
         with shown(picture):
             if picture is None:
@@ -75,7 +75,7 @@ class Actions:
             answer = self.bench.segment(Path(picture), words, model)
             return answer, payload(answer)
 
-    def probe(self, answer: Answer | None, event: gr.EventData) -> dict[str, Any]:
+    def probe(self, answer: SessionResult | None, event: gr.EventData) -> dict[str, Any]:
         """The best scores at the pixel that was clicked."""
         if answer is None:
             return gr.skip()
@@ -83,7 +83,7 @@ class Actions:
             top = self.bench.scores_at(answer, event.y, event.x)
             return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top, "asked": time.monotonic()}))
 
-    def export(self, answer: Answer | None, kind: Format) -> dict[str, Any]:
+    def export(self, answer: SessionResult | None, kind: Format) -> dict[str, Any]:
         """The file of the last answer in an output format."""
         if answer is None:
             return gr.update(interactive=False)

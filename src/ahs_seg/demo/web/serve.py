@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from ahs_seg.backbones.config import TINY, ClipConfig
-from ahs_seg.checkpoints.known import find_model
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web.limits import MEGA
 from ahs_seg.demo.web.page import build, theme
+from ahs_seg.demo.web.session import Workbench
 from ahs_seg.demo.web.viewer import asset
-from ahs_seg.demo.web.workbench import Workbench
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ahs_seg.demo.web.workbench import Answer
-from ahs_seg.palette import by_area, colours_for
-from ahs_seg.segmentation import Segmentation
+from ahs_seg.demo.web.session import SessionResult
+from ahs_seg.output.palette import by_area, colours_for
+from ahs_seg.output.segmentation import Segmentation
 
 LONGEST: Final = 1400
 """Longest side of what is drawn; larger pictures are reduced for the screen, not for the model."""
@@ -25,7 +25,7 @@ def asset(name: str) -> str:
     return resources.files("ahs_seg").joinpath("assets", "web", name).read_text(encoding="utf-8")
 
 
-def payload(answer: Answer) -> str:
+def payload(answer: SessionResult) -> str:
     """The answer as JSON for `viewer.js`.
 
     `labels` is a picture: red and green are the class (low and high byte, 65535: none), blue is its score.
@@ -53,7 +53,7 @@ def payload(answer: Answer) -> str:
     )
 
 
-def times_text(answer: Answer) -> str:
+def times_text(answer: SessionResult) -> str:
     """What was computed and how long it took."""
     times = answer.times
     encoding = "kept from before" if times.encoding is None else f"{times.encoding:.2f} s"

@@ -1,0 +1,111 @@
+"""The work shared out by Ray Data (extra `scale`): every worker loads the model once and writes what it has done.
+
+The workers must reach the pictures, the model and the output folder under the same paths.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask
+from ahs_seg.batch.sources import InputSource
+from ahs_seg.batch.tiled import TiledWorker
+from ahs_seg.batch.worker import Worker
+
+if TYPE_CHECKING:
+    from ahs_seg.batch.jobs import ModelSource
+
+PORTION: Final = 16
+"""Tasks that a worker gets at a time, at most; fewer if there are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayEngine:
+    """`workers` of the cluster that Ray finds (RAY_ADDRESS), or of one that it starts on this machine.
+
+    On a cluster with GPUs every worker gets one, unless the model is meant for the CPU.
+
+    Raises:
+        ValueError: Ray is not installed, or the cluster has fewer processors than workers.
+    """
+
+    model: ModelSource
+    workers: int = 1
+
+    def __call__(self, job: BatchJob, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
+        """What became of every picture, as it becomes known."""
+        rows = [{"task": _encoded(task)} for task in tasks]
+        if not rows:
+            return
+        gpus = self._start()
+        from ray.data import from_items
+
+        portion = min(PORTION, -(-len(rows) // self.workers))
+        blocks = -(-len(rows) // portion)
+        data = from_items(rows, override_num_blocks=blocks).map_batches(
+            _RayWorker,
+            fn_constructor_args=(self.model, replace(job, output=job.output.absolute())),
+            batch_size=portion,
+            batch_format="numpy",
+            num_gpus=gpus,
+            num_cpus=1,
+            concurrency=min(self.workers, blocks),
+        )
+        for row in data.iter_rows():
+            yield _decoded(row["outcome"])
+
+    def _start(self) -> int:
+        """Join or start a cluster; the GPUs of each worker."""
+        try:
+            import ray
+        except ImportError:
+            raise ValueError(
+                "the engine ray needs Ray Data, which is not installed; install it with pip install 'ahs-seg[scale]', "
+                "or use the engine local."
+            ) from None
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        resources = ray.cluster_resources()
+        if resources.get("CPU", 0) < self.workers:
+            raise ValueError(
+                f"{self.workers} workers on a cluster with {resources.get('CPU', 0):.0f} processors; "
+                "ask for fewer, or add machines to it."
+            )
+        return int(self.model.device != "cpu" and resources.get("GPU", 0) >= self.workers)
+
+
+class _RayWorker:
+    """One worker: a model, and the work as it is done without Ray."""
+
+    def __init__(self, model: ModelSource, job: BatchJob) -> None:
+        segmenter = model.load()
+        self._work = Worker(segmenter, job) if job.config.tiles is None else TiledWorker(segmenter, job)
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
+        tasks = (_task(text) for text in rows["task"])
+        return {"outcome": [json.dumps({type(one).__name__: asdict(one)}) for one in self._work(tasks)]}
+
+
+def _encoded(task: SourceTask) -> str:
+    path = str(task.source.path.absolute())
+    return json.dumps([path, task.source.name, task.stamp, sorted(task.skip)])
+
+
+def _task(text: str) -> SourceTask:
+    path, name, (size, changed), skip = json.loads(text)
+    return SourceTask(InputSource(Path(path), name), (size, changed), frozenset(skip))
+
+
+def _decoded(text: str) -> SourceOutcome:
+    ((kind, values),) = json.loads(text).items()
+    if kind == "Failed":
+        return Failed(**values)
+    pixels = {int(label): count for label, count in values["pixels"].items()}
+    (size, changed), (height, width) = values["stamp"], values["size"]
+    return Done(values["name"], values["path"], (size, changed), (height, width), pixels)

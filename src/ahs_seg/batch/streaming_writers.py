@@ -1,0 +1,166 @@
+"""Results of any size, written from top to bottom; each file appears when it is whole."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+import numpy as np
+from jaxtyping import Int32, Shaped, UInt, UInt8
+
+from ahs_seg.inference.tiling import Band
+from ahs_seg.io.atomic import replacing_file, write_png
+from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
+from ahs_seg.output.formats.png import PALETTE_SIZE, write_names
+from ahs_seg.output.legend import segmented
+from ahs_seg.output.palette import colour, colours_for
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+LONGEST: Final = 2000
+"""Longest side of an overlay, in pixels; larger results are shown smaller."""
+
+
+class Sink(Protocol):
+    """One file that is being written."""
+
+    def write(self, band: Band) -> None:
+        """The next rows."""
+
+    def finish(self, pixels: Mapping[int, int]) -> None:
+        """There are no more; `pixels` counts those of every label."""
+
+
+def stored(labels: Shaped[np.ndarray, "h W"], vocabulary: Vocabulary) -> UInt[np.ndarray, "h W"]:
+    """Labels as they are stored: 8 bits while the classes fit."""
+    return labels.astype(np.uint8 if len(vocabulary) <= PALETTE_SIZE else np.uint16)
+
+
+class PngSink:
+    """The label map as PNG, as `formats.png` writes it, and the names beside it."""
+
+    def __init__(self, file: IO[bytes], path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
+        self._file = file
+        self._path = path
+        self._vocabulary = vocabulary
+        self._packer = zlib.compressobj(6)
+        self._wide = len(vocabulary) > PALETTE_SIZE
+        depth, kind = (16, 0) if self._wide else (8, 3)
+        file.write(b"\x89PNG\r\n\x1a\n")
+        self._chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], depth, kind, 0, 0, 0))
+        self._palette_at = file.tell()
+        if not self._wide:
+            self._chunk(b"PLTE", bytes(3 * PALETTE_SIZE))  # the colours follow from what is found
+
+    def write(self, band: Band) -> None:
+        """The next rows, each after a byte that says it is not filtered."""
+        values = stored(band.labels, self._vocabulary)
+        lines = values.astype(">u2").view(np.uint8) if self._wide else values
+        packed = self._packer.compress(np.pad(lines, ((0, 0), (1, 0))).tobytes())
+        if packed:
+            self._chunk(b"IDAT", packed)
+
+    def finish(self, pixels: Mapping[int, int]) -> None:
+        """Write the end, the colours and the names."""
+        self._chunk(b"IDAT", self._packer.flush())
+        self._chunk(b"IEND", b"")
+        order = sorted(pixels, key=lambda label: (-pixels[label], label))
+        if not self._wide:
+            chosen = colours_for(order, len(self._vocabulary))
+            self._file.seek(self._palette_at)
+            self._chunk(b"PLTE", bytes(part for k in range(PALETTE_SIZE) for part in chosen.get(k, colour(k))))
+        write_names(self._path, self._vocabulary.labels, {label: pixels[label] for label in order})
+
+    def _chunk(self, kind: bytes, content: bytes) -> None:
+        body = kind + content
+        self._file.write(struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body)))
+
+
+class RowBuffer:
+    """Rows given out in multiples of `multiple`; the rest at the end."""
+
+    def __init__(self, multiple: int) -> None:
+        self._multiple = multiple
+        self._rows: Shaped[np.ndarray, ...] | None = None
+
+    def add(self, rows: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+        """What can be given out now; maybe nothing."""
+        rows = rows if self._rows is None else np.concatenate([self._rows, rows])
+        whole = len(rows) - len(rows) % self._multiple
+        self._rows = rows[whole:].copy()
+        return rows[:whole]
+
+    def rest(self) -> Shaped[np.ndarray, ...]:
+        """What is left."""
+        assert self._rows is not None, "something was added"
+        return self._rows
+
+
+class GeoTiffSink:
+    """The label map as GeoTIFF, as `formats.geotiff` writes it, in whole blocks."""
+
+    def __init__(self, writer: LabelWriter) -> None:
+        self._writer = writer
+        self._rows = RowBuffer(BLOCK)
+        self._top = 0
+
+    def write(self, band: Band) -> None:
+        """The next rows, as soon as they fill blocks."""
+        self._put(self._rows.add(band.labels))
+
+    def finish(self, pixels: Mapping[int, int]) -> None:  # noqa: ARG002  # it holds no counts
+        """Write the last rows."""
+        self._put(self._rows.rest())
+
+    def _put(self, rows: Int32[np.ndarray, "h W"]) -> None:
+        if len(rows):
+            self._writer.write(rows, top=self._top)
+            self._top += len(rows)
+
+
+class OverlaySink:
+    """The picture tinted by its classes, with a legend, reduced to at most `LONGEST` pixels a side."""
+
+    def __init__(self, path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
+        self._path = path
+        self._vocabulary = vocabulary
+        self._factor = -(-max(size) // LONGEST)
+        self._labels, self._image = RowBuffer(self._factor), RowBuffer(self._factor)
+        self._small: list[tuple[Shaped[np.ndarray, "h w"], UInt8[np.ndarray, "h w 3"]]] = []
+
+    def write(self, band: Band) -> None:
+        """The next rows, reduced: the label in the middle of each block, the mean of its colours."""
+        step = self._factor
+        labels, image = self._labels.add(band.labels), self._image.add(band.image)
+        height, width = len(labels) // step, labels.shape[1] // step
+        if height and width:
+            blocks = image[: height * step, : width * step].reshape(height, step, width, step, 3)
+            small = blocks.mean((1, 3)).astype(np.uint8)
+            self._small.append((labels[step // 2 :: step, step // 2 :: step][:height, :width].copy(), small))
+
+    def finish(self, pixels: Mapping[int, int]) -> None:  # noqa: ARG002  # its legend counts what it shows
+        """Write the picture."""
+        labels = np.concatenate([labels for labels, _ in self._small])
+        image = np.concatenate([image for _, image in self._small])
+        write_png(self._path, segmented(image, labels, self._vocabulary.labels))
+
+
+@contextmanager
+def open_sinks(
+    paths: Mapping[str, Path], source: Path, size: tuple[int, int], vocabulary: Vocabulary
+) -> Iterator[list[Sink]]:
+    """A sink for every format (`png`, `geotiff`, `overlay`) and its path; nothing stays behind after an error."""
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        for name, path in paths.items():
+            if name == "overlay":
+                sinks.append(OverlaySink(path, size, vocabulary))
+            elif name == "png":
+                sinks.append(PngSink(stack.enter_context(replacing_file(path)), path, size, vocabulary))
+            else:
+                writer = label_writer(path, vocabulary, size=size, like=source)
+                sinks.append(GeoTiffSink(stack.enter_context(writer)))
+        yield sinks

@@ -1,0 +1,1 @@
+"""Checkpoints of the original projects: reading them safely and mapping their keys."""

@@ -1,0 +1,88 @@
+"""CLIP's tokenizer for checkpoints that come without one: from a file, or from the hub."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Final
+
+from tokenizers import Tokenizer
+from transformers import CLIPTokenizer
+
+from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.checkpoints.hub import fetch
+from ahs_seg.checkpoints.model_dir import CheckpointError
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+REPOSITORY: Final = "openai/clip-vit-base-patch16"
+_PLACES: Final = ("tokenizer.json", "backbone/tokenizer.json", "bpe_simple_vocab_16e6.txt.gz")
+_BYTES: Final = 256
+_REMEDY: Final = "then give its path as the tokenizer (`--tokenizer FILE`)"
+
+
+def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: str | None = None) -> ClipTokenizer:
+    """The tokenizer of a text tower with a table of `words` rows and `context` positions.
+
+    `source` is a `tokenizer.json`, OpenAI's `bpe_simple_vocab_16e6.txt.gz`, or a directory that holds either (CLIP's
+    own repository, CAT-Seg's `clip` folder, a model directory). Without it the tokenizer comes from the hub.
+
+    Raises:
+        CheckpointError: there is none, or its ids do not fit the table.
+    """
+    path = fetch(REPOSITORY, "tokenizer.json", remedy=_REMEDY, endpoint=endpoint) if source is None else _file(source)
+    core = _from_merges(path, words) if path.suffix == ".gz" else _from_json(path)
+    start, end = core.token_to_id(START), core.token_to_id(END)
+    highest = max(core.get_vocab().values())
+    if start is None or end is None:
+        raise CheckpointError(f"{path} has no {START} and {END}; it is not the tokenizer of a CLIP.")
+    if highest != words - 1 or end != highest:
+        raise CheckpointError(
+            f"{path} has ids up to {highest} and ends texts with {end}, but the checkpoint knows {words} words, the "
+            f"last of which ends a text. Give the tokenizer of {REPOSITORY}, which all CLIPs of OpenAI share."
+        )
+    return ClipTokenizer(core, context=context, start=start, end=end)
+
+
+def _file(source: Path) -> Path:
+    if source.is_file():
+        return source
+    for place in _PLACES:
+        if (source / place).is_file():
+            return source / place
+    raise CheckpointError(f"{source} is no file and has none of {', '.join(_PLACES)}; give CLIP's tokenizer.")
+
+
+def _from_json(path: Path) -> Tokenizer:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        fits = "model" in json.loads(text)
+    except (json.JSONDecodeError, TypeError):
+        fits = False
+    if not fits:
+        raise CheckpointError(f"{path} is not a tokenizer.json of the tokenizers library.")
+    return Tokenizer.from_str(text)
+
+
+def _from_merges(path: Path, words: int) -> Tokenizer:
+    """OpenAI's list of merges: byte letters, the same at the end of a word, merged pairs, start, end."""
+    alphabet = [*_printable_bytes()]
+    letters = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not a gzipped list of merges: {error}") from None
+    pairs = [tuple(line.split()) for line in lines[1 : words - len(letters) - 1]]
+    if any(len(pair) != 2 for pair in pairs):
+        raise CheckpointError(f"{path} is not OpenAI's list of merges: a line does not hold two parts.")
+    vocabulary = [*letters, *("".join(pair) for pair in pairs), START, END]
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    core: Tokenizer = CLIPTokenizer(vocab=ids, merges=pairs).backend_tokenizer
+    return core
+
+
+def _printable_bytes() -> list[str]:
+    """The letters of byte-level BPE in the order of OpenAI's vocabulary: printable bytes first, then stand-ins."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = range(_BYTES, 2 * _BYTES - len(printable))
+    return [chr(code) for code in [*printable, *others]]

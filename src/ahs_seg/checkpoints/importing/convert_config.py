@@ -1,0 +1,104 @@
+"""From the config keys of CAT-Seg and H-CLIP to ours: every key is translated, or listed with the reason it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from ahs_seg.checkpoints.importing.detectron2_keys import DEFAULTS, UnsupportedError, translated
+from ahs_seg.checkpoints.importing.detectron2_yaml import Value, read_detectron2
+from ahs_seg.checkpoints.model_dir import ModelDescription
+from ahs_seg.config import ConfigError
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+_TRAINING: Final = "DATASETS.TRAIN"
+_DATA: Final = {"coco_2017_train_stuff_all_sem_seg": "coco-stuff-171"}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A config of ours, as nested `values`, and the fate of every original key."""
+
+    values: dict[str, Value]
+    trained_on: str | None
+    mapped: dict[str, str]
+    dropped: dict[str, str]
+
+    def description(self) -> ModelDescription:
+        """What a model directory says of a model that was trained so."""
+        training = self.values.get("training", {})
+        values: dict[str, Value] = {key: self.values[key] for key in ("method", "inference") if key in self.values}
+        if isinstance(training, dict) and "prompts" in training:
+            values["prompts"] = training["prompts"]
+        if self.trained_on is not None:
+            values["trained_on"] = list(Vocabulary.known(self.trained_on).labels)
+        return ModelDescription.parse(values, source="the translated config")
+
+    def to_yaml(self) -> str:
+        """Yaml for `ahs-seg train`, once `data` is added; keys that have no meaning here are listed above it."""
+        lines = ["# Translated from a detectron2 config. Add `data`. Without meaning here:"]
+        lines += [f"#   {key}: {reason}" for key, reason in self.dropped.items()]
+        return "\n".join(lines) + "\n" + yaml.safe_dump(self.values, sort_keys=False)
+
+    def __str__(self) -> str:
+        return "\n".join(f"  {key} -> {fate}" for key, fate in {**self.mapped, **self.dropped}.items())
+
+
+def translate_config(path: Path | str, overrides: Sequence[str] = ()) -> Translation:
+    """Our config for an original one (`_BASE_` included); `overrides` are in the original's keys, as for its scripts.
+
+    Raises:
+        ConfigError: the file cannot be read, or asks for what the methods here cannot do; each such key is named.
+    """
+    given = read_detectron2(path, overrides)
+    original = DEFAULTS | given
+    values: dict[str, Value] = {}
+    mapped: dict[str, str] = {}
+    dropped: dict[str, str] = {}
+    faults: list[str] = []
+    for key in sorted(original, key=_late):
+        try:
+            ours, reason = translated(key, original)
+        except UnsupportedError as error:
+            faults.append(f"  {key}: {error} (given: {original[key]!r})")
+            continue
+        if ours:
+            origin = "" if key in given else " (the original's default)"
+            mapped[key] = ", ".join(f"{name} = {value}" for name, value in ours.items()) + origin
+        elif key not in given:
+            continue
+        else:
+            dropped[key] = reason
+        for name, value in ours.items():
+            _set(values, name.split("."), value)
+    if faults:
+        raise ConfigError(f"{path} asks for what is not possible here:\n" + "\n".join(faults))
+    trained_on = _vocabulary(original.get(_TRAINING))
+    if trained_on is not None:
+        dropped.pop(_TRAINING)
+        mapped[_TRAINING] = f"trained_on = the names of {trained_on}"
+    return Translation(values, trained_on, mapped, dropped)
+
+
+def _vocabulary(value: Value) -> str | None:
+    names = value if isinstance(value, list) else [value]
+    return _DATA.get(str(names[0])) if len(names) == 1 else None
+
+
+def _late(key: str) -> bool:
+    """Keys that switch off what others set come last."""
+    return key.endswith("ENABLED")
+
+
+def _set(values: dict[str, Value], path: list[str], value: Value) -> None:
+    *parents, last = path
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            return  # switched off as a whole
+        values = inner
+    values[last] = value

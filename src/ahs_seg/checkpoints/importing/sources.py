@@ -1,0 +1,110 @@
+"""The kinds of original checkpoints: how each is recognised, converted and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from torch import Tensor
+
+from ahs_seg.checkpoints.importing.convert_ahs_seg import ahs_seg_config, convert_ahs_seg
+from ahs_seg.checkpoints.importing.convert_catseg import convert_catseg
+from ahs_seg.checkpoints.importing.convert_clip import clip_rules
+from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg, ebseg_config
+from ahs_seg.checkpoints.importing.convert_hclip import convert_hclip
+from ahs_seg.checkpoints.importing.convert_hps_seg import (
+    ahs_seg_lite_config,
+    convert_ahs_seg_lite,
+    convert_hps_seg,
+    hps_seg_config,
+)
+from ahs_seg.checkpoints.importing.convert_scan import convert_scan, scan_config
+from ahs_seg.checkpoints.importing.key_rules import Conversion, convert
+from ahs_seg.checkpoints.model_dir import ModelDescription
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.methods import (
+    AhsSegConfig,
+    AhsSegLiteConfig,
+    CatSegConfig,
+    EBSegConfig,
+    HClipConfig,
+    HpsSegConfig,
+    ScanConfig,
+    ZeroShotConfig,
+)
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.seen_classes import published_overlap
+
+CheckpointKind = Literal[
+    "cat_seg", "h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg", "scan", "ebseg", "zero_shot", "clip"
+]
+
+BACKBONE: Final = "backbone.model."
+"""Where a method's CLIP stands in its state dict."""
+
+
+def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
+    return convert(state, clip_rules("", BACKBONE))
+
+
+CONVERTERS: Final[dict[CheckpointKind, Callable[[Mapping[str, Tensor]], Conversion]]] = {
+    "cat_seg": convert_catseg,
+    "h_clip": convert_hclip,
+    "ahs_seg": convert_ahs_seg,
+    "ahs_seg_lite": convert_ahs_seg_lite,
+    "hps_seg": convert_hps_seg,
+    "scan": convert_scan,
+    "ebseg": convert_ebseg,
+    "zero_shot": _convert_clip,
+    "clip": _convert_clip,
+}
+_DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
+    "cat_seg": ModelDescription(method=CatSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "h_clip": ModelDescription(method=HClipConfig(), inference=CAT_SEG_PROTOCOL),
+    "ahs_seg": ModelDescription(method=AhsSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "ahs_seg_lite": ModelDescription(method=AhsSegLiteConfig(), inference=CAT_SEG_PROTOCOL),
+    "hps_seg": ModelDescription(method=HpsSegConfig(), inference=CAT_SEG_PROTOCOL),
+    "scan": ModelDescription(
+        method=ScanConfig(),
+        prompts=PromptConfig(templates="vild", synonyms="joined"),
+        inference=InferenceConfig(shortest_edge=640),
+    ),
+    "ebseg": ModelDescription(
+        method=EBSegConfig(),
+        prompts=PromptConfig(templates="vild", synonyms="joined"),
+        inference=InferenceConfig(shortest_edge=640),
+        overlap=published_overlap(),
+    ),
+    "zero_shot": ModelDescription(method=ZeroShotConfig()),
+}
+FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {
+    "ahs_seg": ahs_seg_config,
+    "ahs_seg_lite": ahs_seg_lite_config,
+    "hps_seg": hps_seg_config,
+    "scan": scan_config,
+    "ebseg": ebseg_config,
+}
+"""Kinds whose checkpoints differ in their parts: the config of the method that fits converted weights."""
+
+
+def published(kind: CheckpointKind) -> ModelDescription:
+    """How a method was published: its config, and the protocol of its published numbers."""
+    return _DESCRIPTIONS[kind]
+
+
+def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
+    """What a state dict is, by its names."""
+    if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
+        return "ahs_seg"
+    if any(key.startswith(("hpa.", "afr.")) for key in state):
+        return "hps_seg"
+    if any(key.startswith(("hyperspherical_loss.", "geodesic_head.")) for key in state):
+        return "ahs_seg_lite"
+    marks: dict[CheckpointKind, str] = {
+        "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
+        "cat_seg": "sem_seg_head.predictor.transformer.conv1.weight",
+        "ebseg": "clip_rec_head.proj",
+        "scan": "clip_adapter.non_object_embedding",
+        "clip": "visual.conv1.weight",
+    }
+    return next((kind for kind, mark in marks.items() if mark in state), None)

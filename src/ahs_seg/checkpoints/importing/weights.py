@@ -1,0 +1,81 @@
+"""The weights in a checkpoint file of any format that is safe to read, and what else the file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ahs_seg.checkpoints.importing.pickles import DAMAGED, read_pickle
+from ahs_seg.checkpoints.importing.torchscript import is_torchscript, read_torchscript
+from ahs_seg.checkpoints.model_dir import CheckpointError
+
+_WRAPPERS: Final = ("model", "state_dict")
+_REASONS: Final = {
+    "optimizer": "state of the optimiser, which only its own training run can use",
+    "scheduler": "state of the learning rate schedule",
+    "trainer": "state of the training loop",
+    "iteration": "the step at which it was saved",
+    "epoch": "the epoch at which it was saved",
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict under its original names, and the entries of the file that are none, with the reason."""
+
+    state: dict[str, Tensor]
+    ignored: dict[str, str]
+
+
+def read_weights(path: Path | str) -> Weights:
+    """The weights in a detectron2 `.pth`, a `.safetensors` file or a TorchScript archive; nothing in it is run.
+
+    A state dict may stand alone or under the key "model" or "state_dict".
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds no weights, or asks for more than tensors.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise CheckpointError(f"{source}: no such file. Give a checkpoint file.")
+    try:
+        return _read(source)
+    except CheckpointError:
+        raise
+    except DAMAGED as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise CheckpointError(f"{source} is damaged ({reason}); copy or download it again.") from None
+
+
+def _read(source: Path) -> Weights:
+    if is_torchscript(source):
+        return Weights(read_torchscript(source), {})
+    if source.suffix == ".safetensors":
+        return Weights(load_file(source), {})
+    return _unwrapped(read_pickle(source), source)
+
+
+def _unwrapped(content: object, source: Path) -> Weights:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{source} holds a {type(content).__name__}, not weights by name.")
+    entries: Mapping[object, object] = content
+    ignored: dict[str, str] = {}
+    for wrapper in _WRAPPERS:
+        inner = content.get(wrapper)
+        if isinstance(inner, Mapping):
+            ignored = {str(key): _REASONS.get(str(key), "not part of the weights") for key in content if key != wrapper}
+            entries = inner
+            break
+    state = {str(key): value for key, value in entries.items() if isinstance(value, Tensor)}
+    foreign = [str(key) for key, value in entries.items() if not isinstance(value, Tensor)]
+    if not state:
+        names = ", ".join(foreign[:8]) or "nothing"
+        raise CheckpointError(
+            f'{source} holds no weights by name; it has {names}. A state dict alone or under "model" is needed.'
+        )
+    return Weights(state, ignored | dict.fromkeys(foreign, "not a tensor"))

@@ -1,0 +1,150 @@
+"""Model directories: `config.json`, `model.safetensors`, and a description of the backbone; loading runs nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_config import save_description
+from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_complete
+from ahs_seg.config import VERSION, Config, ConfigError
+from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.io.atomic import write_text
+from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.output.calibration import Calibration
+from ahs_seg.tuners import Frozen
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.seen_classes import Overlap
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
+MODEL_TYPE: Final = "ahs_seg"
+
+
+class CheckpointError(ValueError):
+    """A model directory that cannot be used; the message names the file and what to do."""
+
+
+class ModelDescription(Config):
+    """What `config.json` of a model directory holds; `model_type` is for `transformers`.
+
+    `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
+    and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into
+    confidences, with these prompts and this protocol.
+    """
+
+    model_type: Literal["ahs_seg"] = MODEL_TYPE
+    format: int = 1
+    version: str = VERSION
+    method: MethodConfig = CatSegConfig()
+    prompts: PromptConfig = PromptConfig()
+    inference: InferenceConfig = InferenceConfig()
+    trained_on: tuple[str, ...] = Field(default=())
+    overlap: Overlap = Overlap()
+    calibration: Calibration | None = None
+
+    def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
+        """For every class of a vocabulary, whether the training has seen it, told from its words; None: not known."""
+        words = self.overlap.words or tuple((name,) for name in self.trained_on)
+        return self.overlap.model_copy(update={"words": words}).of(vocabulary)
+
+
+def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:
+    """Write a model directory; it appears whole or not at all, and replaces what was there."""
+    return save_state(method.state_dict(), method.backbone, description, directory)
+
+
+def save_state(
+    state: Mapping[str, Tensor], backbone: ClipBackbone, description: ModelDescription, directory: Path | str
+) -> Path:
+    """Write a model directory with these weights; of the backbone only its configuration and tokenizer are read."""
+    target = Path(directory)
+    with replacing_directory(target) as fresh:
+        save_description(backbone, fresh / BACKBONE)
+        tensors = {key: value.detach().contiguous() for key, value in state.items()}
+        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+        (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
+    return target
+
+
+def write_description(description: ModelDescription, directory: Path | str) -> None:
+    """Replace what `config.json` of a model directory says; the weights stay."""
+    write_text(Path(directory) / CONFIG, description.model_dump_json(indent=2))
+
+
+def merged_description(description: ModelDescription) -> ModelDescription:
+    """The description of a method whose tuning has been merged into a plain CLIP (`merged`)."""
+    method = description.method
+    if "tuner" not in type(method).model_fields:
+        return description
+    return description.model_copy(update={"method": method.model_copy(update={"tuner": Frozen()})})
+
+
+def load_model(directory: Path | str) -> tuple[ModelDescription, Segmenting]:
+    """The description and the method (in evaluation mode, on the CPU) of a model directory.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged, or belongs to another method.
+    """
+    source = Path(directory)
+    description = read_description(source)
+    try:
+        state = load((source / WEIGHTS).read_bytes())  # not mapped: the file may be replaced while the model lives
+    except FileNotFoundError:
+        raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{source / WEIGHTS} is damaged ({error}); copy or download it again.") from None
+    backbone = description.method.backbone.model_copy(update={"source": str(source / BACKBONE)})
+    method = description.method.compose(backbone.build_empty())
+    try:
+        check_complete(state, method.state_dict())
+    except ConversionError as error:
+        raise CheckpointError(
+            f"{source / WEIGHTS} does not belong to the {description.method.name} of {source / CONFIG}: {error}"
+        ) from None
+    method.load_state_dict(state)
+    return description, method.eval()
+
+
+def read_description(directory: Path) -> ModelDescription:
+    """What `config.json` of a model directory says."""
+    path = directory / CONFIG
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{directory} is not a model directory: it has no {CONFIG}. Give the directory that `ahs-seg train` wrote."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not readable as JSON: {error}") from None
+    try:
+        return ModelDescription.parse(values, source=str(path))
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+
+
+@contextmanager
+def replacing_directory(target: Path) -> Iterator[Path]:
+    """A temporary directory beside `target` that takes its place when the block ends well, and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield fresh
+        old = fresh.with_name(fresh.name + "-old")
+        if target.exists():
+            target.replace(old)
+        fresh.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""Models by name: published checkpoints, imported once and kept; model directories here or on the hub."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from huggingface_hub import cached_assets_path, constants
+from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # public, but not in its `__all__`
+
+from ahs_seg.checkpoints.hub import RepositoryKind, fetch, fetch_model
+from ahs_seg.checkpoints.importing.run import import_checkpoint, published
+from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class KnownCheckpoint:
+    """Where the authors of a method put a checkpoint, and the vocabulary it was trained with."""
+
+    method: Literal["cat_seg", "h_clip", "ebseg"]
+    repository: str
+    filename: str
+    repository_kind: RepositoryKind = "model"
+    vocabulary: str = "coco-stuff-171"
+
+    def description(self) -> ModelDescription:
+        """How the method is published, with the class names of its training."""
+        trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
+        return published(self.method).model_copy(update={"trained_on": trained_on})
+
+
+KNOWN: Final = {
+    "cat-seg-vitb": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_base.pth", "space"),
+    "cat-seg-vitl": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_large.pth", "space"),
+    "ebseg-vitb": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_base.pth"),
+    "ebseg-vitl": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_large.pth"),
+}
+"""Published checkpoints by name; the addresses are those in the authors' README."""
+
+
+def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
+    """The model directory that is meant: one on this machine, a known checkpoint, or `owner/name` on the hub.
+
+    A known checkpoint is downloaded and imported the first time, which also fetches CLIP's tokenizer unless one is
+    given; afterwards it is found without a network. It is kept beside the hub's cache (`HF_HOME`, in `assets/ahs-seg`).
+
+    Raises:
+        CheckpointError: it is none of these, or cannot be downloaded or imported.
+    """
+    path = Path(source)
+    if path.exists():
+        return path
+    name = str(source)
+    if name in KNOWN:
+        return _imported(name, KNOWN[name], tokenizer, endpoint)
+    if _REPOSITORY.fullmatch(name):
+        return fetch_model(name, endpoint=endpoint)
+    raise CheckpointError(
+        f"{name!r} is no model directory, no known checkpoint ({', '.join(KNOWN)}) and no owner/name of the hub."
+    )
+
+
+def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
+    """The file of a known checkpoint as its authors published it."""
+    known = KNOWN[name]
+    remedy = f"then `ahs-seg import {known.filename} --as {known.method} -o DIRECTORY` and use that directory"
+    return fetch(known.repository, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
+
+
+def _imported(name: str, known: KnownCheckpoint, tokenizer: Path | None, endpoint: str | None) -> Path:
+    description = known.description()
+    version = f"imported-{description.format}"
+    folder = cached_assets_path("ahs-seg", version, "models", assets_dir=constants.HF_ASSETS_CACHE)
+    target = folder / name
+    with WeakFileLock(folder / f".{name}.lock"):  # another process may be importing the same
+        if not target.exists():
+            checkpoint = fetch_known(name, endpoint=endpoint)
+            report = import_checkpoint(
+                checkpoint, known.method, target, description=description, tokenizer=tokenizer, endpoint=endpoint
+            )
+            logger.info("%s\nkept in %s", report, target)
+    return target

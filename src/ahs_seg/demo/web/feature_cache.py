@@ -1,0 +1,167 @@
+"""What a method computed, kept between requests: new words for the same picture cost only the words."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ahs_seg.methods.base import Method
+from ahs_seg.types import Output, Words
+
+
+@runtime_checkable
+class TwoSteps(Protocol):
+    """A method whose forward is `decode(encode(images), text)`."""
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> Any:  # each family has its own features
+        """What depends on the images alone."""
+
+    def decode(self, features: Any, text: Words) -> Output:
+        """The rest."""
+
+
+class TimeUpError(RuntimeError):
+    """A request that took longer than it may."""
+
+
+@dataclass
+class Times:
+    """Seconds that a request spent in the two steps of a method; None: the step was not needed.
+
+    After the `deadline` (of `time.monotonic`) no further step begins. `words` are those that the method was given.
+    """
+
+    encoding: float | None = None
+    decoding: float | None = None
+    deadline: float = float("inf")
+    words: Words | None = None
+
+    def check(self) -> None:
+        """Raises `TimeUpError` after the deadline."""
+        if time.monotonic() > self.deadline:
+            raise TimeUpError
+
+
+class TensorLRU:
+    """Values by key: the latest used, up to `memory_bytes` of tensors. Threads may share it."""
+
+    def __init__(self, *, memory_bytes: int = 512 * 2**20) -> None:
+        self.memory_bytes = memory_bytes
+        self._held: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def find(self, key: tuple[object, ...]) -> object | None:
+        """What is kept under this key, or nothing."""
+        with self._lock:
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
+
+    def keep(self, key: tuple[object, ...], value: object) -> None:
+        """Remember a value; those unused for longest make room."""
+        size = held_bytes(value)
+        with self._lock:
+            self._used += size - self._held.pop(key, (None, 0))[1]
+            self._held[key] = value, size
+            while self._used > self.memory_bytes:
+                self._used -= self._held.popitem(last=False)[1][1]
+
+
+class CachedMethod:
+    """A method that encodes the same images once, and decodes them once for the same words; gives what it gives.
+
+    `name` tells it from other methods in the same store.
+    """
+
+    def __init__(self, method: Method, store: TensorLRU, *, name: str) -> None:
+        self.method = method
+        self.backbone = method.backbone
+        self.store = store
+        self.name = name
+        self._local = threading.local()
+
+    @contextmanager
+    def timed(self, *, deadline: float = float("inf")) -> Iterator[Times]:
+        """Counts the seconds of this thread's forwards."""
+        self._local.times = times = Times(deadline=deadline)
+        try:
+            yield times
+        finally:
+            del self._local.times
+
+    def __call__(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
+        """The method's output."""
+        times: Times = getattr(self._local, "times", None) or Times()
+        times.words = text
+        seen = digest(images)
+        key = (self.name, seen, *map(digest, tensors_of(text)))
+        known = self.store.find(key)
+        if isinstance(known, Output):
+            return known
+        times.check()
+        if isinstance(self.method, TwoSteps):
+            features = self._features(self.method, images, seen, times)
+            times.check()
+            began = time.monotonic()
+            output = self.method.decode(features, text)
+        else:
+            began = time.monotonic()
+            output = self.method(images, text)
+        times.decoding = (times.decoding or 0.0) + time.monotonic() - began
+        self.store.keep(key, output)
+        return output
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> Words:
+        """The words as the method reads them."""
+        return self.method.prepare(text, seen)
+
+    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """The method's."""
+        return self.method.scores(logits)
+
+    def _features(self, method: TwoSteps, images: Tensor, seen: bytes, times: Times) -> object:
+        features = self.store.find((self.name, seen))
+        if features is None:
+            began = time.monotonic()
+            features = method.encode(images)
+            times.encoding = (times.encoding or 0.0) + time.monotonic() - began
+            self.store.keep((self.name, seen), features)
+        return features
+
+
+def digest(values: Tensor) -> bytes:
+    """A fingerprint of a tensor."""
+    content = hashlib.blake2b(str(tuple(values.shape)).encode(), digest_size=20)
+    content.update(values.detach().contiguous().cpu().numpy().data)
+    return content.digest()
+
+
+def held_bytes(value: object) -> int:
+    """The bytes of all tensors in a structure of dataclasses and sequences."""
+    return sum(tensor.nbytes for tensor in tensors_of(value))
+
+
+def tensors_of(value: object) -> Iterator[Tensor]:
+    """All tensors in a structure of dataclasses and sequences."""
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors_of(part)

@@ -1,0 +1,198 @@
+"""Predictions that were made elsewhere: a folder of label maps, or detectron2's `sem_seg_predictions.json`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int32
+
+from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
+from ahs_seg.evaluation.run import evaluate_together
+from ahs_seg.io.errors import SampleError
+from ahs_seg.io.images import read_labels
+from ahs_seg.io.rle import decode_rle
+from ahs_seg.metrics import Measures
+from ahs_seg.types import IGNORE
+
+SUFFIXES: Final = (".png", ".tif", ".tiff")
+
+
+@runtime_checkable
+class Predictions(Protocol):
+    """Label maps by the name of their picture."""
+
+    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
+        """Indices of the vocabulary, `IGNORE` where nothing was predicted.
+
+        Raises:
+            SampleError: there is none, or it cannot be read.
+        """
+
+
+class PredictionFolder:
+    """Label maps of 8 or 16 bits under the names of their pictures; folders within are searched.
+
+    `first` is the value of the first class. `ignore` is the value of "none of them": unless given, 255 in 8-bit and
+    65535 in 16-bit files where no class has it.
+
+    Raises:
+        EvaluationError: no label maps, or several of one name.
+    """
+
+    def __init__(self, folder: Path, classes: int, *, first: int = 0, ignore: int | None = None) -> None:
+        self.classes, self.first, self.ignore = classes, first, ignore
+        self._paths: dict[str, Path] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+                continue
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in self._paths:
+                raise EvaluationError(f"{folder}: two label maps are called {name}; keep one.")
+            self._paths[name] = path
+        if not self._paths:
+            raise EvaluationError(f"{folder}: no label maps; allowed endings are {', '.join(SUFFIXES)}.")
+
+    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
+        """The label map of a picture."""
+        path = self._paths.get(name)
+        if path is None:
+            raise SampleError(f"no prediction for {name}; expected a label map of that name.")
+        values = read_labels(path)
+        ignore = self.ignore
+        if ignore is None:
+            usual = 65535 if values.dtype.itemsize == 2 else 255
+            ignore = usual if usual - self.first >= self.classes else None
+        labels = values.astype(np.int32) - self.first
+        if ignore is not None:
+            labels[values == ignore] = IGNORE
+        outside = np.unique(values[(labels >= self.classes) | ((labels < 0) & (values != ignore))])
+        if len(outside):
+            shown = ", ".join(map(str, outside[:8]))
+            raise SampleError(
+                f"{path}: value {shown}; allowed are {self.first}..{self.first + self.classes - 1}"
+                + (f" and {ignore} for none of them." if ignore is not None else ".")
+                + " Say which value the first class has, and which stands for none."
+            )
+        return labels
+
+
+class PredictionFile:
+    """Masks in the JSON that detectron2's `SemSegEvaluator` writes: one entry per picture and class, in COCO's code.
+
+    Pictures are matched by the stem of `file_name`. `categories` maps `category_id` to the index of the class (`None`:
+    it is the index). The file is held in memory, coded. Where masks overlap, the later one counts; pixels without one
+    are `IGNORE`.
+
+    Raises:
+        EvaluationError: not such a file, a category that is no class.
+    """
+
+    def __init__(self, path: Path, classes: int, *, categories: Mapping[int, int] | None = None) -> None:
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise EvaluationError(f"{path}: not readable as JSON ({error}).") from None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise EvaluationError(f"{path}: not a list of masks, as detectron2 writes it (sem_seg_predictions.json).")
+        self._masks: defaultdict[str, list[tuple[int, Mapping[str, object]]]] = defaultdict(list)
+        for number, entry in enumerate(entries):
+            try:
+                name, category, mask = entry["file_name"], entry["category_id"], entry["segmentation"]
+            except KeyError as error:
+                raise EvaluationError(f"{path}: entry {number} has no {error}.") from None
+            index = category if categories is None else categories.get(category)
+            if not isinstance(index, int) or not 0 <= index < classes:
+                allowed = f"0..{classes - 1}" if categories is None else "those of the table of categories"
+                raise EvaluationError(f"{path}: entry {number} has category_id {category!r}; allowed are {allowed}.")
+            self._masks[PurePosixPath(str(name)).stem].append((index, mask))
+
+    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
+        """The label map of a picture."""
+        masks = self._masks.get(PurePosixPath(name).name)
+        if not masks:
+            raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
+        labels: Int32[np.ndarray, "H W"] | None = None
+        for index, code in masks:
+            if not isinstance(code, Mapping):
+                raise SampleError(
+                    f"prediction for {name}: a mask is {type(code).__name__}; allowed are size and counts."
+                )
+            mask = decode_rle(code)
+            if labels is None:
+                labels = np.full(mask.shape, IGNORE, np.int32)
+            if mask.shape != labels.shape:
+                raise SampleError(f"prediction for {name}: masks of different size, {mask.shape} and {labels.shape}.")
+            labels[mask] = index
+        assert labels is not None
+        return labels
+
+
+def read_categories(path: Path) -> dict[int, int]:
+    """The JSON file that maps `category_id` to the index of the class, e.g. `{"92": 80}`.
+
+    Raises:
+        EvaluationError: not such a file.
+    """
+    try:
+        return {int(key): int(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise EvaluationError(f"{path}: not a JSON mapping of category_id to class index ({error}).") from None
+
+
+def open_predictions(
+    path: Path,
+    classes: int,
+    *,
+    first: int = 0,
+    ignore: int | None = None,
+    categories: Mapping[int, int] | None = None,
+) -> Predictions:
+    """Predictions in a folder or a JSON file; `classes` is the number of those that were predicted."""
+    if path.is_dir():
+        return PredictionFolder(path, classes, first=first, ignore=ignore)
+    if path.is_file():
+        return PredictionFile(path, classes, categories=categories)
+    raise EvaluationError(f"{path}: no such folder or file; give a folder of label maps or sem_seg_predictions.json.")
+
+
+def score_predictions(
+    predictions: Predictions,
+    dataset: SegmentationDataset,
+    *,
+    method: str,
+    name: str,
+    seen: Collection[str] | None = None,
+    measures: Measures | None = None,
+    background: int | None = None,
+    journal: Path | None = None,
+    progress: bool = True,
+) -> EvaluationReport:
+    """Scores of predictions made elsewhere; one that is missing or cannot be used is reported and left out.
+
+    How they were made is not known here, so the protocol of the report says just that. Predictions of `background` or
+    above count as that label: other programs predict single names where our vocabulary has one label for many.
+    """
+
+    def answer(sample: Sample) -> Int32[np.ndarray, "H W"]:
+        labels = predictions.read(sample.name)
+        if labels.shape != sample.labels.shape:
+            given, wanted = ("x".join(map(str, shape[::-1])) for shape in (labels.shape, sample.labels.shape))
+            raise SampleError(f"prediction for {sample.name} is {given}, its labels are {wanted}; sizes must agree.")
+        return labels if background is None else np.minimum(labels, np.int32(background))
+
+    return evaluate_together(
+        [("predictions made elsewhere", answer)],
+        dataset,
+        method=method,
+        name=name,
+        seen=seen,
+        measures=measures,
+        journal=journal,
+        progress=progress,
+    )[0]

@@ -1,0 +1,131 @@
+"""A model directory on a dataset under one or several protocols, in as many processes as asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int32, UInt8
+
+from ahs_seg.checkpoints.model_dir import WEIGHTS, ModelDescription, load_model
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.data.base import Sample
+from ahs_seg.data.config import DataConfig
+from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
+from ahs_seg.evaluation.protocols import Protocol
+from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.methods import Segmenting
+from ahs_seg.metrics import Measures
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+
+class EvaluationJob(Config):
+    """One evaluation as plain values, so that any process can do its share of it.
+
+    `model` is a directory. With a folder as `journal`, a run that was killed goes on where it was. The device "auto"
+    gives each process a GPU in turn where there are any.
+    """
+
+    model: Path
+    data: DataConfig
+    protocols: tuple[Protocol, ...]
+    measures: Measures = Measures()
+    journal: Path | None = None
+    device: str = "auto"
+
+
+def evaluate_model(job: EvaluationJob, *, processes: int = 1, progress: bool = True) -> list[EvaluationReport]:
+    """A report per protocol; the numbers do not depend on the number of processes.
+
+    Each process takes every n-th picture, reads it once and shows it under all protocols.
+
+    Raises:
+        EvaluationError: no picture could be evaluated, or the journal is of something else.
+        ConfigError: prompts that the method cannot take.
+    """
+    if processes < 1:
+        raise ConfigError(f"{processes} processes; give at least 1.")
+    if processes == 1:
+        parts = [_share(job, 0, 1, progress=progress)]
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            shares = [
+                pool.submit(_share, job, rank, processes, progress=progress and rank == 0) for rank in range(processes)
+            ]
+            parts = [share.result() for share in shares]
+    return [merge_reports(several) for several in zip(*parts, strict=True)]
+
+
+def _share(job: EvaluationJob, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
+    """The part of one of `world` processes."""
+    if world > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+    dataset = job.data.open()
+    description, method = load_model(job.model)
+    predictors = predictors_for(
+        description, method, job.protocols, dataset.vocabulary, device=device_for(job.device, rank)
+    )
+    return evaluate_together(
+        [(protocol, _on_samples(predict)) for protocol, predict in zip(job.protocols, predictors, strict=True)],
+        dataset,
+        method=description.method.name,
+        name=job.data.title,
+        seen=description.trained_on or None,
+        indices=range(rank, len(dataset), world),
+        measures=job.measures,
+        journal=job.journal,
+        identity=_fingerprint(job.model) if job.journal is not None else "",
+        progress=progress,
+    )
+
+
+def device_for(device: str, rank: int = 0) -> str:
+    """The device of a process."""
+    if device != "auto":
+        return device
+    return f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+
+
+Predict = Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]
+
+
+def predictors_for(
+    description: ModelDescription,
+    method: Segmenting,
+    protocols: tuple[Protocol, ...],
+    vocabulary: Vocabulary,
+    *,
+    device: str = "cpu",
+) -> list[Predict]:
+    """A predictor per protocol; text that protocols share is encoded once."""
+    cache = TextCache()
+    method = method.to(device)
+    predictors = []
+    for protocol in protocols:
+        prompts = protocol.prompts or description.prompts
+        needed = description.prompts.prompts_per_row
+        if prompts.prompts_per_row != needed:
+            raise ConfigError(
+                f"protocol {protocol.name} gives {prompts.prompts_per_row} prompt(s) per class, the model takes "
+                f"{needed}. Use the protocol `own`."
+            )
+        segmenter = Segmenter(method, prompts=prompts, inference=protocol.inference, cache=cache)
+        predictors.append(segmenter.predictor(vocabulary))
+    return predictors
+
+
+def _on_samples(predict: Predict) -> Callable[[Sample], Int32[np.ndarray, "H W"]]:
+    return lambda sample: predict(sample.image)
+
+
+def _fingerprint(model: Path) -> str:
+    with (model / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,195 @@
+"""Protocols by name: everything besides the model that changes a score, said once.
+
+The literature evaluates in several ways; their numbers cannot be compared. A protocol fixes the words (templates, use
+of synonyms), how pictures are shown and answers merged, and which mIoU is the headline. The same for all of them here:
+class scores are brought to the picture's own size and the argmax is taken there; ignored pixels do not exist. What
+becomes of background is a matter of the data, see `ahs_seg.data.background`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.inference.windows import PictureWindows, SlidingWindows
+from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
+from ahs_seg.vocabulary.prompts import PromptConfig
+
+Denominator = Literal["labelled", "labelled_or_predicted"]
+"""Classes over which mIoU is the mean: those with ground truth, or those with ground truth or prediction."""
+
+OWN: Final = "own"
+"""Name of the protocol that a model directory carries."""
+
+
+class Protocol(Config):
+    """How a score is made. `prompts` of `None` are the model's own.
+
+    `source` is where the settings come from, and where they differ from it.
+    """
+
+    name: str
+    source: str
+    inference: InferenceConfig
+    prompts: PromptConfig | None = None
+    denominator: Denominator = "labelled"
+
+    @property
+    def title(self) -> str:
+        """Name and settings in one line, for reports."""
+        parts = [self.inference.title]
+        if self.prompts is not None:
+            parts.append(_words(self.prompts))
+        if self.denominator != "labelled":
+            parts.append("mIoU over labelled or predicted classes")
+        return f"{self.name}: {'; '.join(parts)}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Everything that changes the score, in words."""
+        inference = self.inference
+        resized = (
+            f"shortest edge {inference.shortest_edge}, longest at most {inference.longest_edge}"
+            if inference.shortest_edge
+            else "only pictures beyond 5/3 of the backbone's resolution are reduced"
+        )
+        after = isinstance(inference.windows, PictureWindows)
+        merged = "mean of windows" if isinstance(inference.windows, PictureWindows | SlidingWindows) else "one view"
+        if isinstance(inference.windows, SlidingWindows) and inference.windows.global_view:
+            merged += ", then mean with the whole picture"
+        return {
+            "source": self.source,
+            "words": "those of the model" if self.prompts is None else _words(self.prompts),
+            "resize": resized,
+            "views": inference.windows.title,
+            "activation": "after merging" if after else "before merging",
+            "merging": merged,
+            "argmax": "at the picture's own size, over all classes",
+            "class pooling": str(inference.class_pooling or "as in training"),
+            "second stage": inference.ensemble.title if inference.ensemble else "as the model has it",
+            "ignored pixels": "do not exist, neither as label nor as prediction",
+            "mIoU": f"mean over classes {self.denominator.replace('_', ' ')}",
+        }
+
+
+_SCAN_SETTINGS: Final[dict[str, dict[str, tuple[float, float, float, Literal["product", "log"]]]]] = {
+    "b": {
+        "ade20k-847": (0.25, 0.75, 0.05, "log"),
+        "ade20k-150": (0.40, 0.70, 0.05, "product"),
+        "pascal-context-459": (0.25, 0.70, 0.05, "log"),
+        "pascal-context-59": (0.25, 0.35, 0.05, "product"),
+        "pascal-voc-20": (0.20, 0.45, 0.10, "product"),
+    },
+    "l": {
+        "ade20k-847": (0.30, 0.75, 0.15, "log"),
+        "ade20k-150": (0.55, 0.75, 0.05, "product"),
+        "pascal-context-459": (0.25, 0.65, 0.05, "log"),
+        "pascal-context-59": (0.50, 0.50, 0.05, "product"),
+        "pascal-voc-20": (0.20, 0.65, 0.10, "product"),
+    },
+}
+"""Mask threshold, weight, ratio of background and combination with which SCAN-B and SCAN-L were published."""
+
+_SCAN_SOURCE: Final = (
+    "SCAN (Liu et al., CVPR 2024), its released code, whose evaluator divides by classes labelled or predicted"
+)
+
+
+def _scan_protocol(size: str, benchmark: str) -> Protocol:
+    threshold, weight, ratio, combination = _SCAN_SETTINGS[size][benchmark]
+    ensemble = EnsembleConfig(threshold=threshold, weight=weight, ratio=ratio, combination=combination)
+    return Protocol(
+        name=f"scan-{size}-{benchmark}",
+        source=f"{_SCAN_SOURCE}; settings of SCAN-{size.upper()} for {benchmark}. Background patches are spread "
+        "evenly, where the original draws them without a seed",
+        inference=InferenceConfig(shortest_edge=640, longest_edge=2560, ensemble=ensemble),
+        prompts=PromptConfig(templates="vild", synonyms="joined"),
+        denominator="labelled_or_predicted",
+    )
+
+
+PROTOCOLS: Final = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="catseg",
+            source="CAT-Seg (Cho et al., CVPR 2024), its published evaluation script; H-CLIP uses the same",
+            inference=CAT_SEG_PROTOCOL,
+            prompts=PromptConfig(templates="cat_seg", synonyms="first"),
+        ),
+        Protocol(
+            name="san",
+            source="SAN (Xu et al., CVPR 2023), configs/Base-coco-stuff-164K-171.yaml and the default template set. "
+            "SAN keeps the proportions of the picture; methods here resize it to a square",
+            inference=InferenceConfig(shortest_edge=640, longest_edge=2560),
+            prompts=PromptConfig(templates="vild", synonyms="joined"),
+        ),
+        Protocol(
+            name="mmseg",
+            source="SCLIP (Wang et al., ECCV 2024), configs/cfg_ade20k.py and clip_segmentor.py; ClearCLIP and "
+            "others after it use shortest edge 448. Their class lists name more synonyms than ours, and they resize "
+            "with OpenCV, without antialiasing",
+            inference=InferenceConfig(windows=PictureWindows(), shortest_edge=336, longest_edge=2048),
+            prompts=PromptConfig(templates="imagenet", synonyms="max"),
+        ),
+        Protocol(
+            name="scan",
+            source=f"{_SCAN_SOURCE}. The second stage is as the model has it; scan-b-... and scan-l-... have the "
+            "settings published for each benchmark",
+            inference=InferenceConfig(shortest_edge=640, longest_edge=2560),
+            prompts=PromptConfig(templates="vild", synonyms="joined"),
+            denominator="labelled_or_predicted",
+        ),
+        *(_scan_protocol(size, benchmark) for size, settings in _SCAN_SETTINGS.items() for benchmark in settings),
+    )
+}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        ConfigError: listing the names there are.
+    """
+    if name not in PROTOCOLS:
+        known = ", ".join([*PROTOCOLS, OWN])
+        raise ConfigError(f"no protocol is called {name!r}; known are {known} ({OWN}: what the model directory says).")
+    return PROTOCOLS[name]
+
+
+def own_protocol(inference: InferenceConfig, prompts: PromptConfig) -> Protocol:
+    """The protocol that a model directory carries."""
+    return Protocol(name=OWN, source="the model directory", inference=inference, prompts=prompts)
+
+
+def choose_protocols(
+    names: str, inference: InferenceConfig, prompts: PromptConfig, overrides: list[str] | None = None
+) -> list[Protocol]:
+    """Protocols by names separated by commas, after `key.sub=value` overrides of their inference settings.
+
+    Raises:
+        ConfigError: an unknown name, one given twice, or overrides of more than one protocol or that do not fit.
+    """
+    chosen = [part.strip() for part in names.split(",") if part.strip()]
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(f"protocols {names!r}; give one or more different names, e.g. catseg,san.")
+    found = [own_protocol(inference, prompts) if name == OWN else find_protocol(name) for name in chosen]
+    if not overrides:
+        return found
+    if len(found) > 1:
+        raise ConfigError("settings can be changed for one protocol at a time; name one.")
+    changed = InferenceConfig.parse(found[0].inference.model_dump(), overrides, source="protocol")
+    return [found[0].model_copy(update={"inference": changed, "name": f"{found[0].name}+"})]
+
+
+def _words(prompts: PromptConfig) -> str:
+    count = len(prompts.texts)
+    templates = prompts.templates if isinstance(prompts.templates, str) else "own"
+    rules = {
+        "first": "first synonym",
+        "mean": "mean of synonyms",
+        "max": "best synonym",
+        "joined": "synonyms in one prompt",
+    }
+    return f"{templates} template{'s' * (count > 1)} ({count}), {rules[prompts.synonyms]}"

@@ -1,0 +1,6 @@
+"""Ablation tables: rows of experiments over seeds, run once each, compared in pairs with a baseline."""
+
+from ahs_seg.experiments.ablation.run import AblationOptions, AblationResult, run_ablation
+from ahs_seg.experiments.ablation.suites import Suite, find_experiment, find_suite, row_names
+
+__all__ = ["AblationOptions", "AblationResult", "Suite", "find_experiment", "find_suite", "row_names", "run_ablation"]

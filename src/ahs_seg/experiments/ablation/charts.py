@@ -1,0 +1,212 @@
+"""Figures of a table: differences with their intervals, and how training went."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Chart
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from ahs_seg.experiments.ablation.counts import METRICS
+from ahs_seg.experiments.ablation.statistics import Comparison
+from ahs_seg.experiments.ablation.table import Table
+from ahs_seg.experiments.report.charts import ACCENT, INK, PAPER, smoothed
+from ahs_seg.io.atomic import write_bytes
+
+DPI: Final = 160
+ROW_INCHES: Final = 0.34
+WIDTH_INCHES: Final = 9.6
+COLUMNS: Final = 4
+ROOM: Final = 1.15
+"""The axis reaches this much farther than what must be seen of it."""
+
+BEYOND: Final = 5.0
+"""Rows that reach this many times as far as the median row are beyond the axis: an arrow tells their value."""
+
+MOST: Final = 0.98
+"""Of the relative losses this part is within the axis: the first steps can be far off."""
+
+Curve = tuple[Sequence[int], Sequence[float]]
+SuiteCurves = Mapping[str, Mapping[int, Curve]]
+"""Steps and losses by row and seed."""
+Polyline = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Of text and lines, of what is to be looked at, and of the paper."""
+
+    ink: str
+    accent: str
+    paper: str
+
+
+PRINT: Final = Colours("#22262b", "#2f6db0", "#ffffff")
+PAGE: Final = Colours(INK, ACCENT, PAPER)
+
+
+def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
+    """A panel per score: each row's difference to the baseline in points.
+
+    Dot: mean over seeds, filled where it is resolved. Thick line: interval from resampling seeds and images. Thin line:
+    Student's interval over seeds. Small ticks: the seeds. Band: what is too small to be resolved.
+    """
+    rows, metrics = table.compared, table.metrics
+    chart = Chart(figsize=(WIDTH_INCHES, 0.85 + ROW_INCHES * len(rows)), layout="constrained")
+    FigureCanvasAgg(chart)
+    panels: Sequence[Any] = chart.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        found = [row.differences.get(metric) for row in rows]
+        edge = _edge([one for one in found if one is not None])
+        axes.set_xlim(-edge, edge)
+        for place, one in enumerate(found):
+            if one is not None and 100 * abs(one.difference) > edge:
+                _point_at(axes, place, one, colours)
+            elif one is not None:
+                _draw_difference(axes, place, one, colours)
+        axes.set_title(METRICS[metric], fontsize=9, color=colours.ink)
+        axes.axvline(0, color=colours.ink, linewidth=0.8, alpha=0.7, zorder=1)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+        _quiet(axes, colours, grid="x")
+    panels[0].set_yticks(range(len(rows)), [row.title for row in rows], fontsize=9)
+    panels[0].set_ylim(len(rows) - 0.45, -0.55)
+    chart.supxlabel(f"difference to {table.row(table.baseline).title}, points of mIoU", fontsize=8, color=colours.ink)
+    return chart
+
+
+def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> Chart:
+    """The baseline's loss over the steps, then for each row by how much its own differs, paired by seed.
+
+    With the same seed two rows see the same pictures and words in every step, so what makes steps hard cancels. Line:
+    mean of the seeds, surface: their range.
+    """
+    base = curves[table.baseline]
+    rows = [row for row in table.rows if row.name != table.baseline and curves.get(row.name, {}).keys() & base.keys()]
+    lines = math.ceil((1 + len(rows)) / COLUMNS)
+    chart = Chart(figsize=(WIDTH_INCHES, 0.4 + 1.75 * lines), layout="constrained")
+    FigureCanvasAgg(chart)
+    panels = chart.subplots(lines, COLUMNS, squeeze=False).flatten()
+    _draw_range(panels[0], [_smooth(curve) for curve in base.values()], colours.ink)
+    panels[0].set_title(f"{table.row(table.baseline).title}: loss", fontsize=8.5, color=colours.ink)
+    _logarithmic(panels[0])
+    found = [
+        [_relative(curves[row.name][seed], base[seed]) for seed in curves[row.name] if seed in base] for row in rows
+    ]
+    edge = ROOM * max((float(np.quantile(np.abs(v), MOST)) for one in found for _, v in one), default=1.0)
+    for axes, row, one in zip(panels[1 : 1 + len(rows)], rows, found, strict=True):
+        axes.axhline(0, color=colours.ink, linewidth=0.8, alpha=0.7)
+        _draw_range(axes, one, colours.accent)
+        axes.set_title(row.title, fontsize=8.5, color=colours.ink)
+        axes.set_ylim(-edge, edge)
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g} %" if value else "0")
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        _quiet(axes, colours, grid="y")
+    for axes in panels[1 + len(rows) :]:
+        axes.set_visible(False)
+    chart.supxlabel("step", fontsize=8, color=colours.ink)
+    return chart
+
+
+def save_png(chart: Chart, path: Path, colours: Colours = PRINT) -> None:
+    """The figure as a PNG file for documentation."""
+    buffer = io.BytesIO()
+    chart.savefig(buffer, format="png", dpi=DPI, facecolor=colours.paper, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())
+
+
+def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
+    band = 100 * one.smallest
+    axes.fill_betweenx([place - 0.5, place + 0.5], -band, band, color=colours.ink, alpha=0.06, linewidth=0)
+    resolved = one.verdict == "resolved"
+    for interval, width in ((one.student, 1.0), (one.resampled, 3.6)):
+        if interval is not None:
+            ends = [100 * interval.low, 100 * interval.high]
+            axes.plot(ends, [place, place], color=colours.accent, linewidth=width, solid_capstyle="butt", zorder=2)
+    seeds = [100 * value for value in one.by_seed.values()]
+    axes.plot(seeds, [place + 0.27] * len(seeds), "|", color=colours.ink, alpha=0.7, markersize=5, zorder=2)
+    axes.plot(
+        [100 * one.difference],
+        [place],
+        "o",
+        markersize=6.5,
+        markeredgewidth=1.6,
+        markeredgecolor=colours.accent,
+        markerfacecolor=colours.accent if resolved else colours.paper,
+        zorder=3,
+    )
+
+
+def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
+    """An arrow to a difference beyond the axis, and its value."""
+    side = 1 if one.difference > 0 else -1
+    axes.annotate(
+        f"{100 * one.difference:+.1f}",
+        xy=(0.5 + 0.5 * side, place),
+        xytext=(0.5 + 0.3 * side, place),
+        xycoords=("axes fraction", "data"),
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=colours.ink,
+        arrowprops={"arrowstyle": "-|>", "color": colours.accent, "linewidth": 1.6, "shrinkA": 1, "shrinkB": 0},
+    )
+
+
+def _edge(found: Sequence[Comparison]) -> float:
+    """How far the axis reaches: dots, seeds, resampled intervals and the band are seen whole.
+
+    Rows that would make the others unreadable are left out.
+    """
+    reaches = [
+        max(map(abs, (one.resampled.low, one.resampled.high, one.smallest, *one.by_seed.values()))) for one in found
+    ]
+    usual = [reach for reach in reaches if reach <= BEYOND * float(np.median(reaches))]
+    return 100 * ROOM * max(usual, default=0.01)
+
+
+def _smooth(curve: Curve) -> Polyline:
+    steps, losses = curve
+    return np.asarray(steps), smoothed(np.asarray(losses, np.float64))
+
+
+def _relative(curve: Curve, base: Curve) -> Polyline:
+    """By how many percent a smoothed loss is above another one, at the steps that both have."""
+    own, other = (dict(zip(*(part.tolist() for part in _smooth(one)), strict=True)) for one in (curve, base))
+    steps = [step for step in own if step in other]
+    return np.array(steps), np.array([100 * (own[step] / other[step] - 1) for step in steps])
+
+
+def _draw_range(axes: Any, lines: Sequence[Polyline], colour: str) -> None:
+    length = min(len(steps) for steps, _ in lines)
+    values, steps = np.stack([values[:length] for _, values in lines]), lines[0][0][:length]
+    axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
+    axes.plot(steps, values.mean(0), color=colour, linewidth=1.3)
+
+
+def _logarithmic(axes: Any) -> None:
+    """A logarithmic axis for losses that fall by far, with plain numbers."""
+    low, high = axes.dataLim.intervaly
+    if low > 0 and high > 8 * low:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _quiet(axes: Any, colours: Colours, *, grid: str) -> None:
+    axes.grid(axis=grid, color=colours.ink, alpha=0.1, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.patch.set_alpha(0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=colours.ink, alpha=0.3)
+    axes.tick_params(which="both", colors=colours.ink, labelsize=8, length=0)

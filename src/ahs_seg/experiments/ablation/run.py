@@ -1,0 +1,122 @@
+"""A whole table: its runs, what they say, and the files that tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from ahs_seg.config import ConfigError
+from ahs_seg.data.config import DataConfig
+from ahs_seg.experiments.ablation.pages import write_table
+from ahs_seg.experiments.ablation.runs import RunResult, read_result, run_name
+from ahs_seg.experiments.ablation.suites import Suite, find_suite
+from ahs_seg.experiments.ablation.table import Table, build_table
+from ahs_seg.experiments.ablation.worker import RunJob
+from ahs_seg.experiments.ablation.workers import RunFailure, Spec, run_all
+
+RUNS: Final = "runs"
+Judged = Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class AblationOptions:
+    """Which part of a suite to run, and with what: `rows` none means all; the baseline always belongs to them.
+
+    `judged` is the data that scores come from: "test" to report, "validation" for everything that is chosen by.
+    """
+
+    suite: str
+    rows: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    scale: str | None = None
+    judged: Judged = "test"
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AblationResult:
+    """The table (`None` without a finished run of the baseline), what failed, and where the files are."""
+
+    table: Table | None
+    failures: list[RunFailure]
+    folder: Path
+
+
+def run_ablation(
+    choice: AblationOptions, output: Path, *, jobs: int = 1, train: bool = True, progress: bool = True
+) -> AblationResult:
+    """Do the runs of a table that are not done yet, `jobs` at a time, and write the table of all that are.
+
+    Runs lie in `output/runs`, where other suites find those they share; the table in `output/SUITE`. Without `train`
+    only the table is written. A run that fails is told of and leaves a gap.
+
+    Raises:
+        ConfigError: an unknown suite, row or scale, or an experiment that does not parse; before anything runs.
+    """
+    suite = find_suite(choice.suite)
+    if jobs < 1 or not choice.seeds:
+        raise ConfigError(f"{jobs} jobs, {len(choice.seeds)} seeds; give at least one of each.")
+    scale = choice.scale or next(iter(suite.scales))
+    suite.choose("scales", [scale])
+    rows = suite.choose("rows", [suite.baseline, *(choice.rows or suite.rows)])
+    data = _data(suite, scale, choice.judged)
+    specs = {(row, seed): _spec(suite, scale, row, seed, data, choice, output) for row in rows for seed in choice.seeds}
+    failures = _run(list(specs.values()), data, jobs, progress=progress) if train else []
+    found: dict[str, dict[int, RunResult]] = {row: {} for row in rows}
+    for (row, seed), spec in specs.items():
+        if (result := read_result(spec.directory, data)) is not None:
+            found[row][seed] = result
+    folder = output / _folder(suite, scale, choice)
+    if not found[suite.baseline]:
+        return AblationResult(None, failures, folder)
+    table = build_table(
+        suite,
+        found,
+        scale=scale,
+        data=data.title,
+        overrides=choice.overrides,
+        failures=[str(failure) for failure in failures],
+        seeds=choice.seeds,
+    )
+    write_table(table, found, folder)
+    return AblationResult(table, failures, folder)
+
+
+def _run(specs: Sequence[Spec], data: DataConfig, jobs: int, *, progress: bool) -> list[RunFailure]:
+    """Run what is not finished; rows that are the same experiment once."""
+    once = {spec.directory: spec for spec in specs}
+    left = [spec for spec in once.values() if read_result(spec.directory, data) is None]
+    return run_all(left, jobs, progress=progress) if left else []
+
+
+def _spec(
+    suite: Suite, scale: str, row: str, seed: int, data: DataConfig, choice: AblationOptions, output: Path
+) -> Spec:
+    experiment = suite.experiment(scale, row, [*choice.overrides, f"training.seed={seed}"])
+    recipe = experiment.training
+    if recipe.devices not in (1, "auto") or recipe.num_nodes != 1:
+        raise ConfigError(
+            f"{row}: training.devices is {recipe.devices}, num_nodes {recipe.num_nodes}; a run of a table has one "
+            "device, and --jobs gives several runs one each. Train the row alone with `ahs-seg train` for more."
+        )
+    directory = output / RUNS / run_name(experiment)
+    return Spec(f"{suite.row_title(row)}, seed {seed}", directory, RunJob(experiment=experiment, data=data))
+
+
+def _data(suite: Suite, scale: str, judged: Judged) -> DataConfig:
+    found = suite.scales[scale]
+    data = found.test if judged == "test" else found.validation
+    if data is None:
+        raise ConfigError(f"{suite.title}: scale {scale!r} has no {judged} data; add it to the suite.")
+    return data
+
+
+def _folder(suite: Suite, scale: str, choice: AblationOptions) -> str:
+    parts = [Path(choice.suite).stem]
+    if scale != next(iter(suite.scales)):
+        parts.append(scale)
+    if choice.judged != "test":
+        parts.append(choice.judged)
+    return "-".join(parts)

@@ -1,0 +1,149 @@
+"""One run of a table: an experiment with its seed, in a directory named after what it is.
+
+config.yaml train.csv report.html model/ ...   what training leaves
+started.yaml                                   the experiment as it was asked for
+run.json                                       seed, cost, provenance: written when training is done
+evaluations/<data>.json, <data>/               scores, and the counts of every image
+
+Two rows that are the same experiment have the same directory and are run once, in whatever suite they stand.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from filelock import FileLock
+
+from ahs_seg.checkpoints import load_model, read_description
+from ahs_seg.config import Config
+from ahs_seg.data.config import DataConfig
+from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.evaluation.journal import journal_folder
+from ahs_seg.evaluation.protocols import OWN, own_protocol
+from ahs_seg.experiments.ablation.counts import RunCounts, read_counts
+from ahs_seg.experiments.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.experiments.suite import EvaluationJob, evaluate_model
+from ahs_seg.experiments.suite.run import slug
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import Provenance, provenance
+from ahs_seg.training.recipe import RESUMABLE_KEYS
+
+STARTED: Final = "started.yaml"
+FACTS: Final = "run.json"
+EVALUATIONS: Final = "evaluations"
+LOG: Final = "train.csv"
+_DIGITS: Final = 12
+
+
+class RunFacts(Config):
+    """What a finished training cost: seconds of computing, parameters in all and those that were trained."""
+
+    seed: int
+    seconds: float
+    parameters: int
+    trained: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run with its scores on one kind of data."""
+
+    directory: Path
+    facts: RunFacts
+    report: EvaluationReport
+
+    def counts(self) -> RunCounts:
+        """The counts of every image."""
+        journal = journal_folder(self.directory / EVALUATIONS / slug(self.report.dataset), OWN)
+        images = self.report.images + len(self.report.failures)
+        return read_counts(journal, self.report.labels, self.report.seen, images)
+
+
+def run_name(experiment: Experiment) -> str:
+    """Method, seed and a digest of everything that decides what the run gives.
+
+    What is `None` is left out, so that names do not change when configs get new optional parts.
+    """
+    values = experiment.model_dump(mode="json", exclude_none=True)
+    values["training"] = {key: value for key, value in values["training"].items() if key not in RESUMABLE_KEYS}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return f"{experiment.method.name}-seed{experiment.training.seed}-{digest}"
+
+
+def execute(experiment: Experiment, data: DataConfig, directory: Path) -> RunResult:
+    """Train and evaluate, beginning where an earlier attempt ended; another process at the same run is waited for."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / ".lock"):
+        if not (directory / FACTS).exists():
+            write_text(directory / STARTED, experiment.to_yaml())
+            run_experiment(experiment, directory, resume=True)
+            _write_facts(experiment, directory)
+        if (found := read_result(directory, data)) is not None:
+            return found
+        description = read_description(directory / MODEL)
+        protocol = own_protocol(description.inference, description.prompts)
+        journal = directory / EVALUATIONS / slug(data.title)
+        (report,) = evaluate_model(
+            EvaluationJob(model=directory / MODEL, data=data, protocols=(protocol,), journal=journal)
+        )
+        report.save(_report_path(directory, data))
+    found = read_result(directory, data)
+    assert found is not None
+    return found
+
+
+def read_result(directory: Path, data: DataConfig) -> RunResult | None:
+    """What a run gave on this data, `None` if it is not finished."""
+    facts, path = directory / FACTS, _report_path(directory, data)
+    if not facts.exists() or not path.exists():
+        return None
+    parsed = RunFacts.parse(json.loads(facts.read_text(encoding="utf-8")), source=str(facts))
+    return RunResult(directory, parsed, EvaluationReport.load(path))
+
+
+def steps_done(directory: Path) -> int:
+    """The latest step in the log of a run."""
+    rows = _log(directory)
+    return int(rows[-1]["step"]) if rows else 0
+
+
+def loss_curves(directory: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Steps and values of every loss in the log of a run, by its name."""
+    rows = _log(directory)
+    names = [name for name in (rows[0] if rows else {}) if name == "loss" or name.startswith("loss_")]
+    return {
+        name: ([int(row["step"]) for row in rows if row[name]], [float(row[name]) for row in rows if row[name]])
+        for name in names
+    }
+
+
+def _write_facts(experiment: Experiment, directory: Path) -> None:
+    _, method = load_model(directory / MODEL)
+    step_seconds = [float(row["seconds"]) for row in _log(directory)]
+    facts = RunFacts(
+        seed=experiment.training.seed,
+        seconds=float(np.mean(step_seconds)) * experiment.training.steps,
+        parameters=sum(value.numel() for value in method.parameters()),
+        trained=sum(value.numel() for value in method.parameters() if value.requires_grad),
+        provenance=provenance(),
+    )
+    write_text(directory / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1) + "\n")
+
+
+def _log(directory: Path) -> list[dict[str, str]]:
+    path = directory / LOG
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+
+def _report_path(directory: Path, data: DataConfig) -> Path:
+    return directory / EVALUATIONS / f"{slug(data.title)}.json"

@@ -1,0 +1,148 @@
+"""The table itself: every row's scores, cost and difference to the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from pydantic import Field
+
+from ahs_seg.config import Config
+from ahs_seg.experiments.ablation.counts import image_weights
+from ahs_seg.experiments.ablation.runs import RunResult
+from ahs_seg.experiments.ablation.statistics import DRAWS, Comparison, SeedCurves, SeedSummary, compare, summarise
+from ahs_seg.experiments.ablation.suites import Suite
+from ahs_seg.io.provenance import Provenance, provenance
+
+IMAGE_SEED: Final = 0
+
+
+class TableRow(Config):
+    """A row; scores by `METRICS` in [0, 1].
+
+    `differences` are to the baseline (none in its own row). `seconds` of training are the mean over seeds, `parameters`
+    and `added` count all of the method's, the latter beyond the baseline's. `runs` are the directories by seed.
+    """
+
+    name: str
+    title: str
+    scores: dict[str, SeedSummary]
+    differences: dict[str, Comparison] = Field(default={})
+    seconds: float | None
+    parameters: int | None
+    added: int | None
+    trained: int | None
+    missing: tuple[int, ...] = ()
+    runs: dict[int, str]
+
+
+class Table(Config):
+    """An ablation table with all that is needed to judge it and to make it again."""
+
+    title: str
+    baseline: str
+    scale: str
+    data: str
+    protocol: str
+    images: int
+    seeds: tuple[int, ...]
+    overrides: tuple[str, ...]
+    smallest: float
+    rows: tuple[TableRow, ...]
+    failures: tuple[str, ...] = ()
+    commits: tuple[str, ...]
+    provenance: Provenance
+
+    @property
+    def metrics(self) -> list[str]:
+        """The scores that the baseline has."""
+        return list(self.row(self.baseline).scores)
+
+    def row(self, name: str) -> TableRow:
+        """A row by its name."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def compared(self) -> list[TableRow]:
+        """The rows with a difference to the baseline."""
+        return [row for row in self.rows if row.differences]
+
+
+def build_table(
+    suite: Suite,
+    results: Mapping[str, Mapping[int, RunResult]],
+    *,
+    scale: str,
+    data: str,
+    seeds: Sequence[int],
+    overrides: Sequence[str] = (),
+    failures: Sequence[str] = (),
+) -> Table:
+    """The table of finished runs by row and seed; the baseline has at least one."""
+    curves = score_curves(results)
+    first = next(iter(results[suite.baseline].values()))
+    floor = {metric: curves[suite.baseline][metric] for metric in curves[suite.baseline]}
+    every = [result for runs in results.values() for result in runs.values()]
+    return Table(
+        title=suite.title,
+        baseline=suite.baseline,
+        scale=scale,
+        data=data,
+        protocol=first.report.protocol,
+        images=first.report.images,
+        seeds=tuple(seeds),
+        overrides=tuple(overrides),
+        smallest=suite.smallest,
+        rows=tuple(_row(suite, name, runs, curves[name], floor, results, seeds) for name, runs in results.items()),
+        failures=tuple(failures),
+        commits=tuple(sorted({result.facts.provenance.commit or "unknown" for result in every})),
+        provenance=provenance(),
+    )
+
+
+def score_curves(results: Mapping[str, Mapping[int, RunResult]]) -> dict[str, dict[str, SeedCurves]]:
+    """By row and metric: each seed's score, on the images as they are and on draws of them, the same for all runs."""
+    curves: dict[str, dict[str, dict[int, np.ndarray]]] = {row: {} for row in results}
+    weights = None
+    for row, runs in results.items():
+        for seed, result in runs.items():
+            counts = result.counts()
+            if weights is None or weights.shape[1] != counts.images:
+                weights = image_weights(counts.images, DRAWS, np.random.default_rng(IMAGE_SEED))
+            for metric, values in counts.scores(weights).items():
+                if not np.isnan(values[0]):
+                    curves[row].setdefault(metric, {})[seed] = values
+    return {row: dict(found) for row, found in curves.items()}
+
+
+def _row(
+    suite: Suite,
+    name: str,
+    runs: Mapping[int, RunResult],
+    curves: Mapping[str, SeedCurves],
+    floor: Mapping[str, SeedCurves],
+    results: Mapping[str, Mapping[int, RunResult]],
+    seeds: Sequence[int],
+) -> TableRow:
+    differences = {
+        metric: found
+        for metric in curves
+        if name != suite.baseline
+        and metric in floor
+        and (found := compare(curves[metric], floor[metric], smallest=suite.smallest / 100)) is not None
+    }
+    facts = [result.facts for result in runs.values()]
+    base = next(iter(results[suite.baseline].values())).facts
+    return TableRow(
+        name=name,
+        title=suite.row_title(name),
+        scores={metric: summarise(values) for metric, values in curves.items()},
+        differences=differences,
+        seconds=float(np.mean([one.seconds for one in facts])) if facts else None,
+        parameters=facts[0].parameters if facts else None,
+        added=facts[0].parameters - base.parameters if facts else None,
+        trained=facts[0].trained if facts else None,
+        missing=tuple(seed for seed in seeds if seed not in runs),
+        runs={seed: result.directory.name for seed, result in runs.items()},
+    )

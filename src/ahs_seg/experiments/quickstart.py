@@ -1,0 +1,197 @@
+"""The whole story in minutes: train on drawn scenes, segment names never trained on, look at the result."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.checkpoints import ModelDescription, load_model, save_model
+from ahs_seg.checkpoints.model_dir import write_description
+from ahs_seg.configs import find_config, find_shift
+from ahs_seg.data.config import WorldData, WorldNames
+from ahs_seg.data.world.captions import phrase
+from ahs_seg.data.world.names import things
+from ahs_seg.evaluation import EvaluationReport, evaluate
+from ahs_seg.experiments.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.experiments.report import Figure, LossCurve, Report, write_report
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
+from ahs_seg.methods import ScanConfig, ZeroShotConfig
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
+from ahs_seg.types import IGNORE
+
+BASELINE = ZeroShotConfig(backbone=ClipConfig(source=TINY))
+OTHER_VOCABULARIES: tuple[WorldNames, ...] = (20, 59, 459, 847)
+PICTURES = 6
+FREE_PICTURES = 4
+DISTRACTORS = 4
+SHIFT = "shift."
+"""Overrides that begin so belong to the fine-tuning of SCAN's second CLIP."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is evaluated: test scenes with 150 names, and with each of the other vocabularies.
+
+    `calibration` is the number of validation scenes on which scores become confidences.
+    """
+
+    scenes: int = 300
+    others: int = 30
+    calibration: int = 40
+
+
+def quickstart(
+    method: str,
+    output: Path,
+    *,
+    seed: int = 0,
+    sizes: Sizes = Sizes(),
+    overrides: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Train and evaluate `method` (such as "cat_seg") on the drawn world; the HTML report's path.
+
+    `overrides` change the packaged config, `key.sub=value`. `output` gets the run (`run.../`, with the model
+    directory), `results.json` and `report.html`.
+    """
+    began = time.monotonic()
+    output.mkdir(parents=True, exist_ok=True)
+    say(f"AHS-Seg quickstart: {method}. Everything is written to {output}.")
+    run, experiment = _train(method, output, [f"training.seed={seed}", *overrides], say)
+    segmenter = Segmenter.from_pretrained(run / MODEL)
+    description, _ = load_model(run / MODEL)
+    seen = description.trained_on
+    if description.calibration is None:
+        say(f"Counting on {sizes.calibration} validation scenes how often a score is right.")
+        scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
+        calibration = segmenter.calibrate(scenes.open())
+        write_description(description.model_copy(update={"calibration": calibration}), run / MODEL)
+    say(f"Segmenting {sizes.scenes} test scenes with 150 names, and other vocabularies.")
+    data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
+    data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]
+    evaluations = [_evaluate(segmenter, method, one, seen) for one in data if one.count]
+    baselines = []
+    if method != BASELINE.name:
+        say("The same scenes without any training, for comparison.")
+        free = Segmenter(BASELINE.build())
+        baselines = [_evaluate(free, BASELINE.name, one, seen) for one in data if one.count]
+    minutes = (time.monotonic() - began) / 60
+    report = Report(
+        title=f"{method} on the drawn world",
+        summary=_summary(evaluations[0], baselines[0] if baselines else None),
+        evaluations=evaluations,
+        baselines=baselines,
+        provenance=provenance(),
+        figures=_figures(segmenter, data[0], seen),
+        free_text=_free_text(segmenter),
+        loss=LossCurve.read(run / "train.csv") if experiment else None,
+        config=experiment.to_yaml() if experiment else "",
+        minutes=minutes,
+    )
+    results = {
+        "method": method,
+        "seed": seed,
+        "minutes": minutes,
+        "evaluations": [evaluation.to_dict() for evaluation in evaluations],
+        "baselines": [baseline.to_dict() for baseline in baselines],
+    }
+    write_text(output / "results.json", json.dumps(results, indent=1))
+    page = output / "report.html"
+    write_report(page, report)
+    say(_table(evaluations, baselines))
+    say(f"Done in {minutes:.1f} minutes.")
+    return page
+
+
+def _train(
+    method: str, output: Path, overrides: Sequence[str], say: Callable[[str], None]
+) -> tuple[Path, Experiment | None]:
+    if method == BASELINE.name:
+        seen = tuple(WorldData(names="seen").open().vocabulary.labels)
+        save_model(BASELINE.build(), ModelDescription(method=BASELINE, trained_on=seen), output / "run" / MODEL)
+        return output / "run", None
+    own = [override for override in overrides if not override.startswith(SHIFT)]
+    experiment = Experiment.read(find_config(f"quickstart/{method}"), own)
+    say(f"Training for {experiment.training.steps} steps on drawn scenes of 169 names.")
+    run = output / f"run-{method}-seed{experiment.training.seed}"
+    run_experiment(experiment, run, resume=True)
+    if isinstance(experiment.method, ScanConfig) and experiment.method.ensemble is not None:
+        rest = [override.removeprefix(SHIFT) for override in overrides if override.startswith(SHIFT)]
+        _shift(run, [f"training.seed={experiment.training.seed}", *rest], say)
+    return run, experiment
+
+
+def _shift(run: Path, overrides: Sequence[str], say: Callable[[str], None]) -> None:
+    """Give the SCAN of a run a CLIP that has learnt to read pictures of masks."""
+    fine_tuning = ShiftExperiment.read(find_shift("world"), overrides)
+    say(f"Training the CLIP of its second stage for {fine_tuning.training.steps} steps on pictures of masks.")
+    result = run_shift(fine_tuning, run / "shift", into=run / MODEL, resume=True)
+    assert result.model is not None
+    description, method = load_model(result.model)
+    save_model(method, description, run / MODEL)
+
+
+def _evaluate(segmenter: Segmenter, method: str, data: WorldData, seen: tuple[str, ...]) -> EvaluationReport:
+    dataset = data.open()
+    return evaluate(
+        segmenter.predictor(dataset.vocabulary),
+        dataset,
+        method=method,
+        name=data.title,
+        protocol=segmenter.inference.title,
+        seen=seen,
+    )
+
+
+def _figures(segmenter: Segmenter, data: WorldData, seen: tuple[str, ...]) -> list[Figure]:
+    dataset = data.open()
+    predict, names = segmenter.predictor(dataset.vocabulary), dataset.vocabulary.labels
+    samples = [dataset[index] for index in range(min(PICTURES, len(dataset)))]
+    return [
+        Figure(sample.name, sample.image, predict(sample.image), names, truth=sample.labels, seen=seen)
+        for sample in samples
+    ]
+
+
+def _free_text(segmenter: Segmenter) -> list[Figure]:
+    """Scenes in other words than the classes' names: synonyms, attributes left out, and words for what is not there."""
+    figures = []
+    dataset = WorldData(scenes="test", count=1000, names=150).open()
+    labels = dataset.vocabulary.labels
+    for index in range(1000 - FREE_PICTURES, 1000):
+        sample, rng = dataset[index], np.random.default_rng(index)
+        present = [labels[label] for label in np.unique(sample.labels[sample.labels != IGNORE])]
+        absent = rng.choice([name for name in labels if name not in present], DISTRACTORS, replace=False)
+        words = [phrase(things().get(name, name), rng, vary=3.0).text for name in [*present, *absent.tolist()]]
+        result = segmenter(sample.image, list(dict.fromkeys(words)))
+        figures.append(Figure(sample.name, sample.image, result.labels, result.classes))
+    return figures
+
+
+def _summary(main: EvaluationReport, baseline: EvaluationReport | None) -> str:
+    scores = main.scores
+    text = f"{main.method} labels {main.images} scenes with 150 names"
+    if scores.unseen is None or scores.miou is None:
+        return text + "."
+    text += f": mIoU {100 * scores.miou:.1f}, on names it was never trained on {100 * scores.unseen:.1f}"
+    if baseline is None or baseline.scores.unseen is None:
+        return text + "."
+    return text + f"; without training {100 * baseline.scores.unseen:.1f}."
+
+
+def _table(evaluations: list[EvaluationReport], baselines: list[EvaluationReport]) -> str:
+    lines = [f"{'mIoU in percent':42} {'all':>6} {'seen':>6} {'unseen':>6} {'harmonic':>8}"]
+    for report in [*evaluations, *baselines]:
+        scores = report.scores
+        cells = (scores.miou, scores.seen, scores.unseen, scores.harmonic)
+        row = [f"{100 * value:.1f}" if value is not None else "-" for value in cells]
+        lines.append(f"{report.method + ', ' + report.dataset:42} {row[0]:>6} {row[1]:>6} {row[2]:>6} {row[3]:>8}")
+    return "\n".join(lines)

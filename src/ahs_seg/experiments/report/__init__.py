@@ -1,0 +1,16 @@
+"""The report of a run: one HTML file with pictures, scores and what made them."""
+
+from ahs_seg.experiments.report.content import Figure, LossCurve, Report, WorstClass, WorstClasses
+from ahs_seg.experiments.report.page import render_report, write_report
+from ahs_seg.experiments.report.worst import worst_classes
+
+__all__ = [
+    "Figure",
+    "LossCurve",
+    "Report",
+    "WorstClass",
+    "WorstClasses",
+    "render_report",
+    "worst_classes",
+    "write_report",
+]

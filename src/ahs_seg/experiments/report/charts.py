@@ -1,0 +1,64 @@
+"""Charts of a report as inline SVG, in the colours of the page around them."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Chart
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from scipy.ndimage import gaussian_filter1d
+
+from ahs_seg.experiments.report.content import LossCurve
+
+_PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)", "#070809": "var(--paper)"}
+"""Colours of the drawing and what they become, so that the chart follows light and dark pages."""
+
+INK, ACCENT, PAPER = _PAGE_COLOURS
+_SHARE: Final = 40
+
+
+def loss_chart(curve: LossCurve) -> str:
+    """The loss over the steps, raw in the background and smoothed in front."""
+    chart = Chart(figsize=(4.0, 1.8), layout="constrained")
+    FigureCanvasSVG(chart)
+    axes = chart.add_subplot()
+    losses = np.asarray(curve.losses, dtype=np.float64)
+    axes.plot(curve.steps, losses, color=ACCENT, alpha=0.28, linewidth=0.7)
+    axes.plot(curve.steps, smoothed(losses), color=ACCENT, linewidth=1.5)
+    if len(losses) and losses.min() > 0 and losses.max() > 8 * losses.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("step", fontsize=7)
+    axes.set_ylabel("loss", fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=INK, alpha=0.3)
+    axes.tick_params(which="both", colors=INK, labelsize=7, length=0)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return inline(chart)
+
+
+def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Mean of the neighbourhood (Gaussian, a fortieth of the run wide): it neither leads nor lags."""
+    return gaussian_filter1d(values, sigma=len(values) / _SHARE, mode="nearest") if len(values) else values
+
+
+def inline(chart: Chart) -> str:
+    """The drawing as SVG for a page: `INK`, `ACCENT` and `PAPER` become the page's own colours."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "ahs-seg"}):
+        chart.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    for drawn, shown in _PAGE_COLOURS.items():
+        drawing = drawing.replace(drawn, shown)
+    return drawing

@@ -1,0 +1,128 @@
+"""What a training run told of itself, figure by figure: losses by name, and whatever its objective watched."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Chart
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from ahs_seg.experiments.report.charts import ACCENT, INK, inline, smoothed
+
+COLUMNS: Final = 3
+WIDTH_INCHES: Final = 9.6
+ROW_INCHES: Final = 2.05
+DASHES: Final = ("-", "--", ":", "-.")
+GAP: Final = 0.1
+"""Smallest distance of two labels, as a part of the height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values after some steps."""
+
+    steps: Sequence[int]
+    values: Sequence[float]
+
+
+def read_series(path: Path) -> dict[str, Series]:
+    """Every column of a log by its name; none if the file is not there."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if name != "step"]
+    return {name: _column(rows, name) for name in names}
+
+
+def grouped(series: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
+    """Series that belong in one panel: `alpha/vision/3` is the line `3` of the panel `alpha/vision`."""
+    groups: dict[str, dict[str, Series]] = {}
+    for name, one in series.items():
+        panel, _, line = name.rpartition("/")
+        groups.setdefault(panel or line, {})[line] = one
+    return groups
+
+
+def loss_panels(losses: Mapping[str, Series]) -> str:
+    """A panel for each loss, raw in the background and smoothed in front, as SVG."""
+    chart, panels = _grid(len(losses))
+    for axes, (name, one) in zip(panels, losses.items(), strict=False):
+        values = np.asarray(one.values, np.float64)
+        axes.plot(one.steps, values, color=ACCENT, alpha=0.28, linewidth=0.7)
+        axes.plot(one.steps, smoothed(values), color=ACCENT, linewidth=1.5)
+        if len(values) and values.min() > 0 and values.max() > 8 * values.min():
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+        _finish(axes, "total" if name == "loss" else name.removeprefix("loss_").replace("_", " "))
+    return inline(chart)
+
+
+def statistic_panels(series: Mapping[str, Series]) -> str:
+    """A panel for each group of figures; numbered lines, such as layers, go from light to dark. SVG."""
+    groups = grouped(series)
+    chart, panels = _grid(len(groups))
+    for axes, (name, lines) in zip(panels, groups.items(), strict=False):
+        numbered = len(lines) > 1 and all(line.isdigit() for line in lines)
+        for place, one in enumerate(lines.values()):
+            strength = 0.25 + 0.75 * place / (len(lines) - 1) if numbered else 1.0
+            dash = "-" if numbered else DASHES[place % len(DASHES)]
+            axes.plot(one.steps, one.values, color=ACCENT, alpha=strength, linewidth=1.3, linestyle=dash)
+        if len(lines) > 1:
+            ends = list(lines)
+            _label({end: lines[end] for end in ({ends[0], ends[-1]} if numbered else ends)}, axes)
+        (only, *others) = lines
+        shown = name if others or only == name else f"{name} {only}"
+        _finish(axes, shown.replace("/", ", ").replace("_", " "))
+    return inline(chart)
+
+
+def _column(rows: Sequence[Mapping[str, str]], name: str) -> Series:
+    there = [row for row in rows if row[name] not in ("", None)]
+    return Series([int(row["step"]) for row in there], [float(row[name]) for row in there])
+
+
+def _grid(count: int) -> tuple[Chart, list[Any]]:
+    lines = max(1, math.ceil(count / COLUMNS))
+    chart = Chart(figsize=(WIDTH_INCHES, ROW_INCHES * lines), layout="constrained")
+    FigureCanvasSVG(chart)
+    panels = list(chart.subplots(lines, COLUMNS, squeeze=False).flatten())
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    return chart, panels
+
+
+def _label(lines: Mapping[str, Series], axes: Any) -> None:
+    """Names at the right end of lines, apart from one another."""
+    low, high = axes.get_ylim()
+    wanted = sorted((((one.values[-1] - low) / (high - low)), name) for name, one in lines.items() if one.values)
+    places = [place for place, _ in wanted]
+    for _ in range(100):
+        for index, (lower, upper) in enumerate(pairwise(places)):
+            if (lack := GAP - (upper - lower)) > 0:
+                places[index], places[index + 1] = lower - lack / 2, upper + lack / 2
+    for place, (_, name) in zip(places, wanted, strict=True):
+        shown = name.replace("_", " ")
+        axes.text(1.02, place, shown, transform=axes.transAxes, fontsize=7, color=INK, va="center", alpha=0.8)
+
+
+def _finish(axes: Any, title: str) -> None:
+    axes.set_title(title, fontsize=8.5, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.ticklabel_format(axis="y", useOffset=False)
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=INK, alpha=0.3)
+    axes.tick_params(which="both", colors=INK, labelsize=7, length=0)

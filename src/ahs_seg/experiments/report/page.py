@@ -1,0 +1,71 @@
+"""Lays a report out as one HTML file that needs nothing else: no network, no scripts, no fonts."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.experiments.report.charts import loss_chart
+from ahs_seg.experiments.report.content import Report
+from ahs_seg.experiments.report.pictures import view
+from ahs_seg.experiments.report.tables import class_rows, score_groups
+from ahs_seg.io.atomic import write_text
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report as a single HTML file, in one step."""
+    write_text(path, render_report(report))
+
+
+def render_page(name: str, **values: object) -> str:
+    """The HTML of a packaged template, with the style of all pages. Every value in it is escaped."""
+    folder = resources.files("ahs_seg").joinpath("assets", "report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(folder.joinpath(name).read_text(encoding="utf-8"))
+    return template.render(style=folder.joinpath("style.css").read_text(encoding="utf-8"), **values)
+
+
+def render_report(report: Report) -> str:
+    """The HTML of a report. Every name and text in it is escaped."""
+    columns, groups = score_groups(report.evaluations, report.baselines)
+    main = report.evaluations[0] if report.evaluations else None
+    baseline = _baseline_of(main, report)
+    return render_page(
+        "page.html",
+        report=report,
+        headline=_headline(main, baseline),
+        columns=columns,
+        groups=groups,
+        figures=[view(figure) for figure in report.figures],
+        worst=[(one, [view(figure) for figure in one.figures]) for one in report.worst],
+        free_text=[view(figure) for figure in report.free_text],
+        chart=loss_chart(report.loss) if report.loss is not None and report.loss.steps else "",
+        main=main,
+        baseline=baseline,
+        classes=[] if main is None else class_rows(main, baseline),
+        failures=[(entry.dataset, failure) for entry in report.evaluations for failure in entry.failures],
+    )
+
+
+def _baseline_of(main: EvaluationReport | None, report: Report) -> EvaluationReport | None:
+    if main is None:
+        return None
+    return next((entry for entry in report.baselines if entry.dataset == main.dataset), None)
+
+
+def _headline(main: EvaluationReport | None, baseline: EvaluationReport | None) -> list[tuple[str, str, str]]:
+    """The numbers to read first: name, value in percent, comparison with the baseline."""
+    if main is None:
+        return []
+    scores, below = main.scores, baseline.scores if baseline else None
+    result = []
+    for key, name in (("unseen", "mIoU of unseen classes"), ("seen", "mIoU of seen classes"), ("miou", "mIoU of all")):
+        value = getattr(scores, key)
+        floor = getattr(below, key) if below else None
+        if value is not None:
+            note = "" if floor is None or baseline is None else f"{baseline.method}: {100 * floor:.1f}"
+            result.append((name, f"{100 * value:.1f}", note))
+    return result

@@ -1,0 +1,100 @@
+"""Figures of a report: pictures as data addresses, legends as lines."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ahs_seg.experiments.report.content import Figure
+from ahs_seg.metrics import ConfusionMatrix
+from ahs_seg.output.palette import by_area, colours_for, enlarged, overlay
+from ahs_seg.types import IGNORE
+
+WIDEST: Final = 720
+"""Longest side of a picture in the report; larger ones are reduced."""
+
+_STRENGTH: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class LegendLine:
+    """A class of a figure: its colour for CSS, and what became of it."""
+
+    name: str
+    colour: str
+    unseen: bool
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class FigureView:
+    """A figure ready for the page; `panels` are (caption, data address, description for those who cannot see it)."""
+
+    title: str
+    panels: Sequence[tuple[str, str, str]]
+    legend: Sequence[LegendLine]
+    right: float | None
+    marks_unseen: bool
+
+
+def view(figure: Figure) -> FigureView:
+    """Panels and legend of a figure; a class has the same colour in all panels."""
+    maps = [figure.prediction] if figure.truth is None else [figure.truth, figure.prediction]
+    present = by_area(*maps)
+    colours = colours_for(present, len(figure.names))
+    panels = [("picture", _address(figure.image), f"{figure.title}, the picture")]
+    captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
+    for caption, labels in zip(captions, maps, strict=True):
+        tinted = overlay(enlarged(figure.image), enlarged(labels), colours, strength=_STRENGTH)
+        listed = ", ".join(figure.names[label] for label in by_area(labels))
+        panels.append((caption, _address(tinted), f"{figure.title}, {caption}: {listed}"))
+    counts = None if figure.truth is None else ConfusionMatrix(len(figure.names))
+    if counts is not None and figure.truth is not None:
+        counts.update(figure.prediction, figure.truth)
+    legend = [
+        LegendLine(
+            name=figure.names[label],
+            colour="#{:02x}{:02x}{:02x}".format(*colours[label]),
+            unseen=figure.seen is not None and figure.names[label] not in figure.seen,
+            verdict=_verdict(counts, label) if counts is not None else _share(figure, label),
+        )
+        for label in present
+    ]
+    right = None if counts is None else counts.scores().pacc
+    return FigureView(figure.title, panels, legend, right, figure.seen is not None)
+
+
+def _verdict(counts: ConfusionMatrix, label: int) -> str:
+    if not counts.labelled[label]:
+        return "not there"
+    if not counts.hits[label]:
+        return "missed"
+    union = counts.labelled[label] + counts.predicted[label] - counts.hits[label]
+    return f"IoU {100 * counts.hits[label] / union:.0f}"
+
+
+def _share(figure: Figure, label: int) -> str:
+    share = float((figure.prediction == label).sum()) / max(1, int((figure.prediction != IGNORE).sum()))
+    return "<1 %" if share < 0.01 else f"{share * 100:.0f} %"
+
+
+def _address(picture: UInt8[np.ndarray, "H W 3"]) -> str:
+    """The picture within the page: small ones exactly, photographs as JPEG."""
+    pixels = enlarged(picture)
+    image = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    if pixels is not picture:
+        image.save(buffer, "PNG", optimize=True)
+        kind = "png"
+    else:
+        image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+        image.save(buffer, "JPEG", quality=88)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

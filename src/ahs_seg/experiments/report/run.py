@@ -1,0 +1,48 @@
+"""The page of a training run: scores, losses by name, and what the method's parts did, from the files of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.experiments.report.curves import loss_panels, read_series, statistic_panels
+from ahs_seg.experiments.report.page import render_page
+from ahs_seg.experiments.report.tables import score_groups
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import Provenance
+
+PAGE: Final = "report.html"
+
+
+def write_run_report(
+    directory: Path,
+    *,
+    title: str,
+    config: str,
+    provenance: Provenance,
+    evaluations: Sequence[EvaluationReport] = (),
+) -> Path:
+    """Write `report.html` of a run from its `train.csv`, `statistics.csv` and `evaluation.csv`; the page's path."""
+    training = read_series(directory / "train.csv")
+    losses = {name: one for name, one in training.items() if name == "loss" or name.startswith("loss_")}
+    if len(losses) == len(("loss", "loss_segmentation")):
+        losses.pop("loss")  # the same as the only loss there is
+    watched = read_series(directory / "statistics.csv")
+    scored = read_series(directory / "evaluation.csv")
+    columns, groups = score_groups(evaluations, [])
+    page = render_page(
+        "run.html",
+        title=title,
+        config=config,
+        provenance=provenance,
+        columns=columns,
+        groups=groups,
+        steps=max((one.steps[-1] for one in losses.values() if one.steps), default=0),
+        losses=loss_panels(losses) if losses else "",
+        statistics=statistic_panels(watched) if watched else "",
+        scored=statistic_panels(scored) if scored else "",
+    )
+    write_text(directory / PAGE, page)
+    return directory / PAGE

@@ -1,0 +1,16 @@
+"""Whole benchmarks and several of them: one model, the prepared data, protocols by name, in one or more processes."""
+
+from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
+from ahs_seg.experiments.suite.published import Published, published_numbers
+from ahs_seg.experiments.suite.run import SUITES, SuiteResult, run_suite, suite_data
+
+__all__ = [
+    "SUITES",
+    "EvaluationJob",
+    "Published",
+    "SuiteResult",
+    "evaluate_model",
+    "published_numbers",
+    "run_suite",
+    "suite_data",
+]

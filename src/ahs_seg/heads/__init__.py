@@ -1,1 +1,0 @@
-"""Heads: from dense image features and text features to logits."""

@@ -1,0 +1,279 @@
+"""A picture and words in, a class and a score for every pixel out: the whole picture at once, or sliding windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
+from ahs_seg.inference.score_maps import (
+    AnyView,
+    ScoreMaps,
+    View,
+    WholeScores,
+    WindowScores,
+    best_rows,
+    candidates,
+    possible_winners,
+    resize_maps,
+)
+from ahs_seg.inference.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
+from ahs_seg.methods import ScanSegmenter
+from ahs_seg.methods.base import Method
+from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
+from ahs_seg.types import Words
+
+
+class InferenceConfig(Config):
+    """How a picture is shown to a method and how its answers are merged.
+
+    With `shortest_edge`, the picture is first resized to that (the longest edge to at most `longest_edge`), as CAT-Seg
+    does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that: small pictures
+    stay as they are, and the method's own resizing skips no pixels of large ones. `batch` views run at a time;
+    merging uses about `memory_mb` besides the result. `class_pooling` replaces the method's own pooling of the class
+    attention (None: as in training), `ensemble` SCAN's own second stage (None: as the model has it).
+    """
+
+    windows: Annotated[WholeImage | SlidingWindows | PictureWindows, Field(discriminator="name")] = WholeImage()
+    shortest_edge: PositiveInt | None = None
+    longest_edge: PositiveInt = 2560
+    batch: PositiveInt = 1
+    memory_mb: PositiveInt = 16
+    class_pooling: PositiveInt | None = None
+    ensemble: EnsembleConfig | None = None
+
+    @property
+    def title(self) -> str:
+        """The protocol in words, for reports: two results with the same title were made in the same way."""
+        edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
+        pooling = f", class pooling {self.class_pooling}" if self.class_pooling else ""
+        ensemble = f", {self.ensemble.title}" if self.ensemble else ""
+        return f"{self.windows.title}{edges}{pooling}{ensemble}"
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_mb` in bytes."""
+        return self.memory_mb * 2**20
+
+
+CAT_SEG_PROTOCOL: Final = InferenceConfig(
+    windows=SlidingWindows(side=640, kernel=384), shortest_edge=640, class_pooling=1
+)
+"""The published evaluation of CAT-Seg and H-CLIP, for every backbone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The best class of every pixel, and its score in [0, 1]."""
+
+    labels: Int[Tensor, "H W"]
+    scores: Float[Tensor, "H W"]
+
+
+@torch.inference_mode()
+def predict(
+    method: Method,
+    image: UInt8[np.ndarray, "H W 3"],
+    text: Words,
+    config: InferenceConfig,
+    *,
+    row_class: Sequence[int] | None = None,
+) -> Prediction:
+    """The class of every pixel of a picture (RGB); a class has the score of its best row.
+
+    `row_class` gives the class of each row of the text (None: rows are classes).
+    """
+    return _best(*score_maps(method, image, text, config), config, row_class)
+
+
+def _best(
+    rows: Int[Tensor, " c"], maps: ScoreMaps, config: InferenceConfig, row_class: Sequence[int] | None
+) -> Prediction:
+    labels, scores = best_rows(maps, rows, memory_bytes=config.memory_bytes)
+    if row_class is not None:
+        labels = torch.tensor(row_class, dtype=torch.int32, device=labels.device)[labels]
+    return Prediction(labels, scores)
+
+
+def score_maps(
+    method: Method,
+    image: UInt8[np.ndarray, "H W 3"],
+    text: Words,
+    config: InferenceConfig,
+    *,
+    size: tuple[int, int] | None = None,
+) -> tuple[Int[Tensor, " c"], ScoreMaps]:
+    """The rows that can be the best somewhere, and their scores at `size` (None: the picture's), a few at a time.
+
+    The method runs here; the maps only merge what it gave.
+    """
+    shown = frames_of(image, config, method.backbone, size=size)
+    return merge_views(run_views(method, shown.pixels.to(text.device), text, config.batch), shown, method, text, config)
+
+
+@torch.inference_mode()
+def predict_many(
+    method: Method,
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    text: Words,
+    config: InferenceConfig,
+    *,
+    row_class: Sequence[int] | None = None,
+) -> list[Prediction]:
+    """`predict` for several pictures: views of equal size run together, `config.batch` at a time."""
+    shown = [frames_of(image, config, method.backbone) for image in images]
+    views: dict[int, list[AnyView]] = {}
+    for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
+        alike = [index for index, one in enumerate(shown) if one.pixels.shape[-2:] == shape]
+        pixels = torch.cat([shown[index].pixels for index in alike]).to(text.device)
+        found = iter(run_views(method, pixels, text, config.batch))
+        views |= {index: list(islice(found, len(shown[index].pixels))) for index in alike}
+    return [
+        _best(*merge_views(views[index], one, method, text, config), config, row_class)
+        for index, one in enumerate(shown)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What a method is shown of one picture, as `grid` says (None: all of it), and the size of the answer."""
+
+    pixels: Float[Tensor, "v 3 h w"]
+    grid: WindowGrid | None
+    size: tuple[int, int]
+
+
+def frames_of(
+    image: UInt8[np.ndarray, "H W 3"],
+    config: InferenceConfig,
+    backbone: ClipBackbone,
+    *,
+    size: tuple[int, int] | None = None,
+) -> Frames:
+    """The views of a picture: windows row by row, then the whole picture if the config asks for it."""
+    height, width = size or image.shape[:2]
+    windows = config.windows
+    pixels = to_tensor(_loaded(image, config, backbone.resolution))
+    if isinstance(windows, WholeImage):
+        return Frames(_padded(pixels, windows.pad_multiple, backbone.mean)[None], None, (height, width))
+    grid = windows.grid(backbone.resolution, (pixels.shape[-2], pixels.shape[-1]))
+    frames = _cut(resize_maps(pixels, grid.canvas), grid)
+    if windows.global_view:
+        frames.append(resize_maps(pixels, grid.window))
+    return Frames(torch.stack(frames), grid, (height, width))
+
+
+def merge_views(
+    views: list[AnyView], shown: Frames, method: Method, text: Words, config: InferenceConfig
+) -> tuple[Int[Tensor, " c"], ScoreMaps]:
+    """What `score_maps` gives, from what the method gave for these frames."""
+    rows, grid, windows = candidates(views, len(text)), shown.grid, config.windows
+    if grid is None or isinstance(windows, WholeImage):
+        return _whole(views[0], method, rows, shown.size, config)
+    return rows, WindowScores(
+        windows=views[: len(grid.corners)],
+        whole=views[-1] if windows.global_view else None,
+        scores=method.scores,
+        corners=grid.corners,
+        window=grid.window,
+        canvas=grid.canvas,
+        size=shown.size,
+        score_last=isinstance(windows, PictureWindows),
+    )
+
+
+def _whole(
+    view: AnyView, method: Method, rows: Int[Tensor, " c"], size: tuple[int, int], config: InferenceConfig
+) -> tuple[Int[Tensor, " k"], ScoreMaps]:
+    if isinstance(view, MaskView):
+        return rows, MaskScores(view, size)
+    assert isinstance(view, View)
+    rows = possible_winners(view, method.scores, rows, memory_bytes=config.memory_bytes)
+    return rows, WholeScores(view, method.scores, size)
+
+
+def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[AnyView]:
+    """What the method gives for each of some views, `batch` of them at a time."""
+    views: list[AnyView] = []
+    for some in torch.split(frames, batch):
+        output = method(some, text)
+        if output.proposals is not None:
+            views += mask_views(output.proposals)
+            continue
+        kept = [None] * len(some) if output.kept is None else output.kept
+        views += [View(logits, rows) for logits, rows in zip(output.logits, kept, strict=True)]
+    return views
+
+
+def working_size(size: tuple[int, int], config: InferenceConfig, resolution: int) -> tuple[int, int]:
+    """The size that a picture is reduced or enlarged to before its views are made."""
+    height, width = size
+    if config.shortest_edge is not None:
+        return shortest_edge_size((height, width), config.shortest_edge, config.longest_edge)
+    limit = round(resolution * WORKING_SIDE)
+    return min(height, limit), min(width, limit)
+
+
+def _cut(canvas: Float[Tensor, "3 H W"], grid: WindowGrid) -> list[Float[Tensor, "3 h w"]]:
+    height, width = grid.window
+    return [canvas[:, top : top + height, left : left + width] for top, left in grid.corners]
+
+
+def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
+    height, width = image.shape[:2]
+    new = working_size((height, width), config, resolution)
+    if new == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((new[1], new[0]), Image.Resampling.BILINEAR))
+
+
+def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
+    """The size with this shortest edge, or less where the longest edge would exceed its limit; as in CAT-Seg."""
+    scale = shortest / min(size)
+    sides = [shortest if side == min(size) else side * scale for side in size]
+    if max(sides) > longest:
+        shrink = longest / max(sides)
+        sides = [side * shrink for side in sides]
+    height, width = (max(1, int(side + 0.5)) for side in sides)
+    return height, width
+
+
+def to_tensor(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
+    """A picture with values in [0, 1]."""
+    return torch.tensor(image).permute(2, 0, 1).float() / 255
+
+
+def _padded(pixels: Float[Tensor, "3 h w"], multiple: int, colour: Sequence[float]) -> Float[Tensor, "3 H W"]:
+    """The picture with the backbone's mean colour, which it sees as zeros, to the right and below."""
+    height, width = pixels.shape[-2:]
+    right, below = -width % multiple, -height % multiple
+    if not right and not below:
+        return pixels
+    planes = [F.pad(plane, (0, right, 0, below), value=value) for plane, value in zip(pixels, colour, strict=True)]
+    return torch.stack(planes)
+
+
+def set_ensemble(method: Method, ensemble: EnsembleConfig) -> None:
+    """Replace the settings of SCAN's second stage.
+
+    Raises:
+        ConfigError: the method has none.
+    """
+    if not isinstance(method, ScanSegmenter):
+        raise ConfigError(
+            f"inference.ensemble is set, as in the protocols of SCAN, but {type(method).__name__} has no second stage. "
+            "Use another protocol, e.g. san."
+        )
+    method.ensemble = ensemble

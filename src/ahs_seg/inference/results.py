@@ -1,0 +1,103 @@
+"""From the words and pixels of a call to the result that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from ahs_seg.inference.predict import InferenceConfig, Prediction, predict
+from ahs_seg.inference.top_k import rank
+from ahs_seg.methods.base import Method
+from ahs_seg.output.calibration import Calibration, CalibrationError
+from ahs_seg.output.segmentation import Segmentation
+from ahs_seg.types import IGNORE, Words
+from ahs_seg.vocabulary.prompts import PromptTable
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What a result has besides labels and scores (see `Segmentation`)."""
+
+    top_k: int | None = None
+    unknown_below: float | None = None
+    logits: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k={self.top_k}; give the number of classes wanted for every pixel, at least 1")
+        if self.unknown_below is not None and not 0 <= self.unknown_below <= 1:
+            raise ValueError(f"unknown_below={self.unknown_below:g}; a confidence lies between 0 and 1, e.g. 0.5")
+
+    def check(self, calibration: Calibration | None) -> None:
+        """Whether it can be met.
+
+        Raises:
+            CalibrationError: unknown pixels are asked of a model without calibration.
+        """
+        if self.unknown_below is not None and calibration is None:
+            raise CalibrationError(
+                "unknown_below is a confidence, and this model (with these prompts and this protocol) has no "
+                "calibration. Count one with segmenter.calibrate(dataset) on labelled pictures, or take scores as "
+                "they are with segmenter.calibration = ahs_seg.output.calibration.AS_THEY_ARE"
+            )
+
+
+def to_segmentation(
+    method: Method,
+    pixels: UInt8[np.ndarray, "H W 3"],
+    words: Words,
+    table: PromptTable,
+    config: InferenceConfig,
+    *,
+    calibration: Calibration | None,
+    request: OutputOptions,
+) -> Segmentation:
+    """The segmentation of one picture."""
+    if request.top_k is None and not request.logits:
+        plain = predict(method, pixels, words, config, row_class=table.row_class)
+        return with_unknown(plain, pixels, table, calibration=calibration, request=request)
+    ranking = rank(
+        method,
+        pixels,
+        words,
+        config,
+        row_class=table.row_class,
+        depth=request.top_k or 1,
+        logits=request.logits,
+    )
+    labels, scores = ranking.labels.cpu().numpy(), ranking.scores.cpu().numpy()
+    return Segmentation(
+        pixels,
+        _known(labels[0], scores[0], calibration, request),
+        scores[0],
+        table.vocabulary,
+        top_labels=labels if request.top_k else None,
+        top_scores=scores if request.top_k else None,
+        logits=None if ranking.logits is None else ranking.logits.cpu().numpy(),
+        calibration=calibration,
+    )
+
+
+def with_unknown(
+    prediction: Prediction,
+    pixels: UInt8[np.ndarray, "H W 3"],
+    table: PromptTable,
+    *,
+    calibration: Calibration | None,
+    request: OutputOptions,
+) -> Segmentation:
+    """A prediction as a segmentation; pixels of too little confidence are unknown."""
+    labels, scores = prediction.labels.cpu().numpy(), prediction.scores.cpu().numpy()
+    known = _known(labels, scores, calibration, request)
+    return Segmentation(pixels, known, scores, table.vocabulary, calibration=calibration)
+
+
+def _known(
+    labels: Int32[np.ndarray, "H W"], scores: np.ndarray, calibration: Calibration | None, request: OutputOptions
+) -> Int32[np.ndarray, "H W"]:
+    if request.unknown_below is None or calibration is None:
+        return labels
+    unsure = calibration(scores) < request.unknown_below
+    return np.where(unsure, np.int32(IGNORE), labels)

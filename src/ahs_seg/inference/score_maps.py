@@ -1,0 +1,221 @@
+"""From the logits of one or several views of a picture to the best row of the text tensor for every pixel.
+
+Scores of all rows at picture size would take gigabytes. A few rows at a time are brought to picture size, and only the
+best so far is kept: the labels are those of resizing everything and taking the argmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ahs_seg.types import PRUNED_LOGIT
+
+FLOAT_BYTES = 4
+ROUNDING = 1e-6
+"""More than resizing can err on scores in [0, 1]."""
+ScoreFunction = Callable[[Tensor], Tensor]
+"""The map of a method from logits to scores in [0, 1]; works on every number by itself."""
+
+
+@runtime_checkable
+class AnyView(Protocol):
+    """What one view of a picture says about the rows that it kept (None: all)."""
+
+    @property
+    def kept(self) -> Int[Tensor, " k"] | None:
+        """The rows that it kept."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+
+    def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+        """Logits of some rows at a size in pixels, `PRUNED_LOGIT` where a row was not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Logits of one view on the method's own grid, for the rows that it kept (None: all)."""
+
+    logits: Float[Tensor, "k h w"]
+    kept: Int[Tensor, " k"] | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the logits lie."""
+        return self.logits.device
+
+    def of(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        """Logits of some rows, `PRUNED_LOGIT` where a row was not kept."""
+        if self.kept is None:
+            return self.logits[rows].float()
+        equal = rows[:, None] == self.kept
+        found = self.logits[equal.int().argmax(1)].float()
+        return torch.where(equal.any(1)[:, None, None], found, PRUNED_LOGIT)
+
+    def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+        """Logits of some rows, resized."""
+        return resize_maps(self.of(rows), size)
+
+
+@runtime_checkable
+class ScoreMaps(Protocol):
+    """Scores at picture size, for a few rows at a time."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that one row needs while it is worked on."""
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+
+
+@runtime_checkable
+class BandedScores(ScoreMaps, Protocol):
+    """Score maps that are cheaper to form in bands of the picture, where moreover fewer rows can be the best."""
+
+    def bands(self, rows: Int[Tensor, " c"], memory_bytes: int) -> Iterable[tuple[ScoreMaps, Int[Tensor, " k"]]]:
+        """Bands from top to bottom, each with those of `rows` (ascending) that can be the best somewhere in it."""
+
+
+@dataclass(frozen=True)
+class WholeScores:
+    """Scores of one view of the whole picture: scored on the method's grid, then resized."""
+
+    view: View
+    scores: ScoreFunction
+    size: tuple[int, int]
+
+    @property
+    def row_bytes(self) -> int:
+        """A grid and a picture."""
+        return FLOAT_BYTES * (3 * self.view.logits[0].numel() + self.size[0] * self.size[1])
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+        return resize_maps(self.scores(self.view.of(rows)), self.size)
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """Scores of windows averaged on a canvas, then averaged with a view of the whole picture if there is one.
+
+    Logits are resized to the window, then scored. Source: CAT-Seg, sliding-window inference. With `score_last` logits
+    are averaged and scored at picture size. Source: MMSegmentation, `slide` mode.
+    """
+
+    windows: Sequence[AnyView]
+    whole: AnyView | None
+    scores: ScoreFunction
+    corners: Sequence[tuple[int, int]]
+    window: tuple[int, int]
+    canvas: tuple[int, int]
+    size: tuple[int, int]
+    score_last: bool = False
+
+    @property
+    def row_bytes(self) -> int:
+        """Two windows, three canvases and a picture."""
+        return FLOAT_BYTES * (2 * prod(self.window) + 3 * prod(self.canvas) + (1 + self.score_last) * prod(self.size))
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+        canvas = torch.zeros(len(rows), *self.canvas, device=rows.device)
+        count = torch.zeros(self.canvas, device=rows.device)
+        height, width = self.window
+        for view, (top, left) in zip(self.windows, self.corners, strict=True):
+            place = (..., slice(top, top + height), slice(left, left + width))
+            canvas[place] += self._window(view, rows)
+            count[place] += 1
+        canvas /= count
+        if self.whole is not None:
+            canvas += resize_maps(self._window(self.whole, rows), self.canvas)
+            canvas /= 2
+        merged = resize_maps(canvas, self.size)
+        return self.scores(merged) if self.score_last else merged
+
+    def _window(self, view: AnyView, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        logits = view.logits_at(rows, self.window)
+        return logits if self.score_last else self.scores(logits)
+
+
+def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
+    """The rows, ascending, that can be the best anywhere: those that any view kept, and the first of the others.
+
+    The others all have the score of `PRUNED_LOGIT` everywhere; the first stands for them, since it wins every tie.
+    """
+    kept = [view.kept for view in views if view.kept is not None]
+    device = views[0].device
+    if len(kept) < len(views):
+        return torch.arange(rows, device=device)
+    unseen = torch.ones(rows, dtype=torch.bool, device=device)
+    unseen[torch.cat(kept)] = False
+    first = torch.nonzero(unseen)[:1, 0]
+    unseen[first] = False
+    return torch.nonzero(~unseen)[:, 0]
+
+
+def possible_winners(
+    view: View, scores: ScoreFunction, rows: Int[Tensor, " c"], *, memory_bytes: int
+) -> Int[Tensor, " k"]:
+    """Those of `rows` that can be the best somewhere once the scores of one view are resized; usually few.
+
+    Between four neighbours of the grid, a resized score lies between the least and the greatest of the four. A row
+    whose greatest is below another row's least in every such cell is never the best.
+    """
+    parts = torch.split(rows, max(1, memory_bytes // (6 * FLOAT_BYTES * view.logits[0].numel())))
+    least = [_over_cells(scores(view.of(some)), torch.minimum).amax(0) for some in parts]
+    bar = torch.stack(least).amax(0) - ROUNDING
+    beaten = [(_over_cells(scores(view.of(some)), torch.maximum) < bar).flatten(1).all(1) for some in parts]
+    return rows[~torch.cat(beaten)]
+
+
+def best_rows(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], *, memory_bytes: int
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """The row with the highest score at every pixel, the first of equals, and that score.
+
+    `rows` ascend. So many are worked on at a time as fit into `memory_bytes`, at least one.
+    """
+    if isinstance(maps, BandedScores):
+        parts = [_best_rows(band, some, memory_bytes) for band, some in maps.bands(rows, memory_bytes)]
+        return torch.cat([labels for labels, _ in parts]), torch.cat([scores for _, scores in parts])
+    return _best_rows(maps, rows, memory_bytes)
+
+
+def _best_rows(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], memory_bytes: int
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+    best: Tensor | None = None
+    for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
+        for row, scores in zip(some.tolist(), maps(some), strict=True):
+            if best is None:
+                best, labels = scores.clone(), torch.full_like(scores, row, dtype=torch.int32)
+            else:
+                labels.masked_fill_(scores > best, row)
+                torch.maximum(best, scores, out=best)
+    if best is None:
+        raise ValueError("there are no rows to choose from; give the text of at least one class")
+    return labels, best
+
+
+def resize_maps(maps: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
+    """Maps at another size, bilinear without antialiasing (as CAT-Seg)."""
+    if maps.shape[-2:] == torch.Size(size):
+        return maps
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _over_cells(maps: Float[Tensor, "c h w"], combine: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, "c i j"]:
+    """One number for every four neighbours (fewer where the grid is one wide or one high)."""
+    if maps.shape[1] > 1:
+        maps = combine(maps[:, 1:], maps[:, :-1])
+    return combine(maps[..., 1:], maps[..., :-1]) if maps.shape[2] > 1 else maps

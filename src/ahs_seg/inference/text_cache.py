@@ -1,0 +1,157 @@
+"""Text embeddings by content: a vocabulary is encoded once, and never taken for another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.tokenizer import ClipTokenizer, TextTooLongError, Tokens
+from ahs_seg.inference.text_store import TextStore
+from ahs_seg.vocabulary.prompts import PromptTable
+
+ENCODING: Final = 1
+"""Raised whenever `ClipBackbone.encode_text` or the cleaning of text changes what it gives for the same weights."""
+
+
+class TextCache:
+    """Embeddings of prompts, kept in memory (the latest used, up to `memory_bytes`) and in `directory`, if given.
+
+    The key of an embedding is the text and a hash of all that turns it into numbers: weights of the text tower,
+    adapter, tokenizer. Entries are single prompts, so that a name added to a long list costs one prompt. Safe to share
+    between threads and between models.
+    """
+
+    def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:
+        self.memory_bytes = memory_bytes
+        self.batch = batch
+        self._store = None if directory is None else TextStore(directory)
+        self._memory: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self._used = 0
+        self._digests: WeakKeyDictionary[ClipBackbone, tuple[object, str]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def encode(self, backbone: ClipBackbone, table: PromptTable) -> Float[Tensor, "t p d"]:
+        """Unit-length text embeddings of a table of prompts, on the backbone's device; without gradients.
+
+        Raises:
+            TextTooLongError: naming the class whose prompt has more tokens than the text tower has positions.
+        """
+        texts = table.texts
+        with self._lock, torch.inference_mode(mode=False), torch.no_grad():
+            model = self._fingerprint(backbone)
+            found = {text: self._memory[model, text] for text in texts if (model, text) in self._memory}
+            missing = [text for text in texts if text not in found]
+            if missing and self._store is not None:
+                found |= self._store.read(model, missing)
+                missing = [text for text in missing if text not in found]
+            if missing:
+                new = self._compute(backbone, table, missing)
+                found |= new
+                if self._store is not None:
+                    self._store.write(model, new)
+            self._remember(model, {text: found[text] for text in texts})
+            device = backbone.model.text_projection.weight.device
+            return table.assemble(torch.stack([found[text] for text in texts]).to(device))
+
+    def _compute(self, backbone: ClipBackbone, table: PromptTable, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Embeddings in batches of neighbours in the alphabet, which have their first words in common."""
+        ordered = sorted(texts)
+        batches = [ordered[start : start + self.batch] for start in range(0, len(ordered), self.batch)]
+        tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
+        device = backbone.model.text_projection.weight.device
+        with torch.autocast(device.type, enabled=False):
+            rows = [row for part in tokens for row in backbone.encode_text(part.to(device)).float().cpu()]
+        return dict(zip(ordered, rows, strict=True))
+
+    def _remember(self, model: str, embeddings: dict[str, Tensor]) -> None:
+        for text, embedding in embeddings.items():
+            if (model, text) not in self._memory:
+                self._memory[model, text] = embedding.clone()
+                self._used += embedding.nbytes
+            self._memory.move_to_end((model, text))
+        while self._used > self.memory_bytes:
+            self._used -= self._memory.popitem(last=False)[1].nbytes
+
+    def _fingerprint(self, backbone: ClipBackbone) -> str:
+        """The hash of all that `encode_text` depends on; computed again only if a look at the weights differs."""
+        if backbone.adapter is not None:  # an adapter may hold more than tensors: ask it for its weights each time
+            return fingerprint(backbone)
+        probe = _probe(backbone)
+        known = self._digests.get(backbone)
+        if known is None or known[0] != probe:
+            known = self._digests[backbone] = (probe, fingerprint(backbone))
+        return known[1]
+
+
+def tokenize(tokenizer: ClipTokenizer, table: PromptTable, texts: Sequence[str]) -> Tokens:
+    """Tokens of some texts of a table of prompts.
+
+    Raises:
+        TextTooLongError: naming the class that the text belongs to.
+    """
+    try:
+        return tokenizer(texts)
+    except TextTooLongError:
+        for text in texts:
+            _check_length(tokenizer, table, text)
+        raise
+
+
+def _check_length(tokenizer: ClipTokenizer, table: PromptTable, text: str) -> None:
+    try:
+        tokenizer([text])
+    except TextTooLongError as error:
+        raise TextTooLongError(f"class {table.owner(text)!r}: {error}") from None
+
+
+@torch.no_grad()
+def fingerprint(backbone: ClipBackbone) -> str:
+    """Hash of the text tower's weights (as its adapter makes them), its architecture and its tokenizer."""
+    settings = backbone.model.config.text_config.to_dict()
+    settings.pop("transformers_version", None)
+    result = hashlib.sha256(json.dumps([ENCODING, settings], sort_keys=True, default=str).encode())
+    result.update(backbone.tokenizer.fingerprint.encode())
+    for name, tensor in _text_tensors(backbone):
+        result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        result.update(_bytes(tensor).cpu().numpy().data)
+    return result.hexdigest()
+
+
+def _text_tensors(backbone: ClipBackbone) -> Iterator[tuple[str, Tensor]]:
+    yield from backbone.model.text_model.state_dict().items()
+    yield "projection", backbone.model.text_projection.weight
+    if backbone.adapter is not None:
+        for index, weights in enumerate(backbone.attention_weights("text")):
+            yield from ((f"{index}.{name}", tensor) for name, tensor in weights._asdict().items())
+
+
+def _probe(backbone: ClipBackbone) -> object:
+    """Something that differs if weights differ, in a fraction of the time of a hash.
+
+    Address and version of a tensor show every ordinary change. A write past autograd (`weight.data.add_(1)`, as
+    in weight averaging and mixed precision) shows in neither, hence the sums of the bits as integers.
+    """
+    tensors = [tensor for _, tensor in _text_tensors(backbone)]
+    seen = [(t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.shape) for t in tensors]
+    return seen, torch.stack([_bit_sum(tensor) for tensor in tensors]).tolist()
+
+
+def _bit_sum(tensor: Tensor) -> Tensor:
+    data = _bytes(tensor)
+    whole = len(data) - len(data) % 8
+    return data[:whole].view(torch.int64).sum() + data[whole:].sum(dtype=torch.int64)
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().contiguous().flatten().view(torch.uint8)

@@ -1,0 +1,231 @@
+"""Pictures of any size, tile by tile at their own resolution: bands of labels from top to bottom, in bounded memory.
+
+Kept are the logits of the tiles that reach below the band, on the method's own grid, and the rows of the picture that
+the next tiles share with these. Both grow with the width of the picture, neither with its height.
+
+Tiles overlap. Within the overlap of two, the weight of one falls from 1 to 0 while that of the other rises, along the
+middle half of the overlap: a quarter of it, at the edge of a tile, never counts. So a pixel is decided with at least
+that much picture around it, and where a method looks no further, the answer is the one without tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from math import ceil, prod
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Int32, UInt8
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from ahs_seg.config import Config
+from ahs_seg.inference.predict import run_views, to_tensor
+from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, View, best_rows, candidates
+from ahs_seg.inference.windows import WORKING_SIDE
+from ahs_seg.io.rasters import ReadRows
+from ahs_seg.methods.base import Method
+from ahs_seg.types import Words
+
+RESTING = 0.25
+"""The share of an overlap, at either end, in which only one tile counts."""
+
+
+class TileConfig(Config):
+    """Square tiles of `size` pixels (None: 5/3 of the backbone's resolution, as small pictures are worked on).
+
+    Neighbours overlap by at least `overlap` of the size; tiles are spread evenly over the picture.
+    """
+
+    size: PositiveInt | None = None
+    overlap: float = Field(default=1 / 3, ge=0, lt=1)
+
+    @property
+    def title(self) -> str:
+        """Part of the protocol's name."""
+        return f"tiles of {self.size or f'{WORKING_SIDE:.3g} resolutions'}, overlap {self.overlap:.3g}"
+
+    def axis(self, side: int, resolution: int) -> TileAxis:
+        """The tiles along a side of a picture."""
+        size = min(side, self.size or round(resolution * WORKING_SIDE))
+        step = max(1, int(size * (1 - self.overlap)))
+        count = ceil((side - size) / step) + 1
+        last = max(1, count - 1)
+        return TileAxis(side, size, tuple(round(index * (side - size) / last) for index in range(count)))
+
+
+@dataclass(frozen=True)
+class TileAxis:
+    """Tiles of one size along a side, by their first pixels; ascending, the first 0, the last ends at the border."""
+
+    side: int
+    size: int
+    places: tuple[int, ...]
+
+    def block(self, index: int) -> range:
+        """The pixels that are finished when tile `index` is known: up to the beginning of the next."""
+        end = self.places[index + 1] if index + 1 < len(self.places) else self.side
+        return range(self.places[index], end)
+
+    def reaching(self, index: int) -> list[int]:
+        """The tiles, up to `index`, that reach into its block."""
+        return [tile for tile in range(index + 1) if self.places[tile] + self.size > self.places[index]]
+
+    def reaches(self, index: int) -> list[TileOverlap]:
+        """Where tiles reach into the block of tile `index`; those that count for nothing there are left out."""
+        block, found = self.block(index), []
+        for tile in self.reaching(index):
+            place = self.places[tile]
+            inside = slice(block.start - place, min(block.stop - place, self.size))
+            weights = self.weights[tile, inside]
+            if weights.any():
+                found.append(TileOverlap(tile, inside, weights))
+        return found
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, "tiles size"]:
+        """The weight of each tile at its pixels; the weights of all tiles at one pixel add up to 1."""
+        weights = np.ones((len(self.places), self.size), np.float32)
+        for left, (place, following) in enumerate(pairwise(self.places)):
+            overlap = place + self.size - following
+            along = (np.arange(overlap) + 0.5) / max(1, overlap)
+            rise = np.clip((along - RESTING) / (1 - 2 * RESTING), 0, 1)
+            weights[left, self.size - overlap :] *= 1 - rise
+            weights[left + 1, :overlap] *= rise
+        total = np.zeros(self.side, np.float32)
+        for place, weight in zip(self.places, weights, strict=True):
+            total[place : place + self.size] += weight
+        return np.stack([w / total[p : p + self.size] for p, w in zip(self.places, weights, strict=True)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileOverlap:
+    """Along one side, the pixels of a tile that are the first ones of a block, and their weights there."""
+
+    tile: int
+    inside: slice
+    weights: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Some rows of the answer, from `top` on: the class of every pixel and its score in [0, 1], and the picture."""
+
+    top: int
+    labels: Int32[np.ndarray, "h W"]
+    scores: Float[np.ndarray, "h W"]
+    image: UInt8[np.ndarray, "h W 3"]
+
+
+@dataclass(frozen=True, slots=True)
+class TileMerger:
+    """A method, its words, and how the answers of tiles become bands; `row_class` as in `predict`."""
+
+    method: Method
+    words: Words
+    row_class: Sequence[int]
+    tiles: TileConfig
+    batch: int = 1
+    memory_bytes: int = 16 * 2**20
+
+    def bands(self, read: ReadRows, size: tuple[int, int]) -> Iterator[Band]:
+        """The whole answer, from top to bottom; `read` is asked for every row once, in order."""
+        resolution = self.method.backbone.resolution
+        rows, columns = (self.tiles.axis(side, resolution) for side in size)
+        classes = torch.tensor(self.row_class, dtype=torch.int32)
+        known: dict[int, list[AnyView]] = {}
+        strip = read(0, 0)
+        for index, top in enumerate(rows.places):
+            reaching = rows.reaching(index)
+            known = {tile: known[tile] for tile in reaching if tile in known}
+            start = top - (rows.places[index - 1] if index else 0)
+            strip = np.concatenate([strip[start:], read(top + len(strip) - start, top + rows.size)])
+            known[index] = self._views(strip, columns)
+            labels, scores = self._band(known, rows, columns, index)
+            height = len(rows.block(index))
+            yield Band(top, classes[labels].numpy(), scores.numpy(), strip[:height])
+
+    @torch.inference_mode()
+    def _views(self, strip: UInt8[np.ndarray, "h W 3"], columns: TileAxis) -> list[AnyView]:
+        views: list[AnyView] = []
+        for start in range(0, len(columns.places), self.batch):
+            places = columns.places[start : start + self.batch]
+            frames = [to_tensor(strip[:, left : left + columns.size]) for left in places]
+            views += run_views(self.method, torch.stack(frames).to(self.words.device), self.words, self.batch)
+        return views
+
+    @torch.inference_mode()
+    def _band(
+        self, known: dict[int, list[AnyView]], rows: TileAxis, columns: TileAxis, index: int
+    ) -> tuple[Int[Tensor, "h W"], Float[Tensor, "h W"]]:
+        height = len(rows.block(index))
+        labels = torch.empty(height, columns.side, dtype=torch.int32)
+        scores = torch.empty(height, columns.side)
+        for column in range(len(columns.places)):
+            block = columns.block(column)
+            parts = tuple(
+                TilePart(known[down.tile][across.tile], down, across, (rows.size, columns.size))
+                for down in rows.reaches(index)
+                for across in columns.reaches(column)
+            )
+            maps = BlockScores(parts, self.method.scores, (height, len(block)))
+            asked = candidates([part.view for part in parts], len(self.words))
+            found, best = best_rows(maps, asked, memory_bytes=self.memory_bytes)
+            place = (slice(None), slice(block.start, block.stop))
+            labels[place], scores[place] = found.cpu(), best.cpu()
+        return labels, scores
+
+
+@dataclass(frozen=True)
+class TilePart:
+    """What one tile of `size` pixels says about a block, and with which weights."""
+
+    view: AnyView
+    down: TileOverlap
+    across: TileOverlap
+    size: tuple[int, int]
+
+    def __call__(self, rows: Int[Tensor, " c"], scores: ScoreFunction) -> Float[Tensor, "c n m"]:
+        """Weighted scores of some rows at the first n x m pixels of the block, which the tile covers."""
+        down, across = (torch.tensor(one.weights, device=rows.device) for one in (self.down, self.across))
+        if isinstance(self.view, View):
+            grid = scores(self.view.of(rows))
+            resized = [
+                _resizer(side, of)[reach.inside].to(rows.device)
+                for side, of, reach in zip(self.size, grid.shape[-2:], (self.down, self.across), strict=True)
+            ]
+            return (down[:, None] * resized[0]) @ grid @ (across[:, None] * resized[1]).T
+        cut = self.view.logits_at(rows, self.size)[:, self.down.inside, self.across.inside]
+        return scores(cut) * down[:, None] * across
+
+
+@dataclass(frozen=True)
+class BlockScores:
+    """Scores of a block of the picture: those of each tile, resized (bilinear), weighted, added up."""
+
+    parts: Sequence[TilePart]
+    scores: ScoreFunction
+    size: tuple[int, int]
+
+    @property
+    def row_bytes(self) -> int:
+        """Two tiles and two blocks."""
+        return 2 * FLOAT_BYTES * (prod(self.parts[0].size) + prod(self.size))
+
+    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
+        """The scores of some rows."""
+        total = torch.zeros(len(rows), *self.size, device=rows.device)
+        for part in self.parts:
+            found = part(rows, self.scores)
+            total[:, : found.shape[1], : found.shape[2]] += found
+        return total
+
+
+@lru_cache(maxsize=8)
+def _resizer(size: int, grid: int) -> Float[Tensor, "size grid"]:
+    """The matrix that resizes a line of a grid to `size` pixels, bilinear."""
+    return F.interpolate(torch.eye(grid)[None], size=size, mode="linear", align_corners=False)[0].T

@@ -1,0 +1,134 @@
+"""More than the best class: the k best classes of every pixel, or the scores of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from ahs_seg.inference.predict import InferenceConfig, frames_of, merge_views, run_views
+from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreMaps
+from ahs_seg.methods.base import Method
+from ahs_seg.types import Words
+
+MAX_LOGIT_BYTES: Final = 4 * 2**30
+_SMALLEST: Final = 1e-7
+"""Scores nearer to 0 or 1 than this have the log-odds of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best classes of every pixel, best first, with their scores in [0, 1]; and all log-odds, if asked for."""
+
+    labels: Int[Tensor, "k H W"]
+    scores: Float[Tensor, "k H W"]
+    logits: Float[Tensor, "t H W"] | None = None
+
+
+@torch.inference_mode()
+def rank(
+    method: Method,
+    image: UInt8[np.ndarray, "H W 3"],
+    text: Words,
+    config: InferenceConfig,
+    *,
+    row_class: Sequence[int],
+    depth: int,
+    logits: bool = False,
+) -> Ranking:
+    """The `depth` best classes (all, if there are fewer) of every pixel of a picture; the first is that of `predict`.
+
+    Memory grows with `depth`, not with the number of classes. With `logits`, also the log-odds of the merged score of
+    every class at picture size.
+
+    Raises:
+        ValueError: the log-odds of all classes would take more than 4 GiB.
+    """
+    classes = row_class[-1] + 1
+    height, width = image.shape[:2]
+    if logits and classes * height * width * FLOAT_BYTES > MAX_LOGIT_BYTES:
+        raise ValueError(
+            f"the logits of {classes} classes at {width}x{height} take {classes * height * width * FLOAT_BYTES:,} "
+            f"bytes; at most {MAX_LOGIT_BYTES:,} are returned. Name fewer classes, shrink the picture, or use top_k."
+        )
+    frames = frames_of(image, config, method.backbone)
+    views = run_views(method, frames.pixels.to(text.device), text, config.batch)
+    _, maps = merge_views(views, frames, method, text, config)
+    depth = min(depth, classes)
+    rows = _rows(views, row_class, depth=classes if logits else depth)
+    memory = config.memory_bytes
+    labels, scores = best_classes(maps, rows, row_class, depth=depth, memory_bytes=memory)
+    return Ranking(labels, scores, _log_odds(maps, rows, row_class, memory) if logits else None)
+
+
+def best_classes(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], row_class: Sequence[int], *, depth: int, memory_bytes: int
+) -> tuple[Int[Tensor, "k H W"], Float[Tensor, "k H W"]]:
+    """The `depth` classes with the highest scores at every pixel, best first, the first of equals, and their scores.
+
+    As `best_rows`, for classes: row r belongs to class `row_class[r]` (ascending), whose score is that of its best row.
+    Holds `depth` + 1 maps besides those that are worked on.
+    """
+    ranks: list[tuple[Tensor, Tensor]] = []
+    current: tuple[int, Tensor] | None = None
+    for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
+        for row, scores in zip(some.tolist(), maps(some), strict=True):
+            if current is not None and current[0] == row_class[row]:
+                torch.maximum(current[1], scores, out=current[1])
+                continue
+            if current is not None:
+                _insert(ranks, *current, depth=depth)
+            current = (row_class[row], scores.clone())
+    if current is None:
+        raise ValueError("there are no rows to choose from; give the text of at least one class")
+    _insert(ranks, *current, depth=depth)
+    return torch.stack([labels for labels, _ in ranks]), torch.stack([scores for _, scores in ranks])
+
+
+def _insert(ranks: list[tuple[Tensor, Tensor]], label: int, scores: Tensor, *, depth: int) -> None:
+    """Put one class at its place among the best of every pixel; what falls out at the end is forgotten.
+
+    Below that place all move down by one, whatever their scores: of equals the first stays first.
+    """
+    labels = torch.full_like(scores, label, dtype=torch.int32)
+    higher = torch.zeros_like(scores, dtype=torch.bool)
+    for rank, (above, best) in enumerate(ranks):
+        higher = higher | (scores > best)
+        ranks[rank] = (torch.where(higher, labels, above), torch.where(higher, scores, best))
+        labels, scores = torch.where(higher, above, labels), torch.where(higher, best, scores)
+    if len(ranks) < depth:
+        ranks.append((labels, scores))
+
+
+def _rows(views: Sequence[AnyView], row_class: Sequence[int], *, depth: int) -> Int[Tensor, " c"]:
+    """The rows, ascending, that can be among the `depth` best classes: those a view kept, and the first of the others.
+
+    The others have one score everywhere, so that the first `depth` classes of them stand for all.
+    """
+    device = views[0].device
+    kept = [view.kept for view in views if view.kept is not None]
+    if len(kept) < len(views):
+        return torch.arange(len(row_class), device=device)
+    chosen = set(torch.cat(kept).tolist())
+    others = [row for row in range(len(row_class)) if row not in chosen]
+    allowed = set(list(dict.fromkeys(row_class[row] for row in others))[:depth])
+    return torch.tensor(sorted(chosen | {row for row in others if row_class[row] in allowed}), device=device)
+
+
+def _log_odds(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], row_class: Sequence[int], memory_bytes: int
+) -> Float[Tensor, "t H W"]:
+    result: Tensor | None = None
+    for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
+        for row, scores in zip(some.tolist(), maps(some), strict=True):
+            if result is None:
+                result = torch.zeros(row_class[-1] + 1, *scores.shape, device=scores.device)
+            place = result[row_class[row]]
+            torch.maximum(place, scores, out=place)
+    assert result is not None
+    return result.logit_(_SMALLEST)

@@ -1,0 +1,96 @@
+"""The words of a vocabulary as a method reads them, made once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ahs_seg.backbones.tokenizer import TextTooLongError
+from ahs_seg.inference.text_cache import TextCache, tokenize
+from ahs_seg.methods.base import Method
+from ahs_seg.types import Words
+from ahs_seg.vocabulary.lint import LintModel
+from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
+from ahs_seg.vocabulary.seen_classes import row_overlap
+from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
+
+logger = logging.getLogger(__name__)
+
+KEPT: Final = 8
+"""Vocabularies that are kept at hand."""
+
+
+class VocabularyEncoder:
+    """Prompts, embeddings and prepared words of vocabularies; threads may share it.
+
+    `seen` tells of every class whether the method's training has seen it (None: not known).
+    """
+
+    def __init__(
+        self,
+        prompts: PromptConfig,
+        cache: TextCache,
+        seen: Callable[[Vocabulary], Sequence[bool] | None] = lambda _: None,
+    ) -> None:
+        self.prompts = prompts
+        self.cache = cache
+        self._seen = seen
+        self.table = lru_cache(maxsize=KEPT)(self._make_table)
+        self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
+
+    def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
+        """The text embeddings of every row and prompt, encoded now unless they are in the cache."""
+        return self.cache.encode(method.backbone, self.table(vocabulary))
+
+    def words(self, method: Method, vocabulary: Vocabulary) -> Words:
+        """The words as the method reads them, prepared again only when their embeddings have changed."""
+        text = self.embeddings(method, vocabulary)
+        known = self._prepared.get(vocabulary)
+        if known is None or not torch.equal(known[0], text):
+            with torch.inference_mode():
+                known = (text, method.prepare(text, self._seen_rows(vocabulary, text)))
+            self._prepared = {**dict(list(self._prepared.items())[1 - KEPT :]), vocabulary: known}
+        return known[1]
+
+    def _seen_rows(self, vocabulary: Vocabulary, text: Tensor) -> Bool[Tensor, " t"] | None:
+        rows = row_overlap(self._seen(vocabulary), self.table(vocabulary).row_class)
+        return None if rows is None else torch.tensor(rows, device=text.device)
+
+    def features(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t d"]:
+        """A vector of length 1 for every class: the mean of its prompts and names."""
+        rows = self.embeddings(method, vocabulary).mean(1)
+        owner = torch.tensor(self.table(vocabulary).row_class, device=rows.device)
+        sums = torch.zeros(len(vocabulary), rows.shape[1], device=rows.device).index_add(0, owner, rows)
+        return F.normalize(sums, dim=-1)
+
+    def lint_model(self, method: Method, trained_on: tuple[str, ...]) -> LintModel:
+        """What a check of class names asks of a method."""
+
+        def too_long(entry: ClassName) -> str | None:
+            table = self.prompts.table(Vocabulary((entry,)))
+            try:
+                tokenize(method.backbone.tokenizer, table, table.texts)
+            except TextTooLongError as error:
+                return str(error)
+            return None
+
+        return LintModel(too_long, lambda vocabulary: self.features(method, vocabulary), trained_on)
+
+    def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
+        rule = self.prompts.synonyms
+        shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
+        if shared:
+            logger.warning(
+                "with synonyms=%r these names stand for several classes (their numbers follow); the first of them gets "
+                "all pixels: %s",
+                rule,
+                "; ".join(shared),
+            )
+        return self.prompts.table(vocabulary)

@@ -1,1 +1,0 @@
-"""Losses: tensors in, scalar out."""

@@ -1,0 +1,1 @@
+"""The cost family: CLIP's similarity of patches and words, aggregated into a segmentation."""

@@ -1,0 +1,247 @@
+"""AFR: dense features gated by channel, by place and by how certain the network is of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from ahs_seg.config import Config
+from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.types import TrainingForward
+
+_EPS = 1e-12
+
+
+def perturbed_style(
+    dense: Float[Tensor, "b d h w"], *, strength: float = 0.1, generator: torch.Generator | None = None
+) -> Float[Tensor, "b d h w"]:
+    """Features whose mean and spread over places were changed at random, per image and channel.
+
+    With mean m and spread s of a channel: (f - m) exp(strength e1) + m + strength s e2. It stands in for another
+    augmentation of the same image, without a second pass through the encoder.
+    """
+    noise = torch.randn(2, *dense.shape[:2], 1, 1, device=dense.device, dtype=dense.dtype, generator=generator)
+    mean = dense.mean((2, 3), keepdim=True)
+    spread = dense.var((2, 3), keepdim=True, correction=0).clamp(min=_EPS).sqrt()
+    return (dense - mean) * (strength * noise[0]).exp() + mean + strength * spread * noise[1]
+
+
+def consistency_loss(one: Float[Tensor, "b d h w"], other: Float[Tensor, "b d h w"]) -> Float[Tensor, ""]:
+    """Mean of 1 - cosine of both at the same place; source: AHS-Seg's simple design, AFR (never called in its code)."""
+    return 1 - F.cosine_similarity(one, other, dim=1).mean()
+
+
+def gate_regulariser(
+    channel: Float[Tensor, "b d 1 1"],
+    spatial: Float[Tensor, "b 1 h w"],
+    *,
+    open_weight: float = 0.1,
+    smooth_weight: float = 0.01,
+) -> Float[Tensor, ""]:
+    """open_weight * mean(1 - channel * spatial) + smooth_weight * total variation of the spatial gate.
+
+    Source: HPS-Seg, AFR. The published code pulls every gate to one half, which the cosine undoes and which is the
+    opposite of "keep by default, suppress what harms".
+    """
+    kept = (channel.mean(1) * spatial.mean((2, 3))).mean()  # a mean of products of all pairs is the product of means
+    variation = spatial.new_zeros(())
+    for axis in (2, 3):
+        if spatial.shape[axis] > 1:
+            variation = variation + spatial.diff(dim=axis).abs().mean()
+    return open_weight * (1 - kept) + smooth_weight * variation
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What a rectifier found for a batch: gates in (0, 1), certainty in (0, 1], and how much of the result is gated."""
+
+    channel: Float[Tensor, "b d 1 1"]
+    spatial: Float[Tensor, "b 1 h w"]
+    certainty: Float[Tensor, "b 1 #h #w"]
+    mix: Float[Tensor, "#b 1 1 1"]
+
+
+class CertaintyRectification(Config):
+    """AFR of AHS-Seg's simple design: each position has a certainty of its own.
+
+    `weight` is that of the consistency loss (`losses.rectification`), `strength` how far it perturbs the style.
+    """
+
+    name: Literal["certainty"] = "certainty"
+    reduction: PositiveInt = 16
+    weight: NonNegativeFloat = 0.05
+    strength: NonNegativeFloat = 0.1
+
+    def build(self, dim: int) -> CertaintyRectifier:
+        """The rectifier of dense features of this size."""
+        return CertaintyRectifier(dim, reduction=self.reduction)
+
+    def term(self, rectifier: CertaintyRectifier, classes: TrainingClasses) -> ConsistencyTerm:
+        """What the rectifier asks of training."""
+        del rectifier, classes
+        return ConsistencyTerm(self)
+
+
+class MixingRectification(Config):
+    """AFR of HPS-Seg: each image has an uncertainty, which decides how much of the gates is taken.
+
+    `weight` is that of its regulariser: `open_weight` times the share that the gates hold back, and `smooth_weight`
+    times the total variation of the spatial gate.
+    """
+
+    name: Literal["mixing"] = "mixing"
+    reduction: PositiveInt = 16
+    weight: NonNegativeFloat = 0.1
+    open_weight: NonNegativeFloat = 0.1
+    smooth_weight: NonNegativeFloat = 0.01
+
+    def build(self, dim: int) -> MixingRectifier:
+        """The rectifier of dense features of this size."""
+        return MixingRectifier(dim, reduction=self.reduction)
+
+    def term(self, rectifier: MixingRectifier, classes: TrainingClasses) -> GateTerm:
+        """What the rectifier asks of training."""
+        del rectifier, classes
+        return GateTerm(self)
+
+
+Rectification = Annotated[CertaintyRectification | MixingRectification, Field(discriminator="name")]
+
+
+class CertaintyRectifier(nn.Module):
+    """f + a (gate f - f), gate = channel * spatial * certainty.
+
+    Source: AHS-Seg's simple design, AFR. The published code builds it for the width of the vision tower, where it
+    crashes, and rectifies the correlation only in sliding windows; here it has the joint dimension and feeds guidance
+    and correlation on every path.
+    """
+
+    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
+
+    def __init__(self, dim: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(1, dim // reduction)
+        self.channel = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.spatial = nn.Conv2d(dim, 1, 1)
+        wide = max(1, dim // 4)
+        self.uncertainty = nn.Sequential(nn.Conv2d(dim, wide, 1), nn.ReLU(), nn.Conv2d(wide, 1, 1))
+        self.mix_logit = nn.Parameter(torch.zeros(()))
+
+    def gates(self, dense: Float[Tensor, "b d h w"]) -> Gates:
+        """The gates of a batch; certainty is 1 / (1 + u) of the uncertainty u > 0 at each position."""
+        return Gates(
+            channel=self.channel(dense.mean((2, 3))).sigmoid()[:, :, None, None],
+            spatial=self.spatial(dense).sigmoid(),
+            certainty=1 / (1 + F.softplus(self.uncertainty(dense))),
+            mix=self.mix_logit.sigmoid().view(1, 1, 1, 1),
+        )
+
+    def forward(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """The rectified features."""
+        gates = self.gates(dense)
+        gated = gates.channel * (gates.spatial * gates.certainty) * dense
+        return dense + gates.mix * (gated - dense)
+
+
+class MixingRectifier(nn.Module):
+    """(1 - mix) f + mix (f * channel * spatial), mix = sigmoid(w) (1 - uncertainty of the image).
+
+    Source: HPS-Seg, AFR. The published code starts every bias at 2, also those of the uncertainty, which switches the
+    part nearly off (mix 0.06), and the spatial gate with weights so large that it is 0 or 1 at random. Here both gates
+    start open (0.88) and the uncertainty undecided (0.5). Its other estimate of the uncertainty, an entropy over all
+    places and classes at once, is always close to 1 and was never passed in.
+    """
+
+    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
+    OPEN: ClassVar[float] = 2.0
+
+    def __init__(self, dim: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(1, dim // reduction)
+        self.channel = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.spatial = nn.Sequential(nn.Conv2d(dim, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, 1, 1))
+        self.uncertainty = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.mix_logit = nn.Parameter(torch.zeros(()))
+        for part in self.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.xavier_uniform_(part.weight, gain=0.1)
+                nn.init.zeros_(part.bias)
+            elif isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(part.bias)  # type: ignore[arg-type]  # these convolutions have one
+        nn.init.xavier_uniform_(self.spatial[-1].get_parameter("weight"), gain=0.1)
+        for gate in (self.channel[-1], self.spatial[-1]):
+            nn.init.constant_(gate.get_parameter("bias"), self.OPEN)
+
+    def gates(self, dense: Float[Tensor, "b d h w"]) -> Gates:
+        """The gates of a batch; certainty is one number per image."""
+        pooled = dense.mean((2, 3))
+        certainty = 1 - self.uncertainty(pooled).sigmoid()[:, :, None, None]
+        return Gates(
+            channel=self.channel(pooled).sigmoid()[:, :, None, None],
+            spatial=self.spatial(dense).sigmoid(),
+            certainty=certainty,
+            mix=self.mix_logit.sigmoid() * certainty,
+        )
+
+    def forward(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """The rectified features."""
+        gates = self.gates(dense)
+        return (1 - gates.mix) * dense + gates.mix * (dense * gates.channel * gates.spatial)
+
+
+class ConsistencyTerm(nn.Module):
+    """AFR of the simple design: rectified features do not depend on style."""
+
+    def __init__(self, config: CertaintyRectification) -> None:
+        super().__init__()
+        self.config = config
+        self._figures: dict[str, Tensor] = {}
+
+    def forward(self, rectifier: CertaintyRectifier, view: TrainingForward) -> dict[str, Tensor]:
+        """The loss, called `consistency`."""
+        dense = view.output.features.dense.float()
+        with torch.no_grad():
+            self._figures = _means(rectifier.gates(dense))
+        other = rectifier(perturbed_style(dense, strength=self.config.strength))
+        return {"consistency": self.config.weight * consistency_loss(rectifier(dense), other)}
+
+    def statistics(self, rectifier: nn.Module) -> dict[str, float]:
+        """Means of the last gates."""
+        del rectifier  # the figures are those of the last step
+        return {name: value.item() for name, value in self._figures.items()}
+
+
+class GateTerm(nn.Module):
+    """AFR of HPS-Seg: gates stay open and smooth unless it pays to close them."""
+
+    def __init__(self, config: MixingRectification) -> None:
+        super().__init__()
+        self.config = config
+        self._figures: dict[str, Tensor] = {}
+
+    def forward(self, rectifier: MixingRectifier, view: TrainingForward) -> dict[str, Tensor]:
+        """The loss, called `gates`."""
+        config = self.config
+        gates = rectifier.gates(view.output.features.dense.float())
+        self._figures = _means(gates)
+        loss = gate_regulariser(
+            gates.channel, gates.spatial, open_weight=config.open_weight, smooth_weight=config.smooth_weight
+        )
+        return {"gates": config.weight * loss}
+
+    def statistics(self, rectifier: nn.Module) -> dict[str, float]:
+        """Means of the last gates."""
+        del rectifier  # the figures are those of the last step
+        return {name: value.item() for name, value in self._figures.items()}
+
+
+def _means(gates: Gates) -> dict[str, Tensor]:
+    values = {"channel": gates.channel, "spatial": gates.spatial, "certainty": gates.certainty, "mix": gates.mix}
+    return {f"gates/{name}": value.detach().mean() for name, value in values.items()}

@@ -1,0 +1,150 @@
+"""The forward of the cost family: CLIP's similarity of patches and words, aggregated into a segmentation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from jaxtyping import Bool, Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
+from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
+from ahs_seg.methods.cost.correlation import most_similar_classes
+from ahs_seg.methods.cost.decoder import GuidedDecoder
+from ahs_seg.methods.cost.guidance import GuidancePyramid
+from ahs_seg.methods.cost.parts.slots import CostParts, PartsConfig
+from ahs_seg.methods.cost.window_attention import SpatialAggregation
+from ahs_seg.modules.resize import resize
+from ahs_seg.tuners.orthogonal import merge_adapter
+from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+
+
+class CostSegmenter(nn.Module):
+    """Images and words in, logits at four times the backbone's grid out.
+
+    With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
+    `levels` are the two hidden levels of the decoder guidance; `parts.fusion` may ask for more.
+    """
+
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        pyramid: GuidancePyramid,
+        head: CostHead,
+        *,
+        levels: Sequence[int],
+        keep: int | None,
+        parts: CostParts | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pyramid = pyramid
+        self.head = head
+        self.parts = parts or CostParts()
+        self.levels = tuple(levels)
+        self.keep = keep
+
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
+        """Logits for images (RGB in [0, 1], any size: they are resized to the backbone's resolution)."""
+        return self.decode(self.encode(images), text)
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
+        """The part of the forward that depends on the images alone."""
+        resized = resize(images, self.backbone.resolution)
+        return self.backbone.encode_image(resized, levels=(*self.levels, *self.parts.fused_levels))
+
+    def decode(self, features: ImageFeatures, text: Words) -> Output:
+        """The rest of the forward."""
+        words = text if isinstance(text, ClassText) else self.prepare(text)
+        guiding, fused = features.levels[: len(self.levels)], features.levels[len(self.levels) :]
+        dense = self.parts.rectified(features)
+        aligned = self.parts.aligned(dense)
+        compared = self.parts.compared(aligned)
+        guidance = self.pyramid(ImageFeatures(self.parts.appearance(dense, fused), guiding))
+        kept, embeddings, guides = None, words.embeddings[None], words.guidance[None]
+        if self.keep is not None and len(words) > self.keep:
+            kept = most_similar_classes(compared.detach(), words.embeddings.detach(), self.keep)
+            embeddings, guides = words.embeddings[kept], words.guidance[kept]
+        logits = self.head(compared, embeddings, guidance, words=guides)
+        return Output(logits, features, words, compared, kept, aligned=aligned)
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
+        """The words as the parts read them; at inference once per vocabulary."""
+        guided = self.parts.guided(text)
+        return ClassText(self.parts.projected(guided), guided, seen)
+
+    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Probability of each class by itself, in [0, 1]."""
+        return logits.sigmoid()
+
+    def merged(self, *, class_pooling: int | None = None) -> CostSegmenter:
+        """A copy for inference: what tuning added is folded into plain CLIP weights.
+
+        `class_pooling` is the pooling of the class attention in the copy (None: as in training).
+        """
+        twin = copy.deepcopy(self)
+        merge_adapter(twin.backbone)
+        twin.head.class_pooling = class_pooling or self.head.class_pooling
+        return twin.eval()
+
+
+class CostConfig(PartsConfig):
+    """Sizes of the cost aggregation; the defaults are CAT-Seg's for ViT-B/16 and ViT-L/14 alike.
+
+    `levels` are the hidden levels that guide the decoder, by default a third and two thirds up the backbone.
+    `class_pooling` is the pooling of the class attention; the published evaluation uses 1.
+    """
+
+    dim: int = 128
+    layers: PositiveInt = 2
+    heads: int = 4
+    window: int = 12
+    prompts: int = 1
+    appearance_dim: int = 128
+    text_guidance_dim: int = 128
+    upsampled_dims: tuple[int, int] = (256, 128)
+    decoder_dims: tuple[int, int] = (64, 32)
+    decoder_guidance_dims: tuple[int, int] = (32, 16)
+    pad_length: int = 256
+    keep: int | None = 256
+    class_pooling: int = 2
+    attention: AttentionKind = "linear"
+    levels: tuple[int, int] | None = None
+
+    def build(self, backbone: ClipBackbone) -> CostSegmenter:
+        """The method on top of a (tuned) backbone."""
+        pyramid = GuidancePyramid(
+            backbone.dim,
+            backbone.width,
+            appearance_dim=self.appearance_dim,
+            upsampled_dims=self.upsampled_dims,
+            decoder_dims=self.decoder_guidance_dims,
+        )
+        layers = [
+            AggregationLayer(
+                SpatialAggregation(self.dim, self.appearance_dim, heads=self.heads, window=self.window),
+                ClassAggregation(
+                    self.dim,
+                    self.text_guidance_dim,
+                    heads=self.heads,
+                    pad_length=self.pad_length,
+                    kind=self.attention,
+                ),
+            )
+            for _ in range(self.layers)
+        ]
+        head = CostHead(
+            backbone.dim,
+            prompts=self.prompts,
+            dim=self.dim,
+            text_guidance_dim=self.text_guidance_dim,
+            layers=layers,
+            decoder=GuidedDecoder(self.dim, self.decoder_dims, guidance_dims=self.decoder_guidance_dims),
+            class_pooling=self.class_pooling,
+            similarity=None if self.geodesic is None else self.geodesic.build(),
+        )
+        levels = self.levels or (backbone.depth // 3 - 1, 2 * backbone.depth // 3 - 1)
+        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep, parts=self.build_parts(backbone))

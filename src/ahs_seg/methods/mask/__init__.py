@@ -1,0 +1,1 @@
+"""The mask family: mask proposals and a class score for each of them."""

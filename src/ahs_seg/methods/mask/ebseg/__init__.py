@@ -1,0 +1,1 @@
+"""EBSeg: mask proposals named by balanced embeddings (Shan et al., CVPR 2024)."""

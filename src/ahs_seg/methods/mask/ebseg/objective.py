@@ -1,0 +1,55 @@
+"""What training of EBSeg minimises."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat
+from torch import Tensor, nn
+
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures, EBSegSegmenter
+from ahs_seg.methods.mask.ebseg.structure_loss import similarity_structure_loss
+from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
+from ahs_seg.methods.mask.set_loss import Draw, drawing, mask_targets
+from ahs_seg.modules.class_pooling import class_embeddings, mean_of_rows, of_classes
+from ahs_seg.types import TrainingForward
+
+
+class EBSegLossConfig(ProposalLossConfig):
+    """Weights of EBSeg's losses; those of classes are its 2.0 times 0.75."""
+
+    supervised: NonNegativeFloat = 1.5
+    recognised: NonNegativeFloat = 1.5
+    structure: NonNegativeFloat = 10.0
+
+
+class EBSegObjective(nn.Module):
+    """Losses of every prediction, matched by the supervised embeddings, and the structure loss of the last one.
+
+    `draw` gives the random points (None: PyTorch's generator, which training seeds for each step).
+    """
+
+    def __init__(self, config: EBSegLossConfig, *, draw: Draw | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.draw = draw
+
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        """Weighted losses by name."""
+        features, words, config = view.output.features, view.output.text, self.config
+        assert isinstance(method, EBSegSegmenter)
+        assert isinstance(features, EBSegFeatures)
+        classifier = method.classifier(words)
+        supervised, recognised = (
+            [of_classes(embedding.float() @ classifier.T, view.row_class) for embedding in embeddings]
+            for embeddings in (features.supervised, features.recognised)
+        )
+        terms = {
+            "supervised": ClassTerm(supervised, config.supervised),
+            "recognised": ClassTerm(recognised, config.recognised),
+        }
+        targets = mask_targets(view.labels, features.frame)
+        draw = self.draw or drawing(None, view.labels.device)
+        masks = [prediction.masks for prediction in features.predictions]
+        losses, matches = supervise(masks, terms, targets, config, draw)
+        text = mean_of_rows(class_embeddings(words), view.row_class)
+        structure = similarity_structure_loss(features.supervised[-1], text, matches, targets)
+        return {**losses, "structure": config.structure * structure}

@@ -1,0 +1,169 @@
+"""Naming regions with a CLIP as it is: its last blocks look where a bias on attention points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from ahs_seg.backbones.clip import AttentionWeights, ClipBackbone, resample_positions
+from ahs_seg.modules.attention import multi_head_attention
+
+_Block = Any  # a CLIPEncoderLayer; transformers is untyped
+
+
+@dataclass(frozen=True, slots=True)
+class PatchMemory:
+    """Keys and values of the patches in one of the last blocks."""
+
+    keys: Float[Tensor, "b n c"]
+    values: Float[Tensor, "b n c"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontFeatures:
+    """What one pass over the image gives: all that recognition of any number of regions needs.
+
+    `taps` are maps after some blocks, `start` is the class token where the last blocks begin and `memory` what the
+    patches are in each of them. `values` are the tokens [class, patches] of the value path in the end. `grid` is the
+    size of the maps.
+    """
+
+    taps: tuple[Float[Tensor, "b c h w"], ...]
+    start: Float[Tensor, "b 1 c"]
+    memory: tuple[PatchMemory, ...]
+    values: Float[Tensor, "b m c"]
+    grid: tuple[int, int]
+
+
+class RegionRecognition:
+    """Reads a frozen CLIP in the manner of EBSeg (Shan et al., CVPR 2024); has no parameters of its own.
+
+    `head` is the number of last blocks in which regions are recognised, `taps` are the numbers of blocks (from 1) whose
+    maps are wanted, `value_start` that of the block after which the value path leaves the ordinary one.
+    """
+
+    def __init__(self, backbone: ClipBackbone, *, head: int, taps: Sequence[int], value_start: int) -> None:
+        front = backbone.depth - head
+        if not 0 < head < backbone.depth or not all(0 < tap <= front for tap in taps) or not 0 < value_start <= front:
+            raise ValueError(
+                f"head={head}, taps={tuple(taps)}, value_start={value_start} do not fit a CLIP of {backbone.depth} "
+                f"blocks: taps and value_start count blocks from 1 and lie before the last {head}"
+            )
+        self.backbone = backbone
+        self.front, self.taps, self.value_start = front, tuple(taps), value_start
+        self.heads = int(backbone.model.config.vision_config.num_attention_heads)
+
+    def embed(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b m c"], tuple[int, int]]:
+        """Tokens [class, patches] of normalised images, and their grid; what does not fill a patch is left out."""
+        patch = self.backbone.patch_size
+        height, width = (side // patch * patch for side in pixels.shape[-2:])
+        vision = self.backbone.model.vision_model
+        patches = vision.embeddings.patch_embedding(pixels[..., :height, :width])
+        grid = (patches.shape[-2], patches.shape[-1])
+        start = vision.embeddings.class_embedding.expand(len(pixels), 1, -1)
+        tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
+        positions = resample_positions(vision.embeddings.position_embedding.weight, grid)
+        return vision.pre_layrnorm(tokens + positions), grid
+
+    def __call__(self, pixels: Float[Tensor, "b 3 H W"]) -> FrontFeatures:
+        """One pass over normalised images. The value path is not trained through."""
+        tokens, grid = self.embed(pixels)
+        weights = self.backbone.attention_weights("vision")
+        blocks = self.backbone.model.vision_model.encoder.layers
+        values, start = tokens.detach(), tokens[:, :1]
+        maps: dict[int, Tensor] = {}
+        memory: list[PatchMemory] = []
+        for number, (block, own) in enumerate(zip(blocks, weights, strict=True), start=1):
+            if number > self.value_start:
+                with torch.no_grad():
+                    values = values + self._value_update(block, own, tokens)
+            if number > self.front:
+                memory.append(self._memory(block, own, tokens[:, 1:]))
+            if number < len(blocks):
+                tokens = self._ordinary(block, own, tokens)
+            if number == self.value_start:
+                values = tokens.detach()
+            if number == self.front:
+                start = tokens[:, :1]
+            if number in self.taps:
+                maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, grid)
+        return FrontFeatures(tuple(maps[tap] for tap in self.taps), start, tuple(memory), values, grid)
+
+    def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
+        """The value path in the joint space, unit vectors."""
+        with torch.no_grad():
+            projected = F.normalize(self._project(front.values[:, 1:]), dim=-1)
+        return projected.transpose(1, 2).unflatten(-1, front.grid)
+
+    def recognise(self, front: FrontFeatures, bias: Float[Tensor, "b heads q n"]) -> Float[Tensor, "b q d"]:
+        """Embeddings (joint space, unit vectors) of regions, each a bias for every head on the attention to patches.
+
+        Every region is a copy of the class token that sees the patches and itself, and nothing sees it. The original
+        forms this with a mask of -100 over all tokens; here patches are looked up where they were computed once.
+        """
+        blocks = self.backbone.model.vision_model.encoder.layers[self.front :]
+        weights = self.backbone.attention_weights("vision")[self.front :]
+        states = front.start.expand(-1, bias.shape[2], -1)
+        for block, own, memory in zip(blocks, weights, front.memory, strict=True):
+            states = self._copies(block, own, states, memory, bias)
+        return F.normalize(self._project(states), dim=-1)
+
+    def _ordinary(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+        if self.backbone.checkpointing and torch.is_grad_enabled():
+            return checkpoint(self._plain, block, weights, tokens, use_reentrant=False)
+        return self._plain(block, weights, tokens)
+
+    def _plain(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+        normed, part = block.layer_norm1(tokens), block.self_attn
+        query = F.linear(normed, weights.query, part.q_proj.bias)
+        key = F.linear(normed, weights.key, part.k_proj.bias)
+        value = F.linear(normed, weights.value, part.v_proj.bias)
+        mixed = multi_head_attention(query, key, value, self.heads)
+        return self._finish(block, weights, tokens, mixed)
+
+    def _value_update(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
+        """Attention of values to values ("CLIP surgery", Li et al., 2023)."""
+        value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
+        mixed = multi_head_attention(value, value, value, self.heads)
+        return F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
+
+    def _memory(self, block: _Block, weights: AttentionWeights, patches: Tensor) -> PatchMemory:
+        normed, part = block.layer_norm1(patches), block.self_attn
+        return PatchMemory(
+            F.linear(normed, weights.key, part.k_proj.bias), F.linear(normed, weights.value, part.v_proj.bias)
+        )
+
+    def _copies(
+        self, block: _Block, weights: AttentionWeights, states: Tensor, memory: PatchMemory, bias: Tensor
+    ) -> Tensor:
+        normed, part = block.layer_norm1(states), block.self_attn
+        query, key, value = (
+            F.linear(normed, weight, projection.bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for weight, projection in zip(weights[:3], (part.q_proj, part.k_proj, part.v_proj), strict=True)
+        )
+        keys, values = (
+            stored.unflatten(-1, (self.heads, -1)).transpose(1, 2) for stored in (memory.keys, memory.values)
+        )
+        query = query * query.shape[-1] ** -0.5
+        seen = query @ keys.transpose(-1, -2) + bias
+        weight = torch.cat([seen, (query * key).sum(-1, keepdim=True)], -1).softmax(-1)
+        mixed = weight[..., :-1] @ values + weight[..., -1:] * value
+        return self._finish(block, weights, states, mixed.transpose(1, 2).flatten(2))
+
+    def _finish(self, block: _Block, weights: AttentionWeights, tokens: Tensor, mixed: Tensor) -> Tensor:
+        tokens = tokens + F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
+        finished: Tensor = tokens + block.mlp(block.layer_norm2(tokens))
+        return finished
+
+    def _project(self, tokens: Tensor) -> Tensor:
+        projected: Tensor = self.backbone.model.visual_projection(
+            self.backbone.model.vision_model.post_layernorm(tokens)
+        )
+        return projected

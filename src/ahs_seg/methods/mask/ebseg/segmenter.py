@@ -1,0 +1,157 @@
+"""The forward of EBSeg: masks from a pixel backbone and CLIP, three embeddings of each, names by their balance."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.pixel import PixelBackbone
+from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
+from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures, RegionRecognition
+from ahs_seg.methods.mask.pixel_decoder import PixelDecoder, PixelFeatures
+from ahs_seg.methods.mask.proposals import MaskFeatures, answer, frame_of, padded
+from ahs_seg.methods.mask.query_decoder import MaskedDecoder
+from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.types import ClassText, Output, Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EBSegFeatures(MaskFeatures):
+    """Three embeddings of every mask in the joint space.
+
+    `supervised` and `recognised` are there for as many of the last predictions as were asked for, the last one last;
+    `averaged` for the last one.
+    """
+
+    supervised: tuple[Float[Tensor, "b q d"], ...]
+    recognised: tuple[Float[Tensor, "b q d"], ...]
+    averaged: Float[Tensor, "b q d"]
+
+
+class Fusion(nn.Sequential):
+    """A map of CLIP in the width of the pixel backbone."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__(nn.LayerNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
+        """The norm is over channels."""
+        normed = self[0](maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        fused: Tensor = self[1](normed)
+        return fused
+
+
+class EBSegSegmenter(nn.Module):
+    """Masks from a pixel backbone and a frozen CLIP; names by a balance of three embeddings.
+
+    CLIP sees the images at `clip_scale` of their size, the pixel backbone at their own. `alpha`, `beta` and `gamma` are
+    those of `balanced_scores`. With gradients all predictions get embeddings, for deep supervision, otherwise the last.
+    """
+
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        pixels: PixelBackbone,
+        decoders: tuple[PixelDecoder, MaskedDecoder],
+        recognition: RegionRecognition,
+        *,
+        clip_scale: float,
+        balance: tuple[float, float, float],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pixels = pixels
+        self.pixel_decoder, self.decoder = decoders
+        self.recognition = recognition
+        self.clip_scale = clip_scale
+        self.alpha, self.beta, self.gamma = balance
+        self.fusion = nn.ModuleList(Fusion(backbone.width, channels) for channels in pixels.channels[1:])
+        self.supervised = SupervisedEmbedding(self.decoder.dim, backbone.dim)
+        self.bias = AttentionBias(self.pixel_decoder.mask_dim, recognition.heads)
+        self.void = nn.Parameter(torch.randn(1, backbone.dim) * backbone.dim**-0.5)
+        backbone.requires_grad_(requires_grad=False)
+        backbone.model.vision_model.embeddings.position_embedding.requires_grad_(requires_grad=True)
+
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
+        """Proposals for images (RGB in [0, 1]) of any size."""
+        return self.decode(self.encode(images), text)
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> EBSegFeatures:
+        """All that depends on the images alone: masks and the embeddings of what is in them."""
+        frame = frame_of(images, self.pixels)
+        front = self.recognition(self._for_clip(images, frame))
+        features = self.pixel_decoder(self.fused(self.pixels(padded(self.pixels.normalise(images), frame)), front.taps))
+        predictions = self.decoder(features)
+        wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
+        dense = self.recognition.dense(front)
+        height, width = images.shape[-2:]
+        return EBSegFeatures(
+            dense=dense,
+            levels=front.taps,
+            predictions=predictions,
+            frame=frame,
+            size=(height, width),
+            supervised=tuple(self.supervised(prediction, features.masks) for prediction in wanted),
+            recognised=self._recognised(front, features, [prediction.states for prediction in wanted]),
+            averaged=mean_inside(dense.float(), predictions[-1].masks.detach()),
+        )
+
+    def decode(self, features: EBSegFeatures, text: Words) -> Output:
+        """The rest of the forward: scores of every row of the text."""
+        words = text if isinstance(text, ClassText) else self.prepare(text)
+        classifier = self.classifier(words)
+        logits = [
+            embeddings.float() @ classifier.T
+            for embeddings in (features.supervised[-1], features.recognised[-1], features.averaged)
+        ]
+        classes = balanced_scores(
+            logits[0], logits[1], logits[2], words.seen, alpha=self.alpha, beta=self.beta, gamma=self.gamma
+        )
+        return answer(features, classes, words, features.dense)
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
+        """The words as they are; `seen` decides between `alpha` and `beta`."""
+        return ClassText(text, text, seen)
+
+    def classifier(self, words: ClassText) -> Float[Tensor, "r d"]:
+        """Embeddings of all rows and, last, of none, as unit vectors times CLIP's scale."""
+        rows = torch.cat([class_embeddings(words), self.void.float()])
+        return self.backbone.model.logit_scale.exp().float() * F.normalize(rows, dim=-1)
+
+    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Scores from their logarithms."""
+        return logits.exp()
+
+    def merged(self, *, class_pooling: int | None = None) -> EBSegSegmenter:  # noqa: ARG002  # no class attention
+        """A copy for inference; nothing is tuned inside CLIP's matrices."""
+        return copy.deepcopy(self).eval()
+
+    def fused(self, maps: Sequence[Tensor], taps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps of the pixel backbone, to all but the finest of which a map of CLIP is added."""
+        changed = [
+            level + F.interpolate(fusion(tap), size=level.shape[-2:], mode="bilinear", align_corners=False)
+            for level, tap, fusion in zip(maps[1:], taps, self.fusion, strict=True)
+        ]
+        return [maps[0], *changed]
+
+    def _for_clip(self, images: Tensor, frame: tuple[int, int]) -> Tensor:
+        pixels = padded(self.backbone.normalise(images), frame)
+        if self.clip_scale == 1:
+            return pixels
+        return F.interpolate(pixels, scale_factor=self.clip_scale, mode="bilinear", align_corners=False)
+
+    def _recognised(
+        self, front: FrontFeatures, features: PixelFeatures, states: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """One pass for the queries of all predictions: they do not see each other."""
+        keys = self.bias.keys(features.masks)
+        masks = torch.cat([self.decoder.embed_masks(state) for state in states], 1)
+        embedded = self.recognition.recognise(front, self.bias(masks, keys, front.grid))
+        return embedded.split(self.decoder.queries, 1)

@@ -1,0 +1,134 @@
+"""SCAN: mask proposals calibrated by what CLIP sees in the image (Liu et al., CVPR 2024)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.backbones.image_tower import ImageTower
+from ahs_seg.backbones.pixel import PixelBackbone, PixelConfig
+from ahs_seg.backbones.swin import SwinConfig
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.methods.mask.config import MaskMethodConfig
+from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
+from ahs_seg.methods.mask.scan.objective import ScanLossConfig, ScanObjective
+from ahs_seg.methods.mask.scan.segmenter import ContextView, ScanSegmenter
+from ahs_seg.methods.mask.scan.semantic_integration import Refinement, SemanticIntegration
+
+
+class SemanticConfig(Config):
+    """Sizes of the semantic integration; `sigmas` belong to the maps of CLIP, the first map first.
+
+    `refinement` is the published one, query by query, or lets queries see one another.
+    """
+
+    sigmas: tuple[float, ...] = (9.0, 7.0, 3.0)
+    looks: PositiveInt = 5
+    layers: PositiveInt = 5
+    heads: PositiveInt = 8
+    feedforward: PositiveInt = 2048
+    dropout: float = 0.1
+    prior: float = 0.1
+    refinement: Refinement = "each_query"
+
+    def build(self, width: int, dim: int) -> SemanticIntegration:
+        """The module for a CLIP of these widths."""
+        return SemanticIntegration(
+            width,
+            dim,
+            sigmas=self.sigmas,
+            looks=self.looks,
+            layers=self.layers,
+            heads=self.heads,
+            feedforward=self.feedforward,
+            dropout=self.dropout,
+            prior=self.prior,
+            refinement=self.refinement,
+        )
+
+
+class ScanConfig(MaskMethodConfig):
+    """Mask proposals of a pixel backbone, semantic integration, and a second stage on pictures of the masks.
+
+    The defaults are SCAN-B's. `shifted` is the CLIP whose image tower looks at the pictures: one fine-tuned by
+    `ahs-seg shift`, for example (None: the original). `levels` are the blocks of CLIP (counted from 1) whose maps
+    are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context is shifted.
+    `semantic: null` and `ensemble: null` switch the two off; `ensemble.ratio=0` keeps the pictures without the shift.
+    """
+
+    name: Literal["scan"] = "scan"
+    backbone: ClipConfig = ClipConfig(source="laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", resolution=224)
+    shifted: ClipConfig | None = None
+    pixels: PixelConfig = SwinConfig()
+    semantic: SemanticConfig | None = SemanticConfig()
+    ensemble: EnsembleConfig | None = EnsembleConfig()
+    levels: tuple[PositiveInt, ...] | None = None
+    shifts: tuple[PositiveInt, ...] = (1, 3, 5)
+    context_view: ContextView = "padded"
+    decoder_layers: PositiveInt = 10
+    class_dim: PositiveInt = 1024
+    loss: ScanLossConfig = ScanLossConfig()
+
+    def build(self) -> ScanSegmenter:
+        """The method with the pre-trained weights of both CLIPs and of the pixel backbone.
+
+        Raises:
+            ConfigError: `shifted` is of other sizes than the original CLIP.
+        """
+        backbone = self.backbone.build()
+        return self.assemble(backbone, self.pixels.build(), self._shifted(backbone))
+
+    def compose(self, backbone: ClipBackbone) -> ScanSegmenter:
+        """The method on a CLIP that exists, also for pictures; the weights of the pixel backbone are random."""
+        return self.assemble(backbone, self.pixels.build_empty(), ImageTower.copied(backbone))
+
+    def assemble(self, backbone: ClipBackbone, pixels: PixelBackbone, shifted: ImageTower) -> ScanSegmenter:
+        """The method on networks that exist.
+
+        Raises:
+            ConfigError: levels or shifts that this CLIP does not have.
+        """
+        levels = self.levels or (backbone.depth // 2, 3 * backbone.depth // 4, backbone.depth)
+        self._check(levels, backbone.depth)
+        return ScanSegmenter(
+            backbone,
+            shifted,
+            pixels,
+            self.decoders(pixels.channels),
+            semantic=None if self.semantic is None else self.semantic.build(backbone.width, backbone.dim),
+            ensemble=self.ensemble,
+            class_dim=self.class_dim,
+            levels=levels,
+            shifts=self.shifts,
+            context_view=self.context_view,
+        )
+
+    def term(self) -> nn.Module:
+        """The losses of the method."""
+        return ScanObjective(self.loss)
+
+    def _shifted(self, backbone: ClipBackbone) -> ImageTower:
+        if self.shifted is None:
+            return ImageTower.copied(backbone)
+        other = self.shifted.build()
+        sizes = [(one.width, one.dim, one.depth, one.patch_size) for one in (backbone, other)]
+        if sizes[0] != sizes[1]:
+            raise ConfigError(
+                f"method.shifted: {self.shifted.source!r} has width, embedding, blocks and patch size {sizes[1]}; "
+                f"those of the original CLIP are {sizes[0]}. Give a CLIP fine-tuned from {self.backbone.source!r}."
+            )
+        return ImageTower.copied(other)
+
+    def _check(self, levels: tuple[int, ...], depth: int) -> None:
+        if self.semantic is not None and len(levels) != len(self.semantic.sigmas):
+            raise ConfigError(
+                f"method.semantic.sigmas has {len(self.semantic.sigmas)} widths for {len(levels)} levels; give as many"
+            )
+        if wrong := [block for block in (*levels, *self.shifts) if block > depth]:
+            raise ConfigError(
+                f"method.levels, method.shifts: block {wrong[0]} does not exist; this CLIP has 1 to {depth}"
+            )

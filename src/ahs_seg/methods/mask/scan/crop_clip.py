@@ -1,0 +1,122 @@
+"""Fine-tuning of the CLIP that looks at pictures of masks: SCAN's second stage of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.image_tower import ImageTower
+from ahs_seg.methods.cost.correlation import cosine_cost
+from ahs_seg.methods.mask.scan.context_shift import Choose, Context, DrawPlaces, embed_regions, read_context
+from ahs_seg.methods.mask.scan.crops import bounding_boxes, cut_regions, shrunk
+from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.types import IGNORE, ClassText, ImageFeatures, Output, TrainingForward, Words
+
+
+def region_contrast(
+    regions: Float[Tensor, "n d"], names: Float[Tensor, "n d"], classes: Int[Tensor, " n"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of regions against names and of names against regions, all unit vectors.
+
+    All pairs of the same class are right answers, in equal shares; with different classes this is the loss of CLIP
+    (Radford et al., 2021), as in OVSeg (Liang et al., CVPR 2023). No region gives zero.
+    """
+    if not len(regions):
+        return (regions.sum() + scale) * 0
+    logits = scale * regions @ names.T
+    same = (classes[:, None] == classes).to(logits.dtype)
+    targets = same / same.sum(1, keepdim=True)
+    return torch.stack([F.cross_entropy(logits, targets), F.cross_entropy(logits.T, targets)]).mean()
+
+
+LARGEST_SCALE = 100.0
+"""Limit of CLIP's temperature (Radford et al., 2021)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextFeatures(ImageFeatures):
+    """Images in the units of CLIP, and what the original CLIP sees in them."""
+
+    seen: Float[Tensor, "b 3 H W"]
+    context: Context
+
+
+class RegionReader(nn.Module):
+    """A CLIP that is never trained, and a copy of its image tower that learns to read pictures of masks.
+
+    After the blocks in `shifts` (from 1), `ratio` of the patches that show nothing become the class token of the image.
+    """
+
+    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
+
+    def __init__(self, backbone: ClipBackbone, *, shifts: Sequence[int], ratio: float) -> None:
+        super().__init__()
+        self.shifted = ImageTower.copied(backbone).requires_grad_(requires_grad=True)
+        self.backbone = backbone.requires_grad_(requires_grad=False)
+        self.shifts, self.ratio = tuple(shifts), ratio
+        self.scale = nn.Parameter(backbone.model.logit_scale.detach().clone())
+
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
+        """The context of images (RGB in [0, 1]); logits are those of the original CLIP's patches."""
+        seen = self.backbone.normalise(images)
+        side = self.backbone.resolution
+        shown = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+        with torch.no_grad():
+            context = read_context(self.backbone.model, shown, levels=(), starts=self.shifts)
+        words = text if isinstance(text, ClassText) else ClassText(text, text)
+        features = ContextFeatures(dense=context.dense, seen=seen, context=context)
+        logits = LARGEST_SCALE * cosine_cost(context.dense, words.embeddings).mean(1)
+        return Output(logits, features, words, context.dense)
+
+    def read(
+        self, features: ContextFeatures, index: int, masks: Bool[Tensor, "n H W"], *, choose: Choose, least: float = 1.0
+    ) -> Float[Tensor, "n d"]:
+        """Unit embeddings of the pictures of masks (none empty) of image `index`; `least` as in `shrunk`."""
+        regions = cut_regions(
+            features.seen[index], masks, self.backbone.resolution, boxes=shrunk(bounding_boxes(masks), least)
+        )
+        foreground = regions.foreground(self.backbone.patch_size)
+        starts = features.context.of(index, len(masks))
+        return embed_regions(self.shifted, regions.pixels, foreground, starts, ratio=self.ratio, choose=choose)
+
+
+class RegionObjective(nn.Module):
+    """CLIP's contrastive loss of the pictures of all classes of all images, and their names.
+
+    Pictures are cut to a part of their box, of at least the share `least` of each side squared.
+    """
+
+    def __init__(self, *, least: float) -> None:
+        super().__init__()
+        self.least = least
+
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        """The loss, called `contrast`."""
+        assert isinstance(method, RegionReader)
+        features = view.output.features
+        assert isinstance(features, ContextFeatures)
+        embeddings, classes = [], []
+        for index, labels in enumerate(view.labels):
+            present = classes_of(labels)
+            classes.append(present)
+            if len(present):
+                masks = labels == present[:, None, None]
+                embeddings.append(method.read(features, index, masks, choose=DrawPlaces(), least=self.least))
+        owner = torch.cat(classes)
+        regions = torch.cat(embeddings) if embeddings else features.seen.new_zeros(0, method.backbone.dim)
+        names = class_embeddings(view.output.text)[torch.searchsorted(view.row_class, owner)]
+        scale = method.scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+        return {"contrast": region_contrast(regions.float(), names, owner, scale)}
+
+
+def classes_of(labels: Int[Tensor, "H W"]) -> Int[Tensor, " n"]:
+    """The classes present, ascending."""
+    return labels[labels != IGNORE].unique()

@@ -1,0 +1,52 @@
+"""What training of SCAN minimises."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+from torch import Tensor, nn
+
+from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
+from ahs_seg.methods.mask.scan.segmenter import ScanFeatures, ScanSegmenter
+from ahs_seg.methods.mask.set_loss import Draw, drawing, mask_targets
+from ahs_seg.modules.class_pooling import of_classes
+from ahs_seg.types import TrainingForward
+
+
+class ScanLossConfig(ProposalLossConfig):
+    """Weights of SCAN's losses.
+
+    Of the predictions before the last, the first `auxiliary` have losses (None: all). The published code has one
+    decoder layer more than its table of weights, so that the loss of its tenth is computed and thrown away: 9.
+    """
+
+    label: NonNegativeFloat = 2.0
+    auxiliary: NonNegativeInt | None = None
+
+
+class ScanObjective(nn.Module):
+    """Losses of the predictions, each matched by itself; the second stage takes no part.
+
+    `draw` gives the random points (None: PyTorch's generator, which training seeds for each step).
+    """
+
+    def __init__(self, config: ScanLossConfig, *, draw: Draw | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.draw = draw
+
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        """Weighted losses by name."""
+        features, words = view.output.features, view.output.text
+        assert isinstance(method, ScanSegmenter)
+        assert isinstance(features, ScanFeatures)
+        pairs = list(zip(features.predictions, features.embeddings, strict=True))
+        counted = [*pairs[:-1][: self.config.auxiliary], pairs[-1]]
+        logits = [of_classes(method.class_logits(embedding, words), view.row_class) for _, embedding in counted]
+        losses, _ = supervise(
+            [prediction.masks for prediction, _ in counted],
+            {"label": ClassTerm(logits, self.config.label)},
+            mask_targets(view.labels, features.frame),
+            self.config,
+            self.draw or drawing(None, view.labels.device),
+        )
+        return losses

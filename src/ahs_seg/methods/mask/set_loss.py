@@ -1,0 +1,192 @@
+"""Masks at points: targets from label maps, sampling, and the points worth looking at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ahs_seg.types import IGNORE
+
+
+def proposal_class_loss(
+    logits: Float[Tensor, "b q k"], matches: Sequence[Match], targets: Sequence[MaskTargets], *, void_weight: float
+) -> Float[Tensor, ""]:
+    """Cross-entropy over the classes and, as the last, none: the target of a query that answers for nothing.
+
+    A mean in which queries without a target count `void_weight`. Source: Mask2Former.
+    """
+    void = logits.shape[-1] - 1
+    wanted = torch.full(logits.shape[:2], void, device=logits.device)
+    for row, match, target in zip(wanted, matches, targets, strict=True):
+        row[match.queries] = target.labels[match.targets]
+    weights = torch.ones(void + 1, device=logits.device)
+    weights[void] = void_weight
+    return F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), weight=weights)
+
+
+def proposal_mask_losses(
+    masks: Float[Tensor, "b q h w"],
+    matches: Sequence[Match],
+    targets: Sequence[MaskTargets],
+    *,
+    count: float,
+    sampling: PointSampling,
+    draw: Draw,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Binary cross-entropy and dice loss of matched masks at chosen points; sums over masks, divided by `count`.
+
+    Without any match both are zero.
+    """
+    predicted = torch.cat([mask[match.queries] for mask, match in zip(masks, matches, strict=True)]).float()
+    wanted = torch.cat([target.masks[match.targets] for target, match in zip(targets, matches, strict=True)])
+    points = sampling.choose(predicted.detach(), draw)
+    if not len(predicted):
+        return predicted.sum(), predicted.sum()
+    with torch.no_grad():
+        truth = sample(wanted[:, None], points)[:, 0]
+    logits = sample(predicted[:, None], points)[:, 0]
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(1).sum()
+    chance = logits.sigmoid()
+    dice = 1 - (2 * (chance * truth).sum(1) + 1) / (chance.sum(1) + truth.sum(1) + 1)
+    return entropy / count, dice.sum() / count
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Queries of one image (ascending), and the target that each answers for."""
+
+    queries: Int[Tensor, " n"]
+    targets: Int[Tensor, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingCosts:
+    """Weights of the three terms of the cost of a pair; the defaults are those of Mask2Former."""
+
+    label: float = 2.0
+    mask: float = 5.0
+    dice: float = 5.0
+
+
+@torch.no_grad()
+def match(
+    masks: Float[Tensor, "b q h w"],
+    logits: Float[Tensor, "b q k"],
+    targets: Sequence[MaskTargets],
+    *,
+    costs: MatchingCosts,
+    points: int,
+    draw: Draw,
+) -> list[Match]:
+    """The assignment of queries to targets with the least sum of costs, image by image.
+
+    Masks are compared at the same `points` uniform points; `logits` are those of the classes and, last, of none.
+    Source: Mask2Former, `HungarianMatcher`.
+    """
+    return [
+        _match(*pair, costs=costs, points=draw((1, points, 2)))
+        for pair in zip(masks.float(), logits.float(), targets, strict=True)
+    ]
+
+
+def _match(
+    masks: Float[Tensor, "q h w"],
+    logits: Float[Tensor, "q k"],
+    target: MaskTargets,
+    *,
+    costs: MatchingCosts,
+    points: Float[Tensor, "1 p 2"],
+) -> Match:
+    predicted, wanted = sample(masks[None], points)[0], sample(target.masks[None], points)[0]
+    cost = -costs.label * logits.softmax(-1)[:, target.labels]
+    cost = cost + costs.mask * pairwise_bce(predicted, wanted) + costs.dice * pairwise_dice(predicted, wanted)
+    # A cost that is not finite is taken only where there is no other choice.
+    queries, chosen = linear_sum_assignment(cost.nan_to_num(nan=1e30, posinf=1e30, neginf=1e30).cpu().numpy())
+    device = masks.device
+    return Match(torch.from_numpy(queries).long().to(device), torch.from_numpy(chosen).long().to(device))
+
+
+def pairwise_bce(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -> Float[Tensor, "q n"]:
+    """Binary cross-entropy of every query with every target, mean over points."""
+    return (F.softplus(logits).sum(1, keepdim=True) - logits @ targets.T) / logits.shape[1]
+
+
+def pairwise_dice(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -> Float[Tensor, "q n"]:
+    """Dice loss of every query with every target."""
+    masks = logits.sigmoid()
+    return 1 - (2 * masks @ targets.T + 1) / (masks.sum(1)[:, None] + targets.sum(1) + 1)
+
+
+Draw = Callable[[tuple[int, ...]], Tensor]
+"""Uniform random numbers in [0, 1) of a shape."""
+
+
+def drawing(generator: torch.Generator | None, device: torch.device) -> Draw:
+    """Numbers of this generator, on this device (None: those of PyTorch's own, which training seeds for each step)."""
+    place = device if generator is None else generator.device
+    return lambda shape: torch.rand(shape, generator=generator, device=place).to(device)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskTargets:
+    """The classes present in one image, ascending, and where they are."""
+
+    labels: Int[Tensor, " n"]
+    masks: Float[Tensor, "n H W"]
+
+
+def mask_targets(labels: Int[Tensor, "b H W"], frame: tuple[int, int]) -> list[MaskTargets]:
+    """One mask per class present; `frame` pads them with zeros to the right and below, as the images were padded."""
+    height, width = labels.shape[-2:]
+    padding = (0, frame[1] - width, 0, frame[0] - height)
+    found = []
+    for image in labels:
+        present = image[image != IGNORE].unique()
+        masks = (image == present[:, None, None]).float()
+        found.append(MaskTargets(present.long(), F.pad(masks, padding)))
+    return found
+
+
+def sample(maps: Float[Tensor, "n c H W"], points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n c p"]:
+    """Bilinear values at points (x, y) in [0, 1] x [0, 1], zero outside of the maps."""
+    return F.grid_sample(maps, 2 * points[:, :, None] - 1, align_corners=False).squeeze(3)
+
+
+@dataclass(frozen=True, slots=True)
+class PointSampling:
+    """How many points stand for a mask, and how they are chosen.
+
+    Of `points` * `oversample` uniform points those nearest to the mask's border make up the share `importance`, fresh
+    uniform ones the rest. Source: PointRend (Kirillov et al., CVPR 2020), numbers of Mask2Former.
+    """
+
+    points: int = 12_544
+    oversample: float = 3.0
+    importance: float = 0.75
+
+    @torch.no_grad()
+    def choose(self, masks: Float[Tensor, "n H W"], draw: Draw) -> Float[Tensor, "n p 2"]:
+        """Points for masks given as logits."""
+        count, near = len(masks), int(self.importance * self.points)
+        points = draw((count, int(self.points * self.oversample), 2))
+        distance = sample(masks[:, None], points)[:, 0].abs()
+        nearest = distance.topk(near, dim=1, largest=False, sorted=False).indices
+        chosen = points.gather(1, nearest[..., None].expand(-1, -1, 2))
+        rest = self.points - near
+        return torch.cat([chosen, draw((count, rest, 2))], 1) if rest else chosen
+
+
+def number_of_masks(targets: Sequence[MaskTargets]) -> float:
+    """Targets of the whole batch, averaged over processes, at least 1."""
+    count = torch.tensor(float(sum(len(target.labels) for target in targets)))
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        count = count.to(targets[0].masks.device)
+        torch.distributed.all_reduce(count)
+        count = count / torch.distributed.get_world_size()
+    return max(1.0, float(count))

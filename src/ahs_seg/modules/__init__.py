@@ -1,0 +1,1 @@
+"""Small tensor modules that several rooms share."""

@@ -1,0 +1,96 @@
+"""Output formats: label maps, pictures to look at, and the files of annotation tools and of other programs.
+
+`open_format("coco", folder, vocabulary)` gives the `Exporter` of a run, `save_result` writes one result by itself. One
+file per format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+from ahs_seg.io.atomic import write_text
+from ahs_seg.output.formats.base import Exporter, ExportItem, ExportResult, FormatError, SingleFiles
+from ahs_seg.output.formats.coco import coco_document, coco_part, join_coco
+from ahs_seg.output.formats.cvat import cvat_part, join_cvat
+from ahs_seg.output.formats.geotiff import write_geotiff
+from ahs_seg.output.formats.labelstudio import join_labelstudio, labelstudio_part
+from ahs_seg.output.formats.npz import write_npz
+from ahs_seg.output.formats.overlay import write_overlay
+from ahs_seg.output.formats.parts import MergedFileFormat
+from ahs_seg.output.formats.png import write_label_map
+from ahs_seg.output.formats.yolo import YoloFormat, rows_of
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+__all__ = [
+    "FORMATS",
+    "ExportItem",
+    "ExportResult",
+    "Exporter",
+    "Format",
+    "FormatError",
+    "coco_document",
+    "open_format",
+    "save_result",
+]
+
+
+def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
+    """The exporter of a run that writes this format into a folder."""
+    match name:
+        case "png":
+            return SingleFiles(output, vocabulary, ".png", write_label_map)
+        case "overlay":
+            return SingleFiles(output, vocabulary, ".overlay.png", write_overlay)
+        case "npz":
+            return SingleFiles(output, vocabulary, ".npz", write_npz)
+        case "coco":
+            return MergedFileFormat(output, vocabulary, "coco", coco_part, join_coco)
+        case "yolo":
+            return YoloFormat(output, vocabulary)
+        case "geotiff":
+            return SingleFiles(output, vocabulary, ".tif", write_geotiff)
+        case "labelstudio":
+            return MergedFileFormat(output, vocabulary, "labelstudio", labelstudio_part, join_labelstudio)
+        case "cvat":
+            return MergedFileFormat(output, vocabulary, "cvat", cvat_part, join_cvat)
+
+
+def _write_coco(item: ExportItem, path: Path) -> None:
+    write_text(path, json.dumps(coco_document(item), ensure_ascii=False) + "\n")
+
+
+def _write_yolo(item: ExportItem, path: Path) -> None:
+    write_text(path, rows_of(item.result))
+
+
+_SINGLE: Final[dict[str, tuple[tuple[str, ...], Callable[[ExportItem, Path], None]]]] = {
+    "png": ((".png",), write_label_map),
+    "overlay": ((".jpg", ".jpeg", ".webp", ".png"), write_overlay),
+    "npz": ((".npz",), write_npz),
+    "coco": ((".json",), _write_coco),
+    "yolo": ((".txt",), _write_yolo),
+    "geotiff": ((".tif", ".tiff"), write_geotiff),
+}
+"""Formats of which one result can be a file: its suffixes (the first format with a suffix is meant) and its writer."""
+
+
+def save_result(result: ExportResult, path: Path, name: str | None = None) -> Path:
+    """Write one result in a named format, or in the one that the suffix of the path stands for.
+
+    Raises:
+        FormatError: a suffix that no format, or not the named one, has.
+    """
+    suffix = path.suffix.lower()
+    for known, (suffixes, write) in _SINGLE.items():
+        if suffix in suffixes and name in (None, known):
+            write(ExportItem(path.with_suffix(""), result), path)
+            return path
+    listed = ", ".join(f"{known} ({' '.join(suffixes)})" for known, (suffixes, _) in _SINGLE.items())
+    given = "no format" if name is None else f"no format {name!r}"
+    raise FormatError(f"{path}: {given} with the ending {suffix!r} for a single picture; there are {listed}.")

@@ -1,0 +1,98 @@
+"""COCO: one valid JSON file for a run, with a run-length code for every class of every picture.
+
+Source: https://cocodataset.org/#format-data, as COCO-Stuff uses it: an annotation is all pixels of a class, holes and
+separate parts included. Category k + 1 is class k of the vocabulary; `score` is the mean score of its pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from ahs_seg.io.atomic import replacing_file
+from ahs_seg.io.rle import encode_rle
+from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.parts import FilePart, Parts
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+FILE: Final = "coco.json"
+_INFO: Final = {"description": "Predicted by AHS-Seg", "version": "1.0"}
+
+
+def coco_part(item: ExportItem) -> FilePart:
+    """The picture and its annotations, without ids."""
+    height, width = item.result.labels.shape
+    image = {"file_name": item.file_name, "width": width, "height": height}
+    return {"image": image, "annotations": [_annotation(item, label) for label in objects(item.result)]}
+
+
+def coco_document(item: ExportItem) -> dict[str, Any]:
+    """A whole document of one picture."""
+    part = coco_part(item)
+    return {
+        "info": _INFO,
+        "images": list(_images([part])),
+        "annotations": list(_annotations([part])),
+        "categories": _categories(item.result.vocabulary),
+    }
+
+
+def join_coco(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
+    """Write `coco.json`, reading one part at a time."""
+    path = output / FILE
+    with replacing_file(path) as file:
+        file.write(b'{"info": ' + _json(_INFO))
+        for key, entries in (("images", _images(parts)), ("annotations", _annotations(parts))):
+            file.write(b',\n"' + key.encode() + b'": [')
+            _write_list(file, entries)
+            file.write(b"]")
+        file.write(b',\n"categories": ' + _json(_categories(vocabulary)) + b"}\n")
+    return (path,)
+
+
+def _annotation(item: ExportItem, label: int) -> dict[str, Any]:
+    mask = item.result.labels == label
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(columns[0])
+    return {
+        "category_id": label + 1,
+        "segmentation": encode_rle(mask),
+        "area": int(mask.sum()),
+        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
+        "iscrowd": 0,
+        "score": round(float(item.result.scores[mask].mean()), 4),
+    }
+
+
+def _images(parts: Iterable[FilePart]) -> Iterator[dict[str, Any]]:
+    for number, part in enumerate(parts, start=1):
+        yield {"id": number, **part["image"]}
+
+
+def _annotations(parts: Iterable[FilePart]) -> Iterator[dict[str, Any]]:
+    number = 0
+    for image, part in enumerate(parts, start=1):
+        for annotation in part["annotations"]:
+            number += 1
+            yield {"id": number, "image_id": image, **annotation}
+
+
+def _categories(vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    return [
+        {"id": index + 1, "name": label, "supercategory": ""}
+        for index, label in enumerate(vocabulary.labels)
+        if index != vocabulary.background
+    ]
+
+
+def _write_list(file: IO[bytes], entries: Iterable[dict[str, Any]]) -> None:
+    for number, entry in enumerate(entries):
+        file.write((b"," if number else b"") + b"\n" + _json(entry))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

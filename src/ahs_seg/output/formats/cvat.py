@@ -1,0 +1,82 @@
+"""CVAT for images 1.1: one XML file for a run, with a mask for every class of every picture.
+
+Source: https://docs.cvat.ai/docs/other/xml_format, with `mask` elements as CVAT writes them since version 2.3: the box
+of the mask, and in it the lengths of alternating runs of 0 and 1, row by row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from ahs_seg.io.atomic import replacing_file
+from ahs_seg.io.rle import runs_of
+from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.parts import FilePart, Parts
+from ahs_seg.output.palette import colour
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+FILE: Final = "cvat.xml"
+
+
+def cvat_part(item: ExportItem) -> FilePart:
+    """The picture and its masks."""
+    height, width = item.result.labels.shape
+    masks = [_mask(item, label) for label in objects(item.result)]
+    return {"name": item.file_name, "width": width, "height": height, "masks": masks}
+
+
+def join_cvat(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
+    """Write `cvat.xml`, reading one part at a time."""
+    path = output / FILE
+    count = sum(1 for _ in parts)
+    with replacing_file(path) as file:
+        file.write(_head(vocabulary, count).encode())
+        for number, part in enumerate(parts):
+            file.write(_image(number, part).encode())
+        file.write(b"</annotations>\n")
+    return (path,)
+
+
+def _head(vocabulary: Vocabulary, count: int) -> str:
+    labels = "".join(
+        f"        <label>\n          <name>{escape(label)}</name>\n"
+        f"          <color>#{bytes(colour(index)).hex()}</color>\n          <type>mask</type>\n"
+        "          <attributes>\n          </attributes>\n        </label>\n"
+        for index, label in enumerate(vocabulary.labels)
+        if index != vocabulary.background
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n    <task>\n'
+        f"      <name>AHS-Seg</name>\n      <size>{count}</size>\n      <mode>annotation</mode>\n"
+        f"      <overlap>0</overlap>\n      <labels>\n{labels}      </labels>\n    </task>\n  </meta>\n"
+    )
+
+
+def _image(number: int, part: FilePart) -> str:
+    masks = "".join(
+        "    <mask {}>\n    </mask>\n".format(" ".join(f"{key}={quoteattr(str(mask[key]))}" for key in mask))
+        for mask in part["masks"]
+    )
+    size = f'width="{part["width"]}" height="{part["height"]}"'
+    return f'  <image id="{number}" name={quoteattr(part["name"])} {size}>\n{masks}  </image>\n'
+
+
+def _mask(item: ExportItem, label: int) -> dict[str, Any]:
+    mask = item.result.labels == label
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return {
+        "label": item.result.vocabulary.labels[label],
+        "source": "auto",
+        "occluded": 0,
+        "rle": ", ".join(map(str, runs_of(box.ravel()).tolist())),
+        "left": int(columns[0]),
+        "top": int(rows[0]),
+        "width": box.shape[1],
+        "height": box.shape[0],
+        "z_order": 0,
+    }

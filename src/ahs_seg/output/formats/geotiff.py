@@ -1,0 +1,138 @@
+"""GeoTIFF label maps with the georeference of their sources, also written window by window. Needs the extra `geo`."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from jaxtyping import Int32
+
+from ahs_seg.io.atomic import replacing_path
+from ahs_seg.output.formats.base import ExportItem, FormatError
+from ahs_seg.output.palette import colour
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader, DatasetWriter
+
+BLOCK: Final = 256
+TAG: Final = "CLASSES"
+"""The metadata item that holds the names of the classes, as a JSON list."""
+
+
+@dataclass(frozen=True)
+class LabelWriter:
+    """A label map on the disk, of which windows are written one by one.
+
+    Pixels that are not valid in `source` (by its nodata value, mask or alpha) are unknown, whatever their label.
+    """
+
+    dataset: DatasetWriter
+    unknown: int
+    source: DatasetReader | None = None
+
+    def write(self, labels: Int32[np.ndarray, "h w"], *, top: int = 0, left: int = 0) -> None:
+        """Write a window whose upper left corner is at (top, left)."""
+        from rasterio.enums import MaskFlags
+        from rasterio.windows import Window
+
+        window = Window(left, top, labels.shape[1], labels.shape[0])
+        values = np.where(labels == IGNORE, self.unknown, labels).astype(self.dataset.dtypes[0])
+        if self.source is not None and any(MaskFlags.all_valid not in flags for flags in self.source.mask_flag_enums):
+            values[self.source.dataset_mask(window=window) == 0] = self.unknown
+        self.dataset.write(values, 1, window=window)
+
+
+@contextmanager
+def label_writer(
+    path: Path, vocabulary: Vocabulary, *, size: tuple[int, int], like: Path | None = None
+) -> Iterator[LabelWriter]:
+    """A tiled, compressed GeoTIFF of `size` (height, width) that appears when the block ends well.
+
+    Transform, coordinate system, ground control points and pixels without data are those of `like`. Unknown pixels are
+    255 (with more than 255 classes: 65535), which is also the file's nodata value. The class names are metadata
+    (`CLASSES`).
+
+    Raises:
+        FormatError: rasterio is not installed, or `like` cannot be opened or has another size.
+    """
+    rasterio = _rasterio()
+    wide = len(vocabulary) > 255
+    unknown = 65535 if wide else 255
+    height, width = size
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint16" if wide else "uint8",
+        "count": 1,
+        "height": height,
+        "width": width,
+        "nodata": unknown,
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+    }
+    with replacing_path(path) as draft, warnings.catch_warnings(), _opened(like, size) as source:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(draft, "w", **profile, **_georeference(source)) as dataset:
+            dataset.update_tags(**{TAG: json.dumps(vocabulary.labels, ensure_ascii=False)})
+            if not wide:
+                table = {index: (*colour(index), 255) for index in range(len(vocabulary))}
+                dataset.write_colormap(1, table | {unknown: (128, 128, 128, 0)})
+            yield LabelWriter(dataset, unknown, source)
+
+
+@contextmanager
+def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[DatasetReader | None]:
+    """A raster of this size, open for reading."""
+    if path is None:
+        yield None
+        return
+    rasterio = _rasterio()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            dataset = stack.enter_context(rasterio.open(path))
+        except rasterio.errors.RasterioIOError as error:
+            raise FormatError(f"{path}: its georeference cannot be read ({error}).") from None
+        if (dataset.height, dataset.width) != size:
+            raise FormatError(
+                f"{path} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; a picture "
+                "that is turned by its EXIF block has no georeference. Choose another format for it."
+            )
+        yield dataset
+
+
+def _georeference(source: DatasetReader | None) -> dict[str, Any]:
+    """Transform and coordinate system of a raster (or its ground control points); nothing if it has none."""
+    if source is None:
+        return {}
+    points, system = source.gcps
+    if points:
+        return {"gcps": points, "crs": system}
+    return {} if source.transform.is_identity else {"transform": source.transform, "crs": source.crs}
+
+
+def write_geotiff(item: ExportItem, path: Path) -> None:
+    """The label map of one picture, with the georeference of its source."""
+    height, width = item.result.labels.shape
+    with label_writer(path, item.result.vocabulary, size=(height, width), like=item.source) as writer:
+        writer.write(item.result.labels)
+
+
+def _rasterio() -> Any:
+    try:
+        import rasterio
+        import rasterio.errors
+    except ImportError:
+        raise FormatError("GeoTIFF needs rasterio; install it with: pip install 'ahs-seg[geo]'") from None
+    return rasterio

@@ -1,0 +1,107 @@
+"""Label Studio: tasks with brush masks as predictions, and the labelling interface they belong to.
+
+Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels, and for the code of masks
+rle-pack (https://github.com/thi-ng/umbrella), which Label Studio calls: a 32-bit number of values, 5 bits of word size,
+four 4-bit sizes of run lengths (each less one), then runs: a bit 1, two bits that choose a size, the length less one,
+and the value. A mask is the four channels of its pixels, 0 or 255.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from jaxtyping import Bool
+
+from ahs_seg.config import VERSION
+from ahs_seg.io.atomic import replacing_file, write_text
+from ahs_seg.io.rle import runs_of
+from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.parts import FilePart, Parts
+from ahs_seg.output.palette import colour
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+FILE: Final = "labelstudio.json"
+INTERFACE: Final = "labelstudio.xml"
+LOCAL: Final = "/data/local-files/?d="
+"""Where Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
+
+_CHANNELS: Final = 4
+_SIZES: Final = (3, 4, 8, 16)
+
+
+def labelstudio_part(item: ExportItem) -> FilePart:
+    """A task: the picture, and one brush mask for every class that was found."""
+    return {
+        "data": {"image": LOCAL + quote(item.file_name)},
+        "predictions": [
+            {
+                "model_version": f"AHS-Seg {VERSION}",
+                "score": round(float(item.result.scores.mean()), 4),
+                "result": [_region(item, label) for label in objects(item.result)],
+            }
+        ],
+    }
+
+
+def join_labelstudio(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
+    """Write the list of tasks, reading one part at a time, and the labelling interface."""
+    path = output / FILE
+    with replacing_file(path) as file:
+        file.write(b"[")
+        for number, part in enumerate(parts):
+            file.write((b"," if number else b"") + b"\n" + json.dumps(part, ensure_ascii=False).encode())
+        file.write(b"\n]\n")
+    write_text(output / INTERFACE, interface(vocabulary))
+    return path, output / INTERFACE
+
+
+def interface(vocabulary: Vocabulary) -> str:
+    """The labelling interface (Settings, Labeling Interface, Code) with one brush for every class."""
+    labels = [
+        f'    <Label value={quoteattr(label)} background="#{bytes(colour(index)).hex()}"/>'
+        for index, label in enumerate(vocabulary.labels)
+        if index != vocabulary.background
+    ]
+    inner = "\n".join(labels)
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n  <BrushLabels name="tag" toName="image">\n'
+        f"{inner}\n  </BrushLabels>\n</View>\n"
+    )
+
+
+def brush_code(mask: Bool[np.ndarray, "H W"]) -> list[int]:
+    """The mask as Label Studio's brush stores it: the bytes of the code."""
+    bits = [f"{mask.size * _CHANNELS:032b}{7:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
+    longest = 1 << _SIZES[-1]
+    for index, run in enumerate(runs_of(mask.ravel()).tolist()):
+        left = run * _CHANNELS
+        while left:
+            length = min(left, longest)
+            choice = next(place for place, size in enumerate(_SIZES) if length <= 1 << size)
+            bits.append(f"1{choice:02b}{length - 1:0{_SIZES[choice]}b}{255 * (index % 2):08b}")
+            left -= length
+    text = np.frombuffer("".join(bits).encode(), np.uint8) - ord("0")
+    return [int(byte) for byte in np.packbits(text)]
+
+
+def _region(item: ExportItem, label: int) -> dict[str, Any]:
+    mask = item.result.labels == label
+    name = item.result.vocabulary.labels[label]
+    height, width = mask.shape
+    return {
+        "id": hashlib.sha256(f"{item.file_name}\n{name}".encode()).hexdigest()[:10],
+        "type": "brushlabels",
+        "from_name": "tag",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": round(float(item.result.scores[mask].mean()), 4),
+        "value": {"format": "rle", "rle": brush_code(mask), "brushlabels": [name]},
+    }

@@ -1,0 +1,80 @@
+"""Formats with one file for a run: a small part for every picture, joined at the end.
+
+A part is written in one step and belongs to one picture, so that threads, processes and machines do not meet, and a run
+that was killed goes on with the parts it finds. Parts are joined in the order of their names and read one at a time.
+They stay in `.parts` beside the outputs: a later run with `resume` adds to them. Delete the folder when you are done.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ahs_seg.io.atomic import write_text
+from ahs_seg.output.formats.base import ExportItem, FormatError
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+FOLDER: Final = ".parts"
+_RUN: Final = "run.json"
+
+FilePart = dict[str, Any]
+"""What a format keeps of one picture, as JSON."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run in the order of their names; each pass reads them again."""
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[FilePart]:
+        for path in sorted(self.folder.rglob("*.json")):
+            if not path.name.startswith("."):
+                yield json.loads(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class MergedFileFormat:
+    """A format called `name`: `part` is what it keeps of a picture, `join` writes the files of the run."""
+
+    output: Path
+    vocabulary: Vocabulary
+    name: str
+    part: Callable[[ExportItem], FilePart]
+    join: Callable[[Path, Vocabulary, Parts], tuple[Path, ...]]
+
+    def start(self, *, resume: bool = False) -> None:
+        """Forget the parts of an earlier run, or check that they are of the same classes."""
+        folder = self.output / FOLDER / self.name
+        words = [[entry.label, *entry.names] for entry in self.vocabulary.entries]
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif (folder / _RUN).exists() and json.loads((folder / _RUN).read_text(encoding="utf-8")) != words:
+            raise FormatError(
+                f"{self.output} holds a {self.name} run with other classes; resume with the same classes, choose "
+                "another folder, or start anew without resume."
+            )
+        write_text(folder / _RUN, json.dumps(words, ensure_ascii=False))
+
+    def add(self, item: ExportItem) -> None:
+        """Write the part of one picture."""
+        write_text(self._path(item.name), json.dumps(self.part(item), ensure_ascii=False))
+
+    def has(self, name: Path) -> bool:
+        """A part appears when it is whole."""
+        return self._path(name).exists()
+
+    def finish(self) -> tuple[Path, ...]:
+        """Join the parts."""
+        return self.join(self.output, self.vocabulary, Parts(self._items))
+
+    @property
+    def _items(self) -> Path:
+        return self.output / FOLDER / self.name / "items"
+
+    def _path(self, name: Path) -> Path:
+        return self._items / name.with_name(name.name + ".json")

@@ -1,0 +1,92 @@
+"""A legend beside a picture, for pictures that leave the page they were made for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from ahs_seg.output.palette import Colour, areas, colours_for, enlarged, overlay
+
+_PAPER: Final = (250, 250, 248)
+_INK: Final = (34, 36, 40)
+_QUIET: Final = (120, 122, 128)
+_LONGEST_NAME: Final = 36
+_TEXT_SIZES: Final = (11, 44)
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One line of a legend."""
+
+    name: str
+    colour: Colour
+    note: str = ""
+
+
+def segmented(
+    image: UInt8[np.ndarray, "H W 3"],
+    labels: Integer[np.ndarray, "H W"],
+    names: Sequence[str],
+    *,
+    strength: float = 0.6,
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The picture tinted by its labels, with a legend of the classes found and their share of the picture.
+
+    Small pictures are enlarged, pixel by pixel, to leave room for the legend.
+    """
+    present = areas(labels)
+    colours = colours_for(present, len(names))
+    entries = [
+        LegendEntry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()
+    ]
+    tinted = overlay(enlarged(image), enlarged(labels), colours, strength=strength)
+    return with_legend(tinted, entries)
+
+
+def with_legend(picture: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry]) -> UInt8[np.ndarray, "H _ 3"]:
+    """The picture with a panel at its right side; entries that do not fit are counted in the last line."""
+    height = picture.shape[0]
+    size = int(np.clip(min(picture.shape[:2]) / 26, *_TEXT_SIZES))
+    line, margin = round(size * 1.7), size
+    fitting = max(1, (height - 2 * margin) // line)
+    shown = list(entries[:fitting])
+    if len(entries) > fitting:
+        shown = [*entries[: fitting - 1], LegendEntry(f"and {len(entries) - fitting + 1} more", _PAPER)]
+    font = _font(size)
+    names = [_shortened(entry.name) for entry in shown]
+    name_width = max((font.getlength(name) for name in names), default=0)
+    note_width = max((font.getlength(entry.note) for entry in shown), default=0)
+    left = margin + size + size // 2
+    width = int(left + name_width + (size + note_width if note_width else 0) + margin)
+    panel = Image.new("RGB", (width, height), _PAPER)
+    draw = ImageDraw.Draw(panel)
+    for row, (entry, name) in enumerate(zip(shown, names, strict=True)):
+        top = margin + row * line
+        draw.rounded_rectangle((margin, top, margin + size, top + size), size // 4, fill=entry.colour)
+        middle = top + size / 2
+        draw.text((left, middle), name, fill=_INK, font=font, anchor="lm")
+        draw.text((width - margin, middle), entry.note, fill=_QUIET, font=font, anchor="rm")
+    return np.concatenate([picture, np.asarray(panel)], 1)
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if share < 0.01 else f"{share * 100:.0f} %"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib carries: Latin, Greek, Cyrillic and more."""
+    font = resources.files("matplotlib").joinpath("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+    with resources.as_file(font) as path:
+        return ImageFont.truetype(path, size)

@@ -1,0 +1,111 @@
+"""What a segmenter gives back: a class for every pixel, and ways to look at it and to keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int32, UInt8
+
+from ahs_seg.output.calibration import Calibration, CalibrationError
+from ahs_seg.output.formats import Format, coco_document, save_result
+from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.polygons import Polygon, polygons_of
+from ahs_seg.output.html import html_of
+from ahs_seg.output.palette import areas, by_area, colours_for, overlay
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """The class of every pixel of `image` (an index into `vocabulary`) and its score in [0, 1].
+
+    Pixels whose confidence was below `unknown_below` have the label -1 (`IGNORE`), and keep the score of the class they
+    would have had. `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), `logits`
+    the log-odds of every class, if they were asked for.
+    """
+
+    image: UInt8[np.ndarray, "H W 3"] = field(repr=False)
+    labels: Int32[np.ndarray, "H W"] = field(repr=False)
+    scores: Float[np.ndarray, "H W"] = field(repr=False)
+    vocabulary: Vocabulary
+    top_labels: Int32[np.ndarray, "k H W"] | None = field(default=None, repr=False)
+    top_scores: Float[np.ndarray, "k H W"] | None = field(default=None, repr=False)
+    logits: Float[np.ndarray, "t H W"] | None = field(default=None, repr=False)
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels of the vocabulary; `classes[labels[y, x]]` is what stands at a pixel that is not unknown."""
+        return self.vocabulary.labels
+
+    @property
+    def unknown(self) -> Bool[np.ndarray, "H W"]:
+        """The pixels that no class was sure enough of."""
+        return self.labels == IGNORE
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "H W"]:
+        """The share of right pixels among those with such a score, by the model's calibration.
+
+        Raises:
+            CalibrationError: the model has none.
+        """
+        if self.calibration is None:
+            raise CalibrationError(
+                "this model has no calibration, so its scores say nothing about how often they are right; count that "
+                "with segmenter.calibrate(dataset), or use .scores"
+            )
+        return self.calibration(self.scores)
+
+    def top(self, y: int, x: int) -> list[tuple[str, float]]:
+        """The best classes of one pixel, best first, with their scores; as many as `top_k` asked for."""
+        if self.top_labels is None or self.top_scores is None:
+            label = int(self.labels[y, x])
+            return [] if label == IGNORE else [(self.classes[label], float(self.scores[y, x]))]
+        pairs = zip(self.top_labels[:, y, x].tolist(), self.top_scores[:, y, x].tolist(), strict=True)
+        return [(self.classes[label], score) for label, score in pairs]
+
+    def areas(self) -> dict[str, int]:
+        """The number of pixels of every class that was found, largest first; unknown pixels are not counted."""
+        return {self.classes[index]: count for index, count in areas(self.labels).items()}
+
+    def masks(self) -> dict[str, Bool[np.ndarray, "H W"]]:
+        """The pixels of every class that was found, largest first."""
+        return {self.classes[index]: self.labels == index for index in by_area(self.labels)}
+
+    def overlay(self, *, strength: float = 0.6) -> UInt8[np.ndarray, "H W 3"]:
+        """The picture tinted by its classes; unknown pixels stay as they are."""
+        colours = colours_for(by_area(self.labels), len(self.vocabulary))
+        return overlay(self.image, self.labels, colours, strength=strength)
+
+    def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, list[Polygon]]:
+        """The outlines of every class that was found, except background, largest class first.
+
+        Their corners are corners of pixels, and filling them gives the masks exactly. With `tolerance` (in pixels)
+        they have fewer corners and are that much off.
+        """
+        found = {index: polygons_of(self.labels == index, tolerance=tolerance) for index in objects(self)}
+        return {self.classes[index]: polygons for index, polygons in found.items()}
+
+    def to_coco(self, *, file_name: str = "image.png") -> dict[str, Any]:
+        """A COCO document of this picture: one annotation (RLE) for every class that was found, except background."""
+        return coco_document(ExportItem(Path(file_name).with_suffix(""), self, Path(file_name)))
+
+    def save(self, path: Path | str, format: Format | None = None) -> Path:  # noqa: A002  # what it is called elsewhere
+        """Write a file in the format that its suffix stands for, or in a named one.
+
+        `.png` is a label map of class indices with its class names beside it as `.classes.json`, `.jpg` and `.webp` are
+        overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
+
+        Raises:
+            FormatError: no format has this suffix, or the named one has another.
+        """
+        return save_result(self, Path(path), format)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_of(self)

@@ -1,0 +1,167 @@
+"""SCAN's second stage of training: a CLIP learns to read pictures of masks, cut from labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveInt
+from safetensors.torch import save_file
+from torch import nn
+
+from ahs_seg.backbones.clip_config import ClipConfig, save_description
+from ahs_seg.backbones.image_tower import ImageTower
+from ahs_seg.checkpoints import CheckpointError, load_model, save_model
+from ahs_seg.checkpoints.model_dir import WEIGHTS, replacing_directory
+from ahs_seg.config import Config
+from ahs_seg.data.augment import Augmentation
+from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.data.config import DataConfig
+from ahs_seg.inference.predict import to_tensor
+from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.atomic import write_text
+from ahs_seg.methods import ScanSegmenter
+from ahs_seg.methods.mask.scan.context_shift import spread_evenly
+from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, RegionObjective, RegionReader, classes_of
+from ahs_seg.methods.objective import SumObjective
+from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.training.launch import launch
+from ahs_seg.training.loop import TrainResult, train
+from ahs_seg.training.recipe import OptimizerConfig, Recipe
+
+CONFIG, CLIP, MODEL = "config.yaml", "clip", "model"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ShiftExperiment(Config):
+    """The fine-tuning of a CLIP on pictures of masks; the defaults are SCAN's where labelled images stand for captions.
+
+    `shifts` are the blocks (from 1) after which `ratio` of the background becomes the class token of the image.
+    Pictures are cut to at least `least` of the area of their box. `validation` is read before and after.
+    """
+
+    clip: ClipConfig = ClipConfig(source="laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", resolution=224)
+    shifts: tuple[PositiveInt, ...] = (1, 3, 5, 7, 9)
+    ratio: Share = 0.15
+    least: Share = 0.9
+    data: DataConfig
+    validation: DataConfig | None = None
+    augmentation: Augmentation = Augmentation(resize=None, crop=None, colour=None)
+    training: Recipe = Recipe(
+        optimizer=OptimizerConfig(
+            lr=5e-6, weight_decay=0.2, betas=(0.9, 0.98), eps=1e-6, clip_norm=None, warmup_steps=100
+        ),
+        evaluate_every=0,
+    )
+
+
+@dataclass(frozen=True)
+class ShiftResult:
+    """The fine-tuned CLIP (a directory), the SCAN it was put into, and the shares of masks that are named rightly."""
+
+    clip: Path
+    model: Path | None
+    training: TrainResult
+    before: float | None
+    after: float | None
+
+
+def run_shift(
+    experiment: ShiftExperiment,
+    directory: Path,
+    *,
+    into: Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> ShiftResult:
+    """Fine-tune, and write `directory`: config, checkpoints, logs, `clip/` and, with `into`, `model/`.
+
+    `into` is the model directory of a SCAN; `model/` is the same with the fine-tuned tower in its second stage.
+
+    Raises:
+        CheckpointError: `into` is no SCAN on this CLIP; before anything is trained.
+        ConfigError: the directory holds a run and `resume` is off, or that run was another one.
+    """
+    fabric = launch(experiment.training)
+    torch.manual_seed(experiment.training.seed)
+    backbone = experiment.clip.build()
+    if into is not None:
+        _scan_on(into, backbone.model)
+    dataset = experiment.data.open()
+    validation = None if experiment.validation is None else experiment.validation.open()
+    method = RegionReader(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
+    before = None if validation is None else region_accuracy(method, validation, experiment.training)
+    directory.mkdir(parents=True, exist_ok=True)
+    result = train(
+        experiment.training,
+        method,
+        dataset,
+        directory,
+        augment=experiment.augmentation.apply,
+        objective=SumObjective([RegionObjective(least=experiment.least)]),
+        resume=resume,
+        progress=progress,
+        fabric=fabric,
+    )
+    method = method.to("cpu").eval()
+    after = None if validation is None else region_accuracy(method, validation, experiment.training)
+    model = None
+    if fabric.is_global_zero:
+        write_text(directory / CONFIG, experiment.to_yaml())
+        save_clip(method, directory / CLIP)
+        model = None if into is None else put_into(method.shifted, into, directory / MODEL)
+    fabric.barrier()
+    return ShiftResult(directory / CLIP, model, result, before, after)
+
+
+@torch.no_grad()
+def region_accuracy(method: RegionReader, dataset: SegmentationDataset, recipe: Recipe) -> float:
+    """The share of all masks of all classes of a dataset whose picture is most similar to its own class."""
+    table = recipe.prompts.table(dataset.vocabulary)
+    text = TextCache().encode(method.backbone, table)
+    owner, right, count = torch.tensor(table.row_class), 0, 0
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        labels = torch.from_numpy(sample.labels).long()
+        present = classes_of(labels)
+        output = method(to_tensor(sample.image)[None].to(text.device), text)
+        features = output.features
+        assert isinstance(features, ContextFeatures)
+        masks = (labels == present[:, None, None]).to(text.device)
+        if len(present):
+            found = method.read(features, 0, masks, choose=spread_evenly) @ class_embeddings(output.text).T
+            right += int((owner[found.argmax(1).cpu()] == present).sum())
+        count += len(present)
+    return right / max(1, count)
+
+
+def save_clip(method: RegionReader, directory: Path) -> Path:
+    """Write the CLIP with the fine-tuned image tower in the layout of transformers."""
+    tuned = method.shifted.state_dict()
+    state = {key: tuned.get(key, value) for key, value in method.backbone.model.state_dict().items()}
+    with replacing_directory(directory) as fresh:
+        save_description(method.backbone, fresh)
+        tensors = {key: value.detach().contiguous() for key, value in state.items()}
+        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+    return directory
+
+
+def put_into(tower: ImageTower, source: Path, directory: Path) -> Path:
+    """Write the SCAN in `source` with another tower in its second stage."""
+    description, method = load_model(source)
+    assert isinstance(method, ScanSegmenter)
+    method.shifted.load_state_dict(tower.state_dict())
+    return save_model(method, description, directory)
+
+
+def _scan_on(source: Path, clip: nn.Module) -> None:
+    _, method = load_model(source)
+    if not isinstance(method, ScanSegmenter):
+        raise CheckpointError(f"{source} holds a {type(method).__name__}; only SCAN has a second stage.")
+    own, other = method.backbone.model.state_dict(), clip.state_dict()
+    if own.keys() != other.keys() or any(not torch.equal(own[key], other[key]) for key in own):
+        raise CheckpointError(
+            f"{source} stands on another CLIP than `clip` of the config. Give the CLIP it was made of."
+        )

@@ -1,0 +1,1 @@
+"""Training of the packaged tiny CLIP on the drawn world."""

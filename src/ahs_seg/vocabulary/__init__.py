@@ -1,0 +1,1 @@
+"""Words: vocabularies, prompt templates, and which classes training has seen."""

@@ -1,0 +1,59 @@
+"""Backbones by directory: what `transformers` saves loads, and what is wrong is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models
+from transformers import CLIPModel
+
+from ahs_seg.backbones.clip_config import TINY, BackboneError, ClipConfig, load_tokenizer, save_description
+from tests.support.builders import random_backbone
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    backbone = random_backbone()
+    save_description(backbone, tmp_path)
+    backbone.model.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@torch.no_grad()
+def test_a_directory_of_transformers_loads(directory: Path) -> None:
+    assert isinstance(CLIPModel.from_pretrained(directory), CLIPModel)
+    original, loaded = random_backbone(), ClipConfig(source=str(directory), resolution=64).build()
+    images = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(loaded.encode_image(images).dense, original.encode_image(images).dense)
+    assert loaded.tokenizer(["a cat"]).ids.tolist() == original.tokenizer(["a cat"]).ids.tolist()
+
+
+def test_resolution_and_statistics_are_the_directorys_own(directory: Path) -> None:
+    (directory / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.1, 0.2, 0.3], "image_std": [1.0, 2.0, 4.0], "do_resize": True})
+    )
+    backbone = ClipConfig(source=str(directory)).build()
+    assert backbone.resolution == 32
+    grey = torch.full((1, 3, 1, 1), 0.5)
+    assert backbone.normalise(grey).flatten().tolist() == pytest.approx([0.4, 0.15, 0.05], abs=1e-6)
+
+
+def test_the_packaged_clip_is_a_clip_like_any_other() -> None:
+    backbone = ClipConfig(source=TINY).build()
+    assert (backbone.resolution, backbone.patch_size, backbone.depth, backbone.dim) == (96, 8, 4, 128)
+    assert backbone.tokenizer(["A photo of a red striped star in the scene"]).ids.shape[1] <= 28
+
+
+@pytest.mark.parametrize("source", ["/nowhere/at/all", "empty"])
+def test_what_is_no_clip_is_refused(source: str, tmp_path: Path) -> None:
+    path = source if source.startswith("/") else str(tmp_path)
+    with pytest.raises(BackboneError, match=r"(?s)cannot load a CLIP from .*Give a directory") as error:
+        ClipConfig(source=path).build()
+    assert path in str(error.value)
+
+
+def test_a_tokenizer_that_is_not_clips_is_refused(tmp_path: Path) -> None:
+    Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(BackboneError, match=r"has no <\|startoftext\|>"):
+        load_tokenizer(str(tmp_path), context=10)

@@ -1,0 +1,189 @@
+"""Original checkpoints become model directories, key by key, or are refused by name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model
+from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL
+from ahs_seg.methods import CatSegConfig, CostConfig
+from ahs_seg.tuners import Orthogonal
+from tests.support.official import (
+    CLIP,
+    COPY,
+    archive,
+    byte_tokenizer_file,
+    plain_clip,
+    save_original,
+    tiny_state,
+)
+
+NAMES: dict[CheckpointKind, str] = {"cat_seg": "catseg_vitb", "h_clip": "hclip_vitb"}
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return byte_tokenizer_file(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    return tiny_state()
+
+
+@pytest.mark.parametrize("kind", list(NAMES))
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@torch.no_grad()
+def test_a_detectron2_checkpoint_becomes_a_model_directory(
+    tmp_path: Path, words: Path, kind: CheckpointKind, legacy: bool
+) -> None:
+    original = tiny_state(NAMES[kind])
+    path = save_original(original, tmp_path / "model.pth", legacy=legacy)
+    report = import_checkpoint(path, kind, tmp_path / "model", tokenizer=words)
+    description, method = load_model(tmp_path / "model")
+    assert description.method.name == kind
+    assert description.method.backbone.resolution == 24 * 8
+    assert description.inference == CAT_SEG_PROTOCOL
+    assert set(report.mapped) | set(report.ignored) == set(original) | {"optimizer", "scheduler", "iteration"}
+    assert all(report.ignored.values())
+    assert report.numbers == sum(parameter.numel() for parameter in method.parameters())
+    patch = original[CLIP + "visual.conv1.weight"]
+    assert torch.equal(method.backbone.model.vision_model.embeddings.patch_embedding.weight, patch)
+    logits = method(torch.rand(1, 3, 50, 60), F.normalize(torch.randn(2, 1, 64), dim=-1)).logits
+    assert logits.shape == (1, 2, 96, 96)
+    assert logits.std() > 0
+
+
+def test_rotations_are_read_from_the_first_block(tmp_path: Path, words: Path) -> None:
+    original = tiny_state("hclip_vitb")
+    import_checkpoint(save_original(original, tmp_path / "a.pth"), "h_clip", tmp_path / "model", tokenizer=words)
+    description, method = load_model(tmp_path / "model")
+    assert isinstance(description.method.tuner, Orthogonal)
+    assert torch.equal(method.backbone.adapter.bank[5, 2], original[COPY][:, :, 5, 2])
+    other = COPY.replace("resblocks.0", "resblocks.1")
+    original[other] = original[other] + 1
+    path = save_original(original, tmp_path / "b.pth")
+    with pytest.raises(CheckpointError, match=r"1 copies of the shared rotations differ.*resblocks\.1\.attn_q"):
+        import_checkpoint(path, "h_clip", tmp_path / "other", tokenizer=words)
+
+
+def test_bare_safetensors_give_the_same_directory(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:
+    wrapped = save_original(state, tmp_path / "model.pth")
+    bare = tmp_path / "model.safetensors"
+    save_file(state, bare)
+    for source, target in ((wrapped, "one"), (bare, "two")):
+        import_checkpoint(source, "cat_seg", tmp_path / target, tokenizer=words)
+    for file in ("model.safetensors", "config.json", "backbone/config.json", "backbone/tokenizer.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def _too_many(state: dict[str, Tensor]) -> None:
+    state["sem_seg_head.predictor.extra.weight"] = torch.ones(2)
+
+
+def _too_few(state: dict[str, Tensor]) -> None:
+    del state["sem_seg_head.predictor.transformer.head.bias"]
+
+
+def _sizeless(state: dict[str, Tensor]) -> None:
+    del state[CLIP + "visual.conv1.weight"]
+
+
+def _misshapen(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.ones(255)
+
+
+def _doubled(state: dict[str, Tensor]) -> None:
+    width = state[CLIP + "transformer.resblocks.0.attn.q_proj_weight"].shape[1]
+    state[CLIP + "transformer.resblocks.0.attn.in_proj_weight"] = torch.ones(3 * width, width)
+
+
+def _one_layer_more(state: dict[str, Tensor]) -> None:
+    key = "sem_seg_head.predictor.transformer.layers.1.attention.MLP.0.bias"
+    state[key.replace("layers.1", "layers.2")] = state[key]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (_too_many, r"1 keys are not known: sem_seg_head\.predictor\.extra\.weight"),
+        (_too_few, r"1 missing: head\.decoder\.logit\.bias$"),
+        (_sizeless, r"1 missing: vision_model\.embeddings\.patch_embedding\.weight; they tell the sizes"),
+        (_misshapen, r"fine\.bias \(in the file: upsample1\.bias\) is \(255,\), should be \(256,\)"),
+        (_doubled, r"3 keys are given twice: .*in_proj_weight and .*q_proj_weight both give"),
+        (_one_layer_more, r"1 too many: head\.layers\.2.*\(in the file: .*layers\.2\.attention\.MLP\.0\.bias\)"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_written(
+    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: object, message: str
+) -> None:
+    changed = dict(state)
+    fault(changed)
+    path = save_original(changed, tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match=message):
+        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_another_kind_of_checkpoint_is_recognised(tmp_path: Path, words: Path) -> None:
+    path = save_original(tiny_state("hclip_vitb"), tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match="By its names it is a h_clip: import it `--as h_clip`"):
+        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+
+
+@torch.no_grad()
+def test_openais_archive_becomes_a_backbone_and_a_baseline(
+    tmp_path: Path, words: Path, state: dict[str, Tensor]
+) -> None:
+    path = archive(plain_clip(state), tmp_path / "ViT.pt")
+    report = import_checkpoint(path, "clip", tmp_path / "clip", tokenizer=words)
+    assert report.ignored == dict.fromkeys(["input_resolution", "context_length"], "a size, known from the shapes")
+    backbone = ClipConfig(source=str(tmp_path / "clip")).build()
+    assert backbone.resolution == 32
+    key = CLIP + "visual.transformer.resblocks.2.attn.v_proj_weight"
+    value = backbone.model.vision_model.encoder.layers[2].self_attn.v_proj.weight
+    assert torch.equal(value, state[key].half().float())
+    import_checkpoint(path, "zero_shot", tmp_path / "baseline", tokenizer=words)
+    _, method = load_model(tmp_path / "baseline")
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(method.backbone.encode_image(image).dense, backbone.encode_image(image).dense)
+    with pytest.raises(CheckpointError, match="By its names it is a clip"):
+        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+
+
+def test_a_config_and_names_of_its_own(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:
+    path = save_original(state, tmp_path / "model.pth")
+    mine = ModelDescription(method=CatSegConfig(cost=CostConfig(class_pooling=4)))
+    import_checkpoint(path, None, tmp_path / "model", description=mine, trained_on=["cat", "dog"], tokenizer=words)
+    description, method = load_model(tmp_path / "model")
+    assert description.trained_on == ("cat", "dog")
+    assert method.head.class_pooling == 4
+    with pytest.raises(CheckpointError, match="its description says cat_seg"):
+        import_checkpoint(path, "h_clip", tmp_path / "other", description=mine, tokenizer=words)
+    wider = ModelDescription(method=CatSegConfig(cost=CostConfig(layers=3)))
+    with pytest.raises(CheckpointError, match=r"\d+ missing: head\.layers\.2"):
+        import_checkpoint(path, "cat_seg", tmp_path / "other", description=wider, tokenizer=words)
+
+
+def test_a_state_dict_of_no_known_kind(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"no known kind \(it has fc\.weight\); known are cat_seg, h_clip"):
+        import_checkpoint(tmp_path / "a.pth", None, tmp_path / "model")
+
+
+def test_the_report_names_every_key(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:
+    path = save_original(state, tmp_path / "model.pth")
+    report = import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+    text = " ".join(str(report).split())
+    assert "mapped: " + str(len(state) - 2) + " keys, which is every weight of the model" in text
+    assert "ignored: a constant, computed from the grid: sem_seg_head" in text
+    assert "optimizer" in text
+    lines = report.listing().splitlines()
+    assert len(lines) == len(state) + 3
+    assert "upsample1.bias -> pyramid.upsample_fine.bias" in lines

@@ -1,0 +1,175 @@
+"""Checkpoint files are data: what asks for more than tensors is refused by name, and never run."""
+
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from ahs_seg.checkpoints import CheckpointError
+from ahs_seg.checkpoints.importing.weights import read_weights
+from tests.support.official import archive
+
+STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.ones(2, dtype=torch.half))
+
+
+class Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.victim),)
+
+
+def same(state: dict[str, torch.Tensor]) -> bool:
+    return state.keys() == STATE.keys() and all(torch.equal(state[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@pytest.mark.parametrize("wrapper", [None, "model", "state_dict"])
+def test_state_dicts_bare_and_wrapped(tmp_path: Path, legacy: bool, wrapper: str | None) -> None:
+    content = STATE if wrapper is None else {wrapper: STATE, "optimizer": {"step": 3}, "matching_heuristics": True}
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
+    weights = read_weights(tmp_path / "a.pth")
+    assert same(weights.state)
+    assert set(weights.ignored) == (set() if wrapper is None else {"optimizer", "matching_heuristics"})
+    assert all(weights.ignored.values())
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "a.safetensors")
+    assert same(read_weights(tmp_path / "a.safetensors").state)
+    (tmp_path / "a.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is damaged"):
+        read_weights(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_hostile_checkpoint_is_refused_by_name_and_not_run(tmp_path: Path, legacy: bool, protocol: int) -> None:
+    victim = tmp_path / "made"
+    content = {"model": STATE, "optimizer": Hostile(victim)}
+    path = tmp_path / "evil.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol)
+    with pytest.raises(
+        CheckpointError, match=r"evil\.pth is refused and nothing of it was run: it asks for posix\.mkdir"
+    ):
+        read_weights(path)
+    assert not victim.exists()
+    torch.load(path, weights_only=False)
+    assert victim.exists()  # it was hostile
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_plain_pickle_is_not_opened(tmp_path: Path, protocol: int) -> None:
+    victim = tmp_path / "made"
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(pickle.dumps({"model": Hostile(victim)}, protocol))
+    with pytest.raises(CheckpointError, match=r"not written by torch\.save.*asks for posix\.mkdir; it was not opened"):
+        read_weights(path)
+    assert not victim.exists()
+
+
+def test_arrays_of_numpy_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save({"model": {"a": np.ones(3)}}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"_reconstruct, numpy\.dtype, numpy\.ndarray"):
+        read_weights(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello world", r"not written by torch\.save, or is damaged\. Give"),
+        (b"class a\nimport b\n", r"not written by torch\.save, or is damaged\. Give"),
+        (b"", "not written by torch"),
+        (b"PK\x03\x04 and no more", "cut short"),
+    ],
+)
+def test_what_is_no_checkpoint(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        read_weights(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="no such file"):
+        read_weights(tmp_path / "b.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"model": {}}, {"iteration": 3}, torch.ones(2)])
+def test_files_without_weights(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"not weights by name|holds no weights by name"):
+        read_weights(tmp_path / "a.pth")
+
+
+def test_a_torchscript_archive_gives_what_torch_reads(tmp_path: Path) -> None:
+    state = {"visual.conv.weight": torch.randn(4, 3, 2, 2), "scale": torch.tensor(2.5), "count": torch.tensor(7)}
+    path = archive(state, tmp_path / "a.pt")
+    expected = torch.jit.load(path).state_dict()
+    read = read_weights(path).state
+    assert read.keys() == expected.keys() == state.keys()
+    assert all(torch.equal(read[key].double(), expected[key].double()) for key in state)
+
+
+def test_a_torchscript_archive_keeps_strides(tmp_path: Path) -> None:
+    path = archive(
+        {"a": torch.arange(12.0).view(3, 4).T, "b": torch.arange(12.0).view(3, 4)[1:, ::2]}, tmp_path / "a.pt"
+    )
+    read = read_weights(path).state
+    assert read["a"].tolist() == torch.arange(12.0).view(3, 4).T.tolist()
+    assert read["b"].tolist() == [[4, 6], [8, 10]]
+
+
+def _replaced(source: Path, target: Path, change: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change.get(name.partition("/")[2], old.read(name)))
+    return target
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_hostile_archive_is_refused_by_name_and_not_run(tmp_path: Path, protocol: int) -> None:
+    victim = tmp_path / "made"
+    whole = archive({"a": torch.ones(2)}, tmp_path / "a.pt")
+    path = _replaced(whole, tmp_path / "evil.pt", {"data.pkl": pickle.dumps(Hostile(victim), protocol)})
+    with pytest.raises(CheckpointError, match=r"refused and nothing of it was run: it asks for posix\.mkdir"):
+        read_weights(path)
+    assert not victim.exists()
+
+
+def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
+    whole = archive({"a": torch.ones(2)}, tmp_path / "a.pt")
+    short = _replaced(whole, tmp_path / "short.pt", {"data/0": b"\0"})
+    with pytest.raises(CheckpointError, match=r"damaged \(data/0 has 1 bytes, not 4\)"):
+        read_weights(short)
+    other = _replaced(whole, tmp_path / "other.pt", {"data.pkl": pickle.dumps([1, 2])})
+    with pytest.raises(CheckpointError, match="holds a list, not a TorchScript module"):
+        read_weights(other)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), kind=st.sampled_from(["zip", "legacy", "archive"]))
+@pytest.mark.filterwarnings("ignore")
+def test_damage_anywhere_is_an_error_of_ours_or_none(tmp_path: Path, data: st.DataObject, kind: str) -> None:
+    whole = tmp_path / f"{kind}.pth"
+    if not whole.exists() and kind == "archive":
+        archive({"a": torch.ones(2), "b": torch.ones(3, 2)}, whole)
+    elif not whole.exists():
+        torch.save({"model": STATE}, whole, _use_new_zipfile_serialization=kind == "zip")
+    content = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    damaged = tmp_path / "damaged.pth"
+    damaged.write_bytes(content if data.draw(st.booleans()) else content[:cut])
+    with suppress(CheckpointError):
+        read_weights(damaged)

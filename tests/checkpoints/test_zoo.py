@@ -1,0 +1,145 @@
+"""From a name to a model directory, over a hub on this machine."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
+from ahs_seg.checkpoints.hub import push_to_hub
+from ahs_seg.checkpoints.zoo import KNOWN, find_model
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.checkpoints.test_model_dir import CAT_SEG
+from tests.support.builders import random_backbone
+from tests.support.hub_server import Hub
+from tests.support.official import CLIP, save_original, tiny_state
+
+SPACE = "spaces/hamacojr/CAT-Seg-weights"
+
+
+@pytest.fixture
+def weights(hub: Hub, tmp_path: Path) -> Hub:
+    """The hub with a small CAT-Seg in the place of the published one."""
+    content = save_original(tiny_state(), tmp_path / "small.pth").read_bytes()
+    hub.repositories[SPACE] = {"model_base.pth": content}
+    return hub
+
+
+def test_the_names_are_those_of_the_authors() -> None:
+    places = {name: (known.repository, known.repository_kind, known.filename) for name, known in KNOWN.items()}
+    assert places == {
+        "cat-seg-vitb": ("hamacojr/CAT-Seg-weights", "space", "model_base.pth"),
+        "cat-seg-vitl": ("hamacojr/CAT-Seg-weights", "space", "model_large.pth"),
+        "ebseg-vitb": ("slonetime/EBSeg", "model", "EBSeg_base.pth"),
+        "ebseg-vitl": ("slonetime/EBSeg", "model", "EBSeg_large.pth"),
+    }
+
+
+def test_a_name_downloads_imports_and_segments(weights: Hub, tmp_path: Path, offline: Path) -> None:
+    segmenter = Segmenter.from_pretrained("cat-seg-vitb")
+    assert f"HEAD /{SPACE}/resolve/main/model_base.pth" in weights.requests
+    patches = segmenter.method.backbone.model.vision_model.embeddings.patch_embedding.weight
+    assert torch.equal(patches, tiny_state()[CLIP + "visual.conv1.weight"])
+    image = (torch.rand(20, 30, 3) * 255).byte().numpy()
+    assert segmenter(image, "cat, dog").labels.shape == (20, 30)
+    description, _ = load_model(find_model("cat-seg-vitb"))
+    assert description.trained_on == tuple(Vocabulary.known("coco-stuff-171").labels)
+
+
+def test_the_second_time_needs_no_network(weights: Hub) -> None:
+    first = find_model("cat-seg-vitb")
+    asked = len(weights.requests)
+    assert find_model("cat-seg-vitb") == first
+    assert len(weights.requests) == asked
+    assert [path.name for path in first.parent.iterdir() if not path.name.startswith(".")] == ["cat-seg-vitb"]
+
+
+def test_a_download_that_breaks_off_is_resumed(weights: Hub) -> None:
+    content = weights.repositories[SPACE]["model_base.pth"]
+    path = f"/storage/{hashlib.sha256(content).hexdigest()}"
+    weights.cut_once.add(path)
+    find_model("cat-seg-vitb")
+    assert weights.requests.count(f"GET {path}") == 2
+
+
+def test_what_is_wrong_with_the_download_leaves_nothing(hub: Hub, tmp_path: Path, offline: Path) -> None:
+    state = tiny_state()
+    del state["upsample1.bias"]
+    hub.repositories[SPACE] = {"model_base.pth": save_original(state, tmp_path / "a.pth").read_bytes()}
+    with pytest.raises(CheckpointError, match="1 missing: pyramid"):
+        find_model("cat-seg-vitb")
+    kept = [path for path in (offline / "HF_ASSETS_CACHE").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert kept == []
+
+
+def test_offline_says_what_to_fetch_and_what_to_do(offline: Path) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=r"(?s)offline.*Fetch https://huggingface\.co/spaces/hamacojr/CAT-Seg-weigh"
+        r"ts/resolve/main/model_base\.pth where.*`ahs-seg import model_base\.pth --as cat_seg -o DIRECTORY`",
+    ):
+        find_model("cat-seg-vitb")
+
+
+def test_a_file_that_the_hub_does_not_have(hub: Hub) -> None:
+    hub.repositories[SPACE] = {}
+    with pytest.raises(CheckpointError, match=r"model_large\.pth is not in the cache and could not be downloaded"):
+        find_model("cat-seg-vitl")
+
+
+def test_without_a_tokenizer_the_error_says_so(weights: Hub) -> None:
+    weights.repositories.pop("openai/clip-vit-base-patch16")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not in the cache.*--tokenizer FILE"):
+        find_model("cat-seg-vitb")
+
+
+def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, tmp_path: Path) -> None:
+    hub.token = "secret"
+    description = ModelDescription(method=CAT_SEG, trained_on=("cat", "dog"))
+    directory = save_model(CAT_SEG.compose(random_backbone()), description, tmp_path / "model")
+    (directory / "notes.txt").write_text("private")
+    address = push_to_hub(directory, "me/model", token="secret", licence="mit")
+    assert address.startswith(f"{hub.address}/me/model/commit/")
+    assert any(request.startswith("PUT /storage/") for request in hub.requests)  # the weights are a large file
+    files = hub.repositories["me/model"]
+    assert "notes.txt" not in files
+    assert b"license: mit" in files["README.md"]
+    hub.token = None
+    found = find_model("me/model")
+    assert {path.name for path in found.iterdir()} == {"config.json", "model.safetensors", "backbone"}
+    for file in ("config.json", "model.safetensors", "backbone/tokenizer.json"):
+        assert (found / file).read_bytes() == (directory / file).read_bytes()
+    assert load_model(found)[0] == description
+    push_to_hub(directory, "me/model", message="again")  # the repository is there already
+
+
+def test_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
+    hub.token = "secret"
+    directory = save_model(CAT_SEG.compose(random_backbone()), ModelDescription(method=CAT_SEG), tmp_path / "model")
+    with pytest.raises(CheckpointError, match=r"could not be uploaded to 'me/model' .*hf auth login"):
+        push_to_hub(directory, "me/model", token="wrong")
+    with pytest.raises(CheckpointError, match="could not be uploaded to 'not a name'"):
+        push_to_hub(directory, "not a name")
+
+
+@pytest.mark.parametrize("name", ["nowhere/nothing", "cat-seg-vitx", "a/b/c"])
+def test_what_is_no_model(hub: Hub, name: str) -> None:
+    with pytest.raises(CheckpointError, match="known checkpoint"):
+        find_model(name)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_obeys_the_hubs_environment(weights: Hub, tmp_path: Path) -> None:
+    code = "import numpy as np; from ahs_seg.segmenter import Segmenter; "
+    code += "print(Segmenter.from_pretrained('cat-seg-vitb')(np.zeros((20, 30, 3), np.uint8), 'cat').labels.shape)"
+    environment = {**os.environ, "HF_ENDPOINT": weights.address, "HF_HOME": str(tmp_path / "home")}
+    environment |= {"HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": "", "HF_ASSETS_CACHE": ""}
+    environment = {key: value for key, value in environment.items() if value}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "(20, 30)"
+    assert (tmp_path / "home/assets/ahs-seg/imported-1/models/cat-seg-vitb/config.json").is_file()

@@ -1,0 +1,157 @@
+"""What the page does, without a browser: limits, what is kept between requests, answers."""
+
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ahs_seg.demo.web import LimitError, Limits, Workbench
+from ahs_seg.demo.web.feature_cache import CachedMethod, TensorLRU, digest, held_bytes
+from ahs_seg.io.images import ImageError
+from ahs_seg.methods import ZeroShotSegmenter
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.types import ImageFeatures
+from ahs_seg.vocabulary.vocabulary import VocabularyError
+from tests.support.builders import random_backbone
+
+WORDS = "sky, grass, red ball, wall"
+
+
+@pytest.fixture(scope="module")
+def plain() -> Segmenter:
+    return Segmenter(ZeroShotSegmenter(random_backbone(), temperature=0.01))
+
+
+@pytest.fixture
+def bench() -> Workbench:
+    def load() -> Segmenter:
+        return Segmenter(ZeroShotSegmenter(random_backbone(), temperature=0.01))
+
+    return Workbench({"tiny": load}, Limits(megapixels=1, names=6, name_length=20, seconds=30))
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_answers_are_the_segmenters(bench: Workbench, plain: Segmenter, picture: Path) -> None:
+    answer = bench.segment(picture, WORDS, "tiny")
+    expected = plain(picture, WORDS)
+    assert (answer.result.labels == expected.labels).all()
+    assert (answer.result.scores == expected.scores).all()
+
+
+def test_a_picture_is_encoded_once(bench: Workbench, picture: Path) -> None:
+    first = bench.segment(picture, WORDS, "tiny").times
+    assert first.encoding is not None
+    assert first.decoding is not None
+    second = bench.segment(picture, "sky, sea", "tiny").times
+    assert second.encoding is None
+    assert second.decoding is not None
+    third = bench.segment(picture, WORDS, "tiny").times
+    assert (third.encoding, third.decoding) == (None, None)
+
+
+def test_scores_at_a_pixel(bench: Workbench, picture: Path) -> None:
+    answer = bench.segment(picture, "a=b; c, d, e, f, g", "tiny")
+    result = answer.result
+    for row, column in ((0, 0), (49, 69), (20, 33)):
+        top = bench.scores_at(answer, row, column)
+        assert len(top) == 5
+        assert top[0][0] == result.classes[result.labels[row, column]]
+        assert top[0][1] == pytest.approx(float(result.scores[row, column]), abs=1e-6)
+        assert [score for _, score in top] == sorted((score for _, score in top), reverse=True)
+    with pytest.raises(LimitError, match="outside of the picture of 70 x 50"):
+        bench.scores_at(answer, 50, 0)
+
+
+def test_limits_say_what_to_do(bench: Workbench, picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(LimitError, match=r"7 words; this page takes up to 6\. Take some out"):
+        bench.segment(picture, "a, b, c, d, e, f, g", "tiny")
+    with pytest.raises(LimitError, match="8 words"):
+        bench.segment(picture, "a=b; c; d\ne=f; g; h\ni\nj", "tiny")
+    with pytest.raises(LimitError, match="150 words"):
+        bench.segment(picture, "ade20k-150", "tiny")
+    with pytest.raises(LimitError, match=r"Name 2 .* has 25 characters"):
+        bench.segment(picture, "sky," + 25 * "x", "tiny")
+    with pytest.raises(VocabularyError, match="No words yet"):
+        bench.segment(picture, " ,\n", "tiny")
+    with pytest.raises(LimitError, match="no model 'huge' here; choose one of tiny"):
+        bench.segment(picture, "sky", "huge")
+    Image.new("L", (2000, 600)).save(tmp_path / "wide.png")
+    with pytest.raises(ImageError, match="2000x600 is 1,200,000 pixels; at most 1,000,000"):
+        bench.segment(tmp_path / "wide.png", "sky", "tiny")
+    (tmp_path / "heavy.png").write_bytes(bytes(21_000_000))
+    with pytest.raises(LimitError, match=r"21\.0 MB; this page takes up to 20 MB"):
+        bench.segment(tmp_path / "heavy.png", "sky", "tiny")
+
+
+def test_words_are_never_a_file(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("secret\n")
+    vocabulary = Limits().vocabulary(str(tmp_path / "words.txt"))
+    assert vocabulary.labels == [str(tmp_path / "words.txt")]
+
+
+def test_a_slow_request_is_answered_in_time(picture: Path) -> None:
+    released = threading.Event()
+
+    class Slow(ZeroShotSegmenter):
+        def encode(self, images: Tensor) -> ImageFeatures:
+            released.wait(20)
+            return super().encode(images)
+
+        def merged(self, *, class_pooling: int | None = None) -> "Slow":
+            return self
+
+    bench = Workbench({"slow": lambda: Segmenter(Slow(random_backbone(), temperature=0.01))}, Limits(seconds=1))
+    began = time.monotonic()
+    with pytest.raises(LimitError, match="took longer than 1 seconds, the most this page spends"):
+        bench.segment(picture, "sky", "slow")
+    assert time.monotonic() - began < 10
+    released.set()
+    assert bench.segment(picture, "sky", "slow").result.classes == ["sky"]
+
+
+def test_exports(bench: Workbench, picture: Path, tmp_path: Path) -> None:
+    answer = bench.segment(picture, WORDS, "tiny")
+    path = bench.export(answer, "png", tmp_path)
+    assert path.name == "noise-png.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(Path(name).name for name in archive.namelist()) == ["noise.classes.json", "noise.png"]
+    assert bench.export(answer, "overlay", tmp_path).name == "noise-overlay.png"
+
+
+def test_the_store_forgets_what_was_unused_for_longest() -> None:
+    store = TensorLRU(memory_bytes=100)
+    for name in "abc":
+        store.keep((name,), torch.zeros(10))
+    assert store.find(("a",)) is None
+    assert store.find(("b",)) is not None
+    store.keep(("d",), torch.zeros(10))
+    assert store.find(("c",)) is None
+    assert len(store) == 2
+
+
+def test_sizes_and_digests() -> None:
+    features = ImageFeatures(torch.zeros(1, 2, 3, 3), (torch.zeros(1, 4, 3, 3),))
+    assert held_bytes(features) == 4 * (18 + 36)
+    assert digest(torch.zeros(2, 3)) != digest(torch.zeros(3, 2))
+    assert digest(torch.zeros(2, 3)) == digest(torch.zeros(2, 3))
+
+
+def test_methods_do_not_share_what_is_kept() -> None:
+    store, images, text = TensorLRU(), torch.rand(1, 3, 64, 64), torch.rand(2, 1, 24)
+    one, other = (ZeroShotSegmenter(random_backbone(seed=seed), temperature=0.01).eval() for seed in (0, 1))
+    with torch.inference_mode():
+        kept = [CachedMethod(method, store, name=str(n))(images, text) for n, method in enumerate((one, other))]
+        assert torch.equal(kept[0].logits, one(images, text).logits)
+        assert torch.equal(kept[1].logits, other(images, text).logits)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ahs_seg.evaluation import EvaluationError, open_predictions, score_predictions
+from ahs_seg.evaluation.external import read_categories
+from ahs_seg.io.errors import SampleError
+from ahs_seg.metrics import Measures
+from ahs_seg.types import IGNORE
+from tests.support.datasets import Pictures
+
+MAP = np.array([[0, 1, 2], [2, 1, IGNORE]])
+
+
+def save(path: Path, values: np.ndarray, kind: type = np.uint8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.astype(kind)).save(path)
+
+
+def coded(labels: np.ndarray, name: str, *, shift: int = 0) -> list[dict[str, object]]:
+    """One entry per class, as detectron2 writes it, with COCO's code as plain numbers: columns, zeros first."""
+    entries = []
+    for value in np.unique(labels[labels >= 0]):
+        flat = (labels == value).T.ravel().astype(int)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [1 - flat[-1]]])))
+        counts = np.diff(np.concatenate([[0], edges])).tolist()
+        mask = {"size": list(labels.shape), "counts": counts}
+        entries.append({"file_name": f"/data/{name}.jpg", "category_id": int(value) + shift, "segmentation": mask})
+    return entries
+
+
+@pytest.mark.parametrize(("kind", "none"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_label_maps_of_8_and_16_bits(tmp_path, kind, none):
+    save(tmp_path / "a" / "x.png", np.where(MAP == IGNORE, none, MAP), kind)
+    np.testing.assert_array_equal(open_predictions(tmp_path, 3).read("a/x"), MAP)
+
+
+def test_label_maps_that_count_from_one(tmp_path):
+    save(tmp_path / "x.png", MAP + 1)
+    np.testing.assert_array_equal(open_predictions(tmp_path, 3, first=1, ignore=0).read("x"), MAP)
+    with pytest.raises(SampleError, match=r"value 3; allowed are 0\.\.2 and 255"):
+        open_predictions(tmp_path, 3).read("x")
+
+
+def test_255_is_a_class_where_there_are_that_many(tmp_path):
+    save(tmp_path / "x.png", np.full((2, 2), 255))
+    assert (open_predictions(tmp_path, 256).read("x") == 255).all()
+
+
+def test_masks_of_detectron2(tmp_path):
+    path = tmp_path / "sem_seg_predictions.json"
+    path.write_text(json.dumps(coded(MAP, "x")))
+    np.testing.assert_array_equal(open_predictions(path, 3).read("x"), MAP)
+    path.write_text(json.dumps(coded(MAP, "x", shift=90)))
+    with pytest.raises(EvaluationError, match=r"entry 0 has category_id 90; allowed are 0\.\.2"):
+        open_predictions(path, 3)
+    (tmp_path / "c.json").write_text('{"90": 0, "91": 1, "92": 2}')
+    categories = read_categories(tmp_path / "c.json")
+    np.testing.assert_array_equal(open_predictions(path, 3, categories=categories).read("x"), MAP)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not readable as JSON"),
+        ("{}", "not a list of masks"),
+        ('[{"file_name": "x"}]', "entry 0 has no 'category_id'"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, text, message):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(EvaluationError, match=message):
+        open_predictions(tmp_path / "p.json", 3)
+    with pytest.raises(EvaluationError, match="no such folder or file"):
+        open_predictions(tmp_path / "q.json", 3)
+    with pytest.raises(EvaluationError, match="no label maps"):
+        open_predictions(tmp_path, 3)
+
+
+def test_both_forms_score_as_the_arrays_do(tmp_path):
+    data, rng = Pictures(), np.random.default_rng(7)
+    entries = []
+    for index in range(len(data)):
+        guess = rng.integers(0, 3, data[index].labels.shape)
+        save(tmp_path / "maps" / f"{index}.png", guess)
+        entries += coded(guess, str(index))
+    (tmp_path / "p.json").write_text(json.dumps(entries))
+    reports = [
+        score_predictions(
+            open_predictions(path, 3), data, method="m", name="n", measures=Measures(boundary=True), progress=False
+        )
+        for path in (tmp_path / "maps", tmp_path / "p.json")
+    ]
+    assert reports[0].counts == reports[1].counts
+    assert reports[0].images == 6
+    assert reports[0].protocol == "predictions made elsewhere"
+    assert 0 < reports[0].scores.boundary_miou < 1
+
+
+def test_missing_and_unfit_predictions_are_named_and_left_out(tmp_path):
+    for index in range(5):
+        save(tmp_path / f"{index}.png", np.zeros((5, 4 + index) if index else (2, 2)))
+    report = score_predictions(open_predictions(tmp_path, 3), Pictures(), method="m", name="n", progress=False)
+    assert report.images == 4
+    first, second = (failure.problem for failure in report.failures)
+    assert first == "prediction for 0 is 2x2, its labels are 4x5; sizes must agree."
+    assert second.startswith("no prediction for 5")
+
+
+def test_single_names_of_background_count_as_one_label(tmp_path):
+    data = Pictures()
+    for index in range(6):
+        save(tmp_path / f"{index}.png", np.where(data[index].labels == 2, 17, data[index].labels))
+    report = score_predictions(open_predictions(tmp_path, 20), data, method="m", name="n", background=2, progress=False)
+    assert report.scores.miou == 1

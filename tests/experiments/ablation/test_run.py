@@ -1,0 +1,119 @@
+"""Whole tables, tiny: runs once each, failures told, killed and continued."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.config import ConfigError
+from ahs_seg.experiments.ablation import AblationOptions, run_ablation
+from ahs_seg.experiments.ablation.runs import FACTS, execute, read_result, run_name
+from ahs_seg.experiments.ablation.suites import find_suite
+from ahs_seg.experiments.ablation.worker import JOB, RunJob
+from ahs_seg.training import checkpoint
+from tests.experiments.ablation.test_suites import TINY
+
+SUITE = find_suite(TINY)
+DATA = SUITE.scales["world"].test
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of two rows and two seeds, trained in this process."""
+    folder = tmp_path_factory.mktemp("ablation")
+    for row in ("frozen", "attention"):
+        for seed in (0, 1):
+            experiment = SUITE.experiment("world", row, [f"training.seed={seed}"])
+            execute(experiment, DATA, folder / "runs" / run_name(experiment))
+    return folder
+
+
+def table(output: Path, *rows: str, seeds: tuple[int, ...] = (0, 1), train: bool = False, **changes: object):
+    return run_ablation(
+        AblationOptions(suite=str(TINY), rows=rows, seeds=seeds, **changes), output, train=train, progress=False
+    )
+
+
+def test_a_table_and_its_files(output: Path) -> None:
+    """Rows that are the same experiment are one run; what is done is not done again."""
+    outcome = table(output, "attention", "same", train=True)
+    assert outcome.failures == []
+    attention, same = outcome.table.row("attention"), outcome.table.row("same")
+    assert attention.runs == same.runs
+    assert len(list((output / "runs").iterdir())) == 4
+    assert attention.differences["miou"].by_seed.keys() == {0, 1}
+    assert attention.added == 0
+    assert attention.trained > outcome.table.row("frozen").trained > 0
+    assert attention.seconds > 0
+    for seed, name in attention.runs.items():
+        report = read_result(output / "runs" / name, DATA).report
+        assert attention.scores["miou"].by_seed[seed] == pytest.approx(report.scores.miou, abs=1e-6)
+        assert attention.scores["harmonic"].by_seed[seed] == pytest.approx(report.scores.harmonic, abs=1e-6)
+    names = {"ablation.json", "table.md", "report.html", "differences.png", "learning_curves.png"}
+    assert {path.name for path in outcome.folder.iterdir()} == names
+    stored = json.loads((outcome.folder / "ablation.json").read_text())
+    assert stored["rows"][1]["differences"]["unseen"]["verdict"] == "unresolved"
+    assert stored["provenance"]["versions"]["torch"]
+    assert (output / "runs" / attention.runs[0] / "report.html").exists()
+
+
+def test_missing_runs_are_told(output: Path) -> None:
+    outcome = table(output, "attention", seeds=(0, 1, 7))
+    assert outcome.table.row("attention").missing == (7,)
+    assert outcome.table.row("attention").differences["miou"].by_seed.keys() == {0, 1}
+    assert "attention: no result for seed 7" in (outcome.folder / "table.md").read_text()
+    assert table(output, seeds=(9,)).table is None
+
+
+def test_a_cut_run_goes_on_to_the_same_result(output: Path, tmp_path: Path) -> None:
+    experiment = SUITE.experiment("world", "attention")
+    whole = read_result(output / "runs" / run_name(experiment), DATA)
+    subprocess.run(["cp", "-r", whole.directory, tmp_path / "cut"], check=True)
+    newest = checkpoint.last(tmp_path / "cut/checkpoints")
+    subprocess.run(["rm", "-r", newest, tmp_path / "cut" / FACTS, tmp_path / "cut/evaluations"], check=True)
+    found = execute(experiment, DATA, tmp_path / "cut")
+    assert found.report.counts == whole.report.counts
+
+
+def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
+    """In processes of their own. The failing row comes first in the queue, the baseline is there already."""
+    (tmp_path / "runs").symlink_to(output / "runs")
+    outcome = run_ablation(AblationOptions(str(TINY), ("broken",), (0,)), tmp_path, jobs=2, progress=False)
+    (failure,) = outcome.failures
+    assert "TrainingDivergedError" in failure.problem
+    assert "broken, seed 0 failed" in (outcome.folder / "table.md").read_text()
+    assert outcome.table.row("frozen").scores
+    assert outcome.table.row("broken").runs == {}
+
+
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    experiment = SUITE.experiment("world", "attention", ["training.steps=100000"])
+    (tmp_path / JOB).write_text(json.dumps(RunJob(experiment=experiment, data=DATA).model_dump(mode="json")))
+    command = [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not checkpoint.find(tmp_path / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.stdin.close()
+    assert process.wait(60) == 75
+    assert checkpoint.newest(tmp_path / "checkpoints")[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("choice", "problem"),
+    [
+        (AblationOptions(str(TINY), ("x",)), "no row 'x'; there are frozen, attention"),
+        (AblationOptions(str(TINY), scale="vitb"), "no scale 'vitb'; there are world"),
+        (AblationOptions("tinny"), "no such file, nor a packaged suite"),
+        (AblationOptions(str(TINY), seeds=()), "at least one of each"),
+        (AblationOptions(str(TINY), overrides=("training.devices=2",)), "has one device"),
+        (AblationOptions(str(TINY), overrides=("training.stepz=2",)), "training.stepz: unknown key"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_runs(choice: AblationOptions, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        run_ablation(choice, tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,109 @@
+"""Suites as data: every row parses and is what its name says; names of runs follow from what they give."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.config import ConfigError
+from ahs_seg.configs import packaged_configs, packaged_suites
+from ahs_seg.experiments.ablation import Suite, find_experiment, find_suite, row_names
+from ahs_seg.experiments.ablation.runs import run_name
+
+TINY = Path(__file__).with_name("tiny.yaml")
+PARTS = {
+    "ha_hem": lambda method: getattr(method.tuner, "modulation", None),
+    "mh_fpn": lambda method: method.cost.fusion,
+    "dc_hsp": lambda method: method.cost.projection,
+    "hpa": lambda method: method.cost.prototypes,
+    "sdr": lambda method: method.cost.distillation,
+    "afr": lambda method: method.cost.rectification,
+    "gcs": lambda method: method.cost.geodesic,
+}
+HYPERSPHERICAL = ("ahs_seg", "ahs_seg_lite", "hps_seg")
+
+
+@pytest.mark.parametrize("name", row_names())
+def test_every_row_parses(name: str) -> None:
+    """And the parts that are on are those that its name says."""
+    experiment = find_experiment(name)
+    _, suite, _, row = name.split("/")
+    if suite not in HYPERSPHERICAL:
+        return
+    known = find_suite(suite).parts
+    wanted = [] if row == "baseline" else list(known)[: 3 if suite == "ahs_seg_lite" else None]
+    whole = row.removesuffix("-documented")
+    if whole not in ("baseline", "full", "full+gcs"):
+        wanted = row.split("+")
+    wanted += ["gcs"] if whole == "full+gcs" else []
+    assert [part for part in known if PARTS[part](experiment.method) is not None] == wanted
+    assert (experiment.method.name == "h_clip") is (row == "baseline")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "benchmarks/suites").glob("*.yaml")), ids=str)
+def test_suites_of_explanations_parse_and_their_results_are_theirs(path: Path) -> None:
+    suite = find_suite(path)
+    for row in suite.rows:
+        suite.experiment("world", row)
+    results = json.loads((path.parents[1] / f"results/ablation_{path.stem}.json").read_text())
+    assert {row["name"]: row["title"] for row in results["rows"]} == {row: suite.row_title(row) for row in suite.rows}
+
+
+def test_tables_are_whole() -> None:
+    """Each module alone, pairs, all, none; for the drawn world and both sizes of CLIP."""
+    counts = {name: (len(find_suite(name).rows), tuple(find_suite(name).scales)) for name in HYPERSPHERICAL}
+    scales = ("world", "vitb", "vitl")
+    assert counts == {"ahs_seg": (8, scales), "ahs_seg_lite": (10, scales), "hps_seg": (4, scales)}
+    assert not set(packaged_suites()) & set(packaged_configs())
+
+
+def test_the_baseline_of_all_three_is_one_run() -> None:
+    names = {run_name(find_experiment(f"ablation/{suite}/world/baseline")) for suite in HYPERSPHERICAL}
+    assert len(names) == 1
+    alone = run_name(find_experiment("quickstart/h_clip", ["training.checkpoint_every=100", "training.keep_last=1"]))
+    assert names == {alone}
+
+
+def test_names_of_runs_tell_what_matters_apart() -> None:
+    def name(*overrides: str) -> str:
+        return run_name(find_suite(TINY).experiment("world", "attention", overrides))
+
+    assert name("training.workers=3", "training.devices=1", "training.log_every=7") == name()
+    different = {name(), name("training.seed=1"), name("training.steps=9"), name("method.cost.keep=null")}
+    assert len(different) == 4
+    assert name("training.seed=1").startswith("cat_seg-seed1-")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"baseline": "none"}, "baseline 'none' is not a row; those are a"),
+        ({"rows": {"a": {"parts": ["x"]}}}, "row 'a' has part 'x'; known are "),
+        ({"rows": {"a": {"partz": []}}}, "rows.a.partz: unknown key"),
+    ],
+)
+def test_errors_name_what_is_wrong(change: dict, problem: str) -> None:
+    good = {
+        "title": "t",
+        "baseline": "a",
+        "rows": {"a": {}},
+        "scales": {"w": {"config": "c", "test": {"name": "world"}}},
+    }
+    Suite.parse(good)
+    with pytest.raises(ConfigError, match=problem):
+        Suite.parse({**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("ablation/ahs_seg/world", "a row of a table is called ablation/SUITE/SCALE/ROW"),
+        ("ablation/ahs/world/full", "ahs: no such file, nor a packaged suite; those are ahs_seg, ahs_seg_lite"),
+        ("ablation/hps_seg/world/sdr", "no row 'sdr'; there are baseline, hpa, afr, full"),
+        ("ablation/hps_seg/vit/full", "no scale 'vit'; there are world, vitb, vitl"),
+        ("nothing", "nor a packaged config"),
+    ],
+)
+def test_names_that_are_none_list_those_there_are(name: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        find_experiment(name)

@@ -1,0 +1,54 @@
+"""The page of a run, from the files that a run leaves."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.experiments.report.curves import Series, grouped, read_series
+from ahs_seg.experiments.report.run import write_run_report
+from tests.experiments.report.test_report import PROVENANCE, Checker, evaluation
+
+
+def test_logs_are_read_column_by_column(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("step,loss,alpha/vision/0\n1,0.5,\n5,0.25,0.3\n")
+    assert read_series(tmp_path / "a.csv") == {
+        "loss": Series([1, 5], [0.5, 0.25]),
+        "alpha/vision/0": Series([5], [0.3]),
+    }
+    assert read_series(tmp_path / "none.csv") == {}
+
+
+def test_names_with_the_same_beginning_share_a_panel() -> None:
+    one = Series([1], [1.0])
+    found = grouped({"alpha/vision/0": one, "alpha/vision/1": one, "beta/vision": one, "beta/text": one, "plain": one})
+    assert {panel: list(lines) for panel, lines in found.items()} == {
+        "alpha/vision": ["0", "1"],
+        "beta": ["vision", "text"],
+        "plain": ["plain"],
+    }
+
+
+@pytest.mark.parametrize(
+    "statistics", ["", "step,alpha/vision/0,alpha/vision/1,teacher/distance\n1,.3,.4,.01\n5,.2,.5,.02\n"]
+)
+def test_the_page_has_losses_and_what_was_watched(tmp_path: Path, statistics: str) -> None:
+    (tmp_path / "train.csv").write_text("step,loss,loss_segmentation,loss_<b>,lr\n1,1.5,1,.5,.1\n5,.15,.1,.05,.1\n")
+    if statistics:
+        (tmp_path / "statistics.csv").write_text(statistics)
+    page = write_run_report(
+        tmp_path, title="A <run>", config="a: 1", provenance=PROVENANCE, evaluations=[evaluation("h_clip", [9, 8, 7])]
+    ).read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert "A &lt;run&gt;" in page
+    assert "5 steps of training" in page
+    assert page.count("<svg") == (2 if statistics else 1)
+    assert ("What the parts did" in page) is bool(statistics)
+    assert "h_clip" in page
+
+
+def test_a_run_that_logged_nothing_has_a_page(tmp_path: Path) -> None:
+    page = write_run_report(tmp_path, title="empty", config="", provenance=PROVENANCE).read_text()
+    assert "0 steps of training" in page
+    assert "<svg" not in page

@@ -1,0 +1,117 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ahs_seg.inference.score_maps import View, WholeScores, WindowScores, best_rows, candidates, possible_winners
+from ahs_seg.types import PRUNED_LOGIT
+
+
+class Fixed:
+    """Score maps that are simply there."""
+
+    def __init__(self, maps: torch.Tensor) -> None:
+        self.maps = maps
+        self.row_bytes = maps[0].nbytes
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.maps[rows]
+
+
+class LargestTensor(TorchDispatchMode):
+    """Numbers in the largest tensor that any operation makes."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return result
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 3, 7, 100])
+def test_labels_are_those_of_argmax(rows_at_a_time):
+    maps = torch.rand(13, 9, 11)
+    rows, scores = best_rows(Fixed(maps), torch.arange(13), memory_bytes=rows_at_a_time * maps[0].nbytes)
+    assert torch.equal(rows, maps.argmax(0).int())
+    assert torch.equal(scores, maps.amax(0))
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 3, 100])
+def test_the_first_of_equals_wins(rows_at_a_time):
+    maps = torch.randint(0, 3, (13, 20, 20)).float()
+    rows, _ = best_rows(Fixed(maps), torch.arange(13), memory_bytes=rows_at_a_time * maps[0].nbytes)
+    assert torch.equal(rows, (maps == maps.amax(0)).int().argmax(0).int())
+
+
+def test_memory_does_not_grow_with_the_classes():
+    size, grid = (120, 160), (6, 8)
+    largest = {}
+    for classes in (10, 400):
+        view = View(torch.randn(classes, *grid), None)
+        maps = WholeScores(view, torch.sigmoid, size)
+        with LargestTensor() as watch:
+            rows, _ = best_rows(maps, candidates([view], classes), memory_bytes=5 * maps.row_bytes)
+        largest[classes] = watch.largest
+        everything = F.interpolate(view.logits.sigmoid()[None], size, mode="bilinear")[0]
+        assert torch.equal(rows, everything.argmax(0).int())
+    assert largest[400] == largest[10] == 5 * size[0] * size[1]
+
+
+def test_sliding_memory_does_not_grow_with_the_classes():
+    corners = [(0, 0), (0, 16), (16, 0), (16, 16)]
+    for classes in (4, 200):
+        views = [View(torch.randn(classes, 4, 4), None) for _ in range(5)]
+        maps = WindowScores(views[:4], views[4], torch.sigmoid, corners, (24, 24), (40, 40), (50, 70))
+        with LargestTensor() as watch:
+            best_rows(maps, candidates(views, classes), memory_bytes=2 * maps.row_bytes)
+        assert watch.largest <= 2 * 50 * 70
+
+
+def test_a_view_gives_rest_to_rows_it_did_not_keep():
+    view = View(torch.arange(3.0)[:, None, None].expand(3, 1, 2), torch.tensor([7, 2, 4]))
+    rows = torch.tensor([0, 2, 4, 7])
+    expected = torch.tensor([PRUNED_LOGIT, 1.0, 2.0, 0.0])[:, None, None].expand(4, 1, 2)
+    assert torch.equal(view.of(rows), expected)
+
+
+def test_candidates():
+    maps = torch.zeros(2, 1, 1)
+    views = [View(maps, torch.tensor([5, 1])), View(maps, torch.tensor([1, 0]))]
+    assert candidates(views, 8).tolist() == [0, 1, 2, 5]
+    assert candidates(views, 6).tolist() == [0, 1, 2, 5]
+    assert candidates([View(maps, torch.tensor([1, 0]))], 2).tolist() == [0, 1]
+    assert candidates([*views, View(torch.zeros(8, 1, 1), None)], 8).tolist() == list(range(8))
+
+
+def test_rows_that_no_view_kept_win_where_the_kept_are_worse():
+    """A kept row may score less than `PRUNED_LOGIT`; then the first row that was not kept is the argmax."""
+    view = View(torch.tensor([[[-200.0, 1.0]]]), torch.tensor([1]))
+    rows, _ = best_rows(WholeScores(view, torch.exp, (1, 2)), candidates([view], 4), memory_bytes=1)
+    assert rows.tolist() == [[0, 1]]
+
+
+def test_half_precision_logits_are_scored_in_float32():
+    view = View(torch.randn(3, 4, 4).bfloat16(), None)
+    _, scores = best_rows(WholeScores(view, torch.sigmoid, (8, 8)), torch.arange(3), memory_bytes=1)
+    assert scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize("grid", [(6, 8), (1, 9), (7, 1), (1, 1), (40, 40)])
+@pytest.mark.parametrize("size", [(33, 57), (6, 8), (3, 3), (1, 1)])
+@pytest.mark.parametrize("memory_bytes", [1, 10**9])
+def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):
+    coarse = torch.randn(1, 60, max(1, grid[0] // 3), max(1, grid[1] // 3))
+    view = View(F.interpolate(coarse, grid, mode="bilinear")[0] + 2 * torch.randn(60, 1, 1), None)
+    rows = possible_winners(view, torch.sigmoid, torch.arange(60), memory_bytes=memory_bytes)
+    assert len(rows) < 60
+    everything = F.interpolate(view.logits.sigmoid()[None], size, mode="bilinear")[0]
+    labels, _ = best_rows(WholeScores(view, torch.sigmoid, size), rows, memory_bytes=10**6)
+    assert torch.equal(labels, everything.argmax(0).int())
+
+
+def test_equals_are_all_kept():
+    view = View(torch.zeros(5, 4, 4), None)
+    assert possible_winners(view, torch.sigmoid, torch.arange(5), memory_bytes=10**6).tolist() == list(range(5))

@@ -1,0 +1,282 @@
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
+from ahs_seg.inference.text_cache import TextCache, fingerprint
+from ahs_seg.tuners import Orthogonal
+from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.builders import random_backbone
+
+NAMES = "cat, sofa, lamp"
+
+
+def table(names: str = NAMES, **settings) -> PromptTable:
+    return PromptConfig(**settings).table(Vocabulary.parse(names))
+
+
+@pytest.fixture
+def backbone(monkeypatch):
+    """A backbone that lists the number of prompts of every call of its text tower."""
+    backbone = random_backbone()
+    plain = backbone.encode_text
+    backbone.calls = []
+
+    def counted(tokens: Tokens) -> torch.Tensor:
+        backbone.calls.append(len(tokens))
+        return plain(tokens)
+
+    monkeypatch.setattr(backbone, "encode_text", counted)
+    return backbone
+
+
+def plainly(backbone, prompts: list[str]) -> torch.Tensor:
+    with torch.no_grad():
+        rows = [backbone.encode_text(backbone.tokenizer([prompt]))[0] for prompt in prompts]
+    return F.normalize(torch.stack(rows), dim=-1)
+
+
+def test_embeddings_are_those_of_the_text_tower(backbone):
+    text = TextCache().encode(backbone, table())
+    expected = plainly(backbone, [f"A photo of a {name} in the scene" for name in ("cat", "sofa", "lamp")])
+    torch.testing.assert_close(text[:, 0], expected)
+    assert not text.requires_grad
+    assert not text.is_inference()
+
+
+def test_mean_over_synonyms_and_templates(backbone):
+    settings = {"templates": ("a {}", "the {}.")}
+    given = "cat\nsofa, couch"
+    a, b = (plainly(backbone, [t.replace("{}", "sofa"), t.replace("{}", "couch")]) for t in settings["templates"])
+    cache = TextCache()
+    stacked = cache.encode(backbone, table(given, synonyms="mean", ensemble=False, **settings))
+    assert stacked.shape == (2, 2, 24)
+    torch.testing.assert_close(stacked[1], F.normalize(torch.stack([a.mean(0), b.mean(0)]), dim=-1))
+    averaged = cache.encode(backbone, table(given, synonyms="mean", **settings))
+    torch.testing.assert_close(averaged[1, 0], F.normalize(torch.cat([a, b]).mean(0), dim=-1))
+
+
+def test_a_vocabulary_is_encoded_once_and_a_new_name_costs_one_prompt(backbone):
+    cache = TextCache()
+    first = cache.encode(backbone, table())
+    assert torch.equal(cache.encode(backbone, table()), first)
+    assert backbone.calls == [3]
+    more = cache.encode(backbone, table("cat, door, sofa, lamp"))
+    assert backbone.calls == [3, 1]
+    assert torch.equal(more[[0, 2, 3]], first)
+
+
+def test_permuted_names_give_permuted_embeddings(backbone):
+    cache = TextCache()
+    assert torch.equal(cache.encode(backbone, table()).flip(0), cache.encode(backbone, table("lamp, sofa, cat")))
+    assert backbone.calls == [3]
+
+
+def test_templates_are_part_of_the_key(backbone):
+    cache = TextCache()
+    first = cache.encode(backbone, table())
+    assert not torch.allclose(cache.encode(backbone, table(templates=("a {}",))), first)
+
+
+def optimiser_step(backbone):
+    parameters = list(backbone.parameters())
+    optimiser = torch.optim.SGD(parameters, lr=0.1)
+    sum(parameter.sum() for parameter in parameters).backward()
+    optimiser.step()
+
+
+def load_other(backbone):
+    backbone.load_state_dict(random_backbone(seed=5).state_dict())
+
+
+def write_past_autograd(backbone):
+    backbone.model.text_model.encoder.layers[0].mlp.fc1.weight.data.add_(0.1)
+
+
+def write_one_number_past_autograd(backbone):
+    backbone.model.text_projection.weight.data[0, 0] *= 1.0001
+
+
+def swap_storage(backbone):
+    weight = backbone.model.text_projection.weight
+    weight.data = weight.data * 2 - weight.data.flip(0)
+
+
+def replace_module(backbone):
+    backbone.model.text_projection = torch.nn.Linear(16, 24, bias=False)
+
+
+def add_an_adapter(backbone):
+    backbone.adapter = Orthogonal(block=8).apply(random_backbone()).adapter
+    torch.nn.init.normal_(backbone.adapter.bank, std=0.2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        optimiser_step,
+        load_other,
+        write_past_autograd,
+        write_one_number_past_autograd,
+        swap_storage,
+        replace_module,
+        add_an_adapter,
+    ],
+)
+def test_changed_weights_are_never_stale(backbone, change, tmp_path: Path):
+    cache = TextCache(tmp_path)
+    before = cache.encode(backbone, table())
+    with torch.enable_grad():
+        change(backbone)
+    after = cache.encode(backbone, table())
+    assert backbone.calls == [3, 3]
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, TextCache().encode(backbone, table()))
+
+
+def test_changed_rotations_are_never_stale(backbone):
+    Orthogonal(block=8).apply(backbone)
+    cache = TextCache()
+    before = cache.encode(backbone, table())
+    assert torch.equal(cache.encode(backbone, table()), before)
+    assert backbone.calls == [3]
+    backbone.adapter.bank.data += 0.1 * torch.randn(backbone.adapter.bank.shape)
+    assert not torch.allclose(cache.encode(backbone, table()), before)
+
+
+def test_a_change_that_is_undone_finds_the_old_entries(backbone):
+    cache = TextCache()
+    before = cache.encode(backbone, table())
+    backbone.model.text_projection.weight.data.neg_()
+    cache.encode(backbone, table())
+    backbone.model.text_projection.weight.data.neg_()
+    assert torch.equal(cache.encode(backbone, table()), before)
+    assert backbone.calls == [3, 3]
+
+
+def test_image_weights_do_not_matter(backbone):
+    cache = TextCache()
+    cache.encode(backbone, table())
+    with torch.no_grad():
+        backbone.model.visual_projection.weight.zero_()
+    cache.encode(backbone, table())
+    assert backbone.calls == [3]
+
+
+def test_tokenizer_is_part_of_the_key():
+    assert fingerprint(random_backbone()) == fingerprint(random_backbone())
+    assert fingerprint(random_backbone()) != fingerprint(random_backbone(seed=1))
+    other = random_backbone()
+    other.tokenizer = random_backbone(context=30).tokenizer
+    assert fingerprint(other) != fingerprint(random_backbone())
+
+
+def test_a_forgotten_backbone_leaves_nothing_to_confuse():
+    cache = TextCache()
+    for seed in range(5):
+        backbone = random_backbone(seed=seed)
+        expected = TextCache().encode(backbone, table())
+        torch.testing.assert_close(cache.encode(backbone, table()), expected)
+        del backbone
+    assert len(cache._digests) <= 1
+
+
+def test_memory_is_bounded(backbone):
+    cache = TextCache(memory_bytes=5 * 24 * 4)
+    names = ", ".join(f"thing {index}" for index in range(20))
+    text = cache.encode(backbone, table(names))
+    assert text.shape == (20, 1, 24)
+    assert len(cache._memory) == 5
+    assert torch.equal(cache.encode(backbone, table("thing 19, thing 18")), text[[19, 18]])
+    assert backbone.calls == [20]
+    cache.encode(backbone, table("thing 0"))
+    assert backbone.calls == [20, 1]
+
+
+def test_batches(backbone):
+    names = ", ".join(f"thing {index}" for index in range(20))
+    text = TextCache(batch=8).encode(backbone, table(names))
+    assert backbone.calls == [8, 8, 4]
+    torch.testing.assert_close(text, TextCache().encode(backbone, table(names)))
+
+
+def test_disk_serves_another_process(backbone, tmp_path: Path):
+    first = TextCache(tmp_path).encode(backbone, table())
+    other = TextCache(tmp_path)
+    assert torch.equal(other.encode(backbone, table("lamp, cat")), first[[2, 0]])
+    assert backbone.calls == [3]
+    other.encode(backbone, table("lamp, cat, door"))
+    assert backbone.calls == [3, 1]
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_two_open_caches_share_new_entries(backbone, tmp_path: Path):
+    one, two = TextCache(tmp_path), TextCache(tmp_path)
+    one.encode(backbone, table("cat"))
+    two.encode(backbone, table("sofa"))
+    one.encode(backbone, table("cat, sofa"))
+    assert backbone.calls == [1, 1]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "text"])
+def test_damaged_files_are_replaced(backbone, tmp_path: Path, damage, caplog):
+    expected = TextCache(tmp_path).encode(backbone, table())
+    (path,) = tmp_path.rglob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    damaged = {"truncated": bytes(content[:-20]), "one bit": bytes(content), "empty": b"", "text": b"hello"}[damage]
+    path.write_bytes(damaged)
+    assert torch.equal(TextCache(tmp_path).encode(backbone, table()), expected)
+    assert backbone.calls == [3, 3]
+    assert "damaged" in caplog.text
+    assert torch.equal(TextCache(tmp_path).encode(backbone, table()), expected)
+    assert backbone.calls == [3, 3]
+
+
+def test_deleted_directory_is_filled_again(backbone, tmp_path: Path):
+    cache = TextCache(tmp_path / "cache", memory_bytes=0)
+    expected = cache.encode(backbone, table())
+    for path in tmp_path.rglob("*.safetensors"):
+        path.unlink()
+    assert torch.equal(cache.encode(backbone, table()), expected)
+    assert torch.equal(cache.encode(backbone, table()), expected)
+    assert backbone.calls == [3, 3]
+
+
+def test_directory_that_cannot_be_written_is_reported(backbone, tmp_path: Path, caplog):
+    (tmp_path / "file").write_text("")
+    text = TextCache(tmp_path / "file").encode(backbone, table())
+    assert text.shape == (3, 1, 24)
+    assert "cannot be stored" in caplog.text
+
+
+def test_too_long_name_is_named(backbone):
+    long = "a very long name " * 5
+    with pytest.raises(TextTooLongError, match=r"class 'beast'.* at most 40.*shorter"):
+        TextCache().encode(backbone, table(f"cat, beast = {long}"))
+    assert backbone.calls == []
+
+
+def test_threads_encode_once(backbone):
+    cache = TextCache()
+    results: list[torch.Tensor] = []
+    threads = [threading.Thread(target=lambda: results.append(cache.encode(backbone, table()))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backbone.calls == [3]
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_works_inside_inference_mode_and_autocast(backbone):
+    expected = TextCache().encode(backbone, table())
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        text = TextCache().encode(backbone, table())
+    assert torch.equal(text, expected)
+    assert not text.is_inference()

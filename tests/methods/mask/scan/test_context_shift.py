@@ -1,0 +1,110 @@
+"""Contextual shift."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.backbones.image_tower import ImageTower, embed, projected, run_blocks
+from ahs_seg.methods.mask.scan.context_shift import DrawPlaces, drawing_for, embed_regions, read_context, spread_evenly
+from ahs_seg.methods.mask.scan.crops import cut_regions
+from tests.support.builders import random_backbone
+
+
+@pytest.fixture(scope="module")
+def tower() -> ImageTower:
+    return ImageTower.copied(random_backbone())
+
+
+def marked_places() -> torch.Tensor:
+    return torch.rand(6, 20, generator=torch.Generator().manual_seed(0)) > torch.arange(6)[:, None] / 5
+
+
+def test_places_are_spread_as_the_formula_says() -> None:
+    marked = marked_places()
+    wanted = (marked.sum(1) * 0.4).long()
+    for row, count, chosen in zip(marked, wanted.tolist(), spread_evenly(marked, wanted), strict=True):
+        places = row.nonzero()[:, 0].tolist()
+        expected = [places[index * len(places) // count] for index in range(count)]
+        assert chosen.nonzero()[:, 0].tolist() == expected
+
+
+def test_drawn_places_are_marked_and_so_many() -> None:
+    marked = marked_places()
+    wanted = (marked.sum(1) * 0.4).long()
+    chosen = DrawPlaces(torch.Generator().manual_seed(1))(marked, wanted)
+    assert not (chosen & ~marked).any()
+    assert torch.equal(chosen.sum(1), wanted)
+
+
+def test_draws_depend_on_seed_and_image_alone() -> None:
+    marked, wanted = torch.ones(1, 50, dtype=torch.bool), torch.tensor([10])
+    one, other = torch.rand(3, 9, 9), torch.rand(3, 9, 9)
+    first = drawing_for(one, 0)(marked, wanted)
+    assert torch.equal(first, drawing_for(one.clone(), 0)(marked, wanted))
+    assert not torch.equal(first, drawing_for(one, 1)(marked, wanted))
+    assert not torch.equal(first, drawing_for(other, 0)(marked, wanted))
+
+
+@torch.no_grad()
+def test_the_context_is_what_transformers_gives() -> None:
+    model = random_backbone(depth=3).model
+    pixels = torch.randn(2, 3, 32, 32)
+    context = read_context(model, pixels, levels=(2, 3), starts=(1,))
+    whole = model.vision_model(pixels, output_hidden_states=True)
+    for number, level in zip((2, 3), context.levels, strict=True):
+        torch.testing.assert_close(level.flatten(2).transpose(1, 2), whole.hidden_states[number][:, 1:])
+    torch.testing.assert_close(context.starts[1], whole.hidden_states[1][:, 0])
+    torch.testing.assert_close(context.image, F.normalize(model.visual_projection(whole.pooler_output), dim=-1))
+
+
+@pytest.fixture(scope="module")
+def regions() -> tuple[torch.Tensor, torch.Tensor]:
+    masks = torch.zeros(2, 32, 32, dtype=torch.bool)
+    masks[0, :8, :8] = masks[0, -8:, -8:] = True
+    masks[1, :16] = True
+    found = cut_regions(torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(0)), masks, 32)
+    return found.pixels, found.foreground(8)
+
+
+@torch.no_grad()
+def test_tokens_of_the_background_become_the_class_token_of_the_context(
+    tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    start = torch.randn(32)
+    found = embed_regions(tower, *regions, {2: start.expand(2, -1)}, ratio=0.5, choose=spread_evenly)
+
+    def by_hand(number: int, tokens: torch.Tensor) -> torch.Tensor:
+        if number == 2:
+            # Region 0 has 14 background patches, those but 0 and 15; every second of them is replaced.
+            tokens[0, [1 + place for place in (1, 3, 5, 7, 9, 11, 13)]] = start
+        return tokens
+
+    tokens = run_blocks(tower, embed(tower, regions[0]), by_hand)
+    torch.testing.assert_close(found, F.normalize(projected(tower, tokens)[:, 0], dim=-1))
+
+
+@torch.no_grad()
+def test_a_region_without_background_and_a_ratio_of_zero_change_nothing(
+    tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    plain = F.normalize(projected(tower, run_blocks(tower, embed(tower, regions[0]), lambda _, t: t))[:, 0], dim=-1)
+    starts = {1: torch.randn(2, 32)}
+    shifted = embed_regions(tower, *regions, starts, ratio=0.5, choose=spread_evenly)
+    assert not torch.allclose(shifted[0], plain[0], atol=1e-4)
+    torch.testing.assert_close(shifted[1], plain[1])  # its box has no background
+    unshifted = embed_regions(tower, *regions, starts, ratio=0.0, choose=spread_evenly)
+    torch.testing.assert_close(unshifted, plain)
+
+
+@torch.no_grad()
+def test_every_region_gets_the_class_token_of_its_own_image(
+    tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    pixels = torch.randn(2, 3, 32, 32)
+    context = read_context(tower, pixels, levels=(), starts=(1,))
+    both = [embed_regions(tower, *regions, context.of(index, 2), ratio=1.0, choose=spread_evenly)
+            for index in (0, 1)]  # fmt: skip
+    alone = read_context(tower, pixels[1:], levels=(), starts=(1,))
+    expected = embed_regions(tower, *regions, alone.of(0, 2), ratio=1.0, choose=spread_evenly)
+    torch.testing.assert_close(both[1], expected)
+    assert not torch.allclose(both[0][0], both[1][0], atol=1e-4)

@@ -1,0 +1,40 @@
+"""The segmentation loss against values worked out by hand and against the plain formula."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.methods.objective import segmentation_loss
+from ahs_seg.types import IGNORE
+
+
+def test_values_worked_out_by_hand() -> None:
+    logits = torch.tensor([[[[2.0]], [[-1.0]]]])
+    labels = torch.tensor([[[0]]])
+    # -log sigmoid(2) = log(1 + e^-2); -log(1 - sigmoid(-1)) = log(1 + e^-1)
+    expected = (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2
+    assert segmentation_loss(logits, labels).item() == pytest.approx(expected, rel=1e-6)
+    ignored = torch.tensor([[[IGNORE]]])
+    nothing = (math.log1p(math.exp(2)) + math.log1p(math.exp(-1))) / 2
+    assert segmentation_loss(logits, ignored).item() == pytest.approx(nothing, rel=1e-6)
+    assert segmentation_loss(logits, ignored, ignore_as_negative=False).item() == 0
+
+
+@pytest.mark.parametrize("ignore_as_negative", [True, False])
+@pytest.mark.parametrize("classes_at_once", [1, 2, 5])
+def test_equals_binary_cross_entropy_of_one_hot_targets(ignore_as_negative: bool, classes_at_once: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(2, 5, 6, 7, generator=generator, dtype=torch.float64) * 4).float().requires_grad_()
+    labels = torch.randint(-1, 5, (2, 12, 13), generator=generator)
+    resized = F.interpolate(logits, size=(12, 13), mode="bilinear", align_corners=False)
+    target = torch.stack([labels == index for index in range(5)], 1).float()
+    each = F.binary_cross_entropy_with_logits(resized, target, reduction="none")
+    valid = torch.ones_like(labels, dtype=torch.bool) if ignore_as_negative else labels != IGNORE
+    expected = each.permute(0, 2, 3, 1)[valid].mean()
+    budget = classes_at_once * 4 * labels.numel()
+    ours = segmentation_loss(logits, labels, ignore_as_negative=ignore_as_negative, budget=budget)
+    torch.testing.assert_close(ours, expected)
+    gradients = [torch.autograd.grad(value, logits, retain_graph=True)[0] for value in (ours, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])

@@ -1,0 +1,88 @@
+"""Codes of masks and tasks are held to Label Studio's own SDK: its decoder reads them, its schema accepts them."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from label_studio_sdk.converter.brush import decode_rle
+from label_studio_sdk.label_interface import LabelInterface
+
+from ahs_seg.output.formats import open_format
+from ahs_seg.output.formats.labelstudio import brush_code
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.results import WORDS, blobs, item
+
+# Written by label-studio-converter 0.0.59 (brush.mask2rle).
+MASK = ["011100", "000001", "010100", "101100", "010000"]
+CODE = [
+    *(0, 0, 0, 120, 57, 27, 252, 96, 22, 255, 240, 216, 4, 127, 241, 128, 71, 255, 24, 4, 127, 243, 128, 71, 255, 24),
+    *(4, 255, 246, 192, 35, 255, 190, 0),
+]
+
+
+def mask_of(code: list[int], height: int, width: int) -> np.ndarray:
+    channels = decode_rle(code).reshape(height, width, 4)
+    assert (channels == channels[..., :1]).all()
+    assert set(np.unique(channels)) <= {0, 255}
+    return channels[..., 3] == 255
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (200, 300)])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
+def test_masks_come_back(shape, share):
+    mask = np.random.default_rng(0).random(shape) < share
+    assert np.array_equal(mask_of(brush_code(mask), *shape), mask)
+
+
+def test_a_code_is_that_of_the_converter():
+    mask = np.array([[pixel == "1" for pixel in row] for row in MASK])
+    assert brush_code(mask) == CODE
+    assert np.array_equal(mask_of(CODE, 5, 6), mask)
+
+
+def test_tasks_and_interface(tmp_path: Path):
+    exporter = open_format("labelstudio", tmp_path, WORDS)
+    exporter.start()
+    pictures = {"street one/ü": blobs(1, unknown=True), "b": blobs(2)}
+    for name, labels in pictures.items():
+        exporter.add(item(name, labels, source=Path(f"photos/{name}.jpg")))
+    tasks_file, interface_file = exporter.finish()
+    view = ElementTree.parse(interface_file).getroot()
+    (picture,), (brush,) = view.findall("Image"), view.findall("BrushLabels")
+    assert [label.get("value") for label in brush] == WORDS.labels
+    tasks = json.loads(tasks_file.read_text(encoding="utf-8"))
+    addresses = [task["data"][picture.get("value", "")[1:]] for task in tasks]
+    assert addresses == ["/data/local-files/?d=b.jpg", "/data/local-files/?d=street%20one/%C3%BC.jpg"]
+    schema = LabelInterface(interface_file.read_text(encoding="utf-8"))
+    schema.validate()
+    ids = set()
+    for task, labels in zip(tasks, (pictures["b"], pictures["street one/ü"]), strict=True):
+        (prediction,) = task["predictions"]
+        assert schema.validate_prediction(prediction, return_errors=True) == []
+        assert prediction["score"] == 0.75
+        assert prediction["model_version"].startswith("AHS-Seg")
+        for region in prediction["result"]:
+            assert (region["type"], region["to_name"]) == ("brushlabels", picture.get("name"))
+            assert region["from_name"] == brush.get("name")
+            assert (region["original_height"], region["original_width"]) == labels.shape
+            assert region["image_rotation"] == 0
+            assert region["value"]["format"] == "rle"
+            (name,) = region["value"]["brushlabels"]
+            assert np.array_equal(mask_of(region["value"]["rle"], *labels.shape), labels == WORDS.labels.index(name))
+            assert re.fullmatch("[0-9a-f]{10}", region["id"])
+            ids.add(region["id"])
+    assert len(ids) == 6
+
+
+def test_background_is_not_painted(tmp_path: Path):
+    words = Vocabulary.parse("cat").with_background(["wall"])
+    exporter = open_format("labelstudio", tmp_path, words)
+    exporter.start()
+    exporter.add(item("x", [[0, 1]], words))
+    tasks_file, interface_file = exporter.finish()
+    (task,) = json.loads(tasks_file.read_text())
+    assert [one["value"]["brushlabels"] for one in task["predictions"][0]["result"]] == [["cat"]]
+    assert [label.get("value") for label in ElementTree.parse(interface_file).iter("Label")] == ["cat"]

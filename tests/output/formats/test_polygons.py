@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from matplotlib.path import Path as Line
+from scipy import ndimage
+
+from ahs_seg.output.formats.polygons import Polygon, keyhole, polygons_of, simplified
+from tests.support.results import blobs
+
+
+def winding(ring: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How often a closed line goes round each pixel's centre: signed crossings of the ray to the left."""
+    x, y = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
+    total = np.zeros(shape, int)
+    for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, 0), strict=True):
+        if y0 != y1:
+            crossing = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
+            total += np.where((min(y0, y1) < y) & (y < max(y0, y1)) & (crossing < x), int(np.sign(y0 - y1)), 0)
+    return total
+
+
+def filled(polygons: list[Polygon], shape: tuple[int, int]) -> np.ndarray:
+    total = np.zeros(shape, int)
+    for polygon in polygons:
+        total += sum(winding(ring, shape) for ring in (polygon.outline, *polygon.holes))
+    return total
+
+
+def masks() -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    noise = [rng.random((17, 23)) < share for share in (0.05, 0.3, 0.5, 0.7, 0.95)]
+    return [*noise, *(blobs(seed) == 0 for seed in range(4)), np.ones((4, 5), bool), np.zeros((4, 5), bool)]
+
+
+def test_a_square_with_a_hole():
+    mask = np.ones((4, 5), bool)
+    mask[1:3, 2:4] = False
+    (polygon,) = polygons_of(mask)
+    assert polygon.outline.tolist() == [[0, 0], [5, 0], [5, 4], [0, 4]]
+    assert [sorted(hole.tolist()) for hole in polygon.holes] == [[[2, 1], [2, 3], [4, 1], [4, 3]]]
+
+
+def test_pixels_that_touch_at_a_corner_are_two_parts():
+    for mask in (np.eye(2, dtype=bool), np.eye(2, dtype=bool)[::-1]):
+        found = polygons_of(mask)
+        assert [len(polygon.outline) for polygon in found] == [4, 4]
+        assert [polygon.holes for polygon in found] == [(), ()]
+
+
+@pytest.mark.parametrize("index", range(11))
+def test_filling_gives_the_mask_back(index):
+    mask = masks()[index]
+    found = polygons_of(mask)
+    assert np.array_equal(filled(found, mask.shape), mask.astype(int))
+    assert len(found) == ndimage.label(mask)[1]
+    holes = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))[1] - 1
+    assert sum(len(polygon.holes) for polygon in found) == holes
+
+
+@pytest.mark.parametrize("index", range(11))
+def test_a_keyhole_is_the_same_shape_in_one_line(index):
+    mask = masks()[index]
+    total = sum((winding(keyhole(polygon), mask.shape) for polygon in polygons_of(mask)), np.zeros(mask.shape, int))
+    assert np.array_equal(total, mask.astype(int))
+
+
+def test_many_holes_in_a_row_hang_on_each_other():
+    mask = np.ones((5, 1201), bool)
+    mask[2, 1::2] = False
+    (polygon,) = polygons_of(mask)
+    assert len(polygon.holes) == 600
+    ring = keyhole(polygon)
+    assert len(ring) == 4 + 600 * 7
+    assert np.array_equal(winding(ring, mask.shape), mask.astype(int))
+
+
+def test_simplified_shapes_stay_one_line():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        mask = ndimage.binary_opening(rng.random((40, 60)) < 0.8)
+        for polygon in polygons_of(mask, tolerance=1.5):
+            ring = keyhole(polygon)
+            assert len(ring) == len(polygon.outline) + sum(len(hole) + 3 for hole in polygon.holes)
+
+
+def test_simplified_rings_stay_within_the_tolerance():
+    y, x = np.mgrid[0:60, 0:60]
+    disc = np.hypot(y - 30, x - 30) < 22
+    (exact,), (rough,) = polygons_of(disc), polygons_of(disc, tolerance=1.0)
+    assert len(rough.outline) < len(exact.outline) / 3
+    centres = np.stack([x.ravel() + 0.5, y.ravel() + 0.5], 1)
+    covered = Line(rough.outline).contains_points(centres).reshape(60, 60)
+    changed = covered != disc
+    assert changed.any()
+    edge = ndimage.binary_dilation(disc, iterations=2) & ~ndimage.binary_erosion(disc, iterations=2)
+    assert not (changed & ~edge).any()
+
+
+def test_straight_lines_lose_their_inner_corners():
+    ring = np.array([[0.0, 0], [1, 0], [2, 0], [2, 2], [1, 2], [0, 2]])
+    assert simplified(ring, 0.1).tolist() == [[0, 0], [2, 0], [2, 2], [0, 2]]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ahs_seg.output.palette import borders, by_area, colour, colours_for, enlarged, overlay, paint
+from ahs_seg.types import IGNORE
+
+LABELS = np.array([[0, 0, 0], [0, 5, IGNORE]])
+
+
+def test_colours_are_distinct_and_start_with_blue():
+    first = np.array([colour(index) for index in range(64)], int)
+    assert colour(0) == (64, 112, 184)
+    distance = np.abs(first[:, None] - first).sum(-1) + 999 * np.eye(64, dtype=int)
+    assert distance.min() >= 30
+    assert len({colour(index) for index in range(512)}) == 512
+    assert colour(512) == colour(0)
+
+
+def test_a_small_vocabulary_keeps_its_colours_a_large_one_shares_out_the_best():
+    assert colours_for([5, 2], 11) == {5: colour(5), 2: colour(2)}
+    assert colours_for([105, 2, IGNORE, 105], 150) == {105: colour(0), 2: colour(1)}
+
+
+def test_labels_come_by_area_of_the_first_map():
+    assert by_area(LABELS) == [0, 5]
+    assert by_area(np.array([[3, 5]]), np.array([[7, 7]])) == [3, 5, 7]
+
+
+def test_paint_and_overlay_mix_brightness_and_colour():
+    colours = {0: (200, 0, 0), 5: (0, 0, 200)}
+    assert paint(LABELS, colours)[1].tolist() == [[200, 0, 0], [0, 0, 200], [128, 128, 128]]
+    image = np.full((2, 3, 3), (100, 100, 100), np.uint8)
+    tinted = overlay(image, LABELS, colours, strength=0.5)
+    assert tinted[0, 0].tolist() == [150, 50, 50]
+    assert tinted[1, 2].tolist() == [100, 100, 100]
+    assert (tinted[0, 1] < [150, 50, 50]).all()
+    assert np.array_equal(overlay(image, np.full((2, 3), IGNORE)), image)
+
+
+def test_overlay_of_another_picture_is_refused():
+    with pytest.raises(ValueError, match="labels are 3x2, the picture 4x2"):
+        overlay(np.zeros((2, 4, 3), np.uint8), LABELS)
+
+
+def test_borders_lie_at_the_left_or_upper_pixel():
+    assert borders(LABELS).tolist() == [[False, True, True], [True, True, False]]
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel():
+    large = enlarged(LABELS, least=4)
+    assert large.shape == (4, 6)
+    assert (large[::2, ::2] == LABELS).all()
+    assert enlarged(large, least=4) is large
+
+
+@given(hnp.arrays(np.int64, (5, 6), elements=st.integers(-1, 700)))
+def test_any_labels_can_be_drawn(labels):
+    image = np.zeros((5, 6, 3), np.uint8)
+    assert overlay(image, labels).shape == image.shape
+    assert overlay(image, labels, colours_for(by_area(labels), 701)).dtype == np.uint8

@@ -1,0 +1,72 @@
+"""Train in as many processes as asked for, started as a user's command is; run by `test_processes.py`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ahs_seg.methods.cost.class_attention import ClassAggregation
+from ahs_seg.training.launch import launch
+from ahs_seg.training.loop import train
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.types import Output
+from tests.support.training import TinyDataset, TinyMethod, flip, tiny_recipe
+
+
+class Unpadded(TinyMethod):
+    """Its class attention pads to as many classes as there are, so that its padding has no part in any result."""
+
+    def __init__(self) -> None:
+        super().__init__(dropout=0)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.embed, self.read = nn.Linear(1, 4), nn.Linear(4, 1)
+            self.classwise = ClassAggregation(4, 4, heads=2, pad_length=NAMES, kind="linear")
+
+    def forward(self, images: Tensor, text: Tensor) -> Output:
+        output = super().forward(images, text)
+        maps, count = self.embed(output.logits[..., None]), len(text)
+        terms = self.classwise.guide(torch.zeros(1, count, 4))
+        summary = self.classwise.combine([self.classwise.summarise(maps, terms, 1)], count)
+        mixed = self.classwise(maps, terms, summary, count=count, pooling=1)
+        return replace(output, logits=self.read(mixed)[..., 0])
+
+
+NAMES = 3
+METHODS: dict[str, Callable[[], nn.Module]] = {"unpadded": Unpadded}
+CASES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "names": {"names_per_step": NAMES},
+    "unpadded": {"names_per_step": NAMES},
+    "parts": {"accumulation": 2, "checkpointing": True},
+}
+
+
+def recipe(case: str, devices: int) -> Recipe:
+    return tiny_recipe(steps=4, checkpoint_every=1, keep_last=9, evaluate_every=4, devices=devices, **CASES[case])
+
+
+def main(directory: Path, devices: int) -> None:
+    torch.set_num_threads(1)
+    fabric = launch(recipe("plain", devices))
+    for case in CASES:
+        train(
+            recipe(case, devices),
+            METHODS.get(case, lambda: TinyMethod(dropout=0))(),
+            TinyDataset(),
+            directory / case,
+            augment=flip,
+            evaluate=lambda method: {"miou": float(method.scale.detach())},
+            resume=True,
+            progress=False,
+            fabric=fabric,
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

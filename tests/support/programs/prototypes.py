@@ -1,0 +1,62 @@
+"""Train methods with prototypes in as many processes as asked for; run by `test_prototypes.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.training.launch import launch
+from ahs_seg.training.loop import train
+from ahs_seg.training.recipe import Recipe
+from tests.support.hyperspherical import Built, build, hps, lite
+from tests.support.training import COLOURS, TinyDataset, flip, tiny_recipe
+
+CASES: dict[str, tuple[Built, dict[str, object]]] = {
+    "hps": (hps("hpa"), {}),
+    "lite": (lite("prototypes"), {"names_per_step": 4}),
+    "parts": (lite("prototypes"), {"accumulation": 2}),
+}
+
+
+def recipe(case: str, devices: int) -> Recipe:
+    return tiny_recipe(steps=4, checkpoint_every=2, keep_last=9, devices=devices, **CASES[case][1])
+
+
+def of_training(config: Built) -> Built:
+    """The config for the classes of the data."""
+    prototypes = config.cost.prototypes
+    assert prototypes is not None
+    cost = config.cost.model_copy(update={"prototypes": prototypes.model_copy(update={"count": len(COLOURS)})})
+    return config.model_copy(update={"cost": cost})
+
+
+def main(directory: Path, devices: int) -> None:
+    torch.set_num_threads(1)
+    fabric = launch(recipe("hps", devices))
+    for case, (config, _) in CASES.items():
+        sized = of_training(config)
+        method = build(sized)
+        start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
+        classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, lambda start=start: start)
+        train(
+            recipe(case, devices),
+            method,
+            TinyDataset(),
+            directory / case,
+            augment=flip,
+            objective=sized.objective(method, classes),
+            resume=True,
+            progress=False,
+            fabric=fabric,
+        )
+        state = {name: value.contiguous() for name, value in method.parts.state_dict().items()}
+        save_file(state, directory / f"{case}-{fabric.global_rank}.safetensors")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,46 @@
+import numpy as np
+import torch
+
+from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.builders import byte_tokenizer
+
+PRESENT = torch.tensor([False, True, False, False, True, False])
+
+
+def draws(wanted: int) -> list[list[int]]:
+    return [choose_rows(PRESENT, wanted, np.random.default_rng(seed)).tolist() for seed in range(200)]
+
+
+def test_present_classes_come_with_random_others() -> None:
+    rows = draws(3)
+    assert all(len(row) == 3 and {1, 4} <= set(row) and row == sorted(row) for row in rows)
+    assert {(set(row) - {1, 4}).pop() for row in rows} == {0, 2, 3, 5}
+
+
+def test_more_present_than_wanted_are_drawn() -> None:
+    assert {tuple(row) for row in draws(1)} == {(1,), (4,)}
+
+
+def test_all_names_with_a_large_bound() -> None:
+    for wanted in (6, 100):
+        assert set(map(tuple, draws(wanted))) == {(0, 1, 2, 3, 4, 5)}
+
+
+def test_labels_follow_the_chosen_rows() -> None:
+    labels = torch.tensor([[IGNORE, 1, 4], [1, 3, 0]])
+    assert present_classes(labels, 6).tolist() == [True, True, False, True, True, False]
+    expected = [[IGNORE, 0, 2], [0, 1, IGNORE]]
+    assert relabel(labels, torch.tensor([1, 3, 4]), 6).tolist() == expected
+
+
+def test_prompts_of_the_chosen_rows() -> None:
+    vocabulary = Vocabulary.parse(["cat", "sofa, couch", "lamp"])
+    source = NameSource(vocabulary, PromptConfig(templates=("a {}",), synonyms="max"), byte_tokenizer())
+    names = source(torch.tensor([1, 2]))
+    assert names.table.texts == ["a sofa", "a couch", "a lamp"]
+    assert names.table.row_class == (0, 0, 1)
+    assert len(names.tokens) == 3
+    assert source(torch.tensor([1, 2])) is names

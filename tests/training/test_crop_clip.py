@@ -1,0 +1,94 @@
+"""SCAN's second stage of training, on the drawn world."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
+from ahs_seg.configs import find_shift, packaged_shifts
+from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
+from ahs_seg.methods.mask.scan.config import ScanConfig
+from ahs_seg.methods.mask.scan.crop_clip import RegionObjective, RegionReader
+from ahs_seg.methods.objective import SumObjective
+from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
+from ahs_seg.types import IGNORE, TrainingForward
+from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
+from tests.support.builders import random_backbone
+
+TINY = ClipConfig(source="tiny", resolution=96)
+SHORT = [
+    "training.steps=3",
+    "training.workers=0",
+    "training.optimizer.warmup_steps=0",
+    "data.count=8",
+    "validation=null",
+]
+
+
+@pytest.mark.parametrize("name", sorted(packaged_shifts()))
+def test_packaged_fine_tunings_parse(name: str) -> None:
+    experiment = ShiftExperiment.read(find_shift(name))
+    assert find_shift(name).read_text().startswith("# ")
+    assert ShiftExperiment.parse(experiment.model_dump()) == experiment
+
+
+def scan() -> tuple[ScanConfig, ScanSegmenter]:
+    torch.manual_seed(0)
+    config = SCAN_SMALL.model_copy(update={"backbone": TINY, "queries": 4})
+    return config, config.build()
+
+
+def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) -> None:
+    config, method = scan()
+    save_model(method, ModelDescription(method=config), tmp_path / "scan")
+    experiment = ShiftExperiment.read(find_shift("world"), SHORT)
+    result = run_shift(experiment, tmp_path / "run", into=tmp_path / "scan", progress=False)
+    assert result.model is not None
+    _, shifted = load_model(result.model)
+    assert isinstance(shifted, ScanSegmenter)
+    tuned = ClipConfig(source=str(result.clip), resolution=96).build()
+    own, expected = method.shifted.state_dict(), tuned.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in shifted.shifted.state_dict().items())
+    changed = [name for name, value in shifted.shifted.state_dict().items() if not torch.equal(value, own[name])]
+    assert len(changed) > 50
+    before, after = method.state_dict(), shifted.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("shifted."))
+    loaded = config.model_copy(update={"shifted": ClipConfig(source=str(result.clip))}).build()
+    assert all(
+        torch.equal(value, tuned.model.state_dict()[name]) for name, value in loaded.shifted.state_dict().items()
+    )
+
+
+def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
+    experiment = ShiftExperiment.read(find_shift("world"), SHORT)
+    plain = ZeroShotConfig(backbone=TINY)
+    save_model(plain.build(), ModelDescription(method=plain), tmp_path / "plain")
+    with pytest.raises(CheckpointError, match="only SCAN has a second stage"):
+        run_shift(experiment, tmp_path / "run", into=tmp_path / "plain", progress=False)
+    other = SCAN_SMALL.model_copy(update={"backbone": ClipConfig(source="nowhere", resolution=64)})
+    save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
+    with pytest.raises(CheckpointError, match="stands on another CLIP"):
+        run_shift(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
+
+
+def test_the_loss_reaches_the_tower_alone_and_unlabelled_images_are_fine() -> None:
+    reader = RegionReader(random_backbone(), shifts=(1,), ratio=0.5)
+    words = torch.randn(3, 1, 24, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(2 * 64 * 64).reshape(2, 64, 64) // 700 % 3
+    rows = torch.arange(3)
+    terms = SumObjective([RegionObjective(least=0.9)])
+    for marked, learns in ((labels, True), (torch.full_like(labels, IGNORE), False)):
+        reader.zero_grad()
+        loss = terms(reader, TrainingForward(images, marked, rows, rows, reader(images, words), 0.0))["contrast"]
+        loss.backward()
+        assert bool(loss > 0) == learns
+        moved = {name for name, value in reader.named_parameters() if value.grad is not None and value.grad.any()}
+        if learns:
+            trained = {name for name, value in reader.named_parameters() if value.requires_grad}
+            assert moved == trained
+            assert {name.split(".")[0] for name in trained} == {"shifted", "scale"}
+        else:
+            assert not moved

@@ -1,0 +1,63 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.methods.objective import SegmentationObjective
+from ahs_seg.training.forward import TrainingStep, class_logits, set_checkpointing
+from ahs_seg.types import PRUNED_LOGIT
+from tests.support.training import TinyMethod
+
+
+def forward(step: TrainingStep, assemble, row_class) -> dict[str, torch.Tensor]:
+    tokens = step.backbone.tokenizer(["a cat", "a dog", "a red house"])
+    images = torch.arange(2 * 3 * 256).reshape(2, 3, 16, 16).remainder(256).to(torch.uint8)
+    labels = torch.tensor([0, 1, 2, -1]).expand(2, 16, 4).repeat_interleave(4, dim=2)
+    classes = torch.arange(row_class[-1] + 1)
+    return step(images, labels, tokens.ids, tokens.ends, assemble, row_class, classes, 0.0)
+
+
+def test_losses_have_gradients_through_image_and_text_towers() -> None:
+    step = TrainingStep(TinyMethod(dropout=0), SegmentationObjective())
+    losses = forward(step, lambda texts: F.normalize(texts, dim=-1)[:, None], (0, 1, 2))
+    assert list(losses) == ["segmentation"]
+    losses["segmentation"].backward()
+    towers = step.backbone.model
+    for layers in (towers.vision_model.encoder.layers, towers.text_model.encoder.layers):
+        assert layers[0].self_attn.v_proj.weight.grad.abs().max() > 0
+        assert layers[0].self_attn.k_proj.weight.grad is None
+
+
+def test_the_best_row_of_a_class_counts() -> None:
+    logits = torch.tensor([[1.0, 5.0, 3.0, -2.0]]).reshape(1, 4, 1, 1)
+    assert class_logits(logits, None, (0, 1, 1, 2)).flatten().tolist() == [1, 5, -2]
+    assert class_logits(logits, None, (0, 1, 2, 3)) is logits
+
+
+def test_rows_not_kept_rest() -> None:
+    logits = torch.tensor([[1.0, 5.0], [2.0, 3.0]]).reshape(2, 2, 1, 1)
+    kept = torch.tensor([[2, 0], [1, 3]])
+    expected = [[5, PRUNED_LOGIT, 1, PRUNED_LOGIT], [PRUNED_LOGIT, 2, PRUNED_LOGIT, 3]]
+    assert class_logits(logits, kept, (0, 1, 2, 3)).flatten(1).tolist() == expected
+    assert class_logits(logits, kept, (0, 0, 1, 1)).flatten(1).tolist() == [[5, 1], [2, 3]]
+
+
+def test_recomputing_activations_changes_no_gradient() -> None:
+    gradients = []
+    for enabled in (False, True):
+        method = TinyMethod(dropout=0)
+        set_checkpointing(method, enabled=enabled)
+        assert method.backbone.checkpointing is enabled
+        step = TrainingStep(method, SegmentationObjective())
+        forward(step, lambda texts: F.normalize(texts, dim=-1)[:, None], (0, 1, 2))["segmentation"].backward()
+        gradients.append([value.grad for value in method.parameters() if value.grad is not None])
+    assert all(map(torch.equal, *gradients))
+
+
+def test_checkpointing_must_be_possible_and_a_backbone_present() -> None:
+    plain = torch.nn.Linear(2, 2)
+    set_checkpointing(plain, enabled=False)
+    with pytest.raises(ValueError, match="Linear cannot recompute activations"):
+        set_checkpointing(plain, enabled=True)
+    plain.backbone = torch.nn.Identity()
+    with pytest.raises(TypeError, match=r"Linear\.backbone is a Identity, not a ClipBackbone"):
+        _ = TrainingStep(plain, SegmentationObjective()).backbone
