@@ -60,7 +60,7 @@ def test_published_configs_are_those_of_the_papers() -> None:
         assert (recipe.steps, recipe.batch_size, recipe.optimizer) == (80_000, 4, published)
         assert recipe.ignore_as_negative
         assert experiment.method.cost == type(experiment.method)().cost
-        assert experiment.inference.class_pooling == 1
+        assert experiment.inference.options == {"class_pooling": 1}
     assert isinstance(Experiment.read(find_config("cat_seg_vitl")).method, CatSegConfig)
     assert isinstance(Experiment.read(find_config("h_clip_vitb")).method, HClipConfig)
 

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, overload, runtime_checkable
+from typing import overload
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ahs_seg.checkpoints.hub import push_to_hub
 from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, load_model, merged_description, save_model
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many, set_ensemble
+from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
 from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unknown
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.tiling import TileConfig, TileMerger
@@ -26,7 +26,6 @@ from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
 from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import read_source
-from ahs_seg.methods import Segmenting
 from ahs_seg.methods.base import Method
 from ahs_seg.modules.resize import resize
 from ahs_seg.output.calibration import Calibration, calibrate
@@ -39,14 +38,6 @@ from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 logger = logging.getLogger(__name__)
 
 
-@runtime_checkable
-class Tuned(Method, Protocol):
-    """A method whose tuning can be folded into its weights."""
-
-    def merged(self, *, class_pooling: int | None = None) -> Method:
-        """A copy for inference."""
-
-
 class Segmenter:
     """Segments pictures into classes named in plain words.
 
@@ -56,7 +47,7 @@ class Segmenter:
 
     def __init__(
         self,
-        method: Tuned,
+        method: Method,
         *,
         prompts: PromptConfig | None = None,
         inference: InferenceConfig | None = None,
@@ -66,9 +57,7 @@ class Segmenter:
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
-        self.method = method.merged(class_pooling=self.inference.class_pooling)
-        if self.inference.ensemble is not None:
-            set_ensemble(self.method, self.inference.ensemble)
+        self.method = method.for_inference(self.inference.options)
         self.cache = cache or TextCache()
         self.description = description
         self._encoder = VocabularyEncoder(self.prompts, self.cache, description.seen if description else lambda _: None)
@@ -270,7 +259,7 @@ class Segmenter:
         return self._encoder.embeddings(self.method, vocabulary)
 
     def _save(self, directory: Path | str) -> Path:
-        if self.description is None or not isinstance(self.method, Segmenting):
+        if self.description is None:
             raise CheckpointError(
                 "this segmenter was made of a method alone and does not know its config; write the method with "
                 "save_model(method, ModelDescription(method=config), directory)."
@@ -296,7 +285,7 @@ class Segmenter:
 
     @property
     def _device(self) -> torch.device:
-        return self.method.backbone.model.text_projection.weight.device
+        return self.method.backbone.device
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)

@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.backbones.clip import ClipBackbone, resample_positions
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.conv_stem import ConvStem
+from ahs_seg.backbones.image_tower import resample_positions
 from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
 from tests.support.builders import byte_tokenizer, random_backbone
 

@@ -8,14 +8,14 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import CLIPModel
 
-from ahs_seg.backbones.clip_config import TINY, BackboneError, ClipConfig, load_tokenizer, save_description
+from ahs_seg.backbones.clip_config import TINY, BackboneError, ClipConfig, load_tokenizer
 from tests.support.builders import random_backbone
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     backbone = random_backbone()
-    save_description(backbone, tmp_path)
+    backbone.save_description(tmp_path)
     backbone.model.save_pretrained(tmp_path)
     return tmp_path
 

@@ -88,13 +88,13 @@ def segment(segmenter: Segmenter) -> np.ndarray:
 @pytest.mark.parametrize("config", [CAT_SEG, H_CLIP], ids=["cat_seg", "h_clip"])
 def test_a_segmenter_saves_what_it_computes(tmp_path: Path, config: CatSegConfig) -> None:
     save_model(config.compose(random_backbone()), ModelDescription(method=config, trained_on=("cat",)), tmp_path / "a")
-    segmenter = Segmenter.from_pretrained(tmp_path / "a", inference=InferenceConfig(class_pooling=1))
+    segmenter = Segmenter.from_pretrained(tmp_path / "a", inference=InferenceConfig(options={"class_pooling": 1}))
     segmenter.save_pretrained(tmp_path / "b", reports=[report()])
     again = Segmenter.from_pretrained(tmp_path / "b")
     np.testing.assert_array_equal(segment(again), segment(segmenter))
     description, _ = load_model(tmp_path / "b")
     assert description.method.tuner == Frozen()
-    assert description.inference == InferenceConfig(class_pooling=1)
+    assert description.inference == InferenceConfig(options={"class_pooling": 1})
     assert description.trained_on == ("cat",)
     assert "62.50" in (tmp_path / "b" / "README.md").read_text()
 

@@ -108,7 +108,7 @@ def test_a_merged_copy_is_a_plain_clip_that_computes_the_same(method: nn.Module)
     for parameter in method.parameters():
         if parameter.requires_grad:
             parameter.add_(torch.randn_like(parameter) * 0.05)
-    merged = method.merged()
+    merged = method.for_inference()
     assert isinstance(merged.backbone, ClipBackbone)
     assert merged.backbone.adapter is None
     assert not merged.training

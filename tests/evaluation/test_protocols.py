@@ -11,6 +11,7 @@ from ahs_seg.evaluation.protocols import PROTOCOLS, Protocol, choose_protocols, 
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, PictureWindows, predict, score_maps
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
+from ahs_seg.methods.mask.scan.segmenter import ScanOptions
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
@@ -79,7 +80,7 @@ def test_a_protocol_says_everything_and_travels_through_yaml(protocol):
         "activation",
         "merging",
         "argmax",
-        "class pooling",
+        "options of the method",
         "mIoU",
     }
 
@@ -106,17 +107,33 @@ def test_scan_has_a_protocol_for_each_size_and_benchmark() -> None:
     names = [name for name in PROTOCOLS if name.startswith("scan-")]
     assert {name.split("-", 2)[2] for name in names} <= set(BENCHMARKS)
     assert len(names) == 10
-    settings = PROTOCOLS["scan-l-ade20k-847"].inference.ensemble
-    assert settings == EnsembleConfig(threshold=0.3, weight=0.75, ratio=0.15, combination="log")
+    options = PROTOCOLS["scan-l-ade20k-847"].inference.options
+    published = EnsembleConfig(threshold=0.3, weight=0.75, ratio=0.15, combination="log")
+    assert ScanOptions.parse(options).ensemble == published
     plain = PROTOCOLS["scan-b-pascal-voc-20"]
-    assert plain.inference.ensemble == EnsembleConfig(threshold=0.2, weight=0.45, ratio=0.1)
+    assert ScanOptions.parse(plain.inference.options).ensemble == EnsembleConfig(threshold=0.2, weight=0.45, ratio=0.1)
     assert plain.denominator == "labelled_or_predicted"
     assert "weight 0.45" in plain.title
 
 
 def test_only_scan_takes_the_settings_of_a_second_stage() -> None:
-    settings = InferenceConfig(ensemble=EnsembleConfig(weight=0.2))
+    settings = InferenceConfig(options={"ensemble": {"weight": 0.2}})
     config = SCAN_SMALL.model_copy(update={"ensemble": None})
-    assert Segmenter(config.compose(random_backbone()), inference=settings).method.ensemble == settings.ensemble
-    with pytest.raises(ConfigError, match="ZeroShotSegmenter has no second stage"):
+    chosen = Segmenter(config.compose(random_backbone()), inference=settings).method.ensemble
+    assert chosen == EnsembleConfig(weight=0.2)
+    with pytest.raises(ConfigError, match="options of ZeroShotSegmenter is not valid:\n  ensemble: unknown"):
         Segmenter(ZeroShotConfig().compose(random_backbone()), inference=settings)
+
+
+def test_options_in_files_written_before_they_had_a_place_of_their_own() -> None:
+    former = {"shortest_edge": 640, "class_pooling": 1, "ensemble": {"weight": 0.2}}
+    assert InferenceConfig.parse(former).options == {"class_pooling": 1, "ensemble": {"weight": 0.2}}
+    assert InferenceConfig.parse({"class_pooling": None, "ensemble": None}) == InferenceConfig()
+    assert InferenceConfig.parse({}, ["options.class_pooling=1"]).title == "whole image, class pooling 1"
+
+
+def test_a_method_without_class_attention_pools_nothing() -> None:
+    method = ZeroShotConfig().compose(random_backbone())
+    Segmenter(method, inference=InferenceConfig(options={"class_pooling": 1}))
+    with pytest.raises(ConfigError, match="class_pooling"):
+        Segmenter(method, inference=InferenceConfig(options={"class_pooling": 2}))

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from ahs_seg.types import ClassText, Output, Words
+from ahs_seg.methods.base import Method
+from ahs_seg.types import ImageFeatures, Output, Words
 from tests.support.builders import random_backbone
 
 
-class ColourMethod(nn.Module):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourFeatures(ImageFeatures):
+    """What `ColourMethod` reads of an image besides the backbone's features."""
+
+    colours: Float[Tensor, "b c h w"]
+
+
+class ColourMethod(Method):
     """Logits are fixed random functions of colour, one per class, on a coarse grid; quick, and easy to recompute.
 
     Class k of the text tensor looks at the colours only through its embedding, so permuting classes permutes logits.
@@ -25,26 +38,27 @@ class ColourMethod(nn.Module):
         self.keep = keep
         self.seen: list[tuple[int, ...]] = []
 
-    def forward(self, images: Tensor, text: Words) -> Output:
-        words = text if isinstance(text, ClassText) else self.prepare(text)
-        text = words.embeddings
+    def encode(self, images: Tensor) -> ColourFeatures:
         self.seen.append(tuple(images.shape))
         small = F.interpolate(images, size=(self.grid, self.grid), mode="bilinear")
         colours = torch.cat([small, small.square(), (6 * small).sin()], 1)
-        logits = torch.einsum("td,dc,bchw->bthw", text.mean(1), self.mix, colours) * 3
+        dense = self.backbone.encode_image(F.interpolate(images, size=(32, 32))).dense
+        return ColourFeatures(dense, colours=colours)
+
+    def decode(self, features: ColourFeatures, text: Words) -> Output:
+        words = self.prepared(text)
+        logits = torch.einsum("td,dc,bchw->bthw", words.embeddings.mean(1), self.mix, features.colours) * 3
         kept = None
-        if self.keep is not None and len(text) > self.keep:
+        if self.keep is not None and len(words) > self.keep:
             best = logits.flatten(2).amax(-1).topk(self.keep, dim=1).indices
             kept = best[:, torch.randperm(self.keep, generator=torch.Generator().manual_seed(1))]
             logits = torch.stack([one[rows] for one, rows in zip(logits, kept, strict=True)])
-        features = self.backbone.encode_image(F.interpolate(images, size=(32, 32)))
         return Output(logits, features, words, features.dense, kept)
-
-    def prepare(self, text: Tensor, seen: Tensor | None = None) -> ClassText:
-        return ClassText(text, text, seen)
 
     def scores(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
-    def merged(self, *, class_pooling: int | None = None) -> ColourMethod:
+    def for_inference(self, options: Mapping[str, Any] | None = None) -> Self:
+        """The method itself, so that a test sees what it was shown."""
+        del options
         return self

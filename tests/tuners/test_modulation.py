@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from ahs_seg.backbones.clip import own_attention_weights
 from ahs_seg.tuners.orthogonal import Modulation, Orthogonal, Rotations, TowerModulation
 from tests.support.builders import random_backbone
 
@@ -55,7 +54,7 @@ def test_matrices_are_mixed_with_the_identity_layer_by_layer() -> None:
 def test_off_is_h_clip_bit_for_bit() -> None:
     off = rotations(Orthogonal(block=8, modulation=None))
     assert set(off.state_dict()) == {"bank", "layer_relations", "modality_relations"}
-    plain = own_attention_weights(random_backbone().model, "text")
+    plain = [parts.weights for parts in random_backbone().attention("text")]
     changed = 0
     for one, other, modulated in zip(
         off("text", plain),

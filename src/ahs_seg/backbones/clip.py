@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,32 +14,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPConfig, CLIPModel
 
+from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, Tower
 from ahs_seg.backbones.conv_stem import ConvStem
-from ahs_seg.backbones.tokenizer import ClipTokenizer, Tokens
+from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected
+from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.modules.attention import multi_head_attention
 from ahs_seg.types import ImageFeatures
 
-Tower = Literal["vision", "text"]
 _Block = Any  # a CLIPEncoderLayer; transformers is untyped
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-class AttentionWeights(NamedTuple):
-    """The four matrices of one attention layer, each [output, input]; biases never change."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    output: Tensor
-
-
-class Adapter(Protocol):
-    """A tuner's layer: gives the attention weights that a tower uses instead of its own."""
-
-    def __call__(self, tower: Tower, plain: Sequence[AttentionWeights]) -> list[AttentionWeights]:
-        """The weights to use, layer by layer."""
 
 
 class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is untyped
@@ -53,7 +40,7 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
             )
 
 
-class ClipBackbone(nn.Module):
+class ClipBackbone(Backbone):
     """Dense image features, hidden levels, pooled features and text features of one CLIP.
 
     Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in the form of CAT-Seg:
@@ -63,10 +50,12 @@ class ClipBackbone(nn.Module):
     the position table is resampled.
     """
 
+    kind = "clip"
+
     def __init__(
         self,
         model: CLIPModel,
-        tokenizer: ClipTokenizer,
+        tokenizer: TextTokenizer,
         *,
         resolution: int,
         mean: Sequence[float] = CLIP_MEAN,
@@ -88,18 +77,86 @@ class ClipBackbone(nn.Module):
         self.depth: int = vision.num_hidden_layers
         self.text_depth: int = text.num_hidden_layers
         self.grid = resolution // self.patch_size
-        self._heads = {"vision": vision.num_attention_heads, "text": text.num_attention_heads}
+        self.heads: int = vision.num_attention_heads
+        self._text_heads: int = text.num_attention_heads
         if resolution % self.patch_size:
             raise ValueError(
                 f"resolution {resolution} is not a multiple of the patch size {self.patch_size}; "
                 f"use {self.grid * self.patch_size} or {(self.grid + 1) * self.patch_size}"
             )
 
-    def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """Images (RGB in [0, 1]) in the units this CLIP was trained on."""
-        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
-        return (images - mean) / std
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        device: torch.device = self.model.text_projection.weight.device
+        return device
+
+    @property
+    def logit_scale(self) -> Float[Tensor, ""]:
+        """The factor on cosines that CLIP was trained with."""
+        scale: Tensor = self.model.logit_scale.exp()
+        return scale
+
+    @property
+    def stem(self) -> nn.Module:
+        """The patch convolution."""
+        stem: nn.Module = self.model.vision_model.embeddings.patch_embedding
+        return stem
+
+    @property
+    def position_table(self) -> nn.Parameter:
+        """The position embeddings of the image tower, that of the class token first."""
+        table: nn.Parameter = self.model.vision_model.embeddings.position_embedding.weight
+        return table
+
+    @property
+    def image_tower(self) -> HasImageTower:
+        """The image tower with its own attention, as `image_tower.run_blocks` reads it."""
+        tower: HasImageTower = self.model
+        return tower
+
+    def blocks(self, tower: Tower) -> nn.ModuleList:
+        """The transformer blocks of a tower."""
+        layers: nn.ModuleList = (self.model.vision_model if tower == "vision" else self.model.text_model).encoder.layers
+        return layers
+
+    def attention(self, tower: Tower) -> list[AttentionParts]:
+        """The attention layers of a tower, block by block."""
+        layers: list[Any] = [block.self_attn for block in self.blocks(tower)]
+        return [AttentionParts(part.q_proj, part.k_proj, part.v_proj, part.out_proj) for part in layers]
+
+    def idle_in_dense(self) -> list[nn.Parameter]:
+        """Query and key of the last image block: dense features take its values alone."""
+        last = self.attention("vision")[-1]
+        return [*last.query.parameters(), *last.key.parameters()]
+
+    def image_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters of the image tower by their names in `model`."""
+        parts = ("vision_model.", "visual_projection.")
+        return {name: value for name, value in self.model.named_parameters() if name.startswith(parts)}
+
+    def text_state(self) -> Iterator[tuple[str, Tensor]]:
+        """The tensors of the text tower and its projection."""
+        yield from self.model.text_model.state_dict(keep_vars=True).items()
+        yield "projection", self.model.text_projection.weight
+
+    def text_settings(self) -> dict[str, Any]:
+        """The configuration of the text tower."""
+        settings: dict[str, Any] = self.model.config.text_config.to_dict()
+        settings.pop("transformers_version", None)
+        return settings
+
+    def save_description(self, directory: Path) -> None:
+        """Write the CLIP without its weights in the layout of `transformers`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.model.config.save_pretrained(directory)
+        self.tokenizer.save(directory)
+        statistics = {"image_mean": list(self.mean), "image_std": list(self.std)}
+        (directory / "preprocessor_config.json").write_text(json.dumps(statistics, indent=2), encoding="utf-8")
+
+    def without_adapter(self) -> ClipBackbone:
+        """The same CLIP without what a tuner added; it shares every weight with this one."""
+        return ClipBackbone(self.model, self.tokenizer, resolution=self.resolution, mean=self.mean, std=self.std)
 
     def encode_image(
         self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
@@ -120,7 +177,7 @@ class ClipBackbone(nn.Module):
                 hidden[index] = tokens
         last = self._dense_block(blocks[-1], weights[-1], tokens)
         hidden[self.depth - 1] = last
-        dense = self._project(last)
+        dense = projected(self.model, last)
         return ImageFeatures(
             dense=_to_map(dense[:, 1:], grid),
             levels=tuple(_to_map(hidden[index][:, 1:], grid) for index in levels),
@@ -156,11 +213,6 @@ class ClipBackbone(nn.Module):
                 f"so levels are 0 to {self.depth - 1}"
             )
 
-    def attention_weights(self, tower: Tower) -> list[AttentionWeights]:
-        """The attention matrices that a tower uses: its own, or the adapter's."""
-        plain = own_attention_weights(self.model, tower)
-        return plain if self.adapter is None else self.adapter(tower, plain)
-
     def _embed_image(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         height, width = images.shape[-2:]
         patch = self.patch_size
@@ -170,13 +222,7 @@ class ClipBackbone(nn.Module):
                 f"image is {width}x{height} pixels; both sides must be multiples of {patch}. "
                 f"Pad it to {up[1]}x{up[0]} or let Segmenter resize."
             )
-        embeddings = self.model.vision_model.embeddings
-        patches = embeddings.patch_embedding(self.normalise(images))
-        grid = (patches.shape[-2], patches.shape[-1])
-        start = embeddings.class_embedding.expand(len(images), 1, -1)
-        tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
-        positions = resample_positions(embeddings.position_embedding.weight, grid)
-        return self.model.vision_model.pre_layrnorm(tokens + positions), grid
+        return embed_patches(self.model, self.normalise(images))
 
     def _block(
         self,
@@ -207,7 +253,7 @@ class ClipBackbone(nn.Module):
         value = F.linear(normed, weights.value, attention.v_proj.bias)
         if context is not None:
             key, value = (_prepend(first, rest) for first, rest in zip(context, (key, value), strict=True))
-        mixed = multi_head_attention(query, key, value, self._heads[tower], mask)
+        mixed = multi_head_attention(query, key, value, self.heads if tower == "vision" else self._text_heads, mask)
         tokens = tokens + F.linear(mixed, weights.output, attention.out_proj.bias)
         return tokens + block.mlp(block.layer_norm2(tokens))
 
@@ -227,32 +273,9 @@ class ClipBackbone(nn.Module):
     def _pool(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)
         key, value = self._key_value(block, weights, tokens)
-        mixed = multi_head_attention(query, key, value, self._heads["vision"])
+        mixed = multi_head_attention(query, key, value, self.heads)
         start = tokens[:, :1] + F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
-        return self._project(start + block.mlp(block.layer_norm2(start)))[:, 0]
-
-    def _project(self, tokens: Tensor) -> Tensor:
-        normed = self.model.vision_model.post_layernorm(tokens)
-        return self.model.visual_projection(normed)
-
-
-def own_attention_weights(model: CLIPModel, tower: Tower) -> list[AttentionWeights]:
-    """The model's own attention matrices, block by block."""
-    encoder = (model.vision_model if tower == "vision" else model.text_model).encoder
-    return [
-        AttentionWeights(part.q_proj.weight, part.k_proj.weight, part.v_proj.weight, part.out_proj.weight)
-        for part in (block.self_attn for block in encoder.layers)
-    ]
-
-
-def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Float[Tensor, "m c"]:
-    """The position table (class position first) for another grid: bicubic, corners not aligned, as in CAT-Seg."""
-    side = round((len(table) - 1) ** 0.5)
-    if grid == (side, side):
-        return table
-    square = table[1:].T.reshape(1, -1, side, side)
-    resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False)
-    return torch.cat([table[:1], resized[0].flatten(1).T])
+        return projected(self.model, start + block.mlp(block.layer_norm2(start)))[:, 0]
 
 
 def _shared_prefix(ids: Tensor) -> int:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig
 from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
@@ -79,13 +83,14 @@ def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
     return ClipTokenizer(core, context=context, start=start, end=end)
 
 
-def save_description(backbone: ClipBackbone, directory: Path) -> None:
-    """Write all of a backbone but its weights, in the layout of `transformers`: `build_empty` reads it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    backbone.model.config.save_pretrained(directory)
-    backbone.tokenizer.save(directory)
-    statistics = {"image_mean": list(backbone.mean), "image_std": list(backbone.std)}
-    (directory / "preprocessor_config.json").write_text(json.dumps(statistics, indent=2), encoding="utf-8")
+def save_clip(state: Mapping[str, Tensor], backbone: Backbone, directory: Path) -> None:
+    """Write a CLIP with these weights in the layout of `transformers`, as `ClipConfig(source=directory)` reads it.
+
+    Of `backbone` only the configuration, the tokenizer and the image statistics are read.
+    """
+    backbone.save_description(directory)
+    tensors = {key: value.detach().contiguous() for key, value in state.items()}
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
 
 
 def _read_statistics(directory: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

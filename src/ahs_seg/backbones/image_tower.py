@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from ahs_seg.backbones.clip import ClipBackbone, resample_positions
 
 After = Callable[[int, Tensor], Tensor]
 """Number of a block (from 1) and its tokens [b n c], to the tokens that the next block gets."""
@@ -18,7 +17,7 @@ After = Callable[[int, Tensor], Tensor]
 
 @runtime_checkable
 class HasImageTower(Protocol):
-    """A `CLIPModel`, or its image half."""
+    """A CLIP of `transformers`, or its image half (`ImageTower`)."""
 
     vision_model: Any
     visual_projection: Any
@@ -33,21 +32,32 @@ class ImageTower(nn.Module):
         self.visual_projection = visual_projection
 
     @classmethod
-    def copied(cls, backbone: ClipBackbone) -> ImageTower:
-        """A copy of the image tower of a backbone."""
-        model = backbone.model
-        return cls(copy.deepcopy(model.vision_model), copy.deepcopy(model.visual_projection))
+    def copied(cls, tower: HasImageTower) -> ImageTower:
+        """A copy of an image tower."""
+        return cls(copy.deepcopy(tower.vision_model), copy.deepcopy(tower.visual_projection))
 
 
-def embed(tower: HasImageTower, pixels: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b n c"]:
-    """Tokens that enter the first block, class token first, of images in the units of the tower."""
-    parts = tower.vision_model.embeddings
-    patches = parts.patch_embedding(pixels)
-    start = parts.class_embedding.expand(len(pixels), 1, -1)
-    positions = resample_positions(parts.position_embedding.weight, (patches.shape[-2], patches.shape[-1]))
-    tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1) + positions
-    result: Tensor = tower.vision_model.pre_layrnorm(tokens)
-    return result
+def embed_patches(
+    tower: HasImageTower, pixels: Float[Tensor, "b 3 H W"]
+) -> tuple[Float[Tensor, "b n c"], tuple[int, int]]:
+    """Tokens that enter the first block (class token first) of normalised images, and the size of the patch grid."""
+    embeddings = tower.vision_model.embeddings
+    patches = embeddings.patch_embedding(pixels)
+    grid = (patches.shape[-2], patches.shape[-1])
+    start = embeddings.class_embedding.expand(len(pixels), 1, -1)
+    tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
+    positions = resample_positions(embeddings.position_embedding.weight, grid)
+    return tower.vision_model.pre_layrnorm(tokens + positions), grid
+
+
+def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Float[Tensor, "m c"]:
+    """The position table (class position first) for another grid: bicubic, corners not aligned, as in CAT-Seg."""
+    side = round((len(table) - 1) ** 0.5)
+    if grid == (side, side):
+        return table
+    square = table[1:].T.reshape(1, -1, side, side)
+    resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False)
+    return torch.cat([table[:1], resized[0].flatten(1).T])
 
 
 def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: After) -> Float[Tensor, "b n c"]:

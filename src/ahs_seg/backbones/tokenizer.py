@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import ftfy
 import torch
@@ -38,6 +39,27 @@ class Tokens:
 
 class TextTooLongError(ValueError):
     """A prompt with more tokens than the text tower has positions."""
+
+
+@runtime_checkable
+class TextTokenizer(Protocol):
+    """From prompts to the token ids that a text tower of `context` positions reads."""
+
+    context: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that differs whenever two tokenizers may differ; part of the key of cached embeddings."""
+
+    def __call__(self, prompts: Sequence[str]) -> Tokens:
+        """Token ids of every prompt.
+
+        Raises:
+            TextTooLongError: naming the first prompt that does not fit.
+        """
+
+    def save(self, directory: Path) -> None:
+        """Write the tokenizer's files into `directory`."""
 
 
 class ClipTokenizer:

@@ -111,8 +111,9 @@ class GeoTiffSink:
         """The next rows, as soon as they fill blocks."""
         self._put(self._rows.add(band.labels))
 
-    def finish(self, pixels: Mapping[int, int]) -> None:  # noqa: ARG002  # it holds no counts
-        """Write the last rows."""
+    def finish(self, pixels: Mapping[int, int]) -> None:
+        """Write the last rows; a GeoTIFF holds no counts."""
+        del pixels
         self._put(self._rows.rest())
 
     def _put(self, rows: Int32[np.ndarray, "h W"]) -> None:
@@ -141,8 +142,9 @@ class OverlaySink:
             small = blocks.mean((1, 3)).astype(np.uint8)
             self._small.append((labels[step // 2 :: step, step // 2 :: step][:height, :width].copy(), small))
 
-    def finish(self, pixels: Mapping[int, int]) -> None:  # noqa: ARG002  # its legend counts what it shows
-        """Write the picture."""
+    def finish(self, pixels: Mapping[int, int]) -> None:
+        """Write the overlay, whose legend counts what it shows."""
+        del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
         write_png(self._path, segmented(image, labels, self._vocabulary.labels))

@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.clip_config import save_description
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_complete
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import write_text
-from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.methods import CatSegConfig, MethodConfig
+from ahs_seg.methods.base import Method
 from ahs_seg.output.calibration import Calibration
 from ahs_seg.tuners import Frozen
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -60,18 +60,18 @@ class ModelDescription(Config):
         return self.overlap.model_copy(update={"words": words}).of(vocabulary)
 
 
-def save_model(method: Segmenting, description: ModelDescription, directory: Path | str) -> Path:
+def save_model(method: Method, description: ModelDescription, directory: Path | str) -> Path:
     """Write a model directory; it appears whole or not at all, and replaces what was there."""
     return save_state(method.state_dict(), method.backbone, description, directory)
 
 
 def save_state(
-    state: Mapping[str, Tensor], backbone: ClipBackbone, description: ModelDescription, directory: Path | str
+    state: Mapping[str, Tensor], backbone: Backbone, description: ModelDescription, directory: Path | str
 ) -> Path:
     """Write a model directory with these weights; of the backbone only its configuration and tokenizer are read."""
     target = Path(directory)
     with replacing_directory(target) as fresh:
-        save_description(backbone, fresh / BACKBONE)
+        backbone.save_description(fresh / BACKBONE)
         tensors = {key: value.detach().contiguous() for key, value in state.items()}
         save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
@@ -91,7 +91,7 @@ def merged_description(description: ModelDescription) -> ModelDescription:
     return description.model_copy(update={"method": method.model_copy(update={"tuner": Frozen()})})
 
 
-def load_model(directory: Path | str) -> tuple[ModelDescription, Segmenting]:
+def load_model(directory: Path | str) -> tuple[ModelDescription, Method]:
     """The description and the method (in evaluation mode, on the CPU) of a model directory.
 
     Raises:

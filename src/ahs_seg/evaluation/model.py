@@ -20,7 +20,7 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.methods import Segmenting
+from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -99,7 +99,7 @@ Predict = Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]
 
 def predictors_for(
     description: ModelDescription,
-    method: Segmenting,
+    method: Method,
     protocols: tuple[Protocol, ...],
     vocabulary: Vocabulary,
     *,

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, options_in_words
 from ahs_seg.inference.windows import PictureWindows, SlidingWindows
-from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Denominator = Literal["labelled", "labelled_or_predicted"]
@@ -66,8 +65,7 @@ class Protocol(Config):
             "activation": "after merging" if after else "before merging",
             "merging": merged,
             "argmax": "at the picture's own size, over all classes",
-            "class pooling": str(inference.class_pooling or "as in training"),
-            "second stage": inference.ensemble.title if inference.ensemble else "as the model has it",
+            "options of the method": ", ".join(options_in_words(inference.options)) or "as in training",
             "ignored pixels": "do not exist, neither as label nor as prediction",
             "mIoU": f"mean over classes {self.denominator.replace('_', ' ')}",
         }
@@ -98,12 +96,12 @@ _SCAN_SOURCE: Final = (
 
 def _scan_protocol(size: str, benchmark: str) -> Protocol:
     threshold, weight, ratio, combination = _SCAN_SETTINGS[size][benchmark]
-    ensemble = EnsembleConfig(threshold=threshold, weight=weight, ratio=ratio, combination=combination)
+    ensemble = {"threshold": threshold, "weight": weight, "ratio": ratio, "combination": combination}
     return Protocol(
         name=f"scan-{size}-{benchmark}",
         source=f"{_SCAN_SOURCE}; settings of SCAN-{size.upper()} for {benchmark}. Background patches are spread "
         "evenly, where the original draws them without a seed",
-        inference=InferenceConfig(shortest_edge=640, longest_edge=2560, ensemble=ensemble),
+        inference=InferenceConfig(shortest_edge=640, longest_edge=2560, options={"ensemble": ensemble}),
         prompts=PromptConfig(templates="vild", synonyms="joined"),
         denominator="labelled_or_predicted",
     )

@@ -24,7 +24,8 @@ from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import CatSegConfig, MethodConfig, Segmenting
+from ahs_seg.methods import CatSegConfig, MethodConfig
+from ahs_seg.methods.base import Method
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.launch import launch
@@ -106,7 +107,7 @@ def run_experiment(
 
 def _finish(
     experiment: Experiment,
-    method: Segmenting,
+    method: Method,
     dataset: SegmentationDataset,
     validation: SegmentationDataset | None,
     directory: Path,
@@ -133,7 +134,7 @@ def _finish(
     return report
 
 
-def objective(experiment: Experiment, method: Segmenting, vocabulary: Vocabulary) -> nn.Module:
+def objective(experiment: Experiment, method: Method, vocabulary: Vocabulary) -> nn.Module:
     """What training minimises for the experiment's method on classes of a vocabulary."""
     table = experiment.training.prompts.table(vocabulary)
 
@@ -161,7 +162,7 @@ def describe(experiment: Experiment, dataset: SegmentationDataset) -> ModelDescr
 
 def evaluate_method(
     experiment: Experiment,
-    method: Segmenting,
+    method: Method,
     dataset: SegmentationDataset,
     title: str,
     description: ModelDescription,
@@ -187,7 +188,7 @@ def _scorer(
     experiment: Experiment, dataset: SegmentationDataset, description: ModelDescription
 ) -> Callable[[nn.Module], Mapping[str, float]]:
     def score(method: nn.Module) -> Mapping[str, float]:
-        assert isinstance(method, Segmenting)
+        assert isinstance(method, Method)
         report = evaluate_method(experiment, method, dataset, "validation", description, progress=False)
         return report.scores.summary()
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.config import Config
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
 from ahs_seg.inference.score_maps import (
     AnyView,
@@ -30,10 +30,10 @@ from ahs_seg.inference.score_maps import (
     resize_maps,
 )
 from ahs_seg.inference.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
-from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.base import Method
-from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
 from ahs_seg.types import Words
+
+_FORMER_KEYS: Final = ("class_pooling", "ensemble")
 
 
 class InferenceConfig(Config):
@@ -42,8 +42,8 @@ class InferenceConfig(Config):
     With `shortest_edge`, the picture is first resized to that (the longest edge to at most `longest_edge`), as CAT-Seg
     does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that: small pictures
     stay as they are, and the method's own resizing skips no pixels of large ones. `batch` views run at a time;
-    merging uses about `memory_mb` besides the result. `class_pooling` replaces the method's own pooling of the class
-    attention (None: as in training), `ensemble` SCAN's own second stage (None: as the model has it).
+    merging uses about `memory_mb` besides the result. `options` are those of the method (`Method.options`), such as
+    `class_pooling` in the cost family; without them the method stays as it was trained.
     """
 
     windows: Annotated[WholeImage | SlidingWindows | PictureWindows, Field(discriminator="name")] = WholeImage()
@@ -51,16 +51,23 @@ class InferenceConfig(Config):
     longest_edge: PositiveInt = 2560
     batch: PositiveInt = 1
     memory_mb: PositiveInt = 16
-    class_pooling: PositiveInt | None = None
-    ensemble: EnsembleConfig | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _move_options(cls, values: Any) -> Any:
+        """Files written before options had a place of their own name two of them beside the other keys."""
+        if not isinstance(values, dict):
+            return values
+        moved = {key: values[key] for key in _FORMER_KEYS if values.get(key) is not None}
+        rest = {key: value for key, value in values.items() if key not in _FORMER_KEYS}
+        return {**rest, "options": {**rest.get("options", {}), **moved}} if moved else rest
 
     @property
     def title(self) -> str:
         """The protocol in words, for reports: two results with the same title were made in the same way."""
         edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
-        pooling = f", class pooling {self.class_pooling}" if self.class_pooling else ""
-        ensemble = f", {self.ensemble.title}" if self.ensemble else ""
-        return f"{self.windows.title}{edges}{pooling}{ensemble}"
+        return ", ".join([f"{self.windows.title}{edges}", *options_in_words(self.options)])
 
     @property
     def memory_bytes(self) -> int:
@@ -68,8 +75,18 @@ class InferenceConfig(Config):
         return self.memory_mb * 2**20
 
 
+def options_in_words(options: Mapping[str, Any]) -> list[str]:
+    """Every option of a method as "name value", nested names joined."""
+    words: list[str] = []
+    for name, value in options.items():
+        title = name.replace("_", " ")
+        nested = options_in_words(value) if isinstance(value, Mapping) else [str(value)]
+        words += [f"{title} {one}" for one in nested]
+    return words
+
+
 CAT_SEG_PROTOCOL: Final = InferenceConfig(
-    windows=SlidingWindows(side=640, kernel=384), shortest_edge=640, class_pooling=1
+    windows=SlidingWindows(side=640, kernel=384), shortest_edge=640, options={"class_pooling": 1}
 )
 """The published evaluation of CAT-Seg and H-CLIP, for every backbone."""
 
@@ -158,7 +175,7 @@ class Frames:
 def frames_of(
     image: UInt8[np.ndarray, "H W 3"],
     config: InferenceConfig,
-    backbone: ClipBackbone,
+    backbone: Backbone,
     *,
     size: tuple[int, int] | None = None,
 ) -> Frames:
@@ -263,17 +280,3 @@ def _padded(pixels: Float[Tensor, "3 h w"], multiple: int, colour: Sequence[floa
         return pixels
     planes = [F.pad(plane, (0, right, 0, below), value=value) for plane, value in zip(pixels, colour, strict=True)]
     return torch.stack(planes)
-
-
-def set_ensemble(method: Method, ensemble: EnsembleConfig) -> None:
-    """Replace the settings of SCAN's second stage.
-
-    Raises:
-        ConfigError: the method has none.
-    """
-    if not isinstance(method, ScanSegmenter):
-        raise ConfigError(
-            f"inference.ensemble is set, as in the protocols of SCAN, but {type(method).__name__} has no second stage. "
-            "Use another protocol, e.g. san."
-        )
-    method.ensemble = ensemble

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.tokenizer import ClipTokenizer, TextTooLongError, Tokens
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.tokenizer import TextTokenizer, TextTooLongError, Tokens
 from ahs_seg.inference.text_store import TextStore
 from ahs_seg.vocabulary.prompts import PromptTable
 
 ENCODING: Final = 1
-"""Raised whenever `ClipBackbone.encode_text` or the cleaning of text changes what it gives for the same weights."""
+"""Raised whenever `encode_text` or the cleaning of text changes what it gives for the same weights."""
 
 
 class TextCache:
@@ -38,10 +38,10 @@ class TextCache:
         self._store = None if directory is None else TextStore(directory)
         self._memory: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
         self._used = 0
-        self._digests: WeakKeyDictionary[ClipBackbone, tuple[object, str]] = WeakKeyDictionary()
+        self._digests: WeakKeyDictionary[Backbone, tuple[object, str]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def encode(self, backbone: ClipBackbone, table: PromptTable) -> Float[Tensor, "t p d"]:
+    def encode(self, backbone: Backbone, table: PromptTable) -> Float[Tensor, "t p d"]:
         """Unit-length text embeddings of a table of prompts, on the backbone's device; without gradients.
 
         Raises:
@@ -61,15 +61,15 @@ class TextCache:
                 if self._store is not None:
                     self._store.write(model, new)
             self._remember(model, {text: found[text] for text in texts})
-            device = backbone.model.text_projection.weight.device
+            device = backbone.device
             return table.assemble(torch.stack([found[text] for text in texts]).to(device))
 
-    def _compute(self, backbone: ClipBackbone, table: PromptTable, texts: Sequence[str]) -> dict[str, Tensor]:
+    def _compute(self, backbone: Backbone, table: PromptTable, texts: Sequence[str]) -> dict[str, Tensor]:
         """Embeddings in batches of neighbours in the alphabet, which have their first words in common."""
         ordered = sorted(texts)
         batches = [ordered[start : start + self.batch] for start in range(0, len(ordered), self.batch)]
         tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
-        device = backbone.model.text_projection.weight.device
+        device = backbone.device
         with torch.autocast(device.type, enabled=False):
             rows = [row for part in tokens for row in backbone.encode_text(part.to(device)).float().cpu()]
         return dict(zip(ordered, rows, strict=True))
@@ -83,7 +83,7 @@ class TextCache:
         while self._used > self.memory_bytes:
             self._used -= self._memory.popitem(last=False)[1].nbytes
 
-    def _fingerprint(self, backbone: ClipBackbone) -> str:
+    def _fingerprint(self, backbone: Backbone) -> str:
         """The hash of all that `encode_text` depends on; computed again only if a look at the weights differs."""
         if backbone.adapter is not None:  # an adapter may hold more than tensors: ask it for its weights each time
             return fingerprint(backbone)
@@ -94,7 +94,7 @@ class TextCache:
         return known[1]
 
 
-def tokenize(tokenizer: ClipTokenizer, table: PromptTable, texts: Sequence[str]) -> Tokens:
+def tokenize(tokenizer: TextTokenizer, table: PromptTable, texts: Sequence[str]) -> Tokens:
     """Tokens of some texts of a table of prompts.
 
     Raises:
@@ -108,7 +108,7 @@ def tokenize(tokenizer: ClipTokenizer, table: PromptTable, texts: Sequence[str])
         raise
 
 
-def _check_length(tokenizer: ClipTokenizer, table: PromptTable, text: str) -> None:
+def _check_length(tokenizer: TextTokenizer, table: PromptTable, text: str) -> None:
     try:
         tokenizer([text])
     except TextTooLongError as error:
@@ -116,11 +116,9 @@ def _check_length(tokenizer: ClipTokenizer, table: PromptTable, text: str) -> No
 
 
 @torch.no_grad()
-def fingerprint(backbone: ClipBackbone) -> str:
+def fingerprint(backbone: Backbone) -> str:
     """Hash of the text tower's weights (as its adapter makes them), its architecture and its tokenizer."""
-    settings = backbone.model.config.text_config.to_dict()
-    settings.pop("transformers_version", None)
-    result = hashlib.sha256(json.dumps([ENCODING, settings], sort_keys=True, default=str).encode())
+    result = hashlib.sha256(json.dumps([ENCODING, backbone.text_settings()], sort_keys=True, default=str).encode())
     result.update(backbone.tokenizer.fingerprint.encode())
     for name, tensor in _text_tensors(backbone):
         result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -128,15 +126,14 @@ def fingerprint(backbone: ClipBackbone) -> str:
     return result.hexdigest()
 
 
-def _text_tensors(backbone: ClipBackbone) -> Iterator[tuple[str, Tensor]]:
-    yield from backbone.model.text_model.state_dict().items()
-    yield "projection", backbone.model.text_projection.weight
+def _text_tensors(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
+    yield from backbone.text_state()
     if backbone.adapter is not None:
         for index, weights in enumerate(backbone.attention_weights("text")):
             yield from ((f"{index}.{name}", tensor) for name, tensor in weights._asdict().items())
 
 
-def _probe(backbone: ClipBackbone) -> object:
+def _probe(backbone: Backbone) -> object:
     """Something that differs if weights differ, in a fraction of the time of a hash.
 
     Address and version of a tensor show every ordinary change. A write past autograd (`weight.data.add_(1)`, as

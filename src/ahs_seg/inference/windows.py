@@ -55,8 +55,9 @@ class SlidingWindows(Config):
         sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
         return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
 
-    def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:  # noqa: ARG002  # a square for all
-        """The windows for a backbone of this resolution."""
+    def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:
+        """The windows for a backbone of this resolution: of every image, whatever its size, on one square."""
+        del size
         kernel = self.kernel or resolution
         side = self.side or max(kernel, round(resolution * WORKING_SIDE))
         kernel = min(kernel, side)
@@ -82,8 +83,9 @@ class PictureWindows(Config):
         """Part of the protocol's name."""
         return f"windows of {self.kernel} on the picture, stride {self.stride}, scored after merging"
 
-    def grid(self, resolution: int, size: tuple[int, int]) -> WindowGrid:  # noqa: ARG002  # the method resizes windows
-        """The windows for a picture of this size."""
+    def grid(self, resolution: int, size: tuple[int, int]) -> WindowGrid:
+        """The windows for an image of this size; the method resizes them to its own resolution."""
+        del resolution
         height, width = (min(self.kernel, side) for side in size)
         rows, columns = (places(side, min(self.kernel, side), self.stride) for side in size)
         return WindowGrid(size, (height, width), [(top, left) for top in rows for left in columns])

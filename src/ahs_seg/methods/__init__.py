@@ -1,14 +1,14 @@
 """Methods: compositions of a backbone, a tuner and a head.
 
-The list of methods is the union `Method`; yaml is checked against it. A built method is an `nn.Module` with `backbone`,
-`forward(images, text) -> Output` (which is `decode(encode(images), text)`), `prepare(text)`, `scores(logits)` and
-`merged()`. Its config gives the objective of its training.
+The list of methods is the union `MethodConfig`; yaml is checked against it. What a built method can do is said by the
+class `Method`, what its config can do by `BaseMethodConfig`.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
+from ahs_seg.methods.base import Method
 from ahs_seg.methods.cost.segmenter import CostConfig, CostSegmenter
 from ahs_seg.methods.cost.variants import AhsSegConfig, AhsSegLiteConfig, CatSegConfig, HClipConfig, HpsSegConfig
 from ahs_seg.methods.mask.ebseg.config import EBSegConfig
@@ -28,7 +28,6 @@ MethodConfig = Annotated[
     | ZeroShotConfig,
     Field(discriminator="name"),
 ]
-Segmenting = CostSegmenter | EBSegSegmenter | ScanSegmenter | ZeroShotSegmenter
 
 __all__ = [
     "AhsSegConfig",
@@ -40,10 +39,10 @@ __all__ = [
     "EBSegSegmenter",
     "HClipConfig",
     "HpsSegConfig",
+    "Method",
     "MethodConfig",
     "ScanConfig",
     "ScanSegmenter",
-    "Segmenting",
     "ZeroShotConfig",
     "ZeroShotSegmenter",
 ]

@@ -123,8 +123,9 @@ class SegmentationObjective(nn.Module):
         super().__init__()
         self.ignore_as_negative = ignore_as_negative
 
-    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:  # noqa: ARG002  # a `Term`
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, called `segmentation`."""
+        del method  # a loss of the logits alone
         loss = segmentation_loss(view.output.logits, view.labels, ignore_as_negative=self.ignore_as_negative)
         return {"segmentation": loss}
 

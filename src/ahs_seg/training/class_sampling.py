@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ahs_seg.backbones.tokenizer import ClipTokenizer, Tokens
+from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -28,7 +28,7 @@ class StepNames:
 class NameSource:
     """Turns classes of a vocabulary into `StepNames`; the latest answers are kept, as they are often asked again."""
 
-    def __init__(self, vocabulary: Vocabulary, prompts: PromptConfig, tokenizer: ClipTokenizer) -> None:
+    def __init__(self, vocabulary: Vocabulary, prompts: PromptConfig, tokenizer: TextTokenizer) -> None:
         self.vocabulary = vocabulary
         self._prompts = prompts
         self._tokenizer = tokenizer

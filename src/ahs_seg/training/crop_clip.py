@@ -8,13 +8,13 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveInt
-from safetensors.torch import save_file
-from torch import nn
 
-from ahs_seg.backbones.clip_config import ClipConfig, save_description
+from ahs_seg.backbones import clip_config
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.checkpoints import CheckpointError, load_model, save_model
-from ahs_seg.checkpoints.model_dir import WEIGHTS, replacing_directory
+from ahs_seg.checkpoints.model_dir import replacing_directory
 from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
@@ -88,7 +88,7 @@ def run_shift(
     torch.manual_seed(experiment.training.seed)
     backbone = experiment.clip.build()
     if into is not None:
-        _scan_on(into, backbone.model)
+        _scan_on(into, backbone)
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
     method = RegionReader(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
@@ -140,11 +140,9 @@ def region_accuracy(method: RegionReader, dataset: SegmentationDataset, recipe: 
 def save_clip(method: RegionReader, directory: Path) -> Path:
     """Write the CLIP with the fine-tuned image tower in the layout of transformers."""
     tuned = method.shifted.state_dict()
-    state = {key: tuned.get(key, value) for key, value in method.backbone.model.state_dict().items()}
+    state = {key: tuned.get(key, value) for key, value in method.backbone.network_state().items()}
     with replacing_directory(directory) as fresh:
-        save_description(method.backbone, fresh)
-        tensors = {key: value.detach().contiguous() for key, value in state.items()}
-        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+        clip_config.save_clip(state, method.backbone, fresh)
     return directory
 
 
@@ -156,11 +154,11 @@ def put_into(tower: ImageTower, source: Path, directory: Path) -> Path:
     return save_model(method, description, directory)
 
 
-def _scan_on(source: Path, clip: nn.Module) -> None:
+def _scan_on(source: Path, clip: Backbone) -> None:
     _, method = load_model(source)
     if not isinstance(method, ScanSegmenter):
         raise CheckpointError(f"{source} holds a {type(method).__name__}; only SCAN has a second stage.")
-    own, other = method.backbone.model.state_dict(), clip.state_dict()
+    own, other = method.backbone.network_state(), clip.network_state()
     if own.keys() != other.keys() or any(not torch.equal(own[key], other[key]) for key in own):
         raise CheckpointError(
             f"{source} stands on another CLIP than `clip` of the config. Give the CLIP it was made of."

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import Updating
 from ahs_seg.training.text_embeddings import StepText
@@ -36,11 +36,11 @@ class TrainingStep(nn.Module):
         self._text = StepText()
 
     @property
-    def backbone(self) -> ClipBackbone:
+    def backbone(self) -> Backbone:
         """The method's backbone, which encodes the text."""
         backbone = self.method.backbone
-        if not isinstance(backbone, ClipBackbone):
-            raise TypeError(f"{type(self.method).__name__}.backbone is a {type(backbone).__name__}, not a ClipBackbone")
+        if not isinstance(backbone, Backbone):
+            raise TypeError(f"{type(self.method).__name__}.backbone is a {type(backbone).__name__}, not a Backbone")
         return backbone
 
     def forward(

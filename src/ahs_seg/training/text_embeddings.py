@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 
 
@@ -16,9 +16,9 @@ class StepText:
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], Tensor] = {}
 
-    def __call__(self, backbone: ClipBackbone, tokens: Tokens) -> Float[Tensor, "n d"]:
+    def __call__(self, backbone: Backbone, tokens: Tokens) -> Float[Tensor, "n d"]:
         """Embeddings (joint space, not normalised) of n texts in float32."""
-        if is_trained(backbone):
+        if backbone.trains_text():
             return backbone.encode_text(tokens).float()
         rows = zip(tokens.ids.tolist(), tokens.ends.tolist(), strict=True)
         keys = [tuple(ids[: end + 1]) for ids, end in rows]
@@ -28,10 +28,3 @@ class StepText:
                 some = Tokens(tokens.ids[missing], tokens.ends[missing])
                 self._known |= {keys[i]: row for i, row in zip(missing, backbone.encode_text(some), strict=True)}
         return torch.stack([self._known[key] for key in keys])
-
-
-def is_trained(backbone: ClipBackbone) -> bool:
-    """Whether training changes what the text tower gives."""
-    model = backbone.model
-    parts = [model.text_model, model.text_projection, *([] if backbone.adapter is None else [backbone.adapter])]
-    return any(parameter.requires_grad for part in parts for parameter in part.parameters())

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 from torch import nn
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config
 
 
@@ -14,10 +14,10 @@ class TunerConfig(Config):
     """Base of all tuners: which weights of a backbone train, and how."""
 
     @abstractmethod
-    def apply(self, backbone: ClipBackbone) -> ClipBackbone:
+    def apply(self, backbone: Backbone) -> Backbone:
         """Choose and add what trains, in place; the function that the backbone computes does not change."""
 
-    def merge(self, backbone: ClipBackbone) -> ClipBackbone:
+    def merge(self, backbone: Backbone) -> Backbone:
         """Fold what `apply` added into plain weights, in place; here nothing was added."""
         return backbone
 
@@ -26,7 +26,7 @@ class TunerConfig(Config):
         return None
 
 
-def freeze(backbone: ClipBackbone) -> ClipBackbone:
+def freeze(backbone: Backbone) -> Backbone:
     """The backbone with no trainable parameter."""
     backbone.requires_grad_(requires_grad=False)
     return backbone

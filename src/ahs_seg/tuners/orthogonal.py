@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.backbones.clip import AttentionWeights, ClipBackbone, Tower
+from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
 from ahs_seg.config import Config
 from ahs_seg.tuners.base import TunerConfig, freeze
 from ahs_seg.types import TrainingForward
@@ -139,7 +139,7 @@ class Orthogonal(TunerConfig):
     vision_constraint: VisionConstraint = "free"
     modulation: Modulation | None = None
 
-    def apply(self, backbone: ClipBackbone) -> ClipBackbone:
+    def apply(self, backbone: Backbone) -> Backbone:
         """Freeze the backbone and give it trainable rotations, which start as the identity."""
         freeze(backbone)
         depths: dict[Tower, int] = {"vision": backbone.depth, "text": backbone.text_depth}
@@ -156,9 +156,19 @@ class Orthogonal(TunerConfig):
         """The loss of the modulation, if there is one."""
         return None if self.modulation is None else EnergyTerm()
 
-    def merge(self, backbone: ClipBackbone) -> ClipBackbone:
+    def merge(self, backbone: Backbone) -> Backbone:
         """Fold the rotations into the attention weights, in place; a plain CLIP remains."""
-        return merge_adapter(backbone)
+        if backbone.adapter is None:
+            return backbone
+        towers: tuple[Tower, ...] = ("vision", "text")
+        with torch.no_grad():
+            for tower in towers:
+                rotated = backbone.attention_weights(tower)
+                for parts, weights in zip(backbone.attention(tower), rotated, strict=True):
+                    for part, weight in zip(parts, weights, strict=True):
+                        part.weight.copy_(weight)
+        backbone.adapter = None
+        return backbone
 
 
 class Rotations(nn.Module):
@@ -241,27 +251,10 @@ def _rotate_outputs(weight: Float[Tensor, "o i"], blocks: Float[Tensor, "s n n"]
     return (blocks @ weight.unflatten(0, blocks.shape[:2])).flatten(0, 1)
 
 
-@torch.no_grad()
-def merge_adapter(backbone: ClipBackbone) -> ClipBackbone:
-    """Write the weights that the adapter gives into the CLIP itself and drop the adapter."""
-    if backbone.adapter is None:
-        return backbone
-    vision, text = backbone.model.vision_model, backbone.model.text_model
-    encoders: dict[Tower, Any] = {"vision": vision.encoder, "text": text.encoder}
-    for tower, encoder in encoders.items():
-        for block, weights in zip(encoder.layers, backbone.attention_weights(tower), strict=True):
-            attention = block.self_attn
-            parts = (attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj)
-            for part, weight in zip(parts, weights, strict=True):
-                part.weight.copy_(weight)
-    backbone.adapter = None
-    return backbone
-
-
 class EnergyTerm(nn.Module):
     """HA-HEM: the energy loss of both towers."""
 
-    def forward(self, backbone: ClipBackbone, view: TrainingForward) -> dict[str, Tensor]:
+    def forward(self, backbone: Backbone, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, called `energy`."""
         del view  # the energy is one of the weights alone
         rotations, modulation = _modulated(backbone)
@@ -272,12 +265,12 @@ class EnergyTerm(nn.Module):
         ]
         return {"energy": modulation.energy_weight * torch.stack(losses).sum()}
 
-    def statistics(self, backbone: ClipBackbone) -> dict[str, float]:
+    def statistics(self, backbone: Backbone) -> dict[str, float]:
         """Strengths of layers and towers."""
         return _modulated(backbone)[1].statistics()
 
 
-def _modulated(backbone: ClipBackbone) -> tuple[Rotations, EnergyModulation]:
+def _modulated(backbone: Backbone) -> tuple[Rotations, EnergyModulation]:
     rotations = backbone.adapter
     if not isinstance(rotations, Rotations) or rotations.modulation is None:
         raise TypeError("the energy loss needs a backbone whose tuner is Orthogonal with a modulation")

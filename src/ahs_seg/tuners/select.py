@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.tuners.base import TunerConfig, freeze
 
 
@@ -13,7 +13,7 @@ class Frozen(TunerConfig):
 
     name: Literal["frozen"] = "frozen"
 
-    def apply(self, backbone: ClipBackbone) -> ClipBackbone:
+    def apply(self, backbone: Backbone) -> Backbone:
         """Freeze every parameter."""
         return freeze(backbone)
 
@@ -27,15 +27,13 @@ class Attention(TunerConfig):
 
     name: Literal["attention"] = "attention"
 
-    def apply(self, backbone: ClipBackbone) -> ClipBackbone:
+    def apply(self, backbone: Backbone) -> Backbone:
         """Freeze all but the query and value matrices."""
         freeze(backbone)
-        vision = backbone.model.vision_model.encoder.layers
-        for block in [*vision, *backbone.model.text_model.encoder.layers]:
-            block.self_attn.q_proj.weight.requires_grad_()
-            block.self_attn.v_proj.weight.requires_grad_()
-        vision[-1].self_attn.q_proj.weight.requires_grad_(requires_grad=False)
-        return backbone
+        for parts in [*backbone.attention("vision"), *backbone.attention("text")]:
+            parts.query.weight.requires_grad_()
+            parts.value.weight.requires_grad_()
+        return _without_idle(backbone)
 
 
 class Full(TunerConfig):
@@ -47,14 +45,17 @@ class Full(TunerConfig):
     name: Literal["full"] = "full"
     stem: bool = False
 
-    def apply(self, backbone: ClipBackbone) -> ClipBackbone:
+    def apply(self, backbone: Backbone) -> Backbone:
         """Freeze all but the transformer blocks (and the patch embedding, if asked for)."""
         freeze(backbone)
-        vision = backbone.model.vision_model
-        vision.encoder.requires_grad_()
-        backbone.model.text_model.encoder.requires_grad_()
-        vision.embeddings.patch_embedding.requires_grad_(self.stem)
-        last = vision.encoder.layers[-1].self_attn
-        last.q_proj.requires_grad_(requires_grad=False)
-        last.k_proj.requires_grad_(requires_grad=False)
-        return backbone
+        backbone.blocks("vision").requires_grad_()
+        backbone.blocks("text").requires_grad_()
+        backbone.stem.requires_grad_(self.stem)
+        return _without_idle(backbone)
+
+
+def _without_idle(backbone: Backbone) -> Backbone:
+    """Freeze what has no part in dense features: it would never receive a gradient."""
+    for value in backbone.idle_in_dense():
+        value.requires_grad = False
+    return backbone

@@ -3,7 +3,9 @@
 import threading
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -109,7 +111,8 @@ def test_a_slow_request_is_answered_in_time(picture: Path) -> None:
             released.wait(20)
             return super().encode(images)
 
-        def merged(self, *, class_pooling: int | None = None) -> "Slow":
+        def for_inference(self, options: Mapping[str, Any] | None = None) -> Self:
+            del options
             return self
 
     bench = Workbench({"slow": lambda: Segmenter(Slow(random_backbone(), temperature=0.01))}, Limits(seconds=1))

@@ -192,7 +192,7 @@ def test_only_classes_of_the_step_count_for_the_hierarchy() -> None:
 def test_merged_is_a_plain_clip_and_prepared_words_give_the_same() -> None:
     method, _ = train(FULL)
     method.requires_grad_(requires_grad=False)
-    twin = method.merged()
+    twin = method.for_inference()
     assert twin.backbone.adapter is None
     images, text = inputs(5)
     expected = method(images, text).logits
@@ -203,7 +203,7 @@ def test_merged_is_a_plain_clip_and_prepared_words_give_the_same() -> None:
     assert torch.equal(words.guidance, text)
     for parameter in twin.parts.projection.text_base.parameters():  # type: ignore[union-attr]
         parameter.zero_()  # prepared words need the text projection no more
-    assert torch.equal(twin(images, words).logits, copy.deepcopy(method).merged()(images, text).logits)
+    assert torch.equal(twin(images, words).logits, copy.deepcopy(method).for_inference()(images, text).logits)
 
 
 @pytest.mark.parametrize("part", ["fusion", "projection"])

@@ -122,7 +122,7 @@ def test_losses_and_figures_are_those_of_the_parts(part: str) -> None:
 def test_merged_is_a_plain_clip_and_prepared_words_give_the_same(config: Built) -> None:
     with torch.enable_grad():
         method, _, _ = train(config)
-    twin = method.merged()
+    twin = method.for_inference()
     assert twin.backbone.adapter is None
     images, text = inputs(7)  # words that training never had
     torch.testing.assert_close(twin(images, text).logits, method(images, text).logits, rtol=1e-4, atol=1e-5)

@@ -125,7 +125,7 @@ def test_images_do_not_see_each_other() -> None:
 def test_merged_is_a_copy_that_computes_the_same() -> None:
     model = method()
     images, text = inputs(5)
-    twin = model.merged()
+    twin = model.for_inference()
     torch.testing.assert_close(twin(images, text).logits, model(images, text).logits)
     next(twin.head.parameters()).zero_()
     assert next(model.head.parameters()).any()

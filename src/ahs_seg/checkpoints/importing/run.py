@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.clip_config import ClipConfig, save_description
+from ahs_seg.backbones.clip_config import ClipConfig, save_clip
 from ahs_seg.checkpoints.importing.clip_tokenizer import find_tokenizer
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
 from ahs_seg.checkpoints.importing.convert_scan import join_shifted
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, check_complete
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
-from ahs_seg.checkpoints.model_dir import WEIGHTS, CheckpointError, ModelDescription, replacing_directory, save_state
+from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, replacing_directory, save_state
 
 __all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 
@@ -165,9 +164,7 @@ def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
 
 def _save_clip(state: Mapping[str, Tensor], backbone: ClipBackbone, directory: Path) -> None:
     with replacing_directory(directory) as fresh:
-        save_description(backbone, fresh)
-        tensors = {key: tensor.contiguous() for key, tensor in state.items()}
-        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
+        save_clip(state, backbone, fresh)
 
 
 def _joined(weights: Weights, shifted: Weights) -> Weights:

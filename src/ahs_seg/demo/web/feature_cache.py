@@ -9,24 +9,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ahs_seg.methods.base import Method
-from ahs_seg.types import Output, Words
-
-
-@runtime_checkable
-class TwoSteps(Protocol):
-    """A method whose forward is `decode(encode(images), text)`."""
-
-    def encode(self, images: Float[Tensor, "b 3 H W"]) -> Any:  # each family has its own features
-        """What depends on the images alone."""
-
-    def decode(self, features: Any, text: Words) -> Output:
-        """The rest."""
+from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class TimeUpError(RuntimeError):
@@ -81,13 +69,14 @@ class TensorLRU:
                 self._used -= self._held.popitem(last=False)[1][1]
 
 
-class CachedMethod:
+class CachedMethod(Method):
     """A method that encodes the same images once, and decodes them once for the same words; gives what it gives.
 
     `name` tells it from other methods in the same store.
     """
 
     def __init__(self, method: Method, store: TensorLRU, *, name: str) -> None:
+        super().__init__()
         self.method = method
         self.backbone = method.backbone
         self.store = store
@@ -103,7 +92,7 @@ class CachedMethod:
         finally:
             del self._local.times
 
-    def __call__(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
+    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """The method's output."""
         times: Times = getattr(self._local, "times", None) or Times()
         times.words = text
@@ -113,19 +102,23 @@ class CachedMethod:
         if isinstance(known, Output):
             return known
         times.check()
-        if isinstance(self.method, TwoSteps):
-            features = self._features(self.method, images, seen, times)
-            times.check()
-            began = time.monotonic()
-            output = self.method.decode(features, text)
-        else:
-            began = time.monotonic()
-            output = self.method(images, text)
+        features = self._features(images, seen, times)
+        times.check()
+        began = time.monotonic()
+        output = self.method.decode(features, text)
         times.decoding = (times.decoding or 0.0) + time.monotonic() - began
         self.store.keep(key, output)
         return output
 
-    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> Words:
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
+        """What the method makes of the images alone."""
+        return self.method.encode(images)
+
+    def decode(self, features: ImageFeatures, text: Words) -> Output:
+        """The rest of the method's forward."""
+        return self.method.decode(features, text)
+
+    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
         """The words as the method reads them."""
         return self.method.prepare(text, seen)
 
@@ -133,13 +126,14 @@ class CachedMethod:
         """The method's."""
         return self.method.scores(logits)
 
-    def _features(self, method: TwoSteps, images: Tensor, seen: bytes, times: Times) -> object:
-        features = self.store.find((self.name, seen))
-        if features is None:
-            began = time.monotonic()
-            features = method.encode(images)
-            times.encoding = (times.encoding or 0.0) + time.monotonic() - began
-            self.store.keep((self.name, seen), features)
+    def _features(self, images: Tensor, seen: bytes, times: Times) -> ImageFeatures:
+        known = self.store.find((self.name, seen))
+        if isinstance(known, ImageFeatures):
+            return known
+        began = time.monotonic()
+        features = self.method.encode(images)
+        times.encoding = (times.encoding or 0.0) + time.monotonic() - began
+        self.store.keep((self.name, seen), features)
         return features
 
 

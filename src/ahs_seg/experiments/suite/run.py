@@ -27,7 +27,7 @@ from ahs_seg.experiments.suite.tables import class_table, suite_table
 from ahs_seg.experiments.suite.worst import worst_figures
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import Segmenting
+from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures
 
 SUITES: Final = {
@@ -142,7 +142,7 @@ def _write_tables(
 def _write_page(
     output: Path,
     description: ModelDescription,
-    method: Segmenting,
+    method: Method,
     sources: Sequence[DataConfig],
     protocols: Sequence[Protocol],
     reports: Sequence[EvaluationReport],

@@ -17,7 +17,7 @@ from ahs_seg.evaluation.model import predictors_for
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.experiments.report import Figure, WorstClasses, worst_classes
 from ahs_seg.io.errors import SampleError
-from ahs_seg.methods import Segmenting
+from ahs_seg.methods.base import Method
 
 SHOWN: Final = 4
 """Classes of a report that are shown with a picture."""
@@ -25,7 +25,7 @@ SHOWN: Final = 4
 
 def worst_figures(
     description: ModelDescription,
-    method: Segmenting,
+    method: Method,
     source: DataConfig,
     protocols: Sequence[Protocol],
     reports: Sequence[EvaluationReport],

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from torch import nn
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip_config import ClipConfig
-from ahs_seg.config import Config
+from ahs_seg.methods.base import BaseMethodConfig
 from ahs_seg.methods.cost.segmenter import CostConfig, CostSegmenter
 from ahs_seg.methods.objective import BoundTerm, SegmentationObjective, SumObjective, TrainingClasses
 from ahs_seg.tuners import Tuner
 
 
-class CostMethodConfig(Config):
+class CostMethodConfig(BaseMethodConfig):
     """A CLIP, a tuner of it, and the cost aggregation with its parts; methods are named choices of the three."""
 
     backbone: ClipConfig = ClipConfig(resolution=384)
     tuner: Tuner
     cost: CostConfig = CostConfig()
 
-    def build(self) -> CostSegmenter:
-        """The method on the backbone that the config names."""
-        return self.compose(self.backbone.build())
-
-    def compose(self, backbone: ClipBackbone) -> CostSegmenter:
+    def compose(self, backbone: Backbone) -> CostSegmenter:
         """The method on a backbone that exists."""
-        return self.cost.build(self.tuner.apply(backbone))
+        return self.cost.build(self.tuner.apply(backbone), fold=self.tuner.merge)
 
     def objective(
         self,

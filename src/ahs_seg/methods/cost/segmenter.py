@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Bool, Float
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
 from ahs_seg.methods.cost.correlation import most_similar_classes
@@ -18,26 +18,35 @@ from ahs_seg.methods.cost.guidance import GuidancePyramid
 from ahs_seg.methods.cost.parts.slots import CostParts, PartsConfig
 from ahs_seg.methods.cost.window_attention import SpatialAggregation
 from ahs_seg.modules.resize import resize
-from ahs_seg.tuners.orthogonal import merge_adapter
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
-class CostSegmenter(nn.Module):
+class CostOptions(MethodOptions):
+    """`class_pooling` replaces the pooling of the class attention (None: as in training)."""
+
+    class_pooling: PositiveInt | None = None  # type: ignore[assignment]  # any pooling, not only none
+
+
+class CostSegmenter(Method):
     """Images and words in, logits at four times the backbone's grid out.
 
     With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
-    `levels` are the two hidden levels of the decoder guidance; `parts.fusion` may ask for more.
+    `levels` are the two hidden levels of the decoder guidance; `parts.fusion` may ask for more. `fold` is the tuner's
+    `merge`: it folds what tuning added to the backbone into its weights, in place.
     """
+
+    options = CostOptions
 
     def __init__(
         self,
-        backbone: ClipBackbone,
+        backbone: Backbone,
         pyramid: GuidancePyramid,
         head: CostHead,
         *,
         levels: Sequence[int],
         keep: int | None,
         parts: CostParts | None = None,
+        fold: Callable[[Backbone], Backbone] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -46,10 +55,7 @@ class CostSegmenter(nn.Module):
         self.parts = parts or CostParts()
         self.levels = tuple(levels)
         self.keep = keep
-
-    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """Logits for images (RGB in [0, 1], any size: they are resized to the backbone's resolution)."""
-        return self.decode(self.encode(images), text)
+        self.fold = fold
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """The part of the forward that depends on the images alone."""
@@ -58,7 +64,7 @@ class CostSegmenter(nn.Module):
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """The rest of the forward."""
-        words = text if isinstance(text, ClassText) else self.prepare(text)
+        words = self.prepared(text)
         guiding, fused = features.levels[: len(self.levels)], features.levels[len(self.levels) :]
         dense = self.parts.rectified(features)
         aligned = self.parts.aligned(dense)
@@ -80,15 +86,14 @@ class CostSegmenter(nn.Module):
         """Probability of each class by itself, in [0, 1]."""
         return logits.sigmoid()
 
-    def merged(self, *, class_pooling: int | None = None) -> CostSegmenter:
-        """A copy for inference: what tuning added is folded into plain CLIP weights.
+    def merge(self) -> None:
+        """Fold what tuning added into the weights of the backbone."""
+        if self.fold is not None:
+            self.backbone = self.fold(self.backbone)
 
-        `class_pooling` is the pooling of the class attention in the copy (None: as in training).
-        """
-        twin = copy.deepcopy(self)
-        merge_adapter(twin.backbone)
-        twin.head.class_pooling = class_pooling or self.head.class_pooling
-        return twin.eval()
+    def choose(self, options: CostOptions) -> None:
+        """Set the pooling of the class attention."""
+        self.head.class_pooling = options.class_pooling or self.head.class_pooling
 
 
 class CostConfig(PartsConfig):
@@ -114,8 +119,8 @@ class CostConfig(PartsConfig):
     attention: AttentionKind = "linear"
     levels: tuple[int, int] | None = None
 
-    def build(self, backbone: ClipBackbone) -> CostSegmenter:
-        """The method on top of a (tuned) backbone."""
+    def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
+        """The method on top of a (tuned) backbone; `fold` is the `merge` of its tuner."""
         pyramid = GuidancePyramid(
             backbone.dim,
             backbone.width,
@@ -147,4 +152,5 @@ class CostConfig(PartsConfig):
             similarity=None if self.geodesic is None else self.geodesic.build(),
         )
         levels = self.levels or (backbone.depth // 3 - 1, 2 * backbone.depth // 3 - 1)
-        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep, parts=self.build_parts(backbone))
+        parts = self.build_parts(backbone)
+        return CostSegmenter(backbone, pyramid, head, levels=levels, keep=self.keep, parts=parts, fold=fold)

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pydantic import PositiveInt
 from torch import nn
 
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.pixel import PixelConfig
-from ahs_seg.config import Config
+from ahs_seg.config import ConfigError
+from ahs_seg.methods.base import BaseMethodConfig
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.methods.objective import SumObjective, TrainingClasses
 
 
-class MaskMethodConfig(Config):
+class MaskMethodConfig(BaseMethodConfig):
     """A pixel backbone and the sizes of its two decoders (Mask2Former); the defaults are those of the papers."""
 
     pixels: PixelConfig
@@ -53,15 +56,21 @@ class MaskMethodConfig(Config):
         """The losses of the method."""
 
     def objective(
-        self,
-        method: nn.Module,  # noqa: ARG002  # the same call as for methods whose parts start from training classes
-        classes: TrainingClasses,  # noqa: ARG002
-        *,
-        ignore_as_negative: bool = True,  # noqa: ARG002  # masks leave unlabelled pixels empty
+        self, method: nn.Module, classes: TrainingClasses, *, ignore_as_negative: bool = True
     ) -> SumObjective:
-        """What training minimises."""
+        """The losses of the masks; pixels without a label belong to none, so `ignore_as_negative` changes nothing."""
+        del method, classes, ignore_as_negative
         return SumObjective([self.term()])
 
-    def for_classes(self, count: int) -> MaskMethodConfig:  # noqa: ARG002  # nothing depends on it
-        """The config itself."""
-        return self
+    def clip(self, backbone: Backbone) -> ClipBackbone:
+        """The backbone as the CLIP that the method reads block by block.
+
+        Raises:
+            ConfigError: it is of another kind.
+        """
+        if not isinstance(backbone, ClipBackbone):
+            raise ConfigError(
+                f"method.backbone is of the kind {backbone.kind}; {self.name} reads the image tower of a CLIP block by "
+                "block. Give a CLIP as method.backbone.source."
+            )
+        return backbone

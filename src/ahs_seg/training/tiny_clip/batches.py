@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ahs_seg.backbones.tokenizer import ClipTokenizer, Tokens
+from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.data.world.captions import sentence
 from ahs_seg.data.world.mosaics import Mix, caption_batch
 
@@ -41,7 +41,7 @@ class PretrainBatch(NamedTuple):
 
 
 class _Steps(Dataset[PretrainBatch]):
-    def __init__(self, seed: int, mixes: Callable[[int], Mix], steps: int, tokenizer: ClipTokenizer) -> None:
+    def __init__(self, seed: int, mixes: Callable[[int], Mix], steps: int, tokenizer: TextTokenizer) -> None:
         self.seed, self.mixes, self.steps, self.tokenizer = seed, mixes, steps, tokenizer
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class _Steps(Dataset[PretrainBatch]):
 
 
 def batches(
-    seed: int, mixes: Callable[[int], Mix], start: int, steps: int, tokenizer: ClipTokenizer, *, workers: int
+    seed: int, mixes: Callable[[int], Mix], start: int, steps: int, tokenizer: TextTokenizer, *, workers: int
 ) -> Iterator[PretrainBatch]:
     """The batches of steps `start` to `steps`; each depends on seed, mix and step alone."""
     loader = DataLoader(

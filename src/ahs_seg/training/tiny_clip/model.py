@@ -16,14 +16,15 @@ from tokenizers.trainers import BpeTrainer
 from torch import Tensor
 from transformers import CLIPConfig
 
+from ahs_seg.backbones import clip_config
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
-from ahs_seg.backbones.clip_config import save_description
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
 
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
+STEM = "vision_model.embeddings.patch_embedding."
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -130,14 +131,10 @@ def save_clip(backbone: ClipBackbone, directory: Path) -> None:
     """Write the backbone as `ClipConfig(source=directory)` reads it, batch norm folded; whole or not at all."""
     draft = directory.with_name(f".{directory.name}.unfinished")
     shutil.rmtree(draft, ignore_errors=True)
-    plain = StemmedClipModel(backbone.model.config)
-    stem = backbone.model.vision_model.embeddings.patch_embedding
-    plain.vision_model.embeddings.patch_embedding = stem.folded()
-    rest = {name: value for name, value in backbone.model.state_dict().items() if ".patch_embedding." not in name}
-    own = {name: value for name, value in plain.state_dict().items() if ".patch_embedding." in name}
-    plain.load_state_dict({**rest, **own})
-    plain.save_pretrained(draft)
-    save_description(backbone, draft)
+    assert isinstance(backbone.stem, ConvStem)
+    stem = {f"{STEM}{name}": value for name, value in backbone.stem.folded().state_dict().items()}
+    rest = {name: value for name, value in backbone.network_state().items() if not name.startswith(STEM)}
+    clip_config.save_clip({**rest, **stem}, backbone, draft)
     directory.mkdir(parents=True, exist_ok=True)
     for path in draft.iterdir():
         path.replace(directory / path.name)

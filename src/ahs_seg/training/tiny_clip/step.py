@@ -30,7 +30,7 @@ class PretrainStep(nn.Module):
         """Losses by name. With `stem_alone` the stem learns to name words and nothing else takes part."""
         images = batch.images.float() / 255
         if stem_alone:
-            stem = self.backbone.model.vision_model.embeddings.patch_embedding
+            stem = self.backbone.stem
             with _fast(images):
                 features = stem(self.backbone.normalise(images))
             features = features.float().flatten(2).transpose(1, 2)
@@ -41,7 +41,7 @@ class PretrainStep(nn.Module):
             text = self.backbone.encode_text(batch.tokens)
         assert seen.pooled is not None
         text = F.normalize(text.float(), dim=-1)
-        scale = self.backbone.model.logit_scale.exp().clamp(max=_LARGEST_SCALE)
+        scale = self.backbone.logit_scale.clamp(max=_LARGEST_SCALE)
         dense = seen.dense.float().flatten(2).transpose(1, 2)
         similarity = F.normalize(dense, dim=-1) @ text.T
         said = Said.of(batch.said, batch.compatible)

@@ -11,7 +11,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.geodesic import geodesic_distance
@@ -47,11 +47,11 @@ class Distillation(Config):
     initial: NonNegativeFloat = 0.5
     final: NonNegativeFloat = 0.1
 
-    def build(self, backbone: ClipBackbone) -> FrozenTeacher:
+    def build(self, backbone: Backbone) -> FrozenTeacher:
         """The teacher of a tuned backbone whose training has not begun."""
         return FrozenTeacher(backbone)
 
-    def term(self, backbone: ClipBackbone, classes: TrainingClasses) -> DistillationTerm:
+    def term(self, backbone: Backbone, classes: TrainingClasses) -> DistillationTerm:
         """What distillation asks of training; the teacher is the backbone as it is now."""
         del classes
         return DistillationTerm(self, backbone)
@@ -65,9 +65,9 @@ class FrozenTeacher(nn.Module):
     student in evaluation mode, so its loss is a rounding floor without gradient.
     """
 
-    def __init__(self, backbone: ClipBackbone) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        tuned = {name: value for name, value in _vision(backbone).items() if value.requires_grad}
+        tuned = {name: value for name, value in backbone.image_parameters().items() if value.requires_grad}
         if not tuned and backbone.adapter is None:
             raise ConfigError(
                 "method.cost.distillation keeps a tuned image encoder near its start, but nothing of it is tuned. "
@@ -77,7 +77,7 @@ class FrozenTeacher(nn.Module):
             self.register_buffer(name.replace(".", _DOT), value.detach().clone())
 
     @torch.no_grad()
-    def forward(self, backbone: ClipBackbone, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
+    def forward(self, backbone: Backbone, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
         """Dense features of images (RGB in [0, 1]) at the resolution of the backbone."""
         encoder = _PlainEncoder(backbone)
         start = {f"backbone.model.{name.replace(_DOT, '.')}": value for name, value in self.named_buffers()}
@@ -88,34 +88,24 @@ class FrozenTeacher(nn.Module):
 class _PlainEncoder(nn.Module):
     """The image encoder without an adapter; it shares every weight with the backbone."""
 
-    def __init__(self, backbone: ClipBackbone) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.backbone = ClipBackbone(
-            backbone.model, backbone.tokenizer, resolution=backbone.resolution, mean=backbone.mean, std=backbone.std
-        )
+        self.backbone = backbone.without_adapter()
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
         return self.backbone.encode_image(images).dense
 
 
-def _vision(backbone: ClipBackbone) -> dict[str, nn.Parameter]:
-    """Parameters of the image encoder by their names in the model."""
-    parameters = dict(backbone.model.named_parameters())
-    return {
-        name: value for name, value in parameters.items() if name.startswith(("vision_model.", "visual_projection"))
-    }
-
-
 class DistillationTerm(nn.Module):
     """SDR: the tuned encoder stays near the CLIP it was when the term was made."""
 
-    def __init__(self, config: Distillation, backbone: ClipBackbone) -> None:
+    def __init__(self, config: Distillation, backbone: Backbone) -> None:
         super().__init__()
         self.config = config
         self.teacher = config.build(backbone)
         self._distance: Tensor | None = None
 
-    def forward(self, backbone: ClipBackbone, view: TrainingForward) -> dict[str, Tensor]:
+    def forward(self, backbone: Backbone, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, called `distillation`."""
         student, images = view.output.features.dense, resize(view.images, backbone.resolution)
         # In the precision of the student: what differs between two precisions is not forgetting.
@@ -126,7 +116,7 @@ class DistillationTerm(nn.Module):
         factor = distillation_schedule(view.progress, initial=self.config.initial, final=self.config.final)
         return {"distillation": self.config.weight * factor * distance}
 
-    def statistics(self, backbone: ClipBackbone) -> dict[str, float]:
+    def statistics(self, backbone: Backbone) -> dict[str, float]:
         """The last mean angle to the teacher, in radians."""
         del backbone  # the figure is that of the last step
         return {} if self._distance is None else {"teacher/distance": self._distance.item()}

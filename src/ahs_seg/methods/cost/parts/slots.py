@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config
 from ahs_seg.methods.cost.parts.alignment import Alignment
 from ahs_seg.methods.cost.parts.distillation import Distillation
@@ -112,7 +112,7 @@ class PartsConfig(Config):
     geodesic: Geodesic | None = None
     distillation: Distillation | None = None
 
-    def build_parts(self, backbone: ClipBackbone) -> CostParts:
+    def build_parts(self, backbone: Backbone) -> CostParts:
         """The parts for a backbone, which knows the sizes."""
         dim, width, depth = backbone.dim, backbone.width, backbone.depth
         return CostParts(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.pixel import PixelBackbone, PixelConfig
@@ -42,9 +43,9 @@ class EBSegConfig(MaskMethodConfig):
         """The method with the pre-trained weights of CLIP and of the pixel backbone."""
         return self.assemble(self.backbone.build(), self.pixels.build())
 
-    def compose(self, backbone: ClipBackbone) -> EBSegSegmenter:
+    def compose(self, backbone: Backbone) -> EBSegSegmenter:
         """The method on a CLIP that exists; the weights of the pixel backbone are random."""
-        return self.assemble(backbone, self.pixels.build_empty())
+        return self.assemble(self.clip(backbone), self.pixels.build_empty())
 
     def assemble(self, backbone: ClipBackbone, pixels: PixelBackbone) -> EBSegSegmenter:
         """The method on networks that exist."""

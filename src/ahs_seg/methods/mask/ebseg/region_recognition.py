@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ahs_seg.backbones.clip import AttentionWeights, ClipBackbone, resample_positions
+from ahs_seg.backbones.base import AttentionWeights
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.image_tower import embed_patches, projected
 from ahs_seg.modules.attention import multi_head_attention
 
 _Block = Any  # a CLIPEncoderLayer; transformers is untyped
@@ -58,25 +60,19 @@ class RegionRecognition:
             )
         self.backbone = backbone
         self.front, self.taps, self.value_start = front, tuple(taps), value_start
-        self.heads = int(backbone.model.config.vision_config.num_attention_heads)
+        self.heads = backbone.heads
 
     def embed(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b m c"], tuple[int, int]]:
         """Tokens [class, patches] of normalised images, and their grid; what does not fill a patch is left out."""
         patch = self.backbone.patch_size
         height, width = (side // patch * patch for side in pixels.shape[-2:])
-        vision = self.backbone.model.vision_model
-        patches = vision.embeddings.patch_embedding(pixels[..., :height, :width])
-        grid = (patches.shape[-2], patches.shape[-1])
-        start = vision.embeddings.class_embedding.expand(len(pixels), 1, -1)
-        tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
-        positions = resample_positions(vision.embeddings.position_embedding.weight, grid)
-        return vision.pre_layrnorm(tokens + positions), grid
+        return embed_patches(self.backbone.image_tower, pixels[..., :height, :width])
 
     def __call__(self, pixels: Float[Tensor, "b 3 H W"]) -> FrontFeatures:
         """One pass over normalised images. The value path is not trained through."""
         tokens, grid = self.embed(pixels)
         weights = self.backbone.attention_weights("vision")
-        blocks = self.backbone.model.vision_model.encoder.layers
+        blocks = self.backbone.blocks("vision")
         values, start = tokens.detach(), tokens[:, :1]
         maps: dict[int, Tensor] = {}
         memory: list[PatchMemory] = []
@@ -99,8 +95,8 @@ class RegionRecognition:
     def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
         """The value path in the joint space, unit vectors."""
         with torch.no_grad():
-            projected = F.normalize(self._project(front.values[:, 1:]), dim=-1)
-        return projected.transpose(1, 2).unflatten(-1, front.grid)
+            joint = F.normalize(projected(self.backbone.image_tower, front.values[:, 1:]), dim=-1)
+        return joint.transpose(1, 2).unflatten(-1, front.grid)
 
     def recognise(self, front: FrontFeatures, bias: Float[Tensor, "b heads q n"]) -> Float[Tensor, "b q d"]:
         """Embeddings (joint space, unit vectors) of regions, each a bias for every head on the attention to patches.
@@ -108,12 +104,12 @@ class RegionRecognition:
         Every region is a copy of the class token that sees the patches and itself, and nothing sees it. The original
         forms this with a mask of -100 over all tokens; here patches are looked up where they were computed once.
         """
-        blocks = self.backbone.model.vision_model.encoder.layers[self.front :]
+        blocks = self.backbone.blocks("vision")[self.front :]
         weights = self.backbone.attention_weights("vision")[self.front :]
         states = front.start.expand(-1, bias.shape[2], -1)
         for block, own, memory in zip(blocks, weights, front.memory, strict=True):
             states = self._copies(block, own, states, memory, bias)
-        return F.normalize(self._project(states), dim=-1)
+        return F.normalize(projected(self.backbone.image_tower, states), dim=-1)
 
     def _ordinary(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         if self.backbone.checkpointing and torch.is_grad_enabled():
@@ -161,9 +157,3 @@ class RegionRecognition:
         tokens = tokens + F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
         finished: Tensor = tokens + block.mlp(block.layer_norm2(tokens))
         return finished
-
-    def _project(self, tokens: Tensor) -> Tensor:
-        projected: Tensor = self.backbone.model.visual_projection(
-            self.backbone.model.vision_model.post_layernorm(tokens)
-        )
-        return projected

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.pixel import PixelBackbone
+from ahs_seg.methods.base import Method
 from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures, RegionRecognition
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder, PixelFeatures
@@ -48,12 +48,14 @@ class Fusion(nn.Sequential):
         return fused
 
 
-class EBSegSegmenter(nn.Module):
+class EBSegSegmenter(Method):
     """Masks from a pixel backbone and a frozen CLIP; names by a balance of three embeddings.
 
     CLIP sees the images at `clip_scale` of their size, the pixel backbone at their own. `alpha`, `beta` and `gamma` are
     those of `balanced_scores`. With gradients all predictions get embeddings, for deep supervision, otherwise the last.
     """
+
+    backbone: ClipBackbone
 
     def __init__(
         self,
@@ -77,11 +79,7 @@ class EBSegSegmenter(nn.Module):
         self.bias = AttentionBias(self.pixel_decoder.mask_dim, recognition.heads)
         self.void = nn.Parameter(torch.randn(1, backbone.dim) * backbone.dim**-0.5)
         backbone.requires_grad_(requires_grad=False)
-        backbone.model.vision_model.embeddings.position_embedding.requires_grad_(requires_grad=True)
-
-    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """Proposals for images (RGB in [0, 1]) of any size."""
-        return self.decode(self.encode(images), text)
+        backbone.position_table.requires_grad = True
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> EBSegFeatures:
         """All that depends on the images alone: masks and the embeddings of what is in them."""
@@ -105,7 +103,7 @@ class EBSegSegmenter(nn.Module):
 
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
         """The rest of the forward: scores of every row of the text."""
-        words = text if isinstance(text, ClassText) else self.prepare(text)
+        words = self.prepared(text)
         classifier = self.classifier(words)
         logits = [
             embeddings.float() @ classifier.T
@@ -116,22 +114,14 @@ class EBSegSegmenter(nn.Module):
         )
         return answer(features, classes, words, features.dense)
 
-    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """The words as they are; `seen` decides between `alpha` and `beta`."""
-        return ClassText(text, text, seen)
-
     def classifier(self, words: ClassText) -> Float[Tensor, "r d"]:
         """Embeddings of all rows and, last, of none, as unit vectors times CLIP's scale."""
         rows = torch.cat([class_embeddings(words), self.void.float()])
-        return self.backbone.model.logit_scale.exp().float() * F.normalize(rows, dim=-1)
+        return self.backbone.logit_scale.float() * F.normalize(rows, dim=-1)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Scores from their logarithms."""
         return logits.exp()
-
-    def merged(self, *, class_pooling: int | None = None) -> EBSegSegmenter:  # noqa: ARG002  # no class attention
-        """A copy for inference; nothing is tuned inside CLIP's matrices."""
-        return copy.deepcopy(self).eval()
 
     def fused(self, maps: Sequence[Tensor], taps: Sequence[Tensor]) -> list[Tensor]:
         """Maps of the pixel backbone, to all but the finest of which a map of CLIP is added."""

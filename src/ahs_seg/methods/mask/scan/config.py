@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import nn
 
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.image_tower import ImageTower
@@ -82,9 +83,10 @@ class ScanConfig(MaskMethodConfig):
         backbone = self.backbone.build()
         return self.assemble(backbone, self.pixels.build(), self._shifted(backbone))
 
-    def compose(self, backbone: ClipBackbone) -> ScanSegmenter:
+    def compose(self, backbone: Backbone) -> ScanSegmenter:
         """The method on a CLIP that exists, also for pictures; the weights of the pixel backbone are random."""
-        return self.assemble(backbone, self.pixels.build_empty(), ImageTower.copied(backbone))
+        clip = self.clip(backbone)
+        return self.assemble(clip, self.pixels.build_empty(), ImageTower.copied(clip.image_tower))
 
     def assemble(self, backbone: ClipBackbone, pixels: PixelBackbone, shifted: ImageTower) -> ScanSegmenter:
         """The method on networks that exist.
@@ -113,7 +115,7 @@ class ScanConfig(MaskMethodConfig):
 
     def _shifted(self, backbone: ClipBackbone) -> ImageTower:
         if self.shifted is None:
-            return ImageTower.copied(backbone)
+            return ImageTower.copied(backbone.image_tower)
         other = self.shifted.build()
         sizes = [(one.width, one.dim, one.depth, one.patch_size) for one in (backbone, other)]
         if sizes[0] != sizes[1]:
@@ -121,7 +123,7 @@ class ScanConfig(MaskMethodConfig):
                 f"method.shifted: {self.shifted.source!r} has width, embedding, blocks and patch size {sizes[1]}; "
                 f"those of the original CLIP are {sizes[0]}. Give a CLIP fine-tuned from {self.backbone.source!r}."
             )
-        return ImageTower.copied(other)
+        return ImageTower.copied(other.image_tower)
 
     def _check(self, levels: tuple[int, ...], depth: int) -> None:
         if self.semantic is not None and len(levels) != len(self.semantic.sigmas):

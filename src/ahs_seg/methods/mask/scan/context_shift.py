@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ahs_seg.backbones.image_tower import HasImageTower, embed, projected, run_blocks
+from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected, run_blocks
 
 Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
 """So many of the marked places of every row."""
@@ -42,19 +42,18 @@ def read_context(
     """The context of images in the units of CLIP; blocks are numbered from 1."""
     maps: dict[int, Tensor] = {}
     tokens_of: dict[int, Tensor] = {}
-    tokens = embed(tower, pixels)
-    side = round((tokens.shape[1] - 1) ** 0.5)
+    tokens, grid = embed_patches(tower, pixels)
 
     def look(number: int, tokens: Tensor) -> Tensor:
         if number in levels:
-            maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, (side, side))
+            maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, grid)
         if number in starts:
             tokens_of[number] = tokens[:, 0]
         return tokens
 
     tokens = run_blocks(tower, tokens, look)
     joint = projected(tower, tokens)
-    dense = joint[:, 1:].transpose(1, 2).unflatten(-1, (side, side))
+    dense = joint[:, 1:].transpose(1, 2).unflatten(-1, grid)
     return Context(dense, tuple(maps[number] for number in levels), tokens_of, F.normalize(joint[:, 0], dim=-1))
 
 
@@ -81,7 +80,7 @@ def embed_regions(
         places = F.pad(choose(background, wanted), (1, 0))
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
 
-    tokens = run_blocks(tower, embed(tower, pixels), shift)
+    tokens = run_blocks(tower, embed_patches(tower, pixels)[0], shift)
     return F.normalize(projected(tower, tokens[:, :1])[:, 0], dim=-1)
 
 

@@ -59,10 +59,10 @@ class RegionReader(nn.Module):
 
     def __init__(self, backbone: ClipBackbone, *, shifts: Sequence[int], ratio: float) -> None:
         super().__init__()
-        self.shifted = ImageTower.copied(backbone).requires_grad_(requires_grad=True)
+        self.shifted = ImageTower.copied(backbone.image_tower).requires_grad_(requires_grad=True)
         self.backbone = backbone.requires_grad_(requires_grad=False)
         self.shifts, self.ratio = tuple(shifts), ratio
-        self.scale = nn.Parameter(backbone.model.logit_scale.detach().clone())
+        self.scale = nn.Parameter(backbone.logit_scale.detach().log())
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """The context of images (RGB in [0, 1]); logits are those of the original CLIP's patches."""
@@ -70,7 +70,7 @@ class RegionReader(nn.Module):
         side = self.backbone.resolution
         shown = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
         with torch.no_grad():
-            context = read_context(self.backbone.model, shown, levels=(), starts=self.shifts)
+            context = read_context(self.backbone.image_tower, shown, levels=(), starts=self.shifts)
         words = text if isinstance(text, ClassText) else ClassText(text, text)
         features = ContextFeatures(dense=context.dense, seen=seen, context=context)
         logits = LARGEST_SCALE * cosine_cost(context.dense, words.embeddings).mean(1)

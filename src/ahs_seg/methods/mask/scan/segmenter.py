@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.backbones.pixel import PixelBackbone
+from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
 from ahs_seg.methods.mask.proposals import MaskFeatures, answer, frame_of, padded
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
@@ -52,7 +52,13 @@ class ScanFeatures(MaskFeatures):
     valid: Bool[Tensor, "b q"] | None
 
 
-class ScanSegmenter(nn.Module):
+class ScanOptions(MethodOptions):
+    """`ensemble` replaces the settings of the second stage (None: as the model has it)."""
+
+    ensemble: EnsembleConfig | None = None
+
+
+class ScanSegmenter(Method):
     """Masks from a pixel backbone, named by embeddings that saw CLIP's maps and by a second CLIP that sees pictures.
 
     `backbone` is the original CLIP, never trained. `shifted` is the image tower that looks at pictures of masks; after
@@ -60,6 +66,9 @@ class ScanSegmenter(nn.Module):
     are the blocks whose maps `semantic` reads. While training the second stage rests, as it takes no part in any loss.
     Without `semantic` embeddings stay as the decoder gives them; without `ensemble` there is no second stage.
     """
+
+    options = ScanOptions
+    backbone: ClipBackbone
 
     def __init__(
         self,
@@ -89,10 +98,6 @@ class ScanSegmenter(nn.Module):
         self.levels, self.shifts = tuple(levels), tuple(shifts)
         self.context_view = context_view
 
-    def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """Proposals for images (RGB in [0, 1]) of any size."""
-        return self.decode(self.encode(images), text)
-
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ScanFeatures:
         """All that depends on the images alone: masks, their embeddings, and the embeddings of their pictures."""
         frame = frame_of(images, self.pixels)
@@ -118,7 +123,7 @@ class ScanSegmenter(nn.Module):
 
     def decode(self, features: ScanFeatures, text: Words) -> Output:
         """The rest of the forward: scores of every row of the text."""
-        words = text if isinstance(text, ClassText) else self.prepare(text)
+        words = self.prepared(text)
         inside, void = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
         scores = inside
         if features.pictures is not None and features.valid is not None and self.ensemble is not None:
@@ -130,10 +135,6 @@ class ScanSegmenter(nn.Module):
         assert output.proposals is not None
         return replace(output, proposals=replace(output.proposals, resized="sigmoids"))
 
-    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """The words as they are."""
-        return ClassText(text, text, seen)
-
     def context(self, seen: Float[Tensor, "b 3 H W"], frame: tuple[int, int]) -> Context:
         """What the original CLIP makes of whole images, given in its units."""
         size = (self.backbone.resolution, self.backbone.resolution)
@@ -141,7 +142,7 @@ class ScanSegmenter(nn.Module):
             shown = F.interpolate(padded(seen, frame), size=size, mode="nearest")
         else:
             shown = F.interpolate(seen, size=size, mode="bilinear", align_corners=False, antialias=True)
-        return read_context(self.backbone.model, shown, levels=self.levels, starts=self.shifts)
+        return read_context(self.backbone.image_tower, shown, levels=self.levels, starts=self.shifts)
 
     def embed(self, states: Sequence[Float[Tensor, "b q c"]], context: Context) -> tuple[Float[Tensor, "b q d"], ...]:
         """Embeddings of the proposals of some predictions in the joint space; all by the same weights."""
@@ -198,6 +199,6 @@ class ScanSegmenter(nn.Module):
         """Scores from their logarithms."""
         return logits.exp()
 
-    def merged(self, *, class_pooling: int | None = None) -> ScanSegmenter:  # noqa: ARG002  # no class attention
-        """A copy for inference; nothing is tuned inside CLIP's matrices."""
-        return copy.deepcopy(self).eval()
+    def choose(self, options: ScanOptions) -> None:
+        """Set the second stage."""
+        self.ensemble = options.ensemble or self.ensemble
