@@ -7,12 +7,12 @@ import torch
 
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
-from ahs_seg.configs import find_shift, packaged_shifts
+from ahs_seg.configs import find_crop_clip, packaged_crop_clips
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
 from ahs_seg.methods.mask.scan.config import ScanConfig
 from ahs_seg.methods.mask.scan.crop_clip import RegionObjective, RegionReader
 from ahs_seg.methods.objective import SumObjective
-from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
+from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 from ahs_seg.types import IGNORE, TrainingForward
 from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
 from tests.support.builders import random_backbone
@@ -27,11 +27,11 @@ SHORT = [
 ]
 
 
-@pytest.mark.parametrize("name", sorted(packaged_shifts()))
+@pytest.mark.parametrize("name", sorted(packaged_crop_clips()))
 def test_packaged_fine_tunings_parse(name: str) -> None:
-    experiment = ShiftExperiment.read(find_shift(name))
-    assert find_shift(name).read_text().startswith("# ")
-    assert ShiftExperiment.parse(experiment.model_dump()) == experiment
+    experiment = CropClipExperiment.read(find_crop_clip(name))
+    assert find_crop_clip(name).read_text().startswith("# ")
+    assert CropClipExperiment.parse(experiment.model_dump()) == experiment
 
 
 def scan() -> tuple[ScanConfig, ScanSegmenter]:
@@ -43,8 +43,8 @@ def scan() -> tuple[ScanConfig, ScanSegmenter]:
 def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) -> None:
     config, method = scan()
     save_model(method, ModelDescription(method=config), tmp_path / "scan")
-    experiment = ShiftExperiment.read(find_shift("world"), SHORT)
-    result = run_shift(experiment, tmp_path / "run", into=tmp_path / "scan", progress=False)
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
+    result = finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "scan", progress=False)
     assert result.model is not None
     _, shifted = load_model(result.model)
     assert isinstance(shifted, ScanSegmenter)
@@ -62,15 +62,15 @@ def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) 
 
 
 def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
-    experiment = ShiftExperiment.read(find_shift("world"), SHORT)
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
     plain = ZeroShotConfig(backbone=TINY)
     save_model(plain.build(), ModelDescription(method=plain), tmp_path / "plain")
     with pytest.raises(CheckpointError, match="only SCAN has a second stage"):
-        run_shift(experiment, tmp_path / "run", into=tmp_path / "plain", progress=False)
+        finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "plain", progress=False)
     other = SCAN_SMALL.model_copy(update={"backbone": ClipConfig(source="nowhere", resolution=64)})
     save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
     with pytest.raises(CheckpointError, match="stands on another CLIP"):
-        run_shift(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
+        finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
 
 
 def test_the_loss_reaches_the_tower_alone_and_unlabelled_images_are_fine() -> None:

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from ahs_seg.cli import ablate, data, evaluate, import_, quickstart, score, segment, serve, shift, train, vocab, world
+from ahs_seg.cli import (
+    ablate,
+    data,
+    evaluate,
+    finetune_crop_clip,
+    import_,
+    quickstart,
+    score,
+    segment,
+    serve,
+    train,
+    vocab,
+    world,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +31,8 @@ app.command("quickstart")(quickstart.command)
 app.command("segment")(segment.command)
 app.command("serve")(serve.command)
 app.command("train")(train.command)
-app.command("shift")(shift.command)
+app.command("finetune-crop-clip")(finetune_crop_clip.command)
+app.command("shift", hidden=True)(finetune_crop_clip.command)  # its former name
 app.command("evaluate")(evaluate.command)
 app.command("ablate")(ablate.command)
 app.command("score")(score.command)

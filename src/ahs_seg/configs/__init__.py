@@ -10,7 +10,7 @@ from ahs_seg.config import ConfigError
 
 SUITES: Final = "ablation"
 """The folder of the ablation tables."""
-SHIFTS: Final = "shift"
+CROP_CLIPS: Final = "crop_clip"
 """The folder of the fine-tunings of SCAN's second CLIP."""
 
 
@@ -18,7 +18,7 @@ def packaged_configs() -> dict[str, Path]:
     """Every packaged experiment by its name, such as `cat_seg_vitb`."""
     root = Path(str(files("ahs_seg") / "configs"))
     found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
-    return {name: path for name, path in found.items() if path.parent.name not in (SUITES, SHIFTS)}
+    return {name: path for name, path in found.items() if path.parent.name not in (SUITES, CROP_CLIPS)}
 
 
 def packaged_suites() -> dict[str, Path]:
@@ -27,19 +27,19 @@ def packaged_suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def packaged_shifts() -> dict[str, Path]:
+def packaged_crop_clips() -> dict[str, Path]:
     """Every packaged fine-tuning of SCAN's second CLIP by its name, such as `scan_vitl`."""
-    folder = Path(str(files("ahs_seg") / "configs")) / SHIFTS
+    folder = Path(str(files("ahs_seg") / "configs")) / CROP_CLIPS
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find_shift(config: Path | str) -> Path:
+def find_crop_clip(config: Path | str) -> Path:
     """The yaml file at this path, or the packaged fine-tuning of this name.
 
     Raises:
         ConfigError: neither exists; lists the packaged names.
     """
-    return _find(config, packaged_shifts())
+    return _find(config, packaged_crop_clips())
 
 
 def find_config(config: Path | str) -> Path:

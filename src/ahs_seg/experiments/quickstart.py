@@ -13,7 +13,7 @@ import numpy as np
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.model_dir import write_description
-from ahs_seg.configs import find_config, find_shift
+from ahs_seg.configs import find_config, find_crop_clip
 from ahs_seg.data.config import WorldData, WorldNames
 from ahs_seg.data.world.captions import phrase
 from ahs_seg.data.world.names import things
@@ -24,7 +24,7 @@ from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ScanConfig, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
+from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 from ahs_seg.types import IGNORE
 
 BASELINE = ZeroShotConfig(backbone=ClipConfig(source=TINY))
@@ -131,9 +131,9 @@ def _train(
 
 def _shift(run: Path, overrides: Sequence[str], say: Callable[[str], None]) -> None:
     """Give the SCAN of a run a CLIP that has learnt to read pictures of masks."""
-    fine_tuning = ShiftExperiment.read(find_shift("world"), overrides)
+    fine_tuning = CropClipExperiment.read(find_crop_clip("world"), overrides)
     say(f"Training the CLIP of its second stage for {fine_tuning.training.steps} steps on pictures of masks.")
-    result = run_shift(fine_tuning, run / "shift", into=run / MODEL, resume=True)
+    result = finetune_crop_clip(fine_tuning, run / "shift", into=run / MODEL, resume=True)
     assert result.model is not None
     description, method = load_model(result.model)
     save_model(method, description, run / MODEL)

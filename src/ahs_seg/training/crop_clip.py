@@ -35,7 +35,7 @@ CONFIG, CLIP, MODEL = "config.yaml", "clip", "model"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ShiftExperiment(Config):
+class CropClipExperiment(Config):
     """The fine-tuning of a CLIP on pictures of masks; the defaults are SCAN's where labelled images stand for captions.
 
     `shifts` are the blocks (from 1) after which `ratio` of the background becomes the class token of the image.
@@ -58,7 +58,7 @@ class ShiftExperiment(Config):
 
 
 @dataclass(frozen=True)
-class ShiftResult:
+class CropClipResult:
     """The fine-tuned CLIP (a directory), the SCAN it was put into, and the shares of masks that are named rightly."""
 
     clip: Path
@@ -68,14 +68,14 @@ class ShiftResult:
     after: float | None
 
 
-def run_shift(
-    experiment: ShiftExperiment,
+def finetune_crop_clip(
+    experiment: CropClipExperiment,
     directory: Path,
     *,
     into: Path | None = None,
     resume: bool = False,
     progress: bool = True,
-) -> ShiftResult:
+) -> CropClipResult:
     """Fine-tune, and write `directory`: config, checkpoints, logs, `clip/` and, with `into`, `model/`.
 
     `into` is the model directory of a SCAN; `model/` is the same with the fine-tuned tower in its second stage.
@@ -113,7 +113,7 @@ def run_shift(
         save_clip(method, directory / CLIP)
         model = None if into is None else put_into(method.shifted, into, directory / MODEL)
     fabric.barrier()
-    return ShiftResult(directory / CLIP, model, result, before, after)
+    return CropClipResult(directory / CLIP, model, result, before, after)
 
 
 @torch.no_grad()

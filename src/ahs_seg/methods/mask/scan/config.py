@@ -55,9 +55,10 @@ class SemanticConfig(Config):
 class ScanConfig(MaskMethodConfig):
     """Mask proposals of a pixel backbone, semantic integration, and a second stage on pictures of the masks.
 
-    The defaults are SCAN-B's. `shifted` is the CLIP whose image tower looks at the pictures: one fine-tuned by
-    `ahs-seg shift`, for example (None: the original). `levels` are the blocks of CLIP (counted from 1) whose maps
-    are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context is shifted.
+    The defaults are SCAN-B's. `shifted` is the CLIP whose image tower encodes the crops: one fine-tuned by
+    `ahs-seg finetune-crop-clip`, for example (None: the original). `levels` are the blocks of CLIP (counted from 1)
+    whose maps are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context is
+    shifted.
     `semantic: null` and `ensemble: null` switch the two off; `ensemble.ratio=0` keeps the pictures without the shift.
     """
 

@@ -1,4 +1,4 @@
-"""`ahs-seg shift`."""
+"""`ahs-seg finetune-crop-clip`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import typer
 def command(
     config: Annotated[Path, typer.Argument(help="A yaml file, or the name of a packaged config of this command.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, e.g. training.steps=500")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the run writes.")] = Path("runs/shift"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the run writes.")] = Path("runs/crop_clip"),
     into: Annotated[
         Path | None, typer.Option(help="The model directory of a SCAN; it is written anew with the fine-tuned CLIP.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
 ) -> None:
     """Fine-tune the CLIP of SCAN's second stage on pictures of masks, cut from labelled images."""
-    from ahs_seg.configs import find_shift
-    from ahs_seg.training.crop_clip import ShiftExperiment, run_shift
+    from ahs_seg.configs import find_crop_clip
+    from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 
-    experiment = ShiftExperiment.read(find_shift(config), overrides or [])
-    result = run_shift(experiment, output, into=into, resume=resume)
+    experiment = CropClipExperiment.read(find_crop_clip(config), overrides or [])
+    result = finetune_crop_clip(experiment, output, into=into, resume=resume)
     if result.before is not None and result.after is not None:
         typer.echo(f"masks named rightly: {100 * result.before:.1f} % before, {100 * result.after:.1f} % after")
     typer.echo(f"CLIP: {result.clip}\nuse it as method.shifted.source={result.clip}")
