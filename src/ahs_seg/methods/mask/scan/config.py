@@ -57,8 +57,8 @@ class ScanConfig(MaskMethodConfig):
 
     The defaults are SCAN-B's. `shifted` is the CLIP whose image tower encodes the crops: one fine-tuned by
     `ahs-seg finetune-crop-clip`, for example (None: the original). `levels` are the blocks of CLIP (counted from 1)
-    whose maps are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context is
-    shifted.
+    whose maps are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context
+    is shifted.
     `semantic: null` and `ensemble: null` switch the two off; `ensemble.ratio=0` keeps the pictures without the shift.
     """
 
