@@ -16,6 +16,7 @@ import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,10 +32,11 @@ from ahs_seg.evaluation.protocols import find_protocol
 from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import CatSegConfig, ZeroShotConfig
+from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
+from ahs_seg.methods.zero_shot import ZeroShotSegmenter
 from ahs_seg.metrics import Measures, MetricAccumulator, count_image
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import Output
+from ahs_seg.types import Output, Words
 from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
@@ -44,17 +46,20 @@ CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
 class Timed(nn.Module):
     """A method that adds up the seconds of its forward."""
 
-    def __init__(self, method: nn.Module) -> None:
+    def __init__(self, method: CostSegmenter | ZeroShotSegmenter) -> None:
         super().__init__()
         self.method = method
-        self.backbone = method.backbone
+        self.backbone: ClipBackbone = method.backbone
         self.seconds = 0.0
 
-    def forward(self, images: Tensor, text: Tensor) -> Output:
+    def forward(self, images: Tensor, text: Words) -> Output:
         began = time.perf_counter()
         output = self.method(images, text)
         self.seconds += time.perf_counter() - began
         return output
+
+    def prepare(self, text: Tensor, seen: Tensor | None = None) -> Words:
+        return self.method.prepare(text, seen)
 
     def scores(self, logits: Tensor) -> Tensor:
         return self.method.scores(logits)
@@ -65,7 +70,7 @@ def resident_mib(key: str) -> float:
     return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
 
 
-def memory(images: int, threads: int) -> dict[str, object]:
+def memory(images: int, threads: int) -> dict[str, Any]:
     """Resident memory while this many drawn images are evaluated."""
     torch.set_num_threads(threads)
     dataset = WorldData(scenes="test", count=images, names=150).open()
@@ -100,7 +105,9 @@ def vit_b16() -> ClipBackbone:
     return ClipBackbone(model, byte_tokenizer(), resolution=384)
 
 
-def scoring(title: str, method: nn.Module, inference: InferenceConfig, pictures: int) -> dict[str, object]:
+def scoring(
+    title: str, method: CostSegmenter | ZeroShotSegmenter, inference: InferenceConfig, pictures: int
+) -> dict[str, Any]:
     """Seconds of the forward and of everything else, per picture; the first picture is not counted."""
     rng, timed = np.random.default_rng(0), Timed(method)
     text = F.normalize(torch.randn(CLASSES, 1, method.backbone.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
@@ -136,7 +143,9 @@ def main() -> None:
         print(json.dumps(rows[-1]))
     whole, catseg, pictures = InferenceConfig(), find_protocol("catseg").inference, options.pictures
     tiny = ZeroShotConfig(backbone=ClipConfig(source=TINY)).build().eval()
-    cases = [("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)]
+    cases: list[tuple[str, CostSegmenter | ZeroShotSegmenter, InferenceConfig, int]] = [
+        ("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)
+    ]
     cases += [("zero_shot, ViT-B/16, whole image", ZeroShotConfig().compose(vit_b16()).eval(), whole, 2 * pictures)]
     large = CatSegConfig().compose(vit_b16()).eval()
     large.head.class_pooling = 1

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,7 @@ def textbook(view: MaskView, size: tuple[int, int]) -> Tensor:
     return torch.einsum("qt,qhw->thw", view.classes, masks[0].sigmoid()).argmax(0)
 
 
-def timed(call: Callable[[], object], rounds: int) -> dict[str, object]:
+def timed(call: Callable[[], object], rounds: int) -> dict[str, Any]:
     wall, cpu, peaks = [], [], []
     for _ in range(rounds):
         began = time.process_time()
@@ -68,7 +69,7 @@ def timed(call: Callable[[], object], rounds: int) -> dict[str, object]:
 
 
 @torch.inference_mode()
-def row(name: str, method: Segmenting, classes: int, rounds: int) -> dict[str, object]:
+def row(name: str, method: Segmenting, classes: int, rounds: int) -> dict[str, Any]:
     image, size = torch.rand(1, 3, SIDE // 32, SIDE // 32), (SIDE, SIDE)
     image = F.interpolate(image, size, mode="bicubic").clamp(0, 1)
     text = F.normalize(torch.randn(classes, 1, 512, generator=torch.Generator().manual_seed(classes)), dim=-1)
