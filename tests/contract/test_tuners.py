@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner
@@ -32,7 +33,7 @@ def backbone() -> ClipBackbone:
     return random_backbone()
 
 
-def features(backbone: ClipBackbone) -> list[torch.Tensor]:
+def features(backbone: Backbone) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
     images = torch.rand(2, 3, 64, 64, generator=generator)
     ids = torch.randint(1, 257, (3, 7), generator=generator)

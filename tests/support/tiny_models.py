@@ -77,7 +77,7 @@ class LocalMethod(ColourMethod):
         self.look = nn.Parameter(torch.randn(ROWS, 3, 3, 3, generator=generator))
         self.asked: list[tuple[int, ...]] = []
 
-    def forward(self, images: Tensor, text: Tensor | ClassText) -> Output:
+    def forward(self, images: Tensor, text: Words) -> Output:
         self.asked.append(tuple(images.shape))
         cells = F.avg_pool2d(images - 0.5, 4)
         logits = F.conv2d(F.pad(cells, (1, 1, 1, 1)), self.look) * 3

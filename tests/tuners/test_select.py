@@ -2,14 +2,14 @@
 
 import pytest
 
-from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import ConfigError
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.tuners import Attention, Frozen, Full
 from tests.support.builders import random_backbone
 
 
-def trained(backbone: ClipBackbone) -> set[str]:
+def trained(backbone: Backbone) -> set[str]:
     return {name.removeprefix("model.") for name, p in backbone.named_parameters() if p.requires_grad}
 
 

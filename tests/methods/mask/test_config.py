@@ -1,13 +1,16 @@
 """What configs of the mask family have in common: decoders of the sizes asked for, losses as one term."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
+from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.conv_pyramid import ConvPyramidConfig
 from ahs_seg.config import ConfigError
+from ahs_seg.methods.base import Method
 from ahs_seg.methods.mask.config import MaskMethodConfig
 from ahs_seg.methods.objective import TrainingClasses
 
@@ -21,6 +24,12 @@ class Constant(nn.Module):
 
 class Example(MaskMethodConfig):
     """A method of the mask family with nothing of its own."""
+
+    name: Literal["example"] = "example"
+    backbone: ClipConfig = ClipConfig()
+
+    def compose(self, backbone: Backbone) -> Method:
+        raise NotImplementedError
 
     def term(self) -> nn.Module:
         return Constant()
