@@ -16,6 +16,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -51,7 +52,7 @@ def draw(path: Path, height: int, width: int) -> None:
             dataset.write(np.moveaxis(smooth, -1, 0), window=Window(0, top, width, rows))
 
 
-def measured(height: int, width: int, tile: int, threads: int) -> dict[str, object]:
+def measured(height: int, width: int, tile: int, threads: int) -> dict[str, Any]:
     """Seconds and memory of one picture."""
     torch.set_num_threads(threads)
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())

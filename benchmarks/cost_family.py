@@ -12,7 +12,9 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,13 +50,13 @@ def forward_cases(all_10000: bool) -> list[tuple[int, int | None, bool]]:
     return [*cases, (10_000, None, False)] if all_10000 else cases
 
 
-def compare(ours: Callable[[], Tensor], plain: Callable[[], Tensor] | None, rounds: int) -> dict[str, object]:
+def compare(ours: Callable[[], Tensor], plain: Callable[[], Tensor] | None, rounds: int) -> dict[str, Any]:
     measured: dict[str, list[Measurement]] = {"economical": [], "textbook": []}
     for _ in range(rounds):
         measured["economical"].append(measure(ours))
         if plain is not None:
             measured["textbook"].append(measure(plain))
-    row: dict[str, object] = {}
+    row: dict[str, Any] = {}
     for name, values in measured.items():
         if values:
             row[name] = {
@@ -69,7 +71,7 @@ def compare(ours: Callable[[], Tensor], plain: Callable[[], Tensor] | None, roun
 
 
 @torch.no_grad()
-def forwards(method: CostSegmenter, rounds: int, all_10000: bool) -> list[dict[str, object]]:
+def forwards(method: CostSegmenter, rounds: int, all_10000: bool) -> list[dict[str, Any]]:
     image, rows = torch.rand(1, 3, 384, 384), []
     method(image, F.normalize(torch.randn(20, 1, 512), dim=-1))
     for classes, kept, plain in forward_cases(all_10000):
@@ -79,8 +81,8 @@ def forwards(method: CostSegmenter, rounds: int, all_10000: bool) -> list[dict[s
         times = rounds if classes * (kept is None) < 10_000 else 1
         row = {"classes": classes, "kept": "all" if kept is None else min(kept, classes)}
         row |= compare(
-            lambda text=text: method(image, text).logits,
-            (lambda text=text: textbook.segment(method, image, text)) if plain else None,
+            partial(method, image, text),
+            partial(textbook.segment, method, image, text) if plain else None,
             times,
         )
         print(json.dumps(row), flush=True)
@@ -114,7 +116,7 @@ def training_step(method: CostSegmenter, tokens: Tokens, plain: bool) -> Tensor:
     return loss.detach()
 
 
-def steps(method: CostSegmenter, rounds: int, classes: list[int]) -> list[dict[str, object]]:
+def steps(method: CostSegmenter, rounds: int, classes: list[int]) -> list[dict[str, Any]]:
     rows = []
     method.head.class_pooling = 2
     for count in classes:
@@ -122,8 +124,8 @@ def steps(method: CostSegmenter, rounds: int, classes: list[int]) -> list[dict[s
         for checkpointing in (False, True):
             method.head.checkpointing = method.backbone.checkpointing = checkpointing
             row = {"classes": count, "checkpointing": checkpointing}
-            plain = None if checkpointing else (lambda tokens=tokens: training_step(method, tokens, True))
-            row |= compare(lambda tokens=tokens: training_step(method, tokens, False), plain, rounds)
+            plain = None if checkpointing else partial(training_step, method, tokens, True)
+            row |= compare(partial(training_step, method, tokens, False), plain, rounds)
             print(json.dumps(row), flush=True)
             rows.append(row)
     method.head.checkpointing = method.backbone.checkpointing = False

@@ -14,13 +14,15 @@ import argparse
 import json
 import multiprocessing
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
@@ -32,32 +34,45 @@ from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, ZeroShotConfig
+from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures, MetricAccumulator, count_image
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import Output
+from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 from tests.support.builders import byte_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
 CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
 
 
-class Timed(nn.Module):
+class Timed(Method):
     """A method that adds up the seconds of its forward."""
 
-    def __init__(self, method: nn.Module) -> None:
+    def __init__(self, method: Method) -> None:
         super().__init__()
         self.method = method
         self.backbone = method.backbone
         self.seconds = 0.0
 
-    def forward(self, images: Tensor, text: Tensor) -> Output:
+    def encode(self, images: Tensor) -> ImageFeatures:
         began = time.perf_counter()
-        output = self.method(images, text)
+        features = self.method.encode(images)
+        self.seconds += time.perf_counter() - began
+        return features
+
+    def decode(self, features: Any, text: Words) -> Output:
+        began = time.perf_counter()
+        output = self.method.decode(features, text)
         self.seconds += time.perf_counter() - began
         return output
 
+    def prepare(self, text: Tensor, seen: Tensor | None = None) -> ClassText:
+        return self.method.prepare(text, seen)
+
     def scores(self, logits: Tensor) -> Tensor:
         return self.method.scores(logits)
+
+    def for_inference(self, options: Mapping[str, Any] | None = None) -> Timed:
+        return Timed(self.method.for_inference(options))
 
 
 def resident_mib(key: str) -> float:
@@ -65,7 +80,7 @@ def resident_mib(key: str) -> float:
     return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
 
 
-def memory(images: int, threads: int) -> dict[str, object]:
+def memory(images: int, threads: int) -> dict[str, Any]:
     """Resident memory while this many drawn images are evaluated."""
     torch.set_num_threads(threads)
     dataset = WorldData(scenes="test", count=images, names=150).open()
@@ -100,7 +115,7 @@ def vit_b16() -> ClipBackbone:
     return ClipBackbone(model, byte_tokenizer(), resolution=384)
 
 
-def scoring(title: str, method: nn.Module, inference: InferenceConfig, pictures: int) -> dict[str, object]:
+def scoring(title: str, method: Method, inference: InferenceConfig, pictures: int) -> dict[str, Any]:
     """Seconds of the forward and of everything else, per picture; the first picture is not counted."""
     rng, timed = np.random.default_rng(0), Timed(method)
     text = F.normalize(torch.randn(CLASSES, 1, method.backbone.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
@@ -136,7 +151,9 @@ def main() -> None:
         print(json.dumps(rows[-1]))
     whole, catseg, pictures = InferenceConfig(), find_protocol("catseg").inference, options.pictures
     tiny = ZeroShotConfig(backbone=ClipConfig(source=TINY)).build().eval()
-    cases = [("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)]
+    cases: list[tuple[str, Method, InferenceConfig, int]] = [
+        ("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)
+    ]
     cases += [("zero_shot, ViT-B/16, whole image", ZeroShotConfig().compose(vit_b16()).eval(), whole, 2 * pictures)]
     large = CatSegConfig().compose(vit_b16()).eval()
     large.head.class_pooling = 1

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,8 @@ from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.score_maps import best_rows
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import ScanConfig, Segmenting
+from ahs_seg.methods import ScanConfig
+from ahs_seg.methods.base import Method
 from benchmarks.measure import measure
 from tests.parity.ebseg_case import build_ebseg
 from tests.support.builders import byte_tokenizer
@@ -36,7 +38,7 @@ RESULTS = Path(__file__).parent / "results" / "mask_family.json"
 SIDE, CLASSES = 640, (150, 847)
 
 
-def build(name: str) -> Segmenting:
+def build(name: str) -> Method:
     """EBSeg has the weights of its recording, whose masks differ from each other; SCAN those it starts with."""
     torch.manual_seed(0)
     if name == "ebseg":
@@ -52,7 +54,7 @@ def textbook(view: MaskView, size: tuple[int, int]) -> Tensor:
     return torch.einsum("qt,qhw->thw", view.classes, masks[0].sigmoid()).argmax(0)
 
 
-def timed(call: Callable[[], object], rounds: int) -> dict[str, object]:
+def timed(call: Callable[[], object], rounds: int) -> dict[str, Any]:
     wall, cpu, peaks = [], [], []
     for _ in range(rounds):
         began = time.process_time()
@@ -68,7 +70,7 @@ def timed(call: Callable[[], object], rounds: int) -> dict[str, object]:
 
 
 @torch.inference_mode()
-def row(name: str, method: Segmenting, classes: int, rounds: int) -> dict[str, object]:
+def row(name: str, method: Method, classes: int, rounds: int) -> dict[str, Any]:
     image, size = torch.rand(1, 3, SIDE // 32, SIDE // 32), (SIDE, SIDE)
     image = F.interpolate(image, size, mode="bicubic").clamp(0, 1)
     text = F.normalize(torch.randn(classes, 1, 512, generator=torch.Generator().manual_seed(classes)), dim=-1)

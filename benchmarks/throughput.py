@@ -19,12 +19,11 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import segment_files
@@ -34,40 +33,15 @@ from ahs_seg.io.atomic import write_text
 from ahs_seg.io.images import read_image
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, ZeroShotConfig
+from ahs_seg.methods.base import Method
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import Output
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
-from benchmarks.evaluation import resident_mib, vit_b16
+from benchmarks.evaluation import Timed, resident_mib, vit_b16
 
 RESULTS = Path(__file__).parent / "results" / "throughput.json"
 WIDTH, HEIGHT, PORTIONS = 640, 480, 5
 WORDS = Vocabulary.parse("sky, road, car, tree, person, house, grass, sign, wall, dog")
-
-
-class Timed(nn.Module):
-    """A method that adds up the seconds of its forward."""
-
-    def __init__(self, method: nn.Module) -> None:
-        super().__init__()
-        self.inner = method
-        self.backbone = method.backbone
-        self.seconds = 0.0
-
-    def forward(self, images: Tensor, text: Any) -> Output:
-        began = time.perf_counter()
-        output = self.inner(images, text)
-        self.seconds += time.perf_counter() - began
-        return output
-
-    def prepare(self, text: Tensor, seen: Tensor | None = None) -> Any:
-        return self.inner.prepare(text, seen)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return self.inner.scores(logits)
-
-    def merged(self, *, class_pooling: int | None = None) -> Timed:
-        return Timed(self.inner.merged(class_pooling=class_pooling))
 
 
 def draw(folder: Path, count: int) -> list[Path]:
@@ -82,14 +56,14 @@ def draw(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def small_method() -> nn.Module:
+def small_method() -> Method:
     return Experiment.read(find_config("quickstart/cat_seg")).method.build()
 
 
-def speed(title: str, method: nn.Module, prompts: PromptConfig, images: int) -> dict[str, object]:
+def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dict[str, Any]:
     """Seconds of the model alone and of the whole run, over the same pictures, in turns."""
     segmenter = Segmenter(Timed(method), prompts=prompts)
-    model = segmenter.method
+    model = cast(Timed, segmenter.method)  # merged, it is another one
     with tempfile.TemporaryDirectory() as folder:
         paths = draw(Path(folder), images)
         segmenter.segment_many([read_image(paths[0])], WORDS)
@@ -119,7 +93,7 @@ def speed(title: str, method: nn.Module, prompts: PromptConfig, images: int) -> 
     }
 
 
-def memory(images: int, threads: int) -> dict[str, object]:
+def memory(images: int, threads: int) -> dict[str, Any]:
     """Resident memory of a run over this many images."""
     torch.set_num_threads(threads)
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())

@@ -11,3 +11,5 @@ install_import_hook("ahs_seg", "beartype.beartype")
 
 # The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of some test.
 import lightning.fabric  # noqa: E402, F401
+
+pytest_plugins = ["tests.support.hub_fixtures"]

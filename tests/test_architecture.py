@@ -1,10 +1,12 @@
 """The direction of imports and the rules of the house, read from the source without running it."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import typer
@@ -12,12 +14,14 @@ import typer
 import ahs_seg
 from ahs_seg.cli import app
 from tests.support.import_graph import ORDER, arrows_up, circles, imports_of, room_arrows, room_of
+from tests.support.mirror import MISSING, without_mirror, without_module
 
 ROOT = Path(ahs_seg.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LINES = 300
 FUNCTION_LINES = 50
+COMMANDS = cast(typer.core.TyperGroup, typer.main.get_command(app)).commands
 LOOSE = {"__init__", "config", "segmenter", "types"}
 """The modules of the layout that are no folders."""
 
@@ -89,6 +93,39 @@ def test_optional_packages_stay_in_their_folder() -> None:
     assert not faults
 
 
+def test_every_module_has_its_tests() -> None:
+    """What lacks a mirror is listed in `tests/support/mirror.py`, and no more than that."""
+    assert without_mirror(ROOT, TESTS) == MISSING
+
+
+def test_every_test_file_mirrors_a_module() -> None:
+    assert without_module(ROOT, TESTS) == set()
+
+
+def test_the_check_of_mirrors_finds(tmp_path: Path) -> None:
+    for file in ("package/a/one.py", "package/a/two.py", "package/a/errors.py", "tests/a/test_one_more.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("class WrongError(ValueError): ...", encoding="utf-8")
+    (tmp_path / "tests/a/test_two.py").touch()
+    (tmp_path / "tests/a/test_three.py").touch()
+    assert without_mirror(tmp_path / "package", tmp_path / "tests") == {"a/one.py"}
+    assert without_module(tmp_path / "package", tmp_path / "tests") == {"a/test_three.py"}
+    (tmp_path / "package/a/errors.py").write_text("def explain():\n    return 1", encoding="utf-8")
+    assert "a/errors.py" in without_mirror(tmp_path / "package", tmp_path / "tests")
+
+
+def test_tests_share_through_support_only() -> None:
+    """What two test files need lies in `tests/support`; no file imports from a test file or from a conftest."""
+    files = [*TESTS.rglob("*.py"), *(TESTS.parent / "benchmarks").rglob("*.py")]
+    faults = [
+        f"{path.relative_to(TESTS.parent)} imports {module}"
+        for path in files
+        for module in imports_of(parsed(path))
+        if module.startswith("tests.") and re.search(r"\.(test_\w+|conftest)(\.|$)", module)
+    ]
+    assert faults == []
+
+
 def test_nothing_executes_on_load() -> None:
     faults = []
     for path in FILES:
@@ -151,7 +188,7 @@ def length_of(function: ast.FunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("command", ["", *typer.main.get_command(app).commands])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_instant(command: str) -> None:
     program = (
         "import sys\n"

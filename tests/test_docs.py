@@ -17,6 +17,7 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def name_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_blocks_run(page: Path, prepared: Path) -> None:
-    namespace: dict[str, object] = {}
+    namespace: dict[str, Any] = {}
     for block in blocks_of(page):
         if block.reason is not None or block.language in DRAWN:
             continue

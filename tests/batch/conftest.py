@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.drawn_images import drawn, save
 from tests.support.tiny_models import ColourMethod
-
-WORDS = "cat, sofa, lamp"
-
-
-def drawn(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A picture of soft blotches."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def save(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture

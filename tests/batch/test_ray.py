@@ -12,7 +12,7 @@ from ahs_seg.batch import BatchConfig, ModelSource, engine_for, segment_files
 from ahs_seg.batch.journal import FOLDER
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.methods import ZeroShotConfig
-from tests.batch.conftest import WORDS
+from tests.support.drawn_images import WORDS
 
 ray = pytest.importorskip("ray", reason="needs the extra scale")
 

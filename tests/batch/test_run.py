@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.batch.journal import FOLDER, JournalError
+from ahs_seg.batch.journal import FOLDER
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
-from tests.batch.conftest import WORDS, drawn, save
+from tests.support.batch_runs import run
+from tests.support.drawn_images import WORDS, drawn, save
 from tests.support.tiny_models import ColourMethod
-
-
-def run(segmenter, photos, out, words=WORDS, **settings):
-    return segment_files(segmenter, [photos], words, out, progress=False, **settings)
 
 
 def labels(path: Path) -> np.ndarray:
@@ -40,17 +36,6 @@ def test_results_are_those_of_single_calls(segmenter, photos, tmp_path):
         alone = segmenter(photos / f"{name}.png", WORDS)
         assert np.array_equal(labels(out / f"{name}.png"), alone.labels)
         assert json.loads((out / f"{name}.classes.json").read_text())["pixels"] == alone.areas()
-
-
-def test_the_summary_adds_up_areas(segmenter, photos, tmp_path):
-    summary = run(segmenter, photos, tmp_path / "out")
-    alone = [segmenter(path, WORDS).areas() for path in photos.rglob("*.png")]
-    for area in summary.areas:
-        assert area.pixels == sum(areas.get(area.label, 0) for areas in alone)
-        assert area.images == sum(area.label in areas for areas in alone)
-        assert area.share == area.pixels / (5 * 24 * 32 + 2 * 20 * 20)
-    assert json.loads(json.dumps(summary.to_dict()))["done"] == 7
-    assert summary.areas == sorted(summary.areas, key=lambda area: -area.pixels)
 
 
 @pytest.mark.parametrize("batch", [2, 3, 16])
@@ -99,16 +84,6 @@ def test_resume_does_what_is_missing_changed_or_damaged(segmenter, photos, tmp_p
     assert sum(area.pixels for area in third.areas) == 6 * 24 * 32 + 2 * 20 * 20
 
 
-def test_a_line_that_was_cut_off_does_not_count(segmenter, photos, tmp_path):
-    out = tmp_path / "out"
-    run(segmenter, photos, out)
-    part = next((out / FOLDER).glob("done-*.jsonl"))
-    part.write_bytes(part.read_bytes()[:-10])
-    again = run(segmenter, photos, out, resume=True)
-    assert (again.done, again.skipped) == (1, 6)
-    assert run(segmenter, photos, out, resume=True).skipped == 7
-
-
 def test_an_interrupted_run_goes_on(segmenter, photos, tmp_path, monkeypatch):
     out = tmp_path / "out"
     real, calls = segmenter.segment_many, []
@@ -127,29 +102,6 @@ def test_an_interrupted_run_goes_on(segmenter, photos, tmp_path, monkeypatch):
     rest = run(segmenter, photos, out, resume=True)
     assert rest.done + rest.skipped == 7
     assert len(segmenter.method.seen) == rest.done < 7
-
-
-@pytest.mark.parametrize(
-    ("words", "seed", "differs"), [("cat, sofa, bed", 0, "classes"), (WORDS, 1, "model"), (WORDS, 0, None)]
-)
-def test_other_words_or_another_model_are_refused(segmenter, photos, tmp_path, words, seed, differs):
-    out = tmp_path / "out"
-    run(segmenter, photos, out)
-    other = Segmenter(ColourMethod(seed=seed), prompts=segmenter.prompts)
-    if differs is None:
-        assert run(other, photos, out, words, resume=True).skipped == 7
-        return
-    with pytest.raises(JournalError, match=f"made with other {differs}. Give another output folder, or leave out"):
-        run(other, photos, out, words, resume=True)
-    assert run(other, photos, out, words).done == 7
-
-
-def test_another_batch_or_format_does_not_hinder_resuming(segmenter, photos, tmp_path):
-    out = tmp_path / "out"
-    run(segmenter, photos, out, config=BatchConfig(formats=("png",)))
-    more = Segmenter(ColourMethod(), prompts=segmenter.prompts, inference=InferenceConfig(batch=4))
-    assert run(more, photos, out, config=BatchConfig(formats=("png",)), resume=True).skipped == 7
-    assert run(more, photos, out, config=BatchConfig(formats=("png", "overlay")), resume=True).done == 7
 
 
 def test_a_disk_that_cannot_be_written_ends_the_run(segmenter, photos, tmp_path, monkeypatch):

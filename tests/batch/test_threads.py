@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_writers_hold_back_and_finish():
 
     with Writers(workers=2, behind=3) as writers:
         for index in range(12):
-            writers.submit(lambda index=index: work(index))
+            writers.submit(partial(work, index))
             assert index + 1 - len(written) <= 3
     assert sorted(written) == list(range(12))
     assert most == 2

@@ -16,8 +16,8 @@ from ahs_seg.io.images import read_image
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
-from tests.batch.conftest import WORDS, drawn, save
-from tests.inference.test_tiling import LocalMethod
+from tests.support.drawn_images import WORDS, drawn, save
+from tests.support.tiny_models import LocalMethod
 
 TILES = TileConfig(size=64, overlap=0.5)
 PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000)

@@ -15,9 +15,9 @@ from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
-from tests.checkpoints.test_model_dir import CAT_SEG, H_CLIP
 from tests.support.builders import random_backbone
 from tests.support.hub_server import Hub
+from tests.support.small_methods import CAT_SEG, H_CLIP
 
 DESCRIPTION = ModelDescription(method=CatSegConfig(), trained_on=("cat", "dog"))
 

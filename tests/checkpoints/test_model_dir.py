@@ -6,26 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
-from ahs_seg.methods import CatSegConfig, HClipConfig
-from ahs_seg.tuners import Orthogonal
-from tests.methods.cost.test_segmenter import SMALL
+from ahs_seg.methods import CostSegmenter
 from tests.support.builders import random_backbone
-
-CAT_SEG = CatSegConfig(backbone=ClipConfig(source="nowhere", resolution=64), cost=SMALL)
-H_CLIP = HClipConfig(backbone=ClipConfig(source="nowhere", resolution=64), tuner=Orthogonal(block=8), cost=SMALL)
+from tests.support.small_methods import CAT_SEG, H_CLIP
 
 
 @pytest.fixture(params=[CAT_SEG, H_CLIP], ids=["cat_seg", "h_clip"])
-def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, torch.nn.Module]:
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, CostSegmenter]:
     method = request.param.compose(random_backbone()).eval()
     description = ModelDescription(method=request.param, trained_on=("cat", "dog"))
     return save_model(method, description, tmp_path / "model"), method
 
 
 @torch.no_grad()
-def test_a_saved_model_computes_the_same(saved: tuple[Path, torch.nn.Module]) -> None:
+def test_a_saved_model_computes_the_same(saved: tuple[Path, CostSegmenter]) -> None:
     directory, method = saved
     description, loaded = load_model(directory)
     assert description.trained_on == ("cat", "dog")
@@ -38,30 +33,32 @@ def test_a_saved_model_computes_the_same(saved: tuple[Path, torch.nn.Module]) ->
     torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=0)
 
 
-def test_what_trains_is_restored_too(saved: tuple[Path, torch.nn.Module]) -> None:
+def test_what_trains_is_restored_too(saved: tuple[Path, CostSegmenter]) -> None:
     directory, method = saved
     _, loaded = load_model(directory)
     trained = [{name for name, p in model.named_parameters() if p.requires_grad} for model in (method, loaded)]
     assert trained[0] == trained[1]
 
 
-def test_saving_again_replaces_and_leaves_nothing_behind(saved: tuple[Path, torch.nn.Module]) -> None:
+def test_saving_again_replaces_and_leaves_nothing_behind(saved: tuple[Path, CostSegmenter]) -> None:
     directory, method = saved
     save_model(method, ModelDescription(method=CAT_SEG), directory)
     assert [path.name for path in directory.parent.iterdir()] == ["model"]
 
 
-def test_a_failure_while_saving_keeps_the_old_model(saved: tuple[Path, torch.nn.Module]) -> None:
+def test_a_failure_while_saving_keeps_the_old_model(
+    saved: tuple[Path, CostSegmenter], monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory, method = saved
     before = (directory / "model.safetensors").read_bytes()
-    method.backbone.tokenizer = None
+    monkeypatch.setattr(method.backbone, "tokenizer", None)
     with pytest.raises(AttributeError):
         save_model(method, ModelDescription(), directory)
     assert (directory / "model.safetensors").read_bytes() == before
     assert [path.name for path in directory.parent.iterdir()] == ["model"]
 
 
-def test_damage_is_named(saved: tuple[Path, torch.nn.Module]) -> None:
+def test_damage_is_named(saved: tuple[Path, CostSegmenter]) -> None:
     directory, _ = saved
     weights = directory / "model.safetensors"
     whole = weights.read_bytes()

@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
-from ahs_seg.checkpoints.hub import push_to_hub
+from ahs_seg.checkpoints import CheckpointError, load_model
 from ahs_seg.checkpoints.zoo import KNOWN, find_model
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
-from tests.checkpoints.test_model_dir import CAT_SEG
-from tests.support.builders import random_backbone
 from tests.support.hub_server import Hub
 from tests.support.official import CLIP, save_original, tiny_state
 
@@ -96,41 +93,6 @@ def test_without_a_tokenizer_the_error_says_so(weights: Hub) -> None:
     weights.repositories.pop("openai/clip-vit-base-patch16")
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is not in the cache.*--tokenizer FILE"):
         find_model("cat-seg-vitb")
-
-
-def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, tmp_path: Path) -> None:
-    hub.token = "secret"
-    description = ModelDescription(method=CAT_SEG, trained_on=("cat", "dog"))
-    directory = save_model(CAT_SEG.compose(random_backbone()), description, tmp_path / "model")
-    (directory / "notes.txt").write_text("private")
-    address = push_to_hub(directory, "me/model", token="secret", licence="mit")
-    assert address.startswith(f"{hub.address}/me/model/commit/")
-    assert any(request.startswith("PUT /storage/") for request in hub.requests)  # the weights are a large file
-    files = hub.repositories["me/model"]
-    assert "notes.txt" not in files
-    assert b"license: mit" in files["README.md"]
-    hub.token = None
-    found = find_model("me/model")
-    assert {path.name for path in found.iterdir()} == {"config.json", "model.safetensors", "backbone"}
-    for file in ("config.json", "model.safetensors", "backbone/tokenizer.json"):
-        assert (found / file).read_bytes() == (directory / file).read_bytes()
-    assert load_model(found)[0] == description
-    push_to_hub(directory, "me/model", message="again")  # the repository is there already
-
-
-def test_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
-    hub.token = "secret"
-    directory = save_model(CAT_SEG.compose(random_backbone()), ModelDescription(method=CAT_SEG), tmp_path / "model")
-    with pytest.raises(CheckpointError, match=r"could not be uploaded to 'me/model' .*hf auth login"):
-        push_to_hub(directory, "me/model", token="wrong")
-    with pytest.raises(CheckpointError, match="could not be uploaded to 'not a name'"):
-        push_to_hub(directory, "not a name")
-
-
-@pytest.mark.parametrize("name", ["nowhere/nothing", "cat-seg-vitx", "a/b/c"])
-def test_what_is_no_model(hub: Hub, name: str) -> None:
-    with pytest.raises(CheckpointError, match="known checkpoint"):
-        find_model(name)
 
 
 @pytest.mark.slow

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
-from ahs_seg.data.config import parse_data
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.methods import ZeroShotConfig
+from tests.support.command_line import output_of
 
 WORLD = ["--data", "world-20", "--count", "2"]
 
@@ -24,14 +21,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_model(config.build(), ModelDescription(method=config), tmp_path_factory.mktemp("m") / "tiny"))
 
 
-def run(*words: str, status: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words))
-    assert result.exit_code == status, result.output
-    return result.output
-
-
 def test_protocols_stand_side_by_side(model, tmp_path):
-    output = run("evaluate", model, *WORLD, "--protocol", "own,mmseg", "-o", str(tmp_path / "r.json"))
+    output = output_of("evaluate", model, *WORLD, "--protocol", "own,mmseg", "-o", str(tmp_path / "r.json"))
     rows = [line.split(" | ")[1] for line in output.splitlines() if line.startswith("| world-20")]
     assert rows == ["own", "mmseg"]
     written = json.loads((tmp_path / "r.json").read_text())
@@ -42,7 +33,7 @@ def test_protocols_stand_side_by_side(model, tmp_path):
 def test_one_report_has_all_that_was_asked_for(model, tmp_path):
     (tmp_path / "parents.json").write_text('{"1": [0]}')
     words = ["--boundary", "--parents", str(tmp_path / "parents.json"), "--journal", str(tmp_path / "j")]
-    output = run("evaluate", model, *WORLD, *words, "-o", str(tmp_path / "r.json"))
+    output = output_of("evaluate", model, *WORLD, *words, "-o", str(tmp_path / "r.json"))
     scores = EvaluationReport.load(tmp_path / "r.json").scores
     assert scores.boundary_miou is not None
     assert scores.sg_miou is not None
@@ -54,23 +45,3 @@ def test_data_or_suite_must_be_given(model):
     result = CliRunner().invoke(app, ["evaluate", model])
     assert isinstance(result.exception, ValueError)
     assert "--data" in str(result.exception)
-
-
-def test_predictions_are_scored(tmp_path: Path):
-    dataset = parse_data("world-20", count=2).open()
-    for sample in (dataset[0], dataset[1]):
-        Image.fromarray(np.where(sample.labels < 0, 255, sample.labels).astype(np.uint8)).save(
-            tmp_path / f"{sample.name}.png"
-        )
-    seen = ", ".join(dataset.vocabulary.labels[:3])
-    output = run("score", str(tmp_path), *WORLD, "--seen", seen, "-o", str(tmp_path / "r.json"))
-    assert EvaluationReport.load(tmp_path / "r.json").scores.miou == 1
-    assert f"seen (3): {seen}" in output
-    assert "unseen (17): " in output
-    next(tmp_path.glob("*.png")).unlink()
-    assert "no prediction for" in run("score", str(tmp_path), *WORLD, status=1)
-
-
-def test_broader_classes_are_proposed():
-    table = json.loads(run("score", "--data", "world-847", "--count", "1", "--propose-parents"))
-    assert all(isinstance(broad, list) for broad in table.values())

@@ -8,33 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from ahs_seg.backbones.clip_config import TINY, ClipConfig
-from ahs_seg.checkpoints import ModelDescription, save_model
-from ahs_seg.cli import app
 from ahs_seg.cli.segment import FORMATS
-from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.output.formats import FORMATS as KNOWN
-from tests.batch.conftest import drawn, save
+from tests.support.command_line import run
+from tests.support.drawn_images import drawn, save
 
 WORDS = "sky, grass, red star"
-
-
-def run(*arguments: str | Path, status: int = 0) -> str:
-    """What is written to standard output."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.output
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = ZeroShotConfig(backbone=ClipConfig(source=TINY))
-    description = ModelDescription(method=config, trained_on=("sky", "sand"))
-    return save_model(config.build(), description, tmp_path_factory.mktemp("models") / "model")
 
 
 @pytest.fixture
@@ -122,18 +102,3 @@ def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
     for path in (tmp_path / "b").glob("*.*"):
         if path.is_file():
             assert (tmp_path / "a" / path.name).read_bytes() == path.read_bytes()
-
-
-def test_vocab(model, tmp_path):
-    path = tmp_path / "classes.txt"
-    path.write_text("sky\nSky\ngrass\n")
-    assert "line 2: 'Sky' is also line 1" in run("vocab", "lint", path, status=1)
-    report = json.loads(run("vocab", "lint", path, "--model", model, "--json", status=1))
-    assert {finding["code"] for finding in report["findings"]} >= {"duplicate", "no-background", "trained"}
-    assert "1 in both, 1 only in cat, sky, 1 only in sky, sea" in run("vocab", "diff", "cat, sky", "sky, sea", status=1)
-    assert json.loads(run("vocab", "diff", "a, b", "b, a", "--json"))["equal"] is True
-    assert "   0  wall" in run("vocab", "show", "ade20k-150")
-    assert json.loads(run("vocab", "show", "ade20k-150", "--json"))["count"] == 150
-    assert json.loads(run("vocab", "show", "--json"))["ade20k-150"] == 150
-    with pytest.raises(ValueError, match="give --model as well"):
-        run("vocab", "lint", path, "--near", 0.5)

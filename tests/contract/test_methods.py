@@ -1,7 +1,8 @@
 """What every method promises, tried on every member of the union."""
 
 from collections.abc import Callable
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
+from ahs_seg.config import Config
 from ahs_seg.methods import (
     AhsSegConfig,
     AhsSegLiteConfig,
     CatSegConfig,
+    CostSegmenter,
     EBSegConfig,
     HClipConfig,
     HpsSegConfig,
@@ -21,19 +24,20 @@ from ahs_seg.methods import (
     ScanConfig,
     ZeroShotConfig,
 )
+from ahs_seg.methods.cost.config import CostMethodConfig
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
+from ahs_seg.methods.mask.scan.segmenter import ScanSegmenter
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.methods.zero_shot import ZeroShotSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import Output, TrainingForward
-from tests.methods.cost.test_ahs_seg import AHS_SEG_SMALL, MODULATED
-from tests.methods.cost.test_segmenter import SMALL
-from tests.methods.mask.ebseg.test_segmenter import EBSEG_SMALL
-from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
 from tests.support.builders import random_backbone
 from tests.support.hyperspherical import FULL
+from tests.support.small_methods import AHS_SEG_SMALL, EBSEG_SMALL, MODULATED, SCAN_SMALL, SMALL
 
 SOURCE = ClipConfig(source="nowhere", resolution=64)
-SMALL_CONFIGS = {
+SMALL_CONFIGS: dict[type[Config], MethodConfig | CostMethodConfig] = {
     CatSegConfig: CatSegConfig(backbone=SOURCE, cost=SMALL),
     HClipConfig: HClipConfig(backbone=SOURCE, cost=SMALL, tuner=Orthogonal(block=8)),
     AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
@@ -45,16 +49,17 @@ SMALL_CONFIGS = {
 }
 MEMBERS = get_args(get_args(MethodConfig)[0])
 Build = Callable[[], nn.Module]
+Method = CostSegmenter | EBSegSegmenter | ScanSegmenter | ZeroShotSegmenter
 
 
 @pytest.fixture(params=MEMBERS, ids=lambda member: member.__name__)
-def config(request: pytest.FixtureRequest) -> MethodConfig:
+def config(request: pytest.FixtureRequest) -> Any:
     assert request.param in SMALL_CONFIGS, f"give {request.param.__name__} a small config here"
     return SMALL_CONFIGS[request.param]
 
 
 @pytest.fixture
-def method(config: MethodConfig) -> nn.Module:
+def method(config: MethodConfig) -> Method:
     torch.manual_seed(0)
     return config.compose(random_backbone()).eval()
 
@@ -139,14 +144,14 @@ def test_every_trainable_parameter_gets_a_gradient(method: nn.Module, config: Me
 
 
 @torch.no_grad()
-def test_a_model_directory_brings_it_back(method: nn.Module, config: MethodConfig, tmp_path) -> None:
+def test_a_model_directory_brings_it_back(method: Method, config: MethodConfig, tmp_path: Path) -> None:
     directory = save_model(method, ModelDescription(method=config), tmp_path / "model")
     _, loaded = load_model(directory)
     assert torch.equal(loaded(images(), text(4)).logits, method(images(), text(4)).logits)
 
 
 @torch.no_grad()
-def test_segmenter_and_method_agree(method: nn.Module) -> None:
+def test_segmenter_and_method_agree(method: Method) -> None:
     segmenter = Segmenter(method)
     picture = (images(1)[0] * 255).byte().permute(1, 2, 0).numpy()
     result = segmenter(picture, ["sky", "grass", "road"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,11 +57,10 @@ def test_there_and_back_stays_near():
     assert np.abs(hsv_to_rgb(rgb_to_hsv(image)).astype(int) - image).max() <= 6
 
 
-def only(**parts: object) -> ColourJitter:
+def only(**parts: Any) -> ColourJitter:
     """A jitter that surely happens, but only in the part given."""
-    return ColourJitter(
-        **{"probability": 1, "brightness": 0, "contrast": (1, 1), "saturation": (1, 1), "hue": 0} | parts
-    )
+    off = {"probability": 1, "brightness": 0, "contrast": (1, 1), "saturation": (1, 1), "hue": 0}
+    return ColourJitter.model_validate(off | parts)
 
 
 def test_brightness_adds_and_truncates():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def save(path: Path, values: np.ndarray, kind: type = np.uint8) -> None:
     Image.fromarray(values.astype(kind)).save(path)
 
 
-def coded(labels: np.ndarray, name: str, *, shift: int = 0) -> list[dict[str, object]]:
+def coded(labels: np.ndarray, name: str, *, shift: int = 0) -> list[dict[str, Any]]:
     """One entry per class, as detectron2 writes it, with COCO's code as plain numbers: columns, zeros first."""
     entries = []
     for value in np.unique(labels[labels >= 0]):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,12 @@ from tests.support.datasets import Pictures, always_sky, oracle
 
 
 def run(journal: Path | None = None, predict=always_sky, **options) -> EvaluationReport:
-    settings = {"method": "constant", "name": "pictures", "protocol": "whole image", "progress": False} | options
+    settings: dict[str, Any] = {
+        "method": "constant",
+        "name": "pictures",
+        "protocol": "whole image",
+        "progress": False,
+    } | options
     return evaluate(predict, settings.pop("dataset", Pictures()), journal=journal, **settings)
 
 

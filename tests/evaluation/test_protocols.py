@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from ahs_seg.config import ConfigError
 from ahs_seg.data.config import BENCHMARKS
 from ahs_seg.evaluation.protocols import PROTOCOLS, Protocol, choose_protocols, find_protocol
-from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, PictureWindows, predict, score_maps
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, predict, score_maps
+from ahs_seg.inference.windows import PictureWindows
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
-from ahs_seg.methods.mask.scan.segmenter import ScanOptions
+from ahs_seg.methods.mask.scan.segmenter import ScanOptions, ScanSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
-from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
 from tests.support.builders import random_backbone
+from tests.support.small_methods import SCAN_SMALL
 from tests.support.tiny_models import ColourMethod
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
@@ -119,8 +120,9 @@ def test_scan_has_a_protocol_for_each_size_and_benchmark() -> None:
 def test_only_scan_takes_the_settings_of_a_second_stage() -> None:
     settings = InferenceConfig(options={"ensemble": {"weight": 0.2}})
     config = SCAN_SMALL.model_copy(update={"ensemble": None})
-    chosen = Segmenter(config.compose(random_backbone()), inference=settings).method.ensemble
-    assert chosen == EnsembleConfig(weight=0.2)
+    method = Segmenter(config.compose(random_backbone()), inference=settings).method
+    assert isinstance(method, ScanSegmenter)
+    assert method.ensemble == EnsembleConfig(weight=0.2)
     with pytest.raises(ConfigError, match="options of ZeroShotSegmenter is not valid:\n  ensemble: unknown"):
         Segmenter(ZeroShotConfig().compose(random_backbone()), inference=settings)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
 from ahs_seg.inference.score_maps import WindowScores, best_rows
 from ahs_seg.types import MaskProposals
-from tests.inference.test_score_maps import LargestTensor
+from tests.support.score_maps import LargestTensor
 
 
 def view_of(queries: int, rows: int, *, grid=(12, 16), frame=(48, 64), size=(41, 57), seed: int = 0) -> MaskView:

@@ -9,35 +9,20 @@ from ahs_seg.config import ConfigError
 from ahs_seg.inference.predict import (
     CAT_SEG_PROTOCOL,
     InferenceConfig,
-    SlidingWindows,
-    WholeImage,
     predict,
     predict_many,
     shortest_edge_size,
 )
+from ahs_seg.inference.windows import SlidingWindows, WholeImage
 from ahs_seg.types import PRUNED_LOGIT
+from tests.support.predictions import assert_same, picture, tensor, words
 from tests.support.tiny_models import ColourMethod
-
-RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
 def _without_gradients():
     with torch.no_grad():
         yield
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    coarse = RNG.integers(0, 256, (max(1, height // 8), max(1, width // 8), 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def words(rows: int) -> torch.Tensor:
-    return F.normalize(torch.randn(rows, 1, 16, generator=torch.Generator().manual_seed(rows)), dim=-1)
-
-
-def tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.tensor(image).permute(2, 0, 1).float() / 255
 
 
 def all_logits(method, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -69,14 +54,6 @@ def textbook_sliding(method, image, text, size, *, side: int, kernel: int, overl
     return F.interpolate((folded + whole_scores) / 2, size, mode="bilinear", align_corners=False)[0]
 
 
-def assert_same(prediction, scores: torch.Tensor) -> None:
-    torch.testing.assert_close(prediction.scores, scores.amax(0), atol=1e-6, rtol=1e-5)
-    top = scores.topk(2, 0).values
-    clear = top[0] - top[1] > 1e-6
-    assert clear.float().mean() > 0.99
-    assert torch.equal(prediction.labels[clear], scores.argmax(0)[clear].int())
-
-
 @pytest.mark.parametrize("size", [(40, 53), (17, 50), (1, 1), (1, 30)])
 @pytest.mark.parametrize("keep", [None, 4])
 def test_whole_image_equals_textbook(size, keep):
@@ -96,38 +73,12 @@ def test_sliding_window_equals_textbook(size, keep, batch):
 
 
 def test_sizes_of_cat_seg():
+    assert isinstance(CAT_SEG_PROTOCOL.windows, SlidingWindows)
     for grid in (SlidingWindows().grid(384), CAT_SEG_PROTOCOL.windows.grid(336)):
         assert (grid.canvas, grid.window) == ((640, 640), (384, 384))
         assert list(grid.corners) == [(0, 0), (0, 256), (256, 0), (256, 256)]
     assert SlidingWindows().grid(336).window == (336, 336)
     assert SlidingWindows().grid(96).canvas == (160, 160)
-
-
-@pytest.mark.parametrize(("side", "kernel", "overlap"), [(50, 20, 0.0), (50, 21, 0.5), (20, 20, 0.9), (7, 2, 0.6)])
-def test_windows_cover_everything(side, kernel, overlap):
-    grid = SlidingWindows(side=side, kernel=kernel, overlap=overlap).grid(32)
-    covered = torch.zeros(side, side)
-    for top, left in grid.corners:
-        covered[top : top + kernel, left : left + kernel] += 1
-        assert top + kernel <= side
-        assert left + kernel <= side
-    assert covered.min() >= 1
-    assert len(set(grid.corners)) == len(grid.corners)
-
-
-def test_windows_that_do_not_divide_the_square():
-    method, text, image = ColourMethod(), words(5), picture(50, 50)
-    windows = SlidingWindows(side=50, kernel=21, overlap=0.5, global_view=False)
-    prediction = predict(method, image, text, InferenceConfig(windows=windows))
-    total, count = torch.zeros(5, 50, 50), torch.zeros(50, 50)
-    for top in (0, 10, 20, 29):
-        for left in (0, 10, 20, 29):
-            crop = tensor(image)[None, :, top : top + 21, left : left + 21]
-            total[:, top : top + 21, left : left + 21] += F.interpolate(
-                method(crop, text).logits, (21, 21), mode="bilinear"
-            )[0].sigmoid()
-            count[top : top + 21, left : left + 21] += 1
-    assert_same(prediction, total / count)
 
 
 def test_padding_of_the_original_is_reproduced_and_off_by_default():

@@ -1,34 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ahs_seg.inference.score_maps import View, WholeScores, WindowScores, best_rows, candidates, possible_winners
 from ahs_seg.types import PRUNED_LOGIT
-
-
-class Fixed:
-    """Score maps that are simply there."""
-
-    def __init__(self, maps: torch.Tensor) -> None:
-        self.maps = maps
-        self.row_bytes = maps[0].nbytes
-
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.maps[rows]
-
-
-class LargestTensor(TorchDispatchMode):
-    """Numbers in the largest tensor that any operation makes."""
-
-    largest = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else [result]:
-            if isinstance(tensor, torch.Tensor):
-                self.largest = max(self.largest, tensor.untyped_storage().nbytes() // tensor.element_size())
-        return result
+from tests.support.score_maps import Fixed, LargestTensor
 
 
 @pytest.mark.parametrize("rows_at_a_time", [1, 2, 3, 7, 100])

@@ -1,38 +1,16 @@
 """Tiles: where they lie, what they weigh, and that their seams cannot be seen where context suffices."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.inference.tiling import TileAxis, TileConfig, TileMerger
-from ahs_seg.types import ClassText, Output
-from tests.batch.conftest import drawn
-from tests.support.tiny_models import ColourMethod
-
-ROWS = 5
-
-
-class LocalMethod(ColourMethod):
-    """Logits on a grid of a quarter of the size, from what is at most one cell away; nothing else matters."""
-
-    def __init__(self, resolution: int = 4096) -> None:
-        super().__init__()
-        self.backbone.resolution = resolution
-        generator = torch.Generator().manual_seed(3)
-        self.look = nn.Parameter(torch.randn(ROWS, 3, 3, 3, generator=generator))
-        self.asked: list[tuple[int, ...]] = []
-
-    def forward(self, images: Tensor, text: Tensor | ClassText) -> Output:
-        self.asked.append(tuple(images.shape))
-        cells = F.avg_pool2d(images - 0.5, 4)
-        logits = F.conv2d(F.pad(cells, (1, 1, 1, 1)), self.look) * 3
-        return replace(super().forward(images, text), logits=logits)
+from tests.support.drawn_images import drawn
+from tests.support.tiny_models import ROWS, ColourMethod, LocalMethod
 
 
 def tiled(method, image, tiles: TileConfig, **settings) -> tuple[np.ndarray, np.ndarray]:

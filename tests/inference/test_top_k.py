@@ -4,7 +4,7 @@ import torch
 
 from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.inference.top_k import best_classes, rank
-from tests.inference.test_score_maps import Fixed, LargestTensor
+from tests.support.score_maps import Fixed, LargestTensor
 from tests.support.tiny_models import ColourMethod
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (21, 34, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.integrations.transformers_pipeline import TASK, register
 from ahs_seg.output.calibration import AS_THEY_ARE
 from ahs_seg.segmenter import Segmenter
-from tests.segmenter.test_segmenter import SHORT, h_clip
+from tests.support.small_methods import SHORT, h_clip
 
 WORDS = ["cat", "sofa", "lamp"]
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 49, 3), dtype=np.uint8)

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack([rows * 8, columns * 7, (rows + columns) * 4], -1).astype(np.uint8)
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
+def saved(path: Path, image: Image.Image, **options: Any) -> Path:
     image.save(path, **options)
     return path
 

@@ -18,7 +18,9 @@ GUESS = np.array([[0, 0, 1, 1], [1, 3, 0, 0]])
 """Class 0: 3 labelled, 3 predicted, 2 hits. 1: 3, 3, 2. 2: 1, 0, 0. 3: only predicted, once. 4: nowhere."""
 
 
-def counted(prediction: np.ndarray, labels: np.ndarray, classes: int = 5, *, pairs: bool = False) -> ConfusionMatrix:
+def counted(
+    prediction: np.ndarray | torch.Tensor, labels: np.ndarray | torch.Tensor, classes: int = 5, *, pairs: bool = False
+) -> ConfusionMatrix:
     matrix = ConfusionMatrix(classes, pairs=pairs)
     matrix.update(prediction, labels)
     return matrix
@@ -26,8 +28,8 @@ def counted(prediction: np.ndarray, labels: np.ndarray, classes: int = 5, *, pai
 
 def test_scores_worked_out_by_hand():
     scores = counted(GUESS, LABELS).scores()
-    assert scores.iou == (pytest.approx(2 / 4), pytest.approx(2 / 4), 0, None, None)
-    assert scores.accuracy == (pytest.approx(2 / 3), pytest.approx(2 / 3), 0, None, None)
+    assert scores.iou == pytest.approx((2 / 4, 2 / 4, 0, None, None))
+    assert scores.accuracy == pytest.approx((2 / 3, 2 / 3, 0, None, None))
     assert scores.miou == pytest.approx((0.5 + 0.5 + 0) / 3)
     assert scores.miou_with_predicted == pytest.approx((0.5 + 0.5 + 0 + 0) / 4)
     assert scores.fwiou == pytest.approx((3 * 0.5 + 3 * 0.5) / 7)
@@ -72,6 +74,7 @@ def test_pairs_show_what_is_taken_for_what():
     expected = np.zeros((5, 5), int)
     for label, guess in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 1), (1, 3), (2, 0)]:
         expected[label, guess] += 1
+    assert matrix.pairs is not None
     assert np.array_equal(matrix.pairs, expected)
     assert np.array_equal(np.diag(matrix.pairs), matrix.hits)
 

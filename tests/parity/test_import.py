@@ -1,6 +1,5 @@
 """The recorded networks pass through the import of an original checkpoint, and give the recorded numbers."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,18 +7,12 @@ import torch
 
 from ahs_seg.checkpoints import load_model
 from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
+from ahs_seg.methods import CostSegmenter
 from tests.parity.case import Case
 from tests.parity.recording import recording
-from tests.support.official import byte_letters, merges_file, save_original
+from tests.support.official import full_tokenizer, save_original
 
 KINDS: dict[str, CheckpointKind] = {"catseg_vitb": "cat_seg", "catseg_vitl": "cat_seg", "hclip_vitb": "h_clip"}
-
-
-def full_tokenizer(directory: Path) -> Path:
-    """As many words as OpenAI's; which, does not matter here."""
-    letters = sorted(byte_letters())
-    pairs = [f"{first} {last}</w>" for first, last in product(letters, letters)]
-    return merges_file(directory, pairs[: 49408 - 514])
 
 
 @pytest.mark.parametrize(
@@ -40,6 +33,7 @@ def test_a_checkpoint_in_the_original_layout_gives_the_recorded_logits(name: str
     assert len(report.mapped) + len(report.ignored) == len(source.manifest["state_dict"]) + 3
     description, method = load_model(tmp_path / "model")
     assert description.method.backbone.resolution == (336 if name.endswith("vitl") else 384)
+    assert isinstance(method, CostSegmenter)
     case = Case(source, method, report.ignored)
     logits = case.logits(case.text("tokens_20"), 1).logits
     case.close("logits_pool1", logits[0], 1, 6, 6)

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, WholeImage, score_maps
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, score_maps
 from ahs_seg.inference.score_maps import best_rows
+from ahs_seg.inference.windows import WholeImage
 from tests.parity.case import Case
 
 

@@ -1,5 +1,7 @@
 """Every recorded tensor of SCAN, from the official names to class maps, and its training losses and gradients."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -149,7 +151,8 @@ def test_the_second_stage_on_fixed_masks(case: ScanCase, features: ScanFeatures)
     case.close("stage2_clip_probs", outside[valid])
     logits = torch.from_numpy(value_of("logits/stage2", [6, 9], 3.0, 0.0))
     inside, void = logits.softmax(-1).split([8, 1], -1)
-    for name, combination in {"": "product", "_log_branch": "log"}.items():
+    ways: dict[str, Literal["product", "log"]] = {"": "product", "_log_branch": "log"}
+    for name, combination in ways.items():
         scores = combine(inside, void[:, 0], outside, weight=RECORDED.weight, combination=combination)
         case.close(f"stage2_scores{name}", scores)
         case.close(f"stage2_sem_seg{name}", torch.einsum("qk,qhw->khw", scores, masks))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ahs_seg.experiments.ablation.charts import Curve
@@ -41,9 +43,8 @@ def table(effects: dict[str, float], *, seeds: int = 3, seed_spread: float = 0.0
     }
     rows = []
     for name in names:
-        differences = {
-            metric: compare(found[name][metric], found[names[0]][metric], smallest=0.02) for metric in METRICS
-        }
+        compared = {metric: compare(found[name][metric], found[names[0]][metric], smallest=0.02) for metric in METRICS}
+        differences = {metric: one for metric, one in compared.items() if one is not None}
         rows.append(
             TableRow(
                 name=name,
@@ -83,3 +84,9 @@ def losses(names: list[str], *, seeds: int = 3, steps: int = 70) -> dict[str, di
             values = np.exp(-np.arange(steps) / (15 + place)) * noise + 0.03
             found[name][seed] = (list(range(1, 5 * steps, 5)), values.tolist())
     return found
+
+
+TINY_SUITE = Path(__file__).with_name("tiny_suite.yaml")
+
+
+EFFECTS = {"H-CLIP": 0.0, "nothing": 0.0, "better": 0.05, "worse": -0.05}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
+from ahs_seg.config import Config
+from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HpsSegConfig
+from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.methods.cost.parts.alignment import Alignment
 from ahs_seg.methods.cost.parts.distillation import Distillation
 from ahs_seg.methods.cost.parts.geodesic_similarity import Geodesic
@@ -15,10 +17,10 @@ from ahs_seg.methods.cost.variants import AhsSegLiteCost, HpsPrototypes, HpsSegC
 from ahs_seg.methods.objective import SumObjective, TrainingClasses
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import IGNORE, TrainingForward
-from tests.methods.cost.test_segmenter import SMALL, inputs
 from tests.support.builders import random_backbone
+from tests.support.small_methods import SMALL, inputs
 
-Built = AhsSegLiteConfig | HpsSegConfig | HClipConfig
+Built = CostMethodConfig
 PARTS = {"fusion", "projection", "rectification", "alignment", "prototypes", "geodesic", "distillation"}
 ROTATED = Orthogonal(block=8)
 NAMES = ("sky", "grass", "road", "cat", "dog")
@@ -30,7 +32,7 @@ LITE_PARTS = {
     "rectification": CertaintyRectification(reduction=4),
     "geodesic": Geodesic(),
 }
-HPS_PARTS = {
+HPS_PARTS: dict[str, dict[str, Config]] = {
     "hpa": {"alignment": Alignment(), "prototypes": HpsPrototypes(count=5)},
     "afr": {"rectification": MixingRectification(reduction=4)},
 }
@@ -39,15 +41,15 @@ HPS_PARTS = {
 def lite(*parts: str, tuner: Orthogonal = ROTATED) -> AhsSegLiteConfig:
     """The simple design with these parts on."""
     chosen = {name: part if name in parts else None for name, part in LITE_PARTS.items()}
-    return AhsSegLiteConfig(tuner=tuner, cost=AhsSegLiteCost(**SMALL.model_dump(exclude=PARTS), **chosen))
+    return AhsSegLiteConfig(tuner=tuner, cost=AhsSegLiteCost.model_validate(SMALL.model_dump(exclude=PARTS) | chosen))
 
 
 def hps(*parts: str) -> HpsSegConfig:
     """HPS-Seg with these of its two modules on."""
-    chosen = {"rectification": None, "alignment": None, "prototypes": None}
+    chosen: dict[str, Config | None] = {"rectification": None, "alignment": None, "prototypes": None}
     for name in parts:
         chosen |= HPS_PARTS[name]
-    return HpsSegConfig(tuner=ROTATED, cost=HpsSegCost(**SMALL.model_dump(exclude=PARTS), **chosen))
+    return HpsSegConfig(tuner=ROTATED, cost=HpsSegCost.model_validate(SMALL.model_dump(exclude=PARTS) | chosen))
 
 
 SWITCHES: dict[str, Built] = {

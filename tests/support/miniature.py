@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -48,7 +49,7 @@ def ade150(root: Path, count: int = 2) -> Path:
     return root
 
 
-def ade847(root: Path, names: dict[str, tuple[np.ndarray, np.ndarray]], **columns: object) -> Path:
+def ade847(root: Path, names: dict[str, tuple[np.ndarray, np.ndarray]], **columns: Any) -> Path:
     """`names`: picture and segmentation (RGB) for each; written where the index says, in a folder of a scene."""
     base = "ADE20K_2021_17_01"
     folder = f"{base}/images/ADE/validation/urban/street"
@@ -77,7 +78,7 @@ def context459(root: Path, maps: dict[str, np.ndarray]) -> Path:
     return root
 
 
-def context59(root: Path, images: list[dict[str, object]], annotations: list[dict[str, object]]) -> Path:
+def context59(root: Path, images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> Path:
     folder = root / "VOCdevkit/VOC2010"
     for image in images:
         picture(folder / "JPEGImages" / str(image["file_name"]), image["height"], image["width"])
@@ -106,7 +107,7 @@ def coco(root: Path, split: str, maps: dict[str, list[list[int]]]) -> Path:
     return root
 
 
-def prepare(name: str, root: Path, **options: object) -> PrepareSummary:
+def prepare(name: str, root: Path, **options: Any) -> PrepareSummary:
     return find_preparation(name).run(root, **{"workers": 1, "progress": False} | options)
 
 
@@ -114,3 +115,14 @@ def stored(name: str, root: Path) -> dict[str, list[list[int]]]:
     """What the label files of a prepared data set hold, by name."""
     spec = find_spec(name)
     return {each: read_labels(spec.label_path(root, each)).tolist() for each in spec.label_names(root)}
+
+
+NAME = "ade20k-150"
+
+SPEC = find_spec(NAME)
+
+FOLDER = "ADEChallengeData2016"
+
+
+def times(root: Path) -> dict[str, int]:
+    return {name: SPEC.label_path(root, name).stat().st_mtime_ns for name in SPEC.label_names(root)}

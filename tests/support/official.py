@@ -3,6 +3,7 @@
 import gzip
 import re
 from collections import OrderedDict
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -101,7 +102,7 @@ def archive(state: dict[str, Tensor], path: Path) -> Path:
         for parent in parents:
             if parent not in module._modules:
                 module.add_module(parent, _Holder())
-            module = module._modules[parent]
+            module = module.get_submodule(parent)
         module.register_buffer(name, value.half() if value.is_floating_point() else value)
     torch.jit.save(torch.jit.script(root), path)
     return path
@@ -123,3 +124,10 @@ def plain_clip(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def byte_letters() -> set[str]:
     return set(pre_tokenizers.ByteLevel.alphabet())
+
+
+def full_tokenizer(directory: Path) -> Path:
+    """As many words as OpenAI's; which, does not matter here."""
+    letters = sorted(byte_letters())
+    pairs = [f"{first} {last}</w>" for first, last in product(letters, letters)]
+    return merges_file(directory, pairs[: 49408 - 514])

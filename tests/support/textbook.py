@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ahs_seg.methods import CostSegmenter
-from ahs_seg.methods.cost.aggregation import CostHead
+from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import ClassAggregation
 from ahs_seg.methods.cost.guidance import Guidance
 from ahs_seg.methods.cost.window_attention import WindowBlock
@@ -44,6 +44,7 @@ def aggregate(head: CostHead, dense: Tensor, text: Tensor, guidance: Guidance) -
     words = head.text_guidance(F.normalize(F.normalize(text, dim=-1).mean(2), dim=-1))
     appearance = guidance.appearance.unsqueeze(1).expand(-1, count, -1, -1, -1)
     for layer in head.layers:
+        assert isinstance(layer, AggregationLayer)
         tokens = maps.permute(0, 1, 3, 4, 2).flatten(0, 1)
         guide = layer.spatial.guidance_norm(appearance.permute(0, 1, 3, 4, 2).flatten(0, 1))
         tokens = window_block(layer.spatial.plain, tokens, guide)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -62,3 +62,23 @@ class ColourMethod(Method):
         """The method itself, so that a test sees what it was shown."""
         del options
         return self
+
+
+ROWS = 5
+
+
+class LocalMethod(ColourMethod):
+    """Logits on a grid of a quarter of the size, from what is at most one cell away; nothing else matters."""
+
+    def __init__(self, resolution: int = 4096) -> None:
+        super().__init__()
+        self.backbone.resolution = resolution
+        generator = torch.Generator().manual_seed(3)
+        self.look = nn.Parameter(torch.randn(ROWS, 3, 3, 3, generator=generator))
+        self.asked: list[tuple[int, ...]] = []
+
+    def forward(self, images: Tensor, text: Words) -> Output:
+        self.asked.append(tuple(images.shape))
+        cells = F.avg_pool2d(images - 0.5, 4)
+        logits = F.conv2d(F.pad(cells, (1, 1, 1, 1)), self.look) * 3
+        return replace(super().forward(images, text), logits=logits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,7 +97,7 @@ def flip(sample: Sample, generator: np.random.Generator) -> Sample:
     return Sample(image, np.ascontiguousarray(sample.labels[:, ::step]), sample.name)
 
 
-def tiny_recipe(**changes: object) -> Recipe:
+def tiny_recipe(**changes: Any) -> Recipe:
     values = {
         "steps": 8,
         "batch_size": 4,

@@ -122,6 +122,7 @@ def test_an_interrupted_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch
                 finished = True
         found, faults = checkpoint.newest(root)
         assert faults == []
+        assert found is not None
         seen.append(checkpoint.read(found).step)
         checkpoint.prune(root, keep_last=9, keep_best=0)
         assert not list(root.glob(".unfinished*"))

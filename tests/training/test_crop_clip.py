@@ -14,8 +14,8 @@ from ahs_seg.methods.mask.scan.crop_clip import RegionObjective, RegionReader
 from ahs_seg.methods.objective import SumObjective
 from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 from ahs_seg.types import IGNORE, TrainingForward
-from tests.methods.mask.scan.test_segmenter import SCAN_SMALL
 from tests.support.builders import random_backbone
+from tests.support.small_methods import SCAN_SMALL
 
 TINY = ClipConfig(source="tiny", resolution=96)
 SHORT = [

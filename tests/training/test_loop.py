@@ -1,45 +1,24 @@
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.config import ConfigError
-from ahs_seg.methods import CatSegConfig, CostConfig, HClipConfig
+from ahs_seg.methods import HClipConfig
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import CheckpointError
-from ahs_seg.training.loop import TrainingDivergedError, TrainResult, train
-from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.loop import TrainingDivergedError
+from ahs_seg.training.recipe import OptimizerConfig
 from ahs_seg.training.run import CHECKPOINTS, load_weights
 from ahs_seg.tuners import Orthogonal
-from tests.support.builders import random_backbone
-from tests.support.training import SIDE, NoisyObjective, TinyDataset, TinyMethod, flip, tiny_recipe
-
-SMALL = CostConfig(
-    dim=16,
-    heads=2,
-    layers=1,
-    window=4,
-    appearance_dim=8,
-    text_guidance_dim=8,
-    upsampled_dims=(8, 8),
-    decoder_dims=(16, 16),
-    decoder_guidance_dims=(8, 8),
-    pad_length=8,
-)
-
-
-def small_backbone():
-    return random_backbone(depth=3, width=16, dim=16, patch=4, resolution=SIDE, context=60)
-
-
-def cat_seg() -> nn.Module:
-    torch.manual_seed(0)
-    return CatSegConfig(cost=SMALL).compose(small_backbone())
+from tests.support.training import TinyMethod, tiny_recipe
+from tests.support.training_runs import SMALL, assert_same_run, cat_seg, contents, gradients, run, small_backbone, table
 
 
 def h_clip() -> nn.Module:
@@ -47,35 +26,7 @@ def h_clip() -> nn.Module:
     return HClipConfig(cost=SMALL, tuner=Orthogonal(block=8)).compose(small_backbone())
 
 
-def run(recipe: Recipe, directory: Path, method: nn.Module | None = None, **options: object) -> TrainResult:
-    options = {"augment": flip, "objective": NoisyObjective(), "progress": False, **options}
-    return train(recipe, method or TinyMethod(), TinyDataset(), directory, **options)
-
-
-def contents(directory: Path, step: int) -> checkpoint.Checkpoint:
-    return checkpoint.read(directory / CHECKPOINTS / f"step-{step:08d}")
-
-
-def table(directory: Path) -> list[dict[str, str]]:
-    with (directory / "train.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
-def assert_same_run(first: Path, second: Path, step: int) -> None:
-    mine, other = contents(first, step), contents(second, step)
-    assert mine.tensors.keys() == other.tensors.keys()
-    assert [key for key in mine.tensors if not torch.equal(mine.tensors[key], other.tensors[key])] == []
-    assert mine.state["precision"] == other.state["precision"]
-    assert table(first) == table(second)
-
-
-def gradients(directory: Path) -> dict[str, torch.Tensor]:
-    """Those of the only step so far: Adam's first moment is a tenth of it."""
-    tensors = contents(directory, 1).tensors
-    return {key: tensors[key] * 10 for key in sorted(tensors) if key.endswith("exp_avg")}
-
-
-RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, object]]] = {
+RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "fp32": (TinyMethod, {}),
     "bf16": (TinyMethod, {"precision": "bf16"}),
     "fp16": (TinyMethod, {"precision": "fp16"}),
@@ -159,13 +110,13 @@ def test_gradients_are_clipped_by_their_total_norm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_gives_nearly_the_gradients_of_full(tmp_path: Path, precision: str) -> None:
-    found = []
+    found: dict[str, torch.Tensor] = {}
     for name in ("fp32", precision):
         recipe = tiny_recipe(steps=1, precision=name, optimizer=OptimizerConfig(clip_norm=None))
         run(recipe, tmp_path / name, TinyMethod(dropout=0))
-        found.append(torch.cat([value.flatten() for value in gradients(tmp_path / name).values()]))
-    assert nn.functional.cosine_similarity(*found, dim=0) > 0.99
-    assert not torch.equal(*found)
+        found[name] = torch.cat([value.flatten() for value in gradients(tmp_path / name).values()])
+    assert nn.functional.cosine_similarity(found["fp32"], found[precision], dim=0) > 0.99
+    assert not torch.equal(found["fp32"], found[precision])
 
 
 def test_fp16_skips_overflowing_steps_and_scales_less(tmp_path: Path) -> None:
@@ -177,8 +128,8 @@ def test_fp16_skips_overflowing_steps_and_scales_less(tmp_path: Path) -> None:
     norms = [row["gradient_norm"] for row in table(tmp_path / "whole")]
     assert norms[0] in ("inf", "nan")
     assert float(norms[-1]) > 0
-    scale = contents(tmp_path / "whole", 8).state["precision"]["scale"]
-    assert scale == 65536 / 2 ** sum(norm in ("inf", "nan") for norm in norms)
+    state: Any = contents(tmp_path / "whole", 8).state["precision"]
+    assert state["scale"] == 65536 / 2 ** sum(norm in ("inf", "nan") for norm in norms)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     for step in (6, 8):
         shutil.rmtree(tmp_path / "cut" / CHECKPOINTS / f"step-{step:08d}")
@@ -236,6 +187,7 @@ def test_an_unknown_best_metric_is_named(tmp_path: Path) -> None:
 def test_weights_of_a_checkpoint_return(tmp_path: Path) -> None:
     trained, other = TinyMethod(), TinyMethod()
     result = run(tiny_recipe(), tmp_path, trained)
+    assert result.last is not None
     assert load_weights(other, result.last) == 8
     assert all(map(torch.equal, trained.state_dict().values(), other.state_dict().values()))
     with pytest.raises(CheckpointError, match="other frozen weights"):
@@ -260,8 +212,13 @@ def test_generators_of_the_caller_are_left_alone(tmp_path: Path) -> None:
 
 def test_text_is_encoded_for_the_names_of_the_step_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     method = TinyMethod()
-    counts = []
+    counts: list[int] = []
     encode = method.backbone.encode_text
-    monkeypatch.setattr(method.backbone, "encode_text", lambda tokens: counts.append(len(tokens)) or encode(tokens))
+
+    def counted(tokens: Tokens) -> torch.Tensor:
+        counts.append(len(tokens))
+        return encode(tokens)
+
+    monkeypatch.setattr(method.backbone, "encode_text", counted)
     run(tiny_recipe(names_per_step=5, checkpoint_every=0), tmp_path, method)
     assert counts == [5] * 8

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,10 @@ from ahs_seg.training.optim import build_optimizer, parameter_groups, rate_facto
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
 from tests.support.builders import byte_tokenizer, random_backbone
 from tests.support.training import TinyMethod
+
+
+def groups_of(module: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    return parameter_groups(module, config)
 
 
 def cat_seg_vit_b() -> CostSegmenter:
@@ -32,7 +37,7 @@ def test_groups_of_cat_seg_are_the_recorded_ones() -> None:
 
     Of CLIP's tensors the query of the last vision block stays frozen here: it never gets a gradient.
     """
-    groups = parameter_groups(cat_seg_vit_b(), OptimizerConfig())
+    groups = groups_of(cat_seg_vit_b(), OptimizerConfig())
     found = {
         (group["lr"], group["weight_decay"]): (len(group["params"]), sum(value.numel() for value in group["params"]))
         for group in groups
@@ -48,10 +53,10 @@ def test_names_do_not_depend_on_wrapping() -> None:
     method = TinyMethod()
     step = TrainingStep(method, SegmentationObjective())
     config = OptimizerConfig()
-    plain = [group["names"] for group in parameter_groups(method, config)]
-    wrapped = [group["names"] for group in parameter_groups(torch.nn.DataParallel(step), config)]
+    plain = [group["names"] for group in groups_of(method, config)]
+    wrapped = [group["names"] for group in groups_of(torch.nn.DataParallel(step), config)]
     assert wrapped == [[f"method.{name}" for name in names] for names in plain]
-    rates = {name: group["lr"] for group in parameter_groups(step, config) for name in group["names"]}
+    rates = {name: group["lr"] for group in groups_of(step, config) for name in group["names"]}
     assert rates["method.scale"] == config.lr
     assert rates["method.backbone.model.vision_model.encoder.layers.0.self_attn.q_proj.weight"] == config.lr * 0.01
 
@@ -69,7 +74,7 @@ def test_settings_train_at_the_full_rate_and_never_decay() -> None:
     method = torch.nn.Module()
     method.backbone = Gate()
     config = OptimizerConfig(lr=0.5, clip_multiplier=0.1, weight_decay=0.25)
-    found = {name: group for group in parameter_groups(method, config) for name in group["names"]}
+    found = {name: group for group in groups_of(method, config) for name in group["names"]}
     rates = {name: (group["lr"], group["weight_decay"]) for name, group in found.items()}
     assert rates == {"backbone.openness": (0.5, 0.0), "backbone.weight": (0.05, 0.25)}
 
@@ -117,8 +122,8 @@ def test_poly_falls_to_zero_with_a_power() -> None:
 
 def test_embedding_tables_decay_as_wanted() -> None:
     part = nn.ModuleDict({"table": nn.Embedding(3, 4), "linear": nn.Linear(4, 2)})
-    plain = parameter_groups(part, OptimizerConfig(weight_decay=0.05))
+    plain = groups_of(part, OptimizerConfig(weight_decay=0.05))
     assert {group["weight_decay"] for group in plain} == {0.05}
-    groups = parameter_groups(part, OptimizerConfig(weight_decay=0.05, embedding_weight_decay=0.0))
+    groups = groups_of(part, OptimizerConfig(weight_decay=0.05, embedding_weight_decay=0.0))
     decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
     assert decays == {"table.weight": 0.0, "linear.weight": 0.05, "linear.bias": 0.05}

@@ -3,14 +3,14 @@
 import torch
 
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.training.text_embeddings import StepText, is_trained
+from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.tuners import Attention
 from tests.support.builders import random_backbone
 
 
 def test_frozen_texts_are_encoded_once() -> None:
     backbone = random_backbone().requires_grad_(requires_grad=False)
-    assert not is_trained(backbone)
+    assert not backbone.trains_text()
     text, calls = StepText(), []
     encode = backbone.encode_text
 
@@ -28,8 +28,8 @@ def test_frozen_texts_are_encoded_once() -> None:
 
 def test_trained_towers_are_read_every_time() -> None:
     backbone = Attention().apply(random_backbone().requires_grad_(requires_grad=False))
-    assert is_trained(backbone)
+    assert backbone.trains_text()
     assert StepText()(backbone, backbone.tokenizer(["cat"])).requires_grad
     frozen = random_backbone().requires_grad_(requires_grad=False)
     frozen.model.text_projection.weight.requires_grad_(requires_grad=True)
-    assert is_trained(frozen)
+    assert frozen.trains_text()

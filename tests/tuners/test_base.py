@@ -9,8 +9,8 @@ from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.tuners.base import TunerConfig, freeze
-from tests.methods.cost.test_segmenter import SMALL
 from tests.support.builders import random_backbone
+from tests.support.small_methods import SMALL
 
 
 class Scales(nn.Module):
@@ -44,7 +44,7 @@ class Scaling(TunerConfig):
 
 class ScalingConfig(CostMethodConfig):
     name: Literal["scaled"] = "scaled"
-    tuner: Scaling = Scaling()
+    tuner: Scaling = Scaling()  # type: ignore[assignment]  # one that the union of the package does not have
 
 
 def test_what_an_own_tuner_added_is_merged() -> None:
@@ -64,3 +64,29 @@ def test_a_tuner_without_an_addition_merges_to_the_same_weights() -> None:
     merged = method.for_inference()
     for one, other in zip(merged.parameters(), method.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+class Biases(TunerConfig):
+    """Only biases train."""
+
+    def apply(self, backbone: Backbone) -> Backbone:
+        for name, parameter in freeze(backbone).named_parameters():
+            parameter.requires_grad_(name.endswith(".bias"))
+        return backbone
+
+
+def test_a_tuner_is_its_apply() -> None:
+    backbone = random_backbone()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    tuned = Biases().apply(backbone)
+    assert tuned is backbone
+    assert {name.rpartition(".")[2] for name, p in tuned.named_parameters() if p.requires_grad} == {"bias"}
+    assert Biases().merge(tuned) is tuned
+    assert all(torch.equal(value, before[name]) for name, value in tuned.state_dict().items())
+    assert Biases().term() is None
+
+
+def test_freezing_leaves_nothing_to_train() -> None:
+    backbone = random_backbone()
+    assert freeze(backbone) is backbone
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_every_source_gives_the_same_vocabulary(tmp_path: Path):
     file = tmp_path / "classes.txt"
     file.write_text("\ufeff# a comment\ncat\n  sofa \nlamp\n\n", encoding="utf-8")
     expected = Vocabulary((ClassName("cat", ("cat",)), ClassName("sofa", ("sofa",)), ClassName("lamp", ("lamp",))))
-    sources = [
+    sources: list[Any] = [
         "cat, sofa, lamp",
         "cat\nsofa\r\nlamp\n",
         ["cat", " sofa", "lamp"],

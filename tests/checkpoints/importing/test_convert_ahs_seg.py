@@ -10,6 +10,7 @@ from ahs_seg.checkpoints import CheckpointError, load_model
 from ahs_seg.checkpoints.importing.convert_ahs_seg import convert_ahs_seg
 from ahs_seg.checkpoints.importing.run import import_checkpoint, recognise
 from ahs_seg.methods import AhsSegConfig, CostSegmenter
+from ahs_seg.methods.cost.parts.projection import DynamicProjection
 from ahs_seg.tuners import Orthogonal
 from tests.parity.modules import manifest
 from tests.support.official import DIM, VISION, byte_tokenizer_file, save_original, tiny_state
@@ -55,11 +56,13 @@ def test_a_checkpoint_with_the_parts_brings_them_along(tmp_path: Path) -> None:
     assert config.cost.projection.rank == 64
     fusion, projection = method.parts.fusion, method.parts.projection
     assert fusion is not None
-    assert projection is not None
+    assert isinstance(projection, DynamicProjection)
     assert fusion.levels == (0, 1, 2)
     assert torch.equal(fusion.weights, state["ms_fpn.fusion_weights"])
-    assert torch.equal(fusion.processors[2].radius, state["ms_fpn.level_processors.2.hs_align.radius"][0])
-    assert torch.equal(fusion.output[3].weight, state["ms_fpn.output_proj.3.weight"])
+    assert torch.equal(
+        fusion.get_parameter("processors.2.radius"), state["ms_fpn.level_processors.2.hs_align.radius"][0]
+    )
+    assert torch.equal(fusion.get_parameter("output.3.weight"), state["ms_fpn.output_proj.3.weight"])
     assert torch.equal(projection.up.weight, state["class_projection.text_proj.delta_B.weight"])
     assert torch.equal(projection.image_base.weight, state["class_projection.image_proj.base_proj.weight"])
     reasons = {key.split(".")[1]: reason for key, reason in ignored.items() if key.startswith("class_projection")}

@@ -15,8 +15,7 @@ from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.parity.ebseg_case import TINY
 from tests.parity.mask_recording import mask_recording
-from tests.parity.test_import import full_tokenizer
-from tests.support.official import save_original
+from tests.support.official import full_tokenizer, save_original
 
 BIAS = "sem_seg_head.predictor.attn_proj.layers.2."
 
@@ -49,7 +48,7 @@ def test_a_checkpoint_is_recognised_and_brings_all_weights(model: Path, state: d
     assert description.prompts.synonyms == "joined"
     assert description.inference.shortest_edge == 640
     assert torch.equal(method.void, state["ov_classifier.bg_embed"])
-    assert torch.equal(method.pixels.encoder.pos_embed, state["backbone.pos_embed"])
+    assert torch.equal(method.pixels.get_parameter("encoder.pos_embed"), state["backbone.pos_embed"])
 
 
 def test_it_knows_what_training_has_seen_for_any_vocabulary(model: Path) -> None:

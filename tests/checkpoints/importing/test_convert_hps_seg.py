@@ -79,13 +79,13 @@ def test_hps_seg_with_both_modules(tmp_path: Path) -> None:
     assert config.cost.prototypes is not None
     assert config.cost.prototypes.count == CLASSES
     parts = method.parts
-    assert torch.equal(parts.aligner.mlp[2].weight[..., 0, 0], HPS["hpa.alignment_proj.2.weight"])  # type: ignore[union-attr,index]
-    assert torch.equal(parts.rectifier.spatial[0].weight, HPS["afr.spatial_gate.0.weight"])  # type: ignore[union-attr,index]
-    assert torch.equal(parts.rectifier.mix_logit, HPS["afr.mix_weight"][0])  # type: ignore[union-attr]
-    assert torch.equal(parts.prototypes.prototypes, HPS["hpa.prototypes"])  # type: ignore[union-attr]
-    assert torch.equal(parts.prototypes.seen, HPS["hpa.prototype_initialized"])  # type: ignore[union-attr]
+    assert torch.equal(parts.aligner.mlp[2].weight[..., 0, 0], HPS["hpa.alignment_proj.2.weight"])  # type: ignore[index]
+    assert torch.equal(parts.rectifier.spatial[0].weight, HPS["afr.spatial_gate.0.weight"])  # type: ignore[index]
+    assert torch.equal(parts.get_parameter("rectifier.mix_logit"), HPS["afr.mix_weight"][0])
+    assert torch.equal(parts.prototypes.prototypes, HPS["hpa.prototypes"])
+    assert torch.equal(parts.prototypes.seen, HPS["hpa.prototype_initialized"])
     # The original's temperatures never acted; ours are all the one it was configured with.
-    torch.testing.assert_close(parts.prototypes.temperatures, torch.full((CLASSES,), 0.07))  # type: ignore[union-attr]
+    torch.testing.assert_close(parts.prototypes.temperatures, torch.full((CLASSES,), 0.07))
     text = torch.nn.functional.normalize(torch.randn(2, 1, DIM), dim=-1)
     assert method(torch.rand(1, 3, 50, 60), text).logits.isfinite().all()
 
@@ -106,11 +106,11 @@ def test_the_simple_design(tmp_path: Path) -> None:
     config, method, ignored = imported(state, None, tmp_path)
     assert isinstance(config, AhsSegLiteConfig)
     bank = method.parts.prototypes
-    assert bank.seen.tolist() == [False, True, False, True, True, False]  # type: ignore[union-attr]
-    assert not bank.prototypes[~bank.seen].any()  # type: ignore[union-attr,index]  # random ones of unseen classes
-    assert torch.equal(bank.prototypes[bank.seen], LITE[BANK + "prototypes"][bank.seen])  # type: ignore[union-attr,index]
+    assert bank.seen.tolist() == [False, True, False, True, True, False]
+    assert not bank.prototypes[~bank.seen].any()  # random ones of unseen classes
+    assert torch.equal(bank.prototypes[bank.seen], LITE[BANK + "prototypes"][bank.seen])
     bounded = LITE[BANK + "class_temperature"].clamp(0.01, 1)
-    torch.testing.assert_close(bank.temperatures, bounded)  # type: ignore[union-attr]
+    torch.testing.assert_close(bank.temperatures, bounded)
     expected = {BANK + "feature_queue", BANK + "label_queue", BANK + "queue_ptr", "geodesic_head.curvature"}
     assert expected | {"hyperspherical_loss.distillation.current_iter"} <= set(ignored)
 

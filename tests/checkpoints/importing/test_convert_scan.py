@@ -11,8 +11,7 @@ from ahs_seg.checkpoints.importing.run import import_checkpoint, published, reco
 from ahs_seg.methods import ScanConfig, ScanSegmenter
 from tests.parity.mask_recording import mask_recording
 from tests.parity.scan_case import TINY
-from tests.parity.test_import import full_tokenizer
-from tests.support.official import save_original
+from tests.support.official import full_tokenizer, save_original
 
 CLIP, ORIGINAL = "clip_adapter.clip_model.", "clip_adapter.original_clip."
 
@@ -57,7 +56,9 @@ def test_every_key_is_mapped_or_left_out_with_a_reason(state: dict[str, Tensor],
     assert torch.equal(
         method.backbone.model.vision_model.embeddings.class_embedding, state[f"{ORIGINAL}class_embedding"]
     )
-    assert torch.equal(method.shifted.vision_model.embeddings.class_embedding, state[f"{CLIP}visual.class_embedding"])
+    assert torch.equal(
+        method.shifted.get_parameter("vision_model.embeddings.class_embedding"), state[f"{CLIP}visual.class_embedding"]
+    )
     assert report.numbers == sum(parameter.numel() for parameter in method.parameters())
 
 

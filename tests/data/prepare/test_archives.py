@@ -86,7 +86,8 @@ def test_links_in_zips_are_refused(tmp_path):
 
 def test_what_was_cut_off_goes_on_and_is_not_taken_for_whole(tmp_path, monkeypatch):
     archive, root = zipped(tmp_path / "a.zip", FILES), tmp_path / "root"
-    real, written = archives._write, []
+    real = archives._write
+    written: list[str] = []
 
     def dies(source, target, size):
         if written:

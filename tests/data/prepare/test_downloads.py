@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ahs_seg.data.prepare import downloads
 from ahs_seg.data.prepare.ade20k_150 import ADE20K_150, SOURCE
 from ahs_seg.data.prepare.downloads import DownloadError, download
 from tests.support import miniature
@@ -80,7 +81,7 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def fetch(server: Server, path: Path, **options: object) -> None:
+def fetch(server: Server, path: Path, **options: Any) -> None:
     download(f"http://127.0.0.1:{server.server_port}/a.zip", path, **{"pause": 0.0, "progress": False} | options)
 
 
@@ -164,7 +165,7 @@ def test_a_data_set_from_a_server_that_breaks_off(server, tmp_path, monkeypatch)
     miniature.ade150(tmp_path / "published")
     packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "published")).read_bytes()
     server.content, server.limit, server.breaks = packed, len(packed) // 3, 2
-    monkeypatch.setattr(downloads.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     source = replace(
         SOURCE,
         url=f"http://127.0.0.1:{server.server_port}/ADEChallengeData2016.zip",

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from ahs_seg.data.catalog import find_spec, open_benchmark
 from ahs_seg.data.prepare import PREPARATIONS, MissingSourceError, PrepareError, find_preparation
 from ahs_seg.data.prepare.index import index_path
 from tests.support import miniature
-from tests.support.miniature import ADE150_LABELS, prepare, stored
-
-NAME = "ade20k-150"
-SPEC = find_spec(NAME)
-FOLDER = "ADEChallengeData2016"
+from tests.support.miniature import ADE150_LABELS, FOLDER, NAME, SPEC, prepare, stored, times
 
 
 def pack(root: Path, folder: str, archive: Path) -> Path:
@@ -30,10 +22,6 @@ def pack(root: Path, folder: str, archive: Path) -> Path:
             zipped.write(path, path.relative_to(root))
     shutil.rmtree(root / folder)
     return archive
-
-
-def times(root: Path) -> dict[str, int]:
-    return {name: SPEC.label_path(root, name).stat().st_mtime_ns for name in SPEC.label_names(root)}
 
 
 def test_every_benchmark_has_a_preparation():
@@ -119,44 +107,6 @@ def test_pictures_are_never_written(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")} == images
 
 
-def test_the_index_counts_and_holds_checksums(tmp_path):
-    root = miniature.ade150(tmp_path)
-    prepare(NAME, root)
-    index = json.loads(index_path(SPEC, root).read_text())
-    assert index_path(SPEC, root) == root / FOLDER / "annotations_detectron2/validation.index.json"
-    assert (index["dataset"], index["count"], index["official_count"]) == (NAME, 2, 2000)
-    height, width, image_bytes, label_bytes, checksum = index["files"]["ADE_val_00000001"]
-    assert (height, width) == (2, 3)
-    assert image_bytes == SPEC.image_path(root, "ADE_val_00000001").stat().st_size
-    assert label_bytes == SPEC.label_path(root, "ADE_val_00000001").stat().st_size
-    assert len(checksum) == 32
-    index_path(SPEC, root).write_text('{"format": 9}')
-    with pytest.raises(PrepareError, match="format 9, this version reads 1"):
-        prepare(NAME, root)
-
-
-def by_the_original(root: Path) -> None:
-    """The tree that the original script leaves, its sources removed."""
-    miniature.ade150(root)
-    for name in ("ADE_val_00000001", "ADE_val_00000002"):
-        path = SPEC.label_path(root, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.array(ADE150_LABELS, np.uint8)).save(path)
-
-
-def test_a_tree_of_the_original_scripts_is_read_and_indexed_as_it_is(tmp_path):
-    by_the_original(tmp_path)
-    assert open_benchmark(NAME, tmp_path)[0].labels.tolist() == [[-1, 0, 1], [149, 74, -1]]
-    before = times(tmp_path)
-    assert (prepare(NAME, tmp_path).kept, times(tmp_path)) == (2, before)
-    index_path(SPEC, tmp_path).unlink()
-    shutil.rmtree(tmp_path / FOLDER / "annotations")
-    assert (prepare(NAME, tmp_path).kept, times(tmp_path)) == (2, before)
-    with pytest.raises(MissingSourceError):
-        prepare(NAME, tmp_path, again=True)
-    assert times(tmp_path) == before
-
-
 def test_nothing_that_can_be_used(tmp_path):
     root = miniature.ade150(tmp_path, count=1)
     (root / FOLDER / "annotations/validation/ADE_val_00000001.png").write_bytes(b"junk")
@@ -174,9 +124,16 @@ def test_the_summary_says_what_is_wrong(tmp_path):
     assert "faulty: ADE_val_00000002: " in text
 
 
-def test_two_processes_make_the_same_files(tmp_path):
-    one, two = miniature.ade150(tmp_path / "one", count=20), miniature.ade150(tmp_path / "two", count=20)
-    prepare(NAME, one)
-    assert prepare(NAME, two, workers=2).made == 20
-    assert stored(NAME, one) == stored(NAME, two)
-    assert index_path(SPEC, one).read_bytes() == index_path(SPEC, two).read_bytes()
+@pytest.mark.parametrize("name", ["ade20k-150", "pascal-context-59"])
+def test_sizes_that_differ_cost_that_picture(tmp_path, name):
+    if name == "ade20k-150":
+        root = miniature.ade150(tmp_path)
+        wrong = root / "ADEChallengeData2016/images/validation/ADE_val_00000001.jpg"
+    else:
+        images = [{"image_id": k, "file_name": f"{k}.jpg", "phase": "val", "height": 2, "width": 3} for k in (1, 2)]
+        root = miniature.context59(tmp_path, images, [])
+        wrong = root / "VOCdevkit/VOC2010/JPEGImages/1.jpg"
+    miniature.picture(wrong, 4, 4)
+    summary = prepare(name, root)
+    assert summary.made == 1
+    assert "picture is 4x4, its annotation 3x2" in next(iter(summary.faulty.values()))

@@ -57,5 +57,6 @@ def test_nearest_as_recorded():
         ((600, 605), (512, 516)),  # 516.27
     ],
 )
-def test_sizes(size, expected):
-    assert shrunk_size(*size, 512) == expected
+def test_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    height, width = size
+    assert shrunk_size(height, width, 512) == expected

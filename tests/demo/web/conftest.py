@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,19 +15,13 @@ from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import BASELINE, find_models, serving
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.segmenter import Segmenter
+from tests.support.ports import free_port
 
 expect.set_options(timeout=60_000)
 LOCAL = ("127.0.0.1", "::1", "localhost", None, "")
 MISSING = "chromium is missing, so the page cannot be tested: run `make browser`, or leave these out: -m 'not browser'"
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 LIMITS = Limits(upload_mb=1, megapixels=2, names=50, name_length=60, seconds=30)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="package")
@@ -46,7 +41,7 @@ def strangers() -> Iterator[list[object]]:
             asked.append(address)
         connect(self, address)  # type: ignore[arg-type]  # as given
 
-    def watched_resolve(host: object, *rest: object, **more: object) -> object:
+    def watched_resolve(host: object, *rest: object, **more: Any) -> object:
         if host not in LOCAL:
             asked.append(host)
         return resolve(host, *rest, **more)  # type: ignore[arg-type]  # as given

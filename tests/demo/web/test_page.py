@@ -21,7 +21,7 @@ from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import FORMATS
 from ahs_seg.segmenter import Segmenter
-from tests.demo.web.conftest import free_port
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

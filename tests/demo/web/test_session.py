@@ -9,12 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from torch import Tensor
 
 from ahs_seg.demo.web import LimitError, Limits, Workbench
-from ahs_seg.demo.web.feature_cache import CachedMethod, TensorLRU, digest, held_bytes
 from ahs_seg.io.images import ImageError
 from ahs_seg.methods import ZeroShotSegmenter
 from ahs_seg.segmenter import Segmenter
@@ -131,30 +129,3 @@ def test_exports(bench: Workbench, picture: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert sorted(Path(name).name for name in archive.namelist()) == ["noise.classes.json", "noise.png"]
     assert bench.export(answer, "overlay", tmp_path).name == "noise-overlay.png"
-
-
-def test_the_store_forgets_what_was_unused_for_longest() -> None:
-    store = TensorLRU(memory_bytes=100)
-    for name in "abc":
-        store.keep((name,), torch.zeros(10))
-    assert store.find(("a",)) is None
-    assert store.find(("b",)) is not None
-    store.keep(("d",), torch.zeros(10))
-    assert store.find(("c",)) is None
-    assert len(store) == 2
-
-
-def test_sizes_and_digests() -> None:
-    features = ImageFeatures(torch.zeros(1, 2, 3, 3), (torch.zeros(1, 4, 3, 3),))
-    assert held_bytes(features) == 4 * (18 + 36)
-    assert digest(torch.zeros(2, 3)) != digest(torch.zeros(3, 2))
-    assert digest(torch.zeros(2, 3)) == digest(torch.zeros(2, 3))
-
-
-def test_methods_do_not_share_what_is_kept() -> None:
-    store, images, text = TensorLRU(), torch.rand(1, 3, 64, 64), torch.rand(2, 1, 24)
-    one, other = (ZeroShotSegmenter(random_backbone(seed=seed), temperature=0.01).eval() for seed in (0, 1))
-    with torch.inference_mode():
-        kept = [CachedMethod(method, store, name=str(n))(images, text) for n, method in enumerate((one, other))]
-        assert torch.equal(kept[0].logits, one(images, text).logits)
-        assert torch.equal(kept[1].logits, other(images, text).logits)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,9 @@ from ahs_seg.experiments.ablation.runs import FACTS, execute, read_result, run_n
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.training import checkpoint
-from tests.experiments.ablation.test_suites import TINY
+from tests.support.ablation import TINY_SUITE
 
-SUITE = find_suite(TINY)
+SUITE = find_suite(TINY_SUITE)
 DATA = SUITE.scales["world"].test
 
 
@@ -31,9 +32,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def table(output: Path, *rows: str, seeds: tuple[int, ...] = (0, 1), train: bool = False, **changes: object):
+def table(output: Path, *rows: str, seeds: tuple[int, ...] = (0, 1), train: bool = False, **changes: Any):
     return run_ablation(
-        AblationOptions(suite=str(TINY), rows=rows, seeds=seeds, **changes), output, train=train, progress=False
+        AblationOptions(suite=str(TINY_SUITE), rows=rows, seeds=seeds, **changes), output, train=train, progress=False
     )
 
 
@@ -73,6 +74,7 @@ def test_a_cut_run_goes_on_to_the_same_result(output: Path, tmp_path: Path) -> N
     whole = read_result(output / "runs" / run_name(experiment), DATA)
     subprocess.run(["cp", "-r", whole.directory, tmp_path / "cut"], check=True)
     newest = checkpoint.last(tmp_path / "cut/checkpoints")
+    assert newest is not None
     subprocess.run(["rm", "-r", newest, tmp_path / "cut" / FACTS, tmp_path / "cut/evaluations"], check=True)
     found = execute(experiment, DATA, tmp_path / "cut")
     assert found.report.counts == whole.report.counts
@@ -81,7 +83,7 @@ def test_a_cut_run_goes_on_to_the_same_result(output: Path, tmp_path: Path) -> N
 def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
     """In processes of their own. The failing row comes first in the queue, the baseline is there already."""
     (tmp_path / "runs").symlink_to(output / "runs")
-    outcome = run_ablation(AblationOptions(str(TINY), ("broken",), (0,)), tmp_path, jobs=2, progress=False)
+    outcome = run_ablation(AblationOptions(str(TINY_SUITE), ("broken",), (0,)), tmp_path, jobs=2, progress=False)
     (failure,) = outcome.failures
     assert "TrainingDivergedError" in failure.problem
     assert "broken, seed 0 failed" in (outcome.folder / "table.md").read_text()
@@ -105,12 +107,12 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "problem"),
     [
-        (AblationOptions(str(TINY), ("x",)), "no row 'x'; there are frozen, attention"),
-        (AblationOptions(str(TINY), scale="vitb"), "no scale 'vitb'; there are world"),
+        (AblationOptions(str(TINY_SUITE), ("x",)), "no row 'x'; there are frozen, attention"),
+        (AblationOptions(str(TINY_SUITE), scale="vitb"), "no scale 'vitb'; there are world"),
         (AblationOptions("tinny"), "no such file, nor a packaged suite"),
-        (AblationOptions(str(TINY), seeds=()), "at least one of each"),
-        (AblationOptions(str(TINY), overrides=("training.devices=2",)), "has one device"),
-        (AblationOptions(str(TINY), overrides=("training.stepz=2",)), "training.stepz: unknown key"),
+        (AblationOptions(str(TINY_SUITE), seeds=()), "at least one of each"),
+        (AblationOptions(str(TINY_SUITE), overrides=("training.devices=2",)), "has one device"),
+        (AblationOptions(str(TINY_SUITE), overrides=("training.stepz=2",)), "training.stepz: unknown key"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_runs(choice: AblationOptions, problem: str, tmp_path: Path) -> None:

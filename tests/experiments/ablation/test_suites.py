@@ -9,8 +9,8 @@ from ahs_seg.config import ConfigError
 from ahs_seg.configs import packaged_configs, packaged_suites
 from ahs_seg.experiments.ablation import Suite, find_experiment, find_suite, row_names
 from ahs_seg.experiments.ablation.runs import run_name
+from tests.support.ablation import TINY_SUITE
 
-TINY = Path(__file__).with_name("tiny.yaml")
 PARTS = {
     "ha_hem": lambda method: getattr(method.tuner, "modulation", None),
     "mh_fpn": lambda method: method.cost.fusion,
@@ -66,7 +66,7 @@ def test_the_baseline_of_all_three_is_one_run() -> None:
 
 def test_names_of_runs_tell_what_matters_apart() -> None:
     def name(*overrides: str) -> str:
-        return run_name(find_suite(TINY).experiment("world", "attention", overrides))
+        return run_name(find_suite(TINY_SUITE).experiment("world", "attention", overrides))
 
     assert name("training.workers=3", "training.devices=1", "training.log_every=7") == name()
     different = {name(), name("training.seed=1"), name("training.steps=9"), name("method.cost.keep=null")}

@@ -8,27 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ahs_seg.methods import CatSegConfig, CostConfig, CostSegmenter
+from ahs_seg.methods import CatSegConfig, CostSegmenter
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary
 from ahs_seg.tuners import Full
 from tests.support import textbook
 from tests.support.builders import random_backbone
-
-SMALL = CostConfig(
-    dim=32,
-    heads=4,
-    window=4,
-    appearance_dim=24,
-    text_guidance_dim=16,
-    upsampled_dims=(20, 12),
-    decoder_dims=(32, 16),
-    decoder_guidance_dims=(8, 4),
-    pad_length=12,
-    keep=12,
-)
+from tests.support.small_methods import SMALL, inputs
 
 
-def method(**changes: object) -> CostSegmenter:
+def method(**changes: Any) -> CostSegmenter:
     cost = SMALL.model_copy(update=changes)
     built = CatSegConfig(tuner=Full(), cost=cost).compose(random_backbone()).eval()
     textbook.randomise(built.head)
@@ -36,16 +24,11 @@ def method(**changes: object) -> CostSegmenter:
     return built
 
 
-def inputs(classes: int, prompts: int = 1, batch: int = 2) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(batch, 3, 64, 64, generator=generator), torch.randn(classes, prompts, 24, generator=generator)
-
-
 def relative(ours: Tensor, reference: Tensor) -> float:
     return float((ours - reference).abs().max() / reference.abs().max())
 
 
-VARIANTS = [
+VARIANTS: list[Any] = [
     pytest.param({}, 7, id="fewer classes than the padding length"),
     pytest.param({}, 12, id="exactly the padding length"),
     pytest.param({"keep": None}, 19, id="more classes than the padding length, all kept"),
@@ -60,7 +43,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("changes", "classes"), VARIANTS)
 @pytest.mark.parametrize("budget", [None, 1])
-def test_logits_equal_the_textbook(changes: dict[str, object], classes: int, budget: int | None) -> None:
+def test_logits_equal_the_textbook(changes: dict[str, Any], classes: int, budget: int | None) -> None:
     model = method(**changes)
     model.head.budget = budget
     images, text = inputs(classes, int(changes.get("prompts", 1)))
@@ -70,7 +53,7 @@ def test_logits_equal_the_textbook(changes: dict[str, object], classes: int, bud
 
 @pytest.mark.parametrize(("changes", "classes"), VARIANTS)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_equal_the_textbook(changes: dict[str, object], classes: int, checkpointing: bool) -> None:
+def test_gradients_equal_the_textbook(changes: dict[str, Any], classes: int, checkpointing: bool) -> None:
     model = method(**changes).double()
     model.head.budget = 1
     model.head.checkpointing = model.backbone.checkpointing = checkpointing
@@ -83,7 +66,8 @@ def test_gradients_equal_the_textbook(changes: dict[str, object], classes: int, 
     )
     ours = torch.autograd.grad((model(images, text).logits * weight).sum(), list(wanted.values()), allow_unused=True)
     total = torch.stack([part.norm() for part in reference if part is not None]).norm()
-    for name, one, other in zip(wanted, ours, reference, strict=True):
+    pairs: list[tuple[str, Tensor | None, Tensor | None]] = list(zip(wanted, ours, reference, strict=True))
+    for name, one, other in pairs:
         if other is None:  # padding that is not needed: part of our graph all the same, with no influence
             assert one is None or not one.any(), name
         else:  # key biases have no effect: their gradients are rounding

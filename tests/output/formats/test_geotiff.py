@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreference
 PLACE = Affine(0.5, 0.1, 431000.0, 0.05, -0.5, 5411000.0)
 
 
-def scene(path: Path, size: tuple[int, int] = (23, 31), **place: object) -> Path:
+def scene(path: Path, size: tuple[int, int] = (23, 31), **place: Any) -> Path:
     with rasterio.open(
         path, "w", driver="GTiff", dtype="uint8", count=3, height=size[0], width=size[1], **place
     ) as file:

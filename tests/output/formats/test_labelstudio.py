@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from label_studio_sdk.converter.brush import decode_rle
-from label_studio_sdk.label_interface import LabelInterface
+from label_studio_sdk.label_interface.interface import LabelInterface
 
 from ahs_seg.output.formats import open_format
 from ahs_seg.output.formats.labelstudio import brush_code

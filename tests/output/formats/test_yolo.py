@@ -13,8 +13,8 @@ from ahs_seg.output.formats import open_format
 from ahs_seg.output.formats.polygons import keyhole, polygons_of
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
-from tests.output.formats.test_polygons import winding
 from tests.support.results import WORDS, blobs, item, made
+from tests.support.rings import winding
 
 
 def drawn(text: str, shape: tuple[int, int], classes: int) -> np.ndarray:
@@ -71,12 +71,12 @@ def test_another_reader_finds_the_same_objects(tmp_path: Path):
     exporter = open_format("yolo", tmp_path, WORDS)
     exporter.add(item("a", labels))
     (described,) = exporter.finish()
-    folders = [str(tmp_path / name) for name in ("images", "labels")]
-    found = supervision.DetectionDataset.from_yolo(*folders, str(described), force_masks=True)
+    images, texts = str(tmp_path / "images"), str(tmp_path / "labels")
+    found = supervision.DetectionDataset.from_yolo(images, texts, str(described), force_masks=True)
     assert found.classes == WORDS.labels
     ((_, _, objects),) = list(found)
     for label in range(3):
-        mask, ours = objects.mask[objects.class_id == label].any(0), labels == label
+        mask, ours = np.asarray(objects.mask)[objects.class_id == label].any(0), labels == label
         assert not (ours & ~mask).any()
         assert (mask & ~ours).sum() <= 0.1 * ours.sum()
 

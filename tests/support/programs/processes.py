@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class Unpadded(TinyMethod):
 
 NAMES = 3
 METHODS: dict[str, Callable[[], nn.Module]] = {"unpadded": Unpadded}
-CASES: dict[str, dict[str, object]] = {
+CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "names": {"names_per_step": NAMES},
     "unpadded": {"names_per_step": NAMES},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,7 +18,7 @@ from ahs_seg.training.recipe import Recipe
 from tests.support.hyperspherical import Built, build, hps, lite
 from tests.support.training import COLOURS, TinyDataset, flip, tiny_recipe
 
-CASES: dict[str, tuple[Built, dict[str, object]]] = {
+CASES: dict[str, tuple[Built, dict[str, Any]]] = {
     "hps": (hps("hpa"), {}),
     "lite": (lite("prototypes"), {"names_per_step": 4}),
     "parts": (lite("prototypes"), {"accumulation": 2}),
@@ -42,7 +44,7 @@ def main(directory: Path, devices: int) -> None:
         sized = of_training(config)
         method = build(sized)
         start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
-        classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, lambda start=start: start)
+        classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, partial(start.view_as, start))
         train(
             recipe(case, devices),
             method,

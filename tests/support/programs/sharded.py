@@ -7,6 +7,7 @@ import json
 import torch
 import torch.distributed
 import torch.nn.functional as F
+from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import AdamW
 
@@ -45,7 +46,8 @@ def main() -> None:
     found = []
     for divided in (False, True):
         step = TrainingStep(TinyMethod(dropout=0), SegmentationObjective())
-        names, module = stored_names(step), step
+        names = stored_names(step)
+        module: nn.Module = step
         if divided:
             frozen = [value for value in step.parameters() if not value.requires_grad]
             cpu = torch.device("cpu")

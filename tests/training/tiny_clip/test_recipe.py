@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.data.world.mosaics import Mix
+from ahs_seg.training import checkpoint
+from ahs_seg.training.tiny_clip import recipe
 from ahs_seg.training.tiny_clip.model import TinyClipConfig
 from ahs_seg.training.tiny_clip.recipe import PretrainConfig, Stage, pretrain
 
@@ -63,25 +67,22 @@ def test_the_rate_warms_up_twice_and_ends_near_zero():
 
 def _interrupted(directory, steps):
     """What a run leaves behind that was killed after `steps` steps: checkpoints of the whole recipe, no result."""
-    from ahs_seg.training.tiny_clip import recipe as module
 
     class CutError(Exception):
         pass
 
-    write = module.write
+    write = checkpoint.write
 
-    def write_then_cut(root, checkpoint):
-        path = write(root, checkpoint)
-        if checkpoint.step == steps:
+    def write_then_cut(root: Path, state: checkpoint.Checkpoint) -> Path:
+        path = write(root, state)
+        if state.step == steps:
             raise CutError
         return path
 
-    module.write = write_then_cut
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "write", write_then_cut)
         with pytest.raises(CutError):
             pretrain(directory, MICRO)
-    finally:
-        module.write = write
 
 
 def _stem(backbone):

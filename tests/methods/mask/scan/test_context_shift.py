@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.backbones.image_tower import ImageTower, embed, projected, run_blocks
+from ahs_seg.backbones.image_tower import ImageTower, embed_patches, projected, run_blocks
 from ahs_seg.methods.mask.scan.context_shift import DrawPlaces, drawing_for, embed_regions, read_context, spread_evenly
 from ahs_seg.methods.mask.scan.crops import cut_regions
 from tests.support.builders import random_backbone
@@ -12,7 +12,7 @@ from tests.support.builders import random_backbone
 
 @pytest.fixture(scope="module")
 def tower() -> ImageTower:
-    return ImageTower.copied(random_backbone())
+    return ImageTower.copied(random_backbone().image_tower)
 
 
 def marked_places() -> torch.Tensor:
@@ -79,7 +79,7 @@ def test_tokens_of_the_background_become_the_class_token_of_the_context(
             tokens[0, [1 + place for place in (1, 3, 5, 7, 9, 11, 13)]] = start
         return tokens
 
-    tokens = run_blocks(tower, embed(tower, regions[0]), by_hand)
+    tokens = run_blocks(tower, embed_patches(tower, regions[0])[0], by_hand)
     torch.testing.assert_close(found, F.normalize(projected(tower, tokens)[:, 0], dim=-1))
 
 
@@ -87,7 +87,9 @@ def test_tokens_of_the_background_become_the_class_token_of_the_context(
 def test_a_region_without_background_and_a_ratio_of_zero_change_nothing(
     tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    plain = F.normalize(projected(tower, run_blocks(tower, embed(tower, regions[0]), lambda _, t: t))[:, 0], dim=-1)
+    plain = F.normalize(
+        projected(tower, run_blocks(tower, embed_patches(tower, regions[0])[0], lambda _, t: t))[:, 0], dim=-1
+    )
     starts = {1: torch.randn(2, 32)}
     shifted = embed_regions(tower, *regions, starts, ratio=0.5, choose=spread_evenly)
     assert not torch.allclose(shifted[0], plain[0], atol=1e-4)

@@ -1,51 +1,15 @@
 """SCAN: its stages, its switches, and inputs at the edge."""
 
 import dataclasses
+from typing import Any
 
-import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from ahs_seg.backbones.conv_pyramid import ConvPyramidConfig
-from ahs_seg.config import ConfigError
-from ahs_seg.methods.mask.scan.config import ScanConfig, SemanticConfig
 from ahs_seg.methods.mask.scan.context_shift import embed_regions, spread_evenly
 from ahs_seg.methods.mask.scan.crops import cut_regions
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
-from ahs_seg.methods.mask.scan.objective import ScanLossConfig
-from ahs_seg.methods.mask.scan.segmenter import ScanSegmenter
-from ahs_seg.methods.objective import TrainingClasses
-from ahs_seg.types import IGNORE, TrainingForward
-from tests.support.builders import random_backbone
-
-SCAN_SMALL = ScanConfig(
-    pixels=ConvPyramidConfig(channels=(8, 8, 16, 16)),
-    semantic=SemanticConfig(sigmas=(3.0, 2.0, 1.0), looks=2, layers=2, heads=4, feedforward=16, dropout=0.0),
-    shifts=(1, 2),
-    queries=7,
-    dim=64,
-    heads=4,
-    encoder_layers=1,
-    encoder_feedforward=32,
-    decoder_layers=2,
-    decoder_feedforward=32,
-    class_dim=16,
-    loss=ScanLossConfig(points=64),
-)
-
-
-def build(**changes: object) -> ScanSegmenter:
-    torch.manual_seed(0)
-    return SCAN_SMALL.model_copy(update=changes).compose(random_backbone()).eval()
-
-
-def words(count: int) -> Tensor:
-    return torch.randn(count, 1, 24, generator=torch.Generator().manual_seed(count))
-
-
-def images(count: int = 2, height: int = 50, width: int = 70) -> Tensor:
-    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(3))
+from tests.support.scan import build, images, words
 
 
 @torch.no_grad()
@@ -103,7 +67,7 @@ def test_every_switch_changes_what_is_predicted() -> None:
     settings = EnsembleConfig(threshold=0.6, ratio=0.9)
     whole = build(ensemble=settings)
     state = whole.state_dict()
-    cases: dict[str, dict[str, object]] = {
+    cases: dict[str, dict[str, Any]] = {
         "semantic": {"semantic": None, "ensemble": settings},
         "ensemble": {"ensemble": None},
         "shift": {"ensemble": settings.model_copy(update={"ratio": 0.0})},
@@ -124,45 +88,6 @@ def test_while_training_the_second_stage_rests() -> None:
     assert method.encode(images()).pictures is None
 
 
-def losses(method: ScanSegmenter, pictures: Tensor, labels: Tensor, classes: int) -> dict[str, Tensor]:
-    output = method(pictures, words(classes))
-    rows = torch.arange(classes)
-    view = TrainingForward(pictures, labels, rows, rows, output, 0.0)
-    known = TrainingClasses(tuple(map(str, rows.tolist())), (None,) * classes, lambda: torch.zeros(classes, 24))
-    return SCAN_SMALL.objective(method, known)(method, view)
-
-
-@pytest.mark.parametrize(
-    ("classes", "labels"),
-    [
-        (4, torch.arange(2 * 50 * 70).reshape(2, 50, 70) // 900 % 4),
-        (1, torch.zeros(2, 50, 70, dtype=torch.long)),
-        (3, torch.full((2, 50, 70), IGNORE)),
-        (3, torch.cat([torch.full((1, 50, 70), IGNORE), torch.ones(1, 50, 70, dtype=torch.long)])),
-    ],
-    ids=["several", "one class", "nothing labelled", "one image without labels"],
-)
-def test_losses_are_finite_and_reach_every_weight(classes: int, labels: Tensor) -> None:
-    method = build().train()
-    found = losses(method, images(), labels, classes)
-    assert set(found) == {f"{name}{suffix}" for name in ("label", "mask", "dice") for suffix in ("", "_0", "_1")}
-    torch.stack(list(found.values())).sum().backward()
-    gradients = {name: value.grad for name, value in method.named_parameters() if value.requires_grad}
-    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
-    if (labels == IGNORE).all():
-        assert all(found[name].item() == 0 for name in found if not name.startswith("label"))
-
-
-def test_only_the_auxiliary_predictions_asked_for_have_losses() -> None:
-    method = build().train()
-    objective = SCAN_SMALL.model_copy(update={"loss": SCAN_SMALL.loss.model_copy(update={"auxiliary": 1})})
-    rows = torch.arange(2)
-    output = method(images(), words(2))
-    view = TrainingForward(images(), torch.zeros(2, 50, 70, dtype=torch.long), rows, rows, output, 0.0)
-    terms = objective.objective(method, TrainingClasses(("a", "b"), (None, None), lambda: words(2)[:, 0]))
-    assert set(terms(method, view)) == {"label", "mask", "dice", "label_0", "mask_0", "dice_0"}
-
-
 def test_trained_are_all_but_the_two_clips() -> None:
     trained = {name.split(".")[0] for name, value in build().named_parameters() if value.requires_grad}
     assert trained == {"pixels", "pixel_decoder", "decoder", "class_embed", "semantic", "void"}
@@ -179,13 +104,6 @@ def test_the_original_clip_gives_the_context_and_the_shifted_one_looks_at_pictur
     assert before.pictures is not None
     assert after.pictures is not None
     assert not torch.allclose(before.pictures, after.pictures)
-
-
-def test_levels_and_shifts_that_do_not_exist_are_named() -> None:
-    with pytest.raises(ConfigError, match="block 4 does not exist; this CLIP has 1 to 3"):
-        build(shifts=(1, 4))
-    with pytest.raises(ConfigError, match="3 widths for 2 levels"):
-        build(levels=(1, 2))
 
 
 def test_the_output_is_that_of_encode_and_decode() -> None:

@@ -1,0 +1,61 @@
+"""`ahs-seg import`: checkpoints, known names, configs."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ahs_seg.checkpoints import load_model
+from ahs_seg.cli import import_
+from tests.support.hub_server import Hub
+from tests.support.official import byte_tokenizer_file, save_original, tiny_state
+
+app = typer.Typer()
+app.command()(import_.command)
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    byte_tokenizer_file(tmp_path)
+    save_original(tiny_state(), tmp_path / "model.pth")
+    (tmp_path / "mine.yaml").write_text(
+        "MODEL: {SEM_SEG_HEAD: {NUM_LAYERS: 2, POOLING_SIZES: [3, 3]}}\nINPUT: {FORMAT: RGB}\n"
+    )
+    return tmp_path
+
+
+def test_a_checkpoint_with_its_config(files: Path) -> None:
+    arguments = ("--tokenizer", files, "--config", files / "mine.yaml", "--set", "TEST.SLIDING_WINDOW=True")
+    text = run(files / "model.pth", "-o", files / "out", *arguments, "--trained-on", "cat, dog")
+    assert "MODEL.SEM_SEG_HEAD.POOLING_SIZES -> method.cost.class_pooling = 3" in text
+    assert "model.pth: cat_seg on a CLIP 256 wide" in text
+    assert "keys, which is every weight of the model" in text
+    description, method = load_model(files / "out")
+    assert method.head.class_pooling == 3
+    assert description.trained_on == ("cat", "dog")
+    assert description.inference.windows.name == "sliding"
+
+
+def test_every_key(files: Path) -> None:
+    text = run(files / "model.pth", "--as", "cat_seg", "-o", files / "out", "--tokenizer", files, "--keys")
+    assert "upsample1.bias -> pyramid.upsample_fine.bias" in text
+    assert "optimizer -> ignored: state of the optimiser" in text
+
+
+def test_a_config_alone(files: Path) -> None:
+    run(files / "mine.yaml", "-o", files / "ours.yaml")
+    assert "class_pooling: 3" in (files / "ours.yaml").read_text()
+
+
+def test_a_known_name(files: Path, hub: Hub) -> None:
+    hub.repositories["spaces/hamacojr/CAT-Seg-weights"] = {"model_base.pth": (files / "model.pth").read_bytes()}
+    run("cat-seg-vitb", "-o", files / "out")
+    description, _ = load_model(files / "out")
+    assert len(description.trained_on) == 171

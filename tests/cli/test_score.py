@@ -1,0 +1,35 @@
+"""Scores of predictions that lie in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ahs_seg.data.config import parse_data
+from ahs_seg.evaluation import EvaluationReport
+from tests.support.command_line import output_of
+
+WORLD = ["--data", "world-20", "--count", "2"]
+
+
+def test_predictions_are_scored(tmp_path: Path):
+    dataset = parse_data("world-20", count=2).open()
+    for sample in (dataset[0], dataset[1]):
+        Image.fromarray(np.where(sample.labels < 0, 255, sample.labels).astype(np.uint8)).save(
+            tmp_path / f"{sample.name}.png"
+        )
+    seen = ", ".join(dataset.vocabulary.labels[:3])
+    output = output_of("score", str(tmp_path), *WORLD, "--seen", seen, "-o", str(tmp_path / "r.json"))
+    assert EvaluationReport.load(tmp_path / "r.json").scores.miou == 1
+    assert f"seen (3): {seen}" in output
+    assert "unseen (17): " in output
+    next(tmp_path.glob("*.png")).unlink()
+    assert "no prediction for" in output_of("score", str(tmp_path), *WORLD, status=1)
+
+
+def test_broader_classes_are_proposed():
+    table = json.loads(output_of("score", "--data", "world-847", "--count", "1", "--propose-parents"))
+    assert all(isinstance(broad, list) for broad in table.values())

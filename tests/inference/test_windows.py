@@ -1,0 +1,41 @@
+"""Windows over a square."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.inference.predict import (
+    InferenceConfig,
+    predict,
+)
+from ahs_seg.inference.windows import SlidingWindows
+from tests.support.predictions import assert_same, picture, tensor, words
+from tests.support.tiny_models import ColourMethod
+
+
+@pytest.mark.parametrize(("side", "kernel", "overlap"), [(50, 20, 0.0), (50, 21, 0.5), (20, 20, 0.9), (7, 2, 0.6)])
+def test_windows_cover_everything(side, kernel, overlap):
+    grid = SlidingWindows(side=side, kernel=kernel, overlap=overlap).grid(32)
+    covered = torch.zeros(side, side)
+    for top, left in grid.corners:
+        covered[top : top + kernel, left : left + kernel] += 1
+        assert top + kernel <= side
+        assert left + kernel <= side
+    assert covered.min() >= 1
+    assert len(set(grid.corners)) == len(grid.corners)
+
+
+@torch.no_grad()
+def test_windows_that_do_not_divide_the_square():
+    method, text, image = ColourMethod(), words(5), picture(50, 50)
+    windows = SlidingWindows(side=50, kernel=21, overlap=0.5, global_view=False)
+    prediction = predict(method, image, text, InferenceConfig(windows=windows))
+    total, count = torch.zeros(5, 50, 50), torch.zeros(50, 50)
+    for top in (0, 10, 20, 29):
+        for left in (0, 10, 20, 29):
+            crop = tensor(image)[None, :, top : top + 21, left : left + 21]
+            total[:, top : top + 21, left : left + 21] += F.interpolate(
+                method(crop, text).logits, (21, 21), mode="bilinear"
+            )[0].sigmoid()
+            count[top : top + 21, left : left + 21] += 1
+    assert_same(prediction, total / count)

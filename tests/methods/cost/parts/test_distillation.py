@@ -1,0 +1,57 @@
+"""Self-distillation: the frozen teacher, the loss by hand and its schedule."""
+
+import math
+
+import pytest
+import torch
+
+from ahs_seg.config import ConfigError
+from ahs_seg.methods.cost.parts.distillation import FrozenTeacher, distillation_loss, distillation_schedule
+from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal
+from tests.support.builders import random_backbone
+from tests.support.hyperspherical import (
+    ROTATED,
+)
+from tests.support.small_methods import inputs
+from tests.support.tensors import randn
+
+
+def test_distillation_by_hand() -> None:
+    student = torch.tensor([[2.0, 0.0], [0.0, 3.0]]).T.reshape(1, 2, 1, 2)  # two places: (2, 0) and (0, 3)
+    teacher = torch.tensor([[1.0, 1.0], [0.0, 1.0]]).T.reshape(1, 2, 1, 2)
+    assert distillation_loss(student, teacher).item() == pytest.approx(math.pi / 8, abs=1e-6)
+    assert distillation_loss(student, 7 * student).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_gradient_of_the_distillation_is_a_difference() -> None:
+    student, teacher = randn(2, 4, 2, 3).requires_grad_(), randn(2, 4, 2, 3, seed=1)
+    assert torch.autograd.gradcheck(lambda student: distillation_loss(student, teacher), (student,))
+
+
+def test_the_schedule_of_the_distillation() -> None:
+    assert [distillation_schedule(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 0.3, 0.1])
+    assert distillation_schedule(0.25, initial=1.0, final=0.0) == pytest.approx(0.5 + 0.25 * math.sqrt(2))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tuner", [ROTATED, Attention(), Full()], ids=lambda tuner: tuner.name)
+def test_the_teacher_stays_what_the_encoder_was(tuner: Attention | Full | Orthogonal) -> None:
+    backbone = tuner.apply(random_backbone())
+    images, _ = inputs(1)
+    start = backbone.encode_image(images).dense
+    teacher = FrozenTeacher(backbone)
+    assert not list(teacher.parameters())
+    # Rotations leave the weights alone: their teacher needs no memory.
+    assert bool(list(teacher.buffers())) == (tuner is not ROTATED)
+    for value in backbone.parameters():
+        if value.requires_grad:
+            value.add_(0.1 * torch.randn_like(value))
+    tuned = backbone.encode_image(images).dense
+    assert (tuned - start).abs().max() > 0.1
+    torch.testing.assert_close(teacher(backbone, images), start)
+    assert torch.equal(backbone.encode_image(images).dense, tuned)
+
+
+def test_distillation_needs_an_encoder_that_is_tuned() -> None:
+    with pytest.raises(ConfigError, match=r"distillation.*nothing of it is tuned.*method\.tuner"):
+        FrozenTeacher(Frozen().apply(random_backbone()))

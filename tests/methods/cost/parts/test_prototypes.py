@@ -1,0 +1,65 @@
+"""Prototypes: how they move, how they guide words, and their losses by hand."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
+from ahs_seg.types import IGNORE
+
+
+def bank(**changes: float) -> PrototypeBank:
+    return PrototypeBank(2, 3, **changes)
+
+
+def test_prototypes_move_by_hand() -> None:
+    memory = bank(momentum=0.5)
+    features = torch.tensor([[2.0, 0.0], [0.0, 5.0], [7.0, 7.0], [-3.0, 0.0]])
+    memory.update(*memory.sums(features, torch.tensor([0, 0, IGNORE, 2])))
+    half = math.sqrt(0.5)
+    # Lengths do not count: class 0 has the direction of (1, 0) + (0, 1).
+    torch.testing.assert_close(memory.prototypes, torch.tensor([[half, half], [0, 0], [-1, 0]]))
+    assert memory.seen.tolist() == memory.ready.tolist() == [True, False, True]
+    memory.update(*memory.sums(features[:1], torch.tensor([0])))
+    # Half of (0.707, 0.707) and half of (1, 0), made a unit vector: 22.5 degrees.
+    torch.testing.assert_close(memory.prototypes[0], torch.tensor([math.cos(math.pi / 8), math.sin(math.pi / 8)]))
+    assert memory.prototypes[2].tolist() == [-1, 0]
+
+
+def test_starting_directions_stay_until_a_class_is_seen() -> None:
+    memory = bank(momentum=0.99)
+    memory.start(torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0]]))
+    assert memory.ready.all()
+    assert not memory.seen.any()
+    memory.update(*memory.sums(torch.tensor([[0.0, -1.0]]), torch.tensor([1])))
+    # At its first sight a class takes the direction itself, not one percent of it.
+    assert memory.prototypes.tolist() == [[1, 0], [0, -1], [1, 0]]
+    memory.start(torch.tensor([[0.0, 1.0]] * 3))  # as when a trained model is trained further
+    assert memory.prototypes.tolist() == [[0, 1], [0, -1], [0, 1]]
+    with pytest.raises(ValueError, match=r"4 vectors of size 2.*3 prototypes of size 2.*prototypes\.count"):
+        memory.start(torch.zeros(4, 2))
+
+
+def test_words_are_drawn_to_the_prototypes_they_are_near_by_hand() -> None:
+    memory = bank(guidance=0.1, temperature=0.5)
+    text = torch.tensor([[[2.0, 0.0]], [[0.0, 1.0]]])
+    torch.testing.assert_close(memory.guide(text), F.normalize(text, dim=-1))  # there is no prototype yet
+    memory.start(torch.tensor([[0.0, 1.0], [0.0, 0.0], [-1.0, 0.0]]))
+    # The word (1, 0) has cosines 0 and -1: shares 1 / (1 + e^-2) and the rest of the two prototypes that exist.
+    share = 1 / (1 + math.exp(-2))
+    mixture = F.normalize(torch.tensor([share - 1, share]), dim=0)
+    expected = F.normalize(torch.tensor([1.0, 0.0]) + 0.1 * mixture, dim=0)
+    torch.testing.assert_close(memory.guide(text)[0, 0], expected)
+    assert memory.guide(text[:1].repeat(1, 3, 1)).shape == (1, 3, 2)
+    still = bank(guidance=0.0)
+    assert still.guide(text) is text
+
+
+def test_temperatures_start_where_asked_and_stay_in_bounds() -> None:
+    memory = bank(temperature=0.07)
+    torch.testing.assert_close(memory.temperatures, torch.full((3,), 0.07))
+    with torch.no_grad():
+        memory.theta.copy_(torch.tensor([-9.0, math.log(2), 9.0]))
+    torch.testing.assert_close(memory.temperatures, torch.tensor([0.01, 0.14, 1.0]))

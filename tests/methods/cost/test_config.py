@@ -1,0 +1,60 @@
+"""What configs of the cost family have in common: a tuned backbone, a head, and what training minimises."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from ahs_seg.config import ConfigError
+from ahs_seg.methods.cost.config import CostMethodConfig
+from ahs_seg.methods.cost.parts.prototypes import Prototypes
+from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.tuners import Attention, Frozen, Orthogonal
+from ahs_seg.tuners.orthogonal import Modulation
+from tests.support.builders import random_backbone
+from tests.support.small_methods import SMALL
+
+CLASSES = TrainingClasses(("cat", "dog"), (None, None), lambda: torch.zeros(2, 24))
+
+
+def config(**changes: Any) -> CostMethodConfig:
+    values = {"tuner": Frozen(), "cost": SMALL, **changes}
+    return CostMethodConfig.model_validate(values)
+
+
+def test_the_backbone_is_the_given_one_and_tuned() -> None:
+    backbone = random_backbone()
+    method = config(tuner=Attention()).compose(backbone)
+    assert method.backbone is backbone
+    tuned = {name for name, p in backbone.named_parameters() if p.requires_grad}
+    assert tuned
+    assert all("q_proj" in name or "v_proj" in name for name in tuned)
+
+
+def test_what_training_minimises_follows_the_tuner() -> None:
+    modulated = Orthogonal(block=8, modulation=Modulation())
+    counts = {}
+    for name, tuner in {"frozen": Frozen(), "rotations": Orthogonal(block=8), "modulated": modulated}.items():
+        chosen = config(tuner=tuner)
+        counts[name] = len(chosen.objective(chosen.compose(random_backbone()), CLASSES).terms)
+    assert counts == {"frozen": 1, "rotations": 1, "modulated": 2}  # the energy of the modulation
+
+
+def test_only_prototypes_without_a_count_take_that_of_the_data() -> None:
+    plain = config()
+    assert plain.for_classes(9) is plain
+    fixed = config(cost=SMALL.model_copy(update={"prototypes": Prototypes(count=4)}))
+    assert fixed.for_classes(9) is fixed
+    free = config(cost=SMALL.model_copy(update={"prototypes": Prototypes()}))
+    counted = free.for_classes(9)
+    assert counted.cost.prototypes is not None
+    assert counted.cost.prototypes.count == 9
+    assert free.cost.prototypes is not None
+    assert free.cost.prototypes.count is None  # the config itself stays as it was
+
+
+@pytest.mark.parametrize("wrong", ["cost.layers=0", "cost.dim=x", "tuner.name=lora", "backbone.resolutoin=3"])
+def test_wrong_values_name_their_key(wrong: str) -> None:
+    key = wrong.partition("=")[0].partition(".")[0]
+    with pytest.raises(ConfigError, match=key):
+        CostMethodConfig.parse({"tuner": {"name": "frozen"}}, [wrong])

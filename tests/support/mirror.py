@@ -1,0 +1,114 @@
+"""Which test file belongs to which module of the package: `a/b.py` has `tests/a/test_b.py`.
+
+A module that needs more than one file of tests has `test_b_<topic>.py` beside it. The files in the root of `tests`, in
+`contract` and in `parity` are about the whole and mirror nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ABOUT_THE_WHOLE = {"contract", "parity", "extending", "support"}
+"""Folders whose tests belong to no single module."""
+
+NOTHING_TO_TEST = {
+    "errors": "error classes without code of their own",
+    "base": "protocols and dataclasses; whoever implements or makes them is tested",
+}
+"""Modules of these names need no mirror as long as they hold no code: no function with a body."""
+
+MISSING: set[str] = {
+    "backbones/base.py",
+    "batch/engines.py",
+    "batch/jobs.py",
+    "batch/streaming_writers.py",
+    "batch/worker.py",
+    "checkpoints/importing/convert_catseg.py",
+    "checkpoints/importing/convert_mask2former.py",
+    "checkpoints/importing/detectron2_keys.py",
+    "checkpoints/importing/pickles.py",
+    "checkpoints/importing/sources.py",
+    "cli/ablate.py",
+    "cli/serve.py",
+    "cli/shift.py",
+    "cli/train.py",
+    "cli/world.py",
+    "data/config.py",
+    "data/prepare/jobs.py",
+    "data/prepare/pascal_context.py",
+    "data/prepare/sources.py",
+    "data/prepare/tables.py",
+    "data/world/export.py",
+    "demo/web/limits.py",
+    "demo/web/serve.py",
+    "demo/web/viewer.py",
+    "evaluation/model.py",
+    "experiments/ablation/runs.py",
+    "experiments/ablation/table.py",
+    "experiments/ablation/worker.py",
+    "experiments/ablation/workers.py",
+    "experiments/experiment.py",
+    "experiments/quickstart.py",
+    "experiments/report/worst.py",
+    "experiments/suite/tables.py",
+    "inference/results.py",
+    "inference/vocabulary_encoder.py",
+    "io/progress.py",
+    "io/rasters.py",
+    "methods/base.py",
+    "output/formats/base.py",
+    "output/formats/npz.py",
+    "output/formats/parts.py",
+    "training/state.py",
+    "training/tiny_clip/batches.py",
+    "training/tiny_clip/model.py",
+    "training/tiny_clip/step.py",
+}
+"""Modules that lack a mirror. This list may only shrink."""
+
+
+def modules(root: Path) -> list[Path]:
+    """Modules of the package, relative to its root; `__init__` files are tested by those who import from them."""
+    return sorted(path.relative_to(root) for path in root.rglob("*.py") if path.name != "__init__.py")
+
+
+def mirror_of(module: Path) -> Path:
+    """Where the tests of a module lie, relative to the tests."""
+    return module.parent / f"test_{module.stem}.py"
+
+
+def has_code(path: Path) -> bool:
+    """Whether any function of a file does more than to state its signature."""
+    functions = [
+        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
+    ]
+    return any(not isinstance(statement, ast.Expr | ast.Pass) for node in functions for statement in node.body)
+
+
+def without_mirror(root: Path, tests: Path) -> set[str]:
+    """Modules with code that no test file mirrors."""
+    return {
+        module.as_posix()
+        for module in modules(root)
+        if not (tests / mirror_of(module)).exists()
+        if not (module.stem in NOTHING_TO_TEST and not has_code(root / module))
+    }
+
+
+def without_module(root: Path, tests: Path) -> set[str]:
+    """Test files below the root of the tests that mirror no module."""
+    mirrored = {mirror_of(module).with_suffix("").as_posix() for module in modules(root)}
+    files = (path.relative_to(tests) for path in tests.rglob("test_*.py"))
+    return {
+        file.as_posix()
+        for file in files
+        if len(file.parts) > 1 and file.parts[0] not in ABOUT_THE_WHOLE
+        if not any((file.parent / stem).as_posix() in mirrored for stem in beginnings(file.stem))
+    }
+
+
+def beginnings(stem: str) -> list[str]:
+    """A name and what remains of it without its last words: `test_a_b` gives `test_a_b`, `test_a`."""
+    words = stem.split("_")
+    return ["_".join(words[:count]) for count in range(len(words), 1, -1)]

@@ -1,0 +1,119 @@
+"""Configurations: yaml in, frozen objects out, errors that name the key."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ahs_seg.config import Config, ConfigError, read_yaml
+from ahs_seg.configs import packaged_configs
+
+
+class Leaf(Config):
+    """A config below another one."""
+
+    steps: int = 3
+    rates: tuple[float, ...] = (0.1,)
+
+
+class Root(Config):
+    """A config with one below it."""
+
+    name: str = "x"
+    leaf: Leaf = Leaf()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write_yaml(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return path
+
+    return write_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("nme: y", "nme"),
+        ("leaf: {stepz: 4}", "leaf.stepz"),
+        ("leaf: 7", "leaf"),
+        ("leaf: {steps: many}", "leaf.steps"),
+    ],
+)
+def test_errors_name_the_key(text: str, key: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(ConfigError, match=rf"(?m)^  {key}: "):
+        Root.read(write(text))
+
+
+def test_all_faults_are_told_at_once(write: Callable[[str], Path]) -> None:
+    with pytest.raises(ConfigError) as error:
+        Root.read(write("nme: y\nleaf: {steps: many}"))
+    assert "nme" in str(error.value)
+    assert "leaf.steps" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: !!python/object/apply:os.system ['touch harm']",
+        "name: !!python/name:os.system ''",
+        "!!python/object:tests.test_configs.Leaf {}",
+        "name: !custom x",
+    ],
+)
+def test_tags_are_refused_and_not_executed(
+    text: str, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="not plain yaml"):
+        Root.read(write(text))
+    with pytest.raises(ConfigError):
+        Root.parse({}, [f"name={text.partition(': ')[2] or text}"])
+    assert not (tmp_path / "harm").exists()
+
+
+def test_overrides_reach_below_and_are_yaml() -> None:
+    root = Root.parse({"leaf": {"steps": 5}}, ["leaf.rates=[0.5, 1]", "name=y", "leaf.steps=6"])
+    assert root == Root(name="y", leaf=Leaf(steps=6, rates=(0.5, 1.0)))
+
+
+def test_overrides_leave_the_given_values_alone() -> None:
+    given = {"leaf": {"steps": 5}}
+    Root.parse(given, ["leaf.steps=6"])
+    assert given == {"leaf": {"steps": 5}}
+
+
+@pytest.mark.parametrize("override", ["leaf.steps", "=4", "leaf..steps=4", "name.sub=4"])
+def test_overrides_of_another_form_are_errors(override: str) -> None:
+    with pytest.raises(ConfigError, match="override"):
+        Root.parse({"name": "x"}, [override])
+
+
+def test_configs_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Root().name = "y"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("- a\n- b", "holds a list"), ("name: [", "not plain yaml"), ("a: b: c", "not plain yaml")]
+)
+def test_files_that_are_no_config(text: str, message: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(write(text))
+
+
+def test_an_empty_file_is_all_defaults(write: Callable[[str], Path]) -> None:
+    assert Root.read(write("")) == Root()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: no such config file"):
+        Root.read(tmp_path / "nowhere.yaml")
+
+
+def test_yaml_is_plain_data() -> None:
+    for path in packaged_configs().values():
+        assert yaml.safe_load(path.read_text()) == read_yaml(path)

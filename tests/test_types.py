@@ -1,0 +1,41 @@
+"""The tensors that travel: shapes are checked, words know their number and their place."""
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from ahs_seg.types import ClassText, ImageFeatures, Output
+
+
+def test_words_know_how_many_rows_they_have_and_where_they_lie() -> None:
+    words = ClassText(torch.zeros(3, 2, 4), torch.zeros(3, 2, 4))
+    assert len(words) == 3
+    assert words.device == torch.device("cpu")
+    assert words.seen is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: ImageFeatures(torch.zeros(2, 3, 4)),
+        lambda: ImageFeatures(torch.zeros(2, 3, 4, 4, dtype=torch.int64)),
+        lambda: ClassText(torch.zeros(3, 2, 4), torch.zeros(3, 4)),
+        lambda: ClassText(torch.zeros(3, 2, 4), torch.zeros(3, 2, 4), seen=torch.zeros(3)),
+        lambda: Output(
+            torch.zeros(1, 3, 4),
+            ImageFeatures(torch.zeros(1, 3, 4, 4)),
+            ClassText(torch.zeros(3, 1, 3), torch.zeros(3, 1, 3)),
+            torch.zeros(1, 3, 4, 4),
+        ),
+    ],
+    ids=["three axes", "whole numbers", "guidance without prompts", "seen as numbers", "logits without a batch"],
+)
+def test_other_shapes_are_refused_in_tests(wrong: object) -> None:
+    with pytest.raises(TypeCheckError):
+        wrong()  # a function
+
+
+def test_what_travels_cannot_be_changed() -> None:
+    words = ClassText(torch.zeros(3, 2, 4), torch.zeros(3, 2, 4))
+    with pytest.raises(AttributeError, match="cannot assign"):
+        words.embeddings = torch.ones(3, 2, 4)  # type: ignore[misc]  # frozen

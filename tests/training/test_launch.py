@@ -1,0 +1,94 @@
+"""Two processes (gloo, CPU) train as one does: a step has the same pictures, so only the rounding of sums differs."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ahs_seg.training import checkpoint
+from ahs_seg.training.run import CHECKPOINTS
+from tests.support.programs.processes import CASES
+from tests.support.training_runs import assert_same_run, contents, gradients, table
+
+
+def start(directory: Path, devices: int) -> None:
+    command = [sys.executable, "-m", "tests.support.programs.processes", str(directory), str(devices)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def difference(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The largest one, as a part of the largest value."""
+    return float((first - second).abs().max() / second.abs().max().clamp(min=1e-12))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each case in one process (`1`), in two (`2`), and in two that resume after the second step (`resumed`)."""
+    root = tmp_path_factory.mktemp("processes")
+    start(root / "1", 1)
+    start(root / "2", 2)
+    shutil.copytree(root / "2", root / "resumed")
+    for case in CASES:
+        for step in (3, 4):
+            shutil.rmtree(root / "resumed" / case / CHECKPOINTS / f"step-{step:08d}")
+    start(root / "resumed", 2)
+    return root
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_and_weights_are_those_of_one_process(runs: Path, case: str) -> None:
+    alone, together = gradients(runs / "1" / case), gradients(runs / "2" / case)
+    assert alone.keys() == together.keys()
+    assert len(alone) > 8
+    assert {name: error for name in alone if (error := difference(together[name], alone[name])) > 3e-5} == {}
+    weights = [contents(runs / devices / case, 4).tensors for devices in "12"]
+    trained = [name for name in weights[0] if name.startswith("weight/") and weights[0][name].is_floating_point()]
+    assert {name: error for name in trained if (error := difference(weights[1][name], weights[0][name])) > 1e-4} == {}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_logged_losses_are_means_over_processes(runs: Path, case: str) -> None:
+    losses = [[float(row["loss"]) for row in table(runs / devices / case)] for devices in "12"]
+    assert len(losses[0]) == 4
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_resume_bit_for_bit(runs: Path, case: str) -> None:
+    assert_same_run(runs / "2" / case, runs / "resumed" / case, 4)
+    assert checkpoint.best(runs / "2" / case / CHECKPOINTS).name == "step-00000004"
+
+
+def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:
+    """The state alone: Fabric offers FSDP on GPUs only."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = Path(__file__).parents[2]
+    common = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+    }
+    command = [sys.executable, "-m", "tests.support.programs.sharded"]
+    started = [
+        subprocess.Popen(command, cwd=root, env={**common, "RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in "01"
+    ]
+    reports = [json.loads(process.communicate(timeout=300)[0]) for process in started]
+    for report in reports:
+        assert report["missing"] == []
+        assert report["tensors"] > 30
+        assert report["error"] < 1e-5 < 1e-3 < report["largest"]
+        assert report["restored"]
