@@ -10,13 +10,15 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ahs_seg.errors import AhsSegError
+
 VERSION: Final = metadata.version("ahs-seg")
 """The version of this package, as its installed metadata says."""
 
 _Config = TypeVar("_Config", bound="Config")
 
 
-class ConfigError(ValueError):
+class ConfigError(AhsSegError, ValueError):
     """A configuration that cannot be used; the message names the key, what was given and what is allowed."""
 
 

@@ -18,12 +18,12 @@ from ahs_seg.checkpoints.hub import push_to_hub
 from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, load_model, merged_description, save_model
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
 from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unknown
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.tiling import TileConfig, TileMerger
 from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import read_source
 from ahs_seg.methods.base import Method

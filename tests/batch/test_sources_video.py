@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
+from ahs_seg.errors import MissingPackageError
 from ahs_seg.io.video import read_frames
 from tests.support.drawn_images import WORDS
 from tests.support.films import film
@@ -37,5 +38,5 @@ def test_videos_that_cannot_be_read_cost_themselves(segmenter, tmp_path):
 def test_without_the_decoder(segmenter, tmp_path, monkeypatch):
     path = film(tmp_path / "film.mp4")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(ValueError, match=r"pip install 'ahs-seg\[video\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'ahs-seg\[video\]'"):
         segment_files(segmenter, [path], WORDS, tmp_path / "out", progress=False)

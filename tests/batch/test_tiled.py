@@ -10,8 +10,8 @@ from affine import Affine
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import read_image
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter

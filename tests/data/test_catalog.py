@@ -6,7 +6,7 @@ from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import CATALOG, CatalogError, find_spec, open_benchmark
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.types import IGNORE
 
 CLASSES = {

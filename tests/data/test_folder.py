@@ -8,7 +8,7 @@ from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.folder import FolderDataset, FolderError
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import EvaluationError, open_predictions, score_predictions
 from ahs_seg.evaluation.external import read_categories
-from ahs_seg.io.errors import SampleError
 from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.io.video import count_frames, read_frames
 from tests.support.films import film
 

@@ -3,7 +3,7 @@ import pytest
 
 from ahs_seg.config import ConfigError
 from ahs_seg.data.base import Sample
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.output.calibration import AS_THEY_ARE, Calibration, CalibrationError, Reliability, calibrate
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary

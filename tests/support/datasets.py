@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ahs_seg.data.base import Sample
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 

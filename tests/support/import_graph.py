@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 ORDER: Final = (
+    ("errors",),
     ("types", "config"),
     ("modules", "io"),
     ("configs", "vocabulary", "backbones"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ahs_seg.training import checkpoint
-from ahs_seg.training.checkpoint import Checkpoint, CheckpointError
+from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 
 
 def example(step: int, score: float | None = None) -> Checkpoint:
@@ -57,7 +57,7 @@ def test_damage_is_found_named_and_skipped(tmp_path: Path, file: str, damage: st
         path.unlink()
     else:
         path.write_bytes(changed[damage])
-    with pytest.raises(CheckpointError, match=file):
+    with pytest.raises(TrainingCheckpointError, match=file):
         checkpoint.read(path.parent)
     found, faults = checkpoint.newest(tmp_path)
     assert found is not None
@@ -71,7 +71,7 @@ def test_damage_is_found_named_and_skipped(tmp_path: Path, file: str, damage: st
 def test_valid_json_that_is_no_checkpoint(tmp_path: Path) -> None:
     path = checkpoint.write(tmp_path, example(1))
     (path / checkpoint.STATE).write_text(json.dumps([1, 2]))
-    with pytest.raises(CheckpointError, match="not the state of a checkpoint"):
+    with pytest.raises(TrainingCheckpointError, match="not the state of a checkpoint"):
         checkpoint.read(path)
 
 

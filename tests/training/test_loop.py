@@ -12,7 +12,7 @@ from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.config import ConfigError
 from ahs_seg.methods import HClipConfig
 from ahs_seg.training import checkpoint
-from ahs_seg.training.checkpoint import CheckpointError
+from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import TrainingDivergedError
 from ahs_seg.training.recipe import OptimizerConfig
 from ahs_seg.training.run import CHECKPOINTS, load_weights
@@ -190,7 +190,7 @@ def test_weights_of_a_checkpoint_return(tmp_path: Path) -> None:
     assert result.last is not None
     assert load_weights(other, result.last) == 8
     assert all(map(torch.equal, trained.state_dict().values(), other.state_dict().values()))
-    with pytest.raises(CheckpointError, match="other frozen weights"):
+    with pytest.raises(TrainingCheckpointError, match="other frozen weights"):
         load_weights(TinyMethod(seed=1), result.last)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ahs_seg.config import ConfigError
 from ahs_seg.training import checkpoint
-from ahs_seg.training.checkpoint import CheckpointError
+from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import train
 from ahs_seg.training.run import CHECKPOINTS
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -56,7 +56,8 @@ def test_another_method(directory: Path) -> None:
     method.extra = method.offset
     del method.offset
     with pytest.raises(
-        CheckpointError, match=r"another method or tuner: 2 weights differ, e\.g\. 'method.extra' is only in the"
+        TrainingCheckpointError,
+        match=r"another method or tuner: 2 weights differ, e\.g\. 'method.extra' is only in the",
     ):
         resume(directory, method=method)
 

@@ -12,9 +12,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
+from ahs_seg.errors import AhsSegError
 from ahs_seg.types import ImageFeatures
 
 Tower = Literal["vision", "text"]
+
+
+class BackboneError(AhsSegError, ValueError):
+    """A backbone that cannot be loaded, or an image size or level that it does not have."""
 
 
 class AttentionWeights(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPConfig, CLIPModel
 
-from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, Tower
+from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, BackboneError, Tower
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
@@ -80,7 +80,7 @@ class ClipBackbone(Backbone):
         self.heads: int = vision.num_attention_heads
         self._text_heads: int = text.num_attention_heads
         if resolution % self.patch_size:
-            raise ValueError(
+            raise BackboneError(
                 f"resolution {resolution} is not a multiple of the patch size {self.patch_size}; "
                 f"use {self.grid * self.patch_size} or {(self.grid + 1) * self.patch_size}"
             )
@@ -208,7 +208,7 @@ class ClipBackbone(Backbone):
     def _check_levels(self, levels: Sequence[int]) -> None:
         wrong = [level for level in levels if not 0 <= level < self.depth]
         if wrong:
-            raise ValueError(
+            raise BackboneError(
                 f"level {wrong[0]} does not exist; this backbone has {self.depth} blocks, "
                 f"so levels are 0 to {self.depth - 1}"
             )
@@ -218,7 +218,7 @@ class ClipBackbone(Backbone):
         patch = self.patch_size
         if height % patch or width % patch:
             up = (-(-height // patch) * patch, -(-width // patch) * patch)
-            raise ValueError(
+            raise BackboneError(
                 f"image is {width}x{height} pixels; both sides must be multiples of {patch}. "
                 f"Pad it to {up[1]}x{up[0]} or let Segmenter resize."
             )

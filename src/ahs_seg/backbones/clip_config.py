@@ -16,16 +16,12 @@ from transformers import AutoTokenizer, CLIPConfig
 from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
-from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
 
 TINY = "tiny"
-
-
-class BackboneError(ValueError):
-    """A CLIP that cannot be found or read."""
 
 
 class ClipConfig(Config):

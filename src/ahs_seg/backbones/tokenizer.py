@@ -14,6 +14,8 @@ from jaxtyping import Int
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -37,7 +39,7 @@ class Tokens:
         return len(self.ids)
 
 
-class TextTooLongError(ValueError):
+class TextTooLongError(AhsSegError, ValueError):
     """A prompt with more tokens than the text tower has positions."""
 
 

@@ -16,8 +16,8 @@ from ahs_seg.batch.sources import InputSource
 from ahs_seg.checkpoints.model_dir import read_description
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.config import Config
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import read_image
 from ahs_seg.io.video import read_frames
 from ahs_seg.output.formats import Format

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ahs_seg.batch.jobs import Done
+from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
 
 FOLDER: Final = ".ahs-seg"
 
 
-class JournalError(ValueError):
+class JournalError(AhsSegError, ValueError):
     """An output folder that belongs to another run; says what differs and what to do."""
 
 

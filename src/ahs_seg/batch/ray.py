@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask
-from ahs_seg.batch.sources import InputSource
+from ahs_seg.batch.sources import BatchError, InputSource
 from ahs_seg.batch.tiled import TiledWorker
 from ahs_seg.batch.worker import Worker
+from ahs_seg.errors import MissingPackageError
 
 if TYPE_CHECKING:
     from ahs_seg.batch.jobs import ModelSource
@@ -30,7 +31,8 @@ class RayEngine:
     On a cluster with GPUs every worker gets one, unless the model is meant for the CPU.
 
     Raises:
-        ValueError: Ray is not installed, or the cluster has fewer processors than workers.
+        MissingPackageError: Ray is not installed.
+        BatchError: the cluster has fewer processors than workers.
     """
 
     model: ModelSource
@@ -63,7 +65,7 @@ class RayEngine:
         try:
             import ray
         except ImportError:
-            raise ValueError(
+            raise MissingPackageError(
                 "the engine ray needs Ray Data, which is not installed; install it with pip install 'ahs-seg[scale]', "
                 "or use the engine local."
             ) from None
@@ -73,7 +75,7 @@ class RayEngine:
         context.enable_progress_bars = False
         resources = ray.cluster_resources()
         if resources.get("CPU", 0) < self.workers:
-            raise ValueError(
+            raise BatchError(
                 f"{self.workers} workers on a cluster with {resources.get('CPU', 0):.0f} processors; "
                 "ask for fewer, or add machines to it."
             )

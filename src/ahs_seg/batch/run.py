@@ -45,7 +45,7 @@ def segment_files(
     counted and reported. `engine` (None: threads of this process) may do the work elsewhere, see `RayEngine`.
 
     Raises:
-        FileNotFoundError, ValueError: inputs, words or an output folder that cannot be used.
+        AhsSegError: inputs, words or an output folder that cannot be used.
         OSError: results cannot be written.
     """
     began = time.monotonic()

@@ -10,9 +10,18 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ahs_seg.data.folder import IMAGE_SUFFIXES
+from ahs_seg.errors import AhsSegError
 
 VIDEO_SUFFIXES: Final = frozenset([".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".ts"])
 SUFFIXES: Final = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+
+
+class BatchError(AhsSegError, ValueError):
+    """Inputs, options or an engine with which a batch cannot be run."""
+
+
+class MissingInputError(AhsSegError, FileNotFoundError):
+    """Inputs that do not exist, or that hold no image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,8 @@ def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | N
     names differ only in the ending keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`).
 
     Raises:
-        FileNotFoundError: an input that does not exist, or nothing to segment.
-        ValueError: files of several folders that would have the same results.
+        MissingInputError: an input that does not exist, or nothing to segment.
+        BatchError: files of several folders that would have the same results.
     """
     given = list(inputs)
     own = None if output is None else output.resolve()
@@ -46,7 +55,7 @@ def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | N
         for source in [item] if isinstance(item, InputSource) else _of(str(item), own):
             found.setdefault(source.path.resolve(), source)
     if not found:
-        raise FileNotFoundError(
+        raise MissingInputError(
             f"no images in {', '.join(map(str, given))}; endings read: {', '.join(sorted(SUFFIXES))}"
         )
     return _told_apart(list(found.values()))
@@ -62,7 +71,7 @@ def _of(item: str, output: Path | None) -> Iterator[InputSource]:
         matches = sorted(Path(match) for match in glob(item, recursive=True))  # noqa: PTH207  # `**` as in shells
         yield from _below(_fixed_part(path), matches, output)
     else:
-        raise FileNotFoundError(f"{item}: no such file or folder")
+        raise MissingInputError(f"{item}: no such file or folder")
 
 
 def _below(folder: Path, paths: Sequence[Path], output: Path | None) -> Iterator[InputSource]:
@@ -89,7 +98,7 @@ def _told_apart(sources: list[InputSource]) -> list[InputSource]:
     ]
     for group in _groups(named).values():
         if len(group) > 1:
-            raise ValueError(
+            raise BatchError(
                 f"{' and '.join(str(source.path) for source in group)} would both be written as {group[0].name!r}. "
                 "Give the folder above them, or segment them into two output folders."
             )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask, count_labels
+from ahs_seg.batch.sources import BatchError
 from ahs_seg.batch.streaming_writers import open_sinks
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.output.formats import Format, FormatError, open_format
@@ -25,12 +26,12 @@ class TiledWorker:
     """Segments pictures of any size one after the other; memory grows with the width of a picture only.
 
     Raises:
-        ValueError: a format that holds a picture as a whole, or a video.
+        BatchError: a format that holds a picture as a whole, or a video.
     """
 
     def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:
         if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
-            raise ValueError(
+            raise BatchError(
                 f"{', '.join(other)}: written from whole pictures; with tiles the formats are "
                 f"{', '.join(TILED_FORMATS)}. Leave out --tile, or make {other[0]} of the label maps."
             )

@@ -18,6 +18,7 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_complete
 from ahs_seg.config import VERSION, Config, ConfigError
+from ahs_seg.errors import AhsSegError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import write_text
 from ahs_seg.methods import CatSegConfig, MethodConfig
@@ -32,7 +33,7 @@ CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(AhsSegError, ValueError):
     """A model directory that cannot be used; the message names the file and what to do."""
 
 

@@ -20,6 +20,7 @@ from ahs_seg.cli import (
     vocab,
     world,
 )
+from ahs_seg.errors import AhsSegError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +47,6 @@ def main() -> None:
     """Run a command; what is wrong with its input or the disk becomes one message and exit status 2, not a trace."""
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (AhsSegError, ValueError, OSError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import OptionError
+
 
 def command(  # noqa: PLR0913  # a command line has many options
     model: Annotated[str, typer.Argument(help="A model directory, a known checkpoint or owner/name of the hub.")],
@@ -49,13 +51,13 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.metrics import Measures, ParentTable
 
     if (data is None) == (suite is None):
-        raise ValueError("give either --data (one dataset) or --suite (several benchmarks).")
+        raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
     directory = find_model(model)
     description = read_description(directory)
     protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
     if suite is not None:
         if parents is not None:
-            raise ValueError("a table of broader classes belongs to one dataset; give --data.")
+            raise OptionError("a table of broader classes belongs to one dataset; give --data.")
         folder = output or Path("runs") / f"{suite}-{directory.resolve().name}"
         measures = Measures(boundary=boundary)
         found = run_suite(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import OptionError
+
 
 def command(  # noqa: PLR0913  # a command line has many options
     predictions: Annotated[
@@ -49,16 +51,16 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if not data:
-        raise ValueError("name the labelled images with --data.")
+        raise OptionError("name the labelled images with --data.")
     if parents is not None and propose:
-        raise ValueError("give either --parents or --propose-parents.")
+        raise OptionError("give either --parents or --propose-parents.")
     source = parse_data(data, split=split, count=count, root=root)
     dataset = source.open()
     words = dataset.vocabulary
     table = propose_parents(words) if propose else None
     if predictions is None:
         if table is None:
-            raise ValueError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
+            raise OptionError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
         typer.echo(table.to_json(words))
         return
     if parents is not None:

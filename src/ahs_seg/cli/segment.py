@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import OptionError
+
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
 
 
@@ -46,7 +48,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     tiles = {"size": tile_size, "overlap": tile_overlap}
     given = {key: value for key, value in tiles.items() if value is not None}
     if given and not tile:
-        raise ValueError("--tile-size and --tile-overlap say how to cut tiles; give --tile as well.")
+        raise OptionError("--tile-size and --tile-overlap say how to cut tiles; give --tile as well.")
     settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
     config = BatchConfig.parse(settings, source="options")
     sources = list_sources(inputs, output=output)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import OptionError
+
 app = typer.Typer(no_args_is_help=True, help="Check, compare and show class lists.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -28,7 +30,7 @@ def lint(
     from ahs_seg.vocabulary.lint import NEAR, lint_vocabulary
 
     if near is not None and model is None:
-        raise ValueError("--near compares what a model makes of the names; give --model as well.")
+        raise OptionError("--near compares what a model makes of the names; give --model as well.")
     known = None if model is None else Segmenter.from_pretrained(model).lint_model()
     report = lint_vocabulary(file, known, near=NEAR if near is None else near)
     if as_json:

@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Int32, UInt, UInt8
 
 from ahs_seg.data.base import Sample
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
-class CatalogError(ValueError):
+class CatalogError(AhsSegError, ValueError):
     """A benchmark that is not known, or not there; the message says what is known, or how to prepare it."""
 
 

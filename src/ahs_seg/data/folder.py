@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ahs_seg.data.base import Sample
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -31,7 +31,7 @@ LABEL_SUFFIXES: Final = frozenset([".png", ".tif", ".tiff", ".bmp", ".pgm"])
 LISTED_FAULTS: Final = 50
 
 
-class FolderError(ValueError):
+class FolderError(AhsSegError, ValueError):
     """A dataset folder that cannot be used; `faults` has a line per fault, the message shows the first ones."""
 
     def __init__(self, message: str, faults: Sequence[str] = ()) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Int32
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import read_labels
 from ahs_seg.io.rle import decode_rle
 from ahs_seg.metrics import Measures

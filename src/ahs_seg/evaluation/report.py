@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.errors import AhsSegError
 from ahs_seg.evaluation.protocols import Denominator
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import Provenance
@@ -34,7 +35,7 @@ COLUMNS: Final = {
 """Scores in the order of tables; `+` divides by classes labelled or predicted."""
 
 
-class EvaluationError(ValueError):
+class EvaluationError(AhsSegError, ValueError):
     """An evaluation that cannot give a score."""
 
 

@@ -16,10 +16,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.progress import Track
 from ahs_seg.io.provenance import provenance
 from ahs_seg.metrics import LabelMap, Measures, MetricAccumulator, count_image
@@ -90,7 +90,7 @@ def evaluate(
 
     Raises:
         EvaluationError: no item could be read (of parts, `merge_reports` says so), or a journal of something else.
-        ValueError: a prediction of the wrong size or with values outside the vocabulary.
+        MetricError: a prediction of the wrong size or with values outside the vocabulary.
     """
     return evaluate_together(
         [(protocol, lambda sample: predict(sample.image))],

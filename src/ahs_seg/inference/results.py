@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ahs_seg.inference.predict import InferenceConfig, Prediction, predict
-from ahs_seg.inference.top_k import rank
+from ahs_seg.inference.top_k import OutputOptionsError, rank
 from ahs_seg.methods.base import Method
 from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
@@ -26,9 +26,13 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k={self.top_k}; give the number of classes wanted for every pixel, at least 1")
+            raise OutputOptionsError(
+                f"top_k={self.top_k}; give the number of classes wanted for every pixel, at least 1"
+            )
         if self.unknown_below is not None and not 0 <= self.unknown_below <= 1:
-            raise ValueError(f"unknown_below={self.unknown_below:g}; a confidence lies between 0 and 1, e.g. 0.5")
+            raise OutputOptionsError(
+                f"unknown_below={self.unknown_below:g}; a confidence lies between 0 and 1, e.g. 0.5"
+            )
 
     def check(self, calibration: Calibration | None) -> None:
         """Whether it can be met.

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
 from ahs_seg.inference.predict import InferenceConfig, frames_of, merge_views, run_views
 from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreMaps
 from ahs_seg.methods.base import Method
@@ -19,6 +20,10 @@ from ahs_seg.types import Words
 MAX_LOGIT_BYTES: Final = 4 * 2**30
 _SMALLEST: Final = 1e-7
 """Scores nearer to 0 or 1 than this have the log-odds of this."""
+
+
+class OutputOptionsError(AhsSegError, ValueError):
+    """A requested output that cannot be given, such as the logits of too many classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,12 @@ def rank(
     every class at picture size.
 
     Raises:
-        ValueError: the log-odds of all classes would take more than 4 GiB.
+        OutputOptionsError: the log-odds of all classes would take more than 4 GiB.
     """
     classes = row_class[-1] + 1
     height, width = image.shape[:2]
     if logits and classes * height * width * FLOAT_BYTES > MAX_LOGIT_BYTES:
-        raise ValueError(
+        raise OutputOptionsError(
             f"the logits of {classes} classes at {width}x{height} take {classes * height * width * FLOAT_BYTES:,} "
             f"bytes; at most {MAX_LOGIT_BYTES:,} are returned. Name fewer classes, shrink the picture, or use top_k."
         )

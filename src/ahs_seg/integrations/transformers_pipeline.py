@@ -18,7 +18,7 @@ from ahs_seg.checkpoints.model_dir import MODEL_TYPE
 from ahs_seg.io.images import ImageSource
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.vocabulary import ClassSource
+from ahs_seg.vocabulary.vocabulary import ClassSource, VocabularyError
 
 TASK: Final = "zero-shot-image-segmentation"
 
@@ -121,7 +121,7 @@ class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers
         unknown_below: float | None = None,
     ) -> dict[str, Segmentation]:
         if candidate_labels is None:
-            raise ValueError(
+            raise VocabularyError(
                 "no words were given; call the pipeline with candidate_labels, e.g. candidate_labels=['cat', 'sofa']"
             )
         result = self.model.segmenter(

@@ -27,7 +27,7 @@ from jaxtyping import Shaped, UInt, UInt8
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 
 
 class RleError(SampleError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import UInt8
 
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import MissingPackageError, SampleError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,12 +22,12 @@ def check_decoder() -> None:
     """Do nothing if videos can be read.
 
     Raises:
-        ValueError: PyAV is not installed.
+        MissingPackageError: PyAV is not installed.
     """
     try:
         import av  # noqa: F401  # only looked for
     except ImportError:
-        raise ValueError(
+        raise MissingPackageError(
             "videos are decoded by PyAV, which is not installed; install it with pip install 'ahs-seg[video]', "
             "or give pictures."
         ) from None

@@ -18,9 +18,14 @@ import numpy as np
 from jaxtyping import Bool, Int64, Integer
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
 from ahs_seg.types import IGNORE
 
 LabelMap: TypeAlias = Integer[np.ndarray, "..."] | Integer[Tensor, "..."]
+
+
+class MetricError(AhsSegError, ValueError):
+    """Predictions, labels or counts that cannot be scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class ConfusionMatrix:
 
     def __init__(self, num_classes: int, *, pairs: bool = False) -> None:
         if num_classes < 1:
-            raise ValueError(f"{num_classes} classes; a confusion matrix needs at least 1.")
+            raise MetricError(f"{num_classes} classes; a confusion matrix needs at least 1.")
         self.labelled: Int64[np.ndarray, " t"] = np.zeros(num_classes, np.int64)
         self.predicted = np.zeros(num_classes, np.int64)
         self.hits = np.zeros(num_classes, np.int64)
@@ -89,7 +94,7 @@ class ConfusionMatrix:
         """Count the pixels of one image, or of many of one size.
 
         Raises:
-            ValueError: maps of different size, values that are neither a class nor `IGNORE`.
+            MetricError: maps of different size, values that are neither a class nor `IGNORE`.
         """
         self.add(self.compare(prediction, labels))
 
@@ -97,7 +102,7 @@ class ConfusionMatrix:
         """Each (label, prediction) with its pixels, for `add`; what `update` raises."""
         predicted, wanted = _to_array(prediction), _to_array(labels)
         if predicted.shape != wanted.shape:
-            raise ValueError(
+            raise MetricError(
                 f"prediction is {_size(predicted)}, labels are {_size(wanted)}; they must have the same size. "
                 "Resize the prediction to the labels, never the labels."
             )
@@ -121,7 +126,9 @@ class ConfusionMatrix:
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         """The counts of both, e.g. of two processes; pairs survive if both have them."""
         if len(self) != len(other):
-            raise ValueError(f"cannot add counts of {len(self)} and {len(other)} classes; use one vocabulary for both.")
+            raise MetricError(
+                f"cannot add counts of {len(self)} and {len(other)} classes; use one vocabulary for both."
+            )
         both = self.pairs is not None and other.pairs is not None
         total = ConfusionMatrix(len(self), pairs=both)
         for name in ("labelled", "predicted", "hits", *(["pairs"] if both else [])):
@@ -173,13 +180,13 @@ class ConfusionMatrix:
     def _membership(self, labels: Sequence[str] | None, seen: Collection[str]) -> Bool[np.ndarray, " t"]:
         if labels is None or len(labels) != len(self):
             given = "no labels" if labels is None else f"{len(labels)} labels"
-            raise ValueError(f"{given} for {len(self)} classes; seen and unseen need the label of every class.")
+            raise MetricError(f"{given} for {len(self)} classes; seen and unseen need the label of every class.")
         names = frozenset(seen)
         return np.array([label in names for label in labels])
 
     def _check(self, what: str, values: Integer[np.ndarray, " n"], lowest: int) -> None:
         if len(values) and (values.min() < lowest or values.max() >= len(self)):
-            raise ValueError(
+            raise MetricError(
                 f"{what} have values {values.min()}..{values.max()}; allowed are 0..{len(self) - 1} and {IGNORE} "
                 "for no class. Map file values to the vocabulary first."
             )

@@ -10,7 +10,7 @@ from jaxtyping import Integer
 
 from ahs_seg.config import Config
 from ahs_seg.metrics.boundary import count_boundaries
-from ahs_seg.metrics.confusion import ConfusionMatrix, Scores
+from ahs_seg.metrics.confusion import ConfusionMatrix, MetricError, Scores
 from ahs_seg.metrics.parents import ParentTable
 from ahs_seg.metrics.sg_iou import ParentCounts, semantic_iou
 
@@ -44,7 +44,7 @@ def count_image(
     """The counts of one picture.
 
     Raises:
-        ValueError: maps of different size, values that are neither one of the `classes` nor `IGNORE`.
+        MetricError: maps of different size, values that are neither one of the `classes` nor `IGNORE`.
     """
     pairs = ConfusionMatrix(classes).compare(prediction, labels)
     bands = count_boundaries(prediction, labels).tolist() if boundary else None
@@ -68,7 +68,7 @@ class MetricAccumulator:
             self.parents.add(pairs)
         if self.boundary is not None:
             if image.boundary is None:
-                raise ValueError("bands were not counted for this picture; count with measures.boundary")
+                raise MetricError("bands were not counted for this picture; count with measures.boundary")
             index, *columns = np.array(image.boundary, np.int64).reshape(-1, 4).T
             totals = (self.boundary.labelled, self.boundary.predicted, self.boundary.hits)
             for total, column in zip(totals, columns, strict=True):

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ahs_seg.config import Config
+from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
-class ParentTableError(ValueError):
+class ParentTableError(AhsSegError, ValueError):
     """A table that cannot be used; the message says where it is wrong and what is allowed."""
 
 

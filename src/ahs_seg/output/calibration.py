@@ -19,7 +19,7 @@ from scipy.optimize import isotonic_regression
 
 from ahs_seg.config import Config
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.types import IGNORE
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _BINS: Final = 15
 """Bins of the calibration error, as in Guo et al., ICML 2017."""
 
 
-class CalibrationError(ValueError):
+class CalibrationError(AhsSegError, ValueError):
     """A calibration that is missing or cannot be made; says what to do."""
 
 

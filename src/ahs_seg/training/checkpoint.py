@@ -20,11 +20,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
+
 TENSORS, STATE = "tensors.safetensors", "state.json"
 _PREFIX, _UNFINISHED = "step-", ".unfinished-"
 
 
-class CheckpointError(ValueError):
+class TrainingCheckpointError(AhsSegError, ValueError):
     """A checkpoint that is damaged, or does not fit what it is loaded into."""
 
 
@@ -67,17 +69,19 @@ def read(path: Path) -> Checkpoint:
     """The checkpoint in a directory.
 
     Raises:
-        CheckpointError: it is incomplete or damaged; the message says which file and how.
+        TrainingCheckpointError: it is incomplete or damaged; the message says which file and how.
     """
     content = _read_content(path)
     try:
         # Read, not mapped: what was checked is what is used, whatever happens to the file afterwards.
         data = (path / TENSORS).read_bytes()
         if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
-            raise CheckpointError(f"{path / TENSORS}: damaged (its content does not match the digest in {STATE})")
+            raise TrainingCheckpointError(
+                f"{path / TENSORS}: damaged (its content does not match the digest in {STATE})"
+            )
         tensors = load(data)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path / TENSORS}: cannot be read: {error}") from None
+        raise TrainingCheckpointError(f"{path / TENSORS}: cannot be read: {error}") from None
     return Checkpoint(content["step"], tensors, content["state"], content["score"])  # type: ignore[arg-type]  # as written
 
 
@@ -95,7 +99,7 @@ def newest(root: Path) -> tuple[Path | None, list[str]]:
     for path in reversed(find(root)):
         try:
             read(path)
-        except CheckpointError as error:
+        except TrainingCheckpointError as error:
             faults.append(str(error))
             aside = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(aside, ignore_errors=True)
@@ -150,7 +154,7 @@ def _ranked(root: Path) -> list[Path]:
     for path in find(root):
         try:
             scores[path] = _read_content(path)["score"]
-        except CheckpointError:
+        except TrainingCheckpointError:
             continue  # named by whoever reads it; a damaged one is simply not the best
     scored = [(path, score) for path, score in scores.items() if isinstance(score, float)]
     return [path for path, _ in sorted(scored, key=lambda pair: -pair[1])]
@@ -161,12 +165,12 @@ def _read_content(path: Path) -> dict[str, JsonValue]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{file}: cannot be read: {error}") from None
+        raise TrainingCheckpointError(f"{file}: cannot be read: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("content"), dict):
-        raise CheckpointError(f"{file}: not the state of a checkpoint")
+        raise TrainingCheckpointError(f"{file}: not the state of a checkpoint")
     content: dict[str, JsonValue] = document["content"]
     if document.get("sha256") != _digest_json(content):
-        raise CheckpointError(f"{file}: damaged (its content does not match its digest)")
+        raise TrainingCheckpointError(f"{file}: damaged (its content does not match its digest)")
     return content
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import Updating
+from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
 
@@ -104,11 +105,11 @@ def set_checkpointing(module: nn.Module, enabled: bool) -> None:
     """Switch the recomputation of activations in every part that offers it (attribute `checkpointing`).
 
     Raises:
-        ValueError: it is wanted and no part offers it.
+        TrainingSetupError: it is wanted and no part offers it.
     """
     parts = [part for part in module.modules() if isinstance(getattr(part, "checkpointing", None), bool)]
     if enabled and not parts:
-        raise ValueError(
+        raise TrainingSetupError(
             f"{type(module).__name__} cannot recompute activations: none of its parts has `checkpointing`. "
             "Set checkpointing to false."
         )

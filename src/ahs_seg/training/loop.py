@@ -14,6 +14,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.errors import AhsSegError
 from ahs_seg.methods.objective import Monitored, SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
@@ -29,7 +30,7 @@ from ahs_seg.training.state import whole_parameters
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(AhsSegError, RuntimeError):
     """A loss or gradient that is not a finite number."""
 
 

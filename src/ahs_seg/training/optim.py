@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.recipe import OptimizerConfig, Recipe, TrainingSetupError
 
 NORMS = (
     nn.LayerNorm,
@@ -46,7 +46,7 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     the full rate and without weight decay, wherever the part is.
 
     Raises:
-        ValueError: nothing in `module` is trained.
+        TrainingSetupError: nothing in `module` is trained.
     """
     norms, tables = _own(module, NORMS), _own(module, (nn.Embedding,))
     settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "NO_DECAY_FULL_LR", ())}
@@ -62,7 +62,7 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
         group["params"].append(value)
         group["names"].append(name)
     if not groups:
-        raise ValueError(
+        raise TrainingSetupError(
             f"{type(module).__name__} has no trainable parameters; a training-free method is evaluated, not trained. "
             "Choose a method with a head or a tuner."
         )

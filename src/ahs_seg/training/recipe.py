@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -25,6 +26,10 @@ RESUMABLE_KEYS: Final = frozenset(
     }
 )
 """Keys that may differ between a run and its continuation: none of them changes what is learnt beyond rounding."""
+
+
+class TrainingSetupError(AhsSegError, ValueError):
+    """A method, dataset or option with which no training can run."""
 
 
 class OptimizerConfig(Config):

@@ -16,7 +16,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training import checkpoint
-from ahs_seg.training.checkpoint import Checkpoint, CheckpointError
+from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 from ahs_seg.training.forward import TrainingStep
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import Recipe
@@ -91,7 +91,7 @@ def start_run(
 
     Raises:
         ConfigError: there are checkpoints and `resume` is not wanted, or recipe, data or frozen weights are not theirs.
-        CheckpointError: the method is not the one that was trained.
+        TrainingCheckpointError: the method is not the one that was trained.
     """
     names = tuple(entry.names for entry in dataset.vocabulary.entries)
     facts = RunIdentity(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
@@ -118,13 +118,13 @@ def load_weights(method: nn.Module, path: Path) -> int:
     """Give a method the weights of a training checkpoint, such as `best(directory)`; the step it was written after.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of another method, tuner or backbone.
+        TrainingCheckpointError: the checkpoint is damaged, or of another method, tuner or backbone.
     """
     found = checkpoint.read(path)
     prefix = "weight/method."
     mine = {key.replace(prefix, "weight/"): value for key, value in found.tensors.items() if key.startswith(prefix)}
     if found.state["frozen"] != frozen_digest(method):
-        raise CheckpointError(
+        raise TrainingCheckpointError(
             f"{path}: was trained on top of other frozen weights. Build the method from the run's config."
         )
     restore_weights(method, mine)

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ahs_seg.data.base import Sample, SegmentationDataset
-from ahs_seg.training.recipe import Recipe
+from ahs_seg.errors import SampleError
+from ahs_seg.training.recipe import Recipe, TrainingSetupError
 from ahs_seg.types import IGNORE
 
 Augment = Callable[[Sample, np.random.Generator], Sample]
@@ -84,7 +85,7 @@ class StepDataset(Dataset[list[Pictures]]):
         classes = len(self._dataset.vocabulary)
         low, high = int(sample.labels.min()), int(sample.labels.max())
         if low < IGNORE or high >= classes:
-            raise ValueError(
+            raise SampleError(
                 f"{sample.name}: label {high if high >= classes else low} is outside the list of {classes} classes; "
                 f"allowed are 0 to {classes - 1}, and {IGNORE} for ignored pixels"
             )
@@ -94,7 +95,7 @@ class StepDataset(Dataset[list[Pictures]]):
         shapes = {sample.image.shape[:2]: sample.name for sample in samples}
         if len(shapes) > 1:
             sizes = ", ".join(f"{name} {width}x{height}" for (height, width), name in shapes.items())
-            raise ValueError(
+            raise TrainingSetupError(
                 f"pictures of one batch differ in size: {sizes}. Use an augmentation that crops to one size."
             )
         images = np.stack([sample.image for sample in samples]).transpose(0, 3, 1, 2)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 
-from ahs_seg.training.checkpoint import CheckpointError
+from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.optim import plain_name, trainable
 
 _WEIGHT, _MOMENT = "weight/", "moment/"
@@ -85,20 +85,20 @@ def restore_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Give a module, not yet wrapped, the weights that `collect` stored.
 
     Raises:
-        CheckpointError: the tensors are those of another method or another choice of trained parameters.
+        TrainingCheckpointError: the tensors are those of another method or another choice of trained parameters.
     """
     stored = {key.removeprefix(_WEIGHT): value for key, value in tensors.items() if key.startswith(_WEIGHT)}
     names = stored_names(module)
     if odd := sorted(set(stored) ^ set(names)):
         where = "the checkpoint" if odd[0] in stored else "the method"
-        raise CheckpointError(
+        raise TrainingCheckpointError(
             f"the checkpoint is of another method or tuner: {len(odd)} weights differ, e.g. {odd[0]!r} is only "
             f"in {where}. Build the method from the config that the run was started with."
         )
     own = module.state_dict()
     for name in names:
         if own[name].shape != stored[name].shape:
-            raise CheckpointError(
+            raise TrainingCheckpointError(
                 f"{name} has shape {tuple(stored[name].shape)} in the checkpoint and {tuple(own[name].shape)} in the "
                 "method. Build the method from the config that the run was started with."
             )

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
-from ahs_seg.config import Config
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.tuners.base import TunerConfig, freeze
 from ahs_seg.types import TrainingForward
 
@@ -190,7 +190,7 @@ class Rotations(nn.Module):
         super().__init__()
         for tower, width in widths.items():
             if width % block:
-                raise ValueError(
+                raise ConfigError(
                     f"the {tower} tower is {width} wide, not a multiple of block={block}; choose a divisor"
                 )
         self.block = block

@@ -9,7 +9,7 @@ from importlib import resources
 from pydantic import Field
 
 from ahs_seg.config import Config
-from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary, known_vocabularies
+from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary, VocabularyError, known_vocabularies
 
 
 class Overlap(Config):
@@ -26,12 +26,14 @@ class Overlap(Config):
         """For every class of a vocabulary, whether the training has seen it; None if nothing is known of the training.
 
         Raises:
-            ValueError: a map has another length than its vocabulary.
+            VocabularyError: a map has another length than its vocabulary.
         """
         for name, bits in self.maps.items():
             if name in known_vocabularies() and Vocabulary.known(name) == vocabulary:
                 if len(bits) != len(vocabulary) or set(bits) - {"0", "1"}:
-                    raise ValueError(f"the map of {name} needs {len(vocabulary)} digits 0 or 1; it has {len(bits)}")
+                    raise VocabularyError(
+                        f"the map of {name} needs {len(vocabulary)} digits 0 or 1; it has {len(bits)}"
+                    )
                 return tuple(bit == "1" for bit in bits)
         if not self.words:
             return None

@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from ahs_seg.errors import AhsSegError
+
 SynonymRule = Literal["first", "mean", "max", "joined"]
 """Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, the best of them per pixel, or all in one
 prompt, separated by commas (as SAN)."""
@@ -18,7 +20,7 @@ prompt, separated by commas (as SAN)."""
 BACKGROUND: Final = "background"
 
 
-class VocabularyError(ValueError):
+class VocabularyError(AhsSegError, ValueError):
     """Class names that cannot be used; the message says which, and what is allowed."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ahs_seg.checkpoints.importing.detectron2_yaml import Tagged, Value
+from ahs_seg.errors import AhsSegError
 
 Ours = dict[str, Value]
 """Our dotted keys and their values."""
@@ -106,7 +107,7 @@ _MEANINGLESS: Final = {
 }
 
 
-class UnsupportedError(ValueError):
+class UnsupportedError(AhsSegError, ValueError):
     """A value that the methods here cannot take; says what is allowed."""
 
 

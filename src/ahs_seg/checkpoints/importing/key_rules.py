@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
+
 Convert = Callable[[Tensor], Mapping[str, Tensor]]
 
 
-class ConversionError(ValueError):
+class ConversionError(AhsSegError, ValueError):
     """A state dict that is not what it should be; the message lists the keys at fault."""
 
 

@@ -18,7 +18,7 @@ from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.io.images import read_labels
 
 _ANNOTATIONS: Final = "ADEChallengeData2016/annotations/validation"

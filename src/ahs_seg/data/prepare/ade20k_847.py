@@ -27,8 +27,8 @@ from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest, shrunk_size
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import read_image
 
 _SPEC: Final = find_spec("ade20k-847")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ahs_seg.errors import AhsSegError
 
-class PrepareError(ValueError):
+
+class PrepareError(AhsSegError, ValueError):
     """A data set that cannot be prepared; the message says what is missing or wrong, and what to do."""
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.index import IndexEntry, checksum
+from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
-from ahs_seg.io.errors import SampleError
 from ahs_seg.io.images import IMAGE_FORMATS, read_labels
 
 _EXIF_ORIENTATION: Final = 0x0112

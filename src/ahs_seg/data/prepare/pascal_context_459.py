@@ -24,7 +24,7 @@ from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids, read_ids
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 
 _SPEC: Final = find_spec("pascal-context-459")
 _IGNORED: Final = _SPEC.ignore[0]

@@ -25,7 +25,7 @@ from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.io.rle import decode_rle
 
 _ANNOTATIONS: Final = f"{FOLDER}/trainval_merged.json"

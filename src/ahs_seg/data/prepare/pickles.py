@@ -11,6 +11,8 @@ import pickle  # only below, with every name replaced or refused
 from pathlib import Path
 from typing import Final
 
+from ahs_seg.errors import AhsSegError
+
 _ARRAYS: Final = frozenset(
     [
         *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
@@ -26,7 +28,7 @@ _DAMAGED: Final = (
 )
 
 
-class PickleError(ValueError):
+class PickleError(AhsSegError, ValueError):
     """A pickle that is refused or damaged; nothing of it was run."""
 
 

@@ -10,7 +10,7 @@ from ahs_seg.data.catalog import BenchmarkDataset, CatalogError, DatasetSpec, fi
 from ahs_seg.data.prepare.index import Index, IndexEntry, checksum, index_path
 from ahs_seg.data.prepare.jobs import inspect
 from ahs_seg.data.prepare.parallel import run_parallel
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.io.images import read_image
 
 

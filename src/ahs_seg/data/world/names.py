@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
+from ahs_seg.errors import AhsSegError
+
 COLOURS: Final = {
     "red": (0.85, 0.12, 0.12),
     "orange": (0.97, 0.53, 0.10),
@@ -50,6 +52,10 @@ VOCABULARY_SIZES: Final = (20, 59, 150, 459, 847)
 _SMALL_STUFF: Final = ("grass", "sand", "water", "brick wall", "lava", "metal")
 
 NameSplit = Literal["seen", "combination", "novel"]
+
+
+class WorldError(AhsSegError, ValueError):
+    """A vocabulary or name that the drawn world does not have."""
 
 
 class Thing(NamedTuple):
@@ -110,11 +116,11 @@ def vocabulary_names(size: int) -> tuple[str, ...]:
     Things are taken in turn from the three splits for as long as each lasts.
 
     Raises:
-        ValueError: for a size that the world does not define.
+        WorldError: for a size that the world does not define.
     """
     if size not in VOCABULARY_SIZES:
         allowed = ", ".join(map(str, VOCABULARY_SIZES))
-        raise ValueError(f"the drawn world has no vocabulary of {size} names; choose one of {allowed}")
+        raise WorldError(f"the drawn world has no vocabulary of {size} names; choose one of {allowed}")
     stuff = _SMALL_STUFF if size == min(VOCABULARY_SIZES) else STUFF
     return (*stuff, *_thing_order()[: size - len(stuff)])
 

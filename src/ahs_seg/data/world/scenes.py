@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ahs_seg.data.world.canvas import draw, finish, place
 from ahs_seg.data.world.deck import Deck
-from ahs_seg.data.world.names import COLOURS, STUFF, Thing, things
+from ahs_seg.data.world.names import COLOURS, STUFF, Thing, WorldError, things
 from ahs_seg.data.world.stuff import DrawnImage, crop, mean_colour
 
 SIZE: Final = 96
@@ -47,7 +47,7 @@ class SceneSource:
         known = things()
         unknown = [name for name in names if name not in known and name not in STUFF]
         if unknown:
-            raise ValueError(f"the drawn world knows no {unknown[0]!r}; see ahs_seg.data.world.names")
+            raise WorldError(f"the drawn world knows no {unknown[0]!r}; see ahs_seg.data.world.names")
         self._label = {name: index for index, name in enumerate(self.names)}
         self._things = Deck([known[name] for name in names if name in known], (seed, 1))
         self._stuff = Deck([name for name in names if name in STUFF], (seed, 2))

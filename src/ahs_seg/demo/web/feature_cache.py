@@ -13,11 +13,12 @@ from dataclasses import dataclass, fields, is_dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ahs_seg.errors import AhsSegError
 from ahs_seg.methods.base import Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
-class TimeUpError(RuntimeError):
+class TimeUpError(AhsSegError, RuntimeError):
     """A request that took longer than it may."""
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError, known_vocabularies
 
 MEGA = 1_000_000
 
 
-class LimitError(ValueError):
+class LimitError(AhsSegError, ValueError):
     """More than the page allows."""
+
+
+class ServeError(AhsSegError, ValueError):
+    """A page that cannot be served: no model, or a port that is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web.limits import LimitError
 from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.demo.web.viewer import asset, payload
-from ahs_seg.io.errors import SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.output.formats import FORMATS, Format
 from ahs_seg.output.formats.base import FormatError
 from ahs_seg.vocabulary.vocabulary import VocabularyError

@@ -15,7 +15,7 @@ from PIL import Image
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
-from ahs_seg.demo.web.limits import MEGA
+from ahs_seg.demo.web.limits import MEGA, ServeError
 from ahs_seg.demo.web.page import build, theme
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.demo.web.viewer import asset
@@ -65,7 +65,7 @@ def serving(bench: Workbench, *, host: str = LOCALHOST, port: int = PORT) -> Ite
     Whatever gradio would otherwise read from `GRADIO_*` variables and could open the page to others is set here.
 
     Raises:
-        ValueError: the port is taken.
+        ServeError: the port is taken.
     """
     with tempfile.TemporaryDirectory(prefix="ahs-seg-") as folder:
         page = build(bench, draw_examples(Path(folder)))
@@ -93,7 +93,7 @@ def serving(bench: Workbench, *, host: str = LOCALHOST, port: int = PORT) -> Ite
                 css=asset("page.css"),
             )
         except OSError as error:
-            raise ValueError(f"port {port} of {host} cannot be used ({error}); choose another with --port") from None
+            raise ServeError(f"port {port} of {host} cannot be used ({error}); choose another with --port") from None
         try:
             yield address
         finally:

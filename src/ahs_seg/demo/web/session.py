@@ -16,7 +16,7 @@ import torch
 from jaxtyping import UInt8
 
 from ahs_seg.demo.web.feature_cache import CachedMethod, TensorLRU, Times, TimeUpError
-from ahs_seg.demo.web.limits import LimitError, Limits
+from ahs_seg.demo.web.limits import LimitError, Limits, ServeError
 from ahs_seg.inference.predict import score_maps
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import Format, open_format
@@ -48,7 +48,7 @@ class Workbench:
 
     def __init__(self, models: Mapping[str, Callable[[], Segmenter]], limits: Limits | None = None) -> None:
         if not models:
-            raise ValueError("no model to serve; name at least one")
+            raise ServeError("no model to serve; name at least one")
         self.limits = limits or Limits()
         self._models = dict(models)
         self._loaded: dict[str, tuple[Segmenter, CachedMethod]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.experiments.report.content import WorstClass, WorstClasses
 
 CONFUSIONS = 4
@@ -15,11 +15,11 @@ def worst_classes(report: EvaluationReport, count: int) -> WorstClasses:
     """The `count` classes with ground truth and the lowest IoU; of equals those with more pixels.
 
     Raises:
-        ValueError: pairs of label and prediction were not counted.
+        EvaluationError: pairs of label and prediction were not counted.
     """
     confusion, scores = report.tally.confusion, report.scores
     if confusion.pairs is None:
-        raise ValueError("what classes are taken for was not counted; evaluate with Measures(pairs=True)")
+        raise EvaluationError("what classes are taken for was not counted; evaluate with Measures(pairs=True)")
     present = [(iou, index) for index, iou in enumerate(scores.iou) if iou is not None]
     present.sort(key=lambda item: (item[0], -confusion.labelled[item[1]]))
     total = max(1, int(confusion.labelled.sum()))

@@ -11,12 +11,12 @@ import numpy as np
 
 from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.data.config import DataConfig
+from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder, recorded
 from ahs_seg.evaluation.model import predictors_for
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.experiments.report import Figure, WorstClasses, worst_classes
-from ahs_seg.io.errors import SampleError
 from ahs_seg.methods.base import Method
 
 SHOWN: Final = 4

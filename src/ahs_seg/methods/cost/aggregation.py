@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ahs_seg.config import ConfigError
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary
 from ahs_seg.methods.cost.correlation import cosine_cost
 from ahs_seg.methods.cost.decoder import DecoderTerms, GuidedDecoder
@@ -88,7 +89,7 @@ class CostHead(nn.Module):
     ) -> Float[Tensor, "b t H W"]:
         """Logits at four times the grid of `dense`; `words` guide the class attention (None: `text` does)."""
         if text.shape[2] != self.prompts:
-            raise ValueError(
+            raise ConfigError(
                 f"text has {text.shape[2]} prompts per class, this head was built for {self.prompts}; "
                 f"set cost.prompts={text.shape[2]} or use {self.prompts} templates"
             )

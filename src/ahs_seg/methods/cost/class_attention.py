@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.config import ConfigError
 from ahs_seg.modules.guided import GuidedLinear
 
 AttentionKind = Literal["linear", "full"]
@@ -136,7 +137,7 @@ def pool(maps: Float[Tensor, "b t h w c"], size: int) -> Float[Tensor, "b t y x 
         return maps
     height, width = maps.shape[2:4]
     if height % size or width % size:
-        raise ValueError(f"the grid is {height}x{width}; both sides must be multiples of class_pooling={size}")
+        raise ConfigError(f"the grid is {height}x{width}; both sides must be multiples of class_pooling={size}")
     return maps.unflatten(3, (-1, size)).unflatten(2, (-1, size)).mean((3, 5))
 
 

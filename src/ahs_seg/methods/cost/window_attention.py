@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.config import ConfigError
 from ahs_seg.modules.attention import multi_head_attention
 from ahs_seg.modules.guided import GuidedLinear
 
@@ -78,7 +79,7 @@ class WindowBlock(nn.Module):
         height, width = maps.shape[2:4]
         side = self.window
         if height % side or width % side:
-            raise ValueError(f"the grid is {height}x{width}; both sides must be multiples of window={side}")
+            raise ConfigError(f"the grid is {height}x{width}; both sides must be multiples of window={side}")
         if self.shift:
             maps = maps.roll((-self.shift, -self.shift), (2, 3))
         parts = maps.flatten(0, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side))

@@ -19,11 +19,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
+from ahs_seg.errors import AhsSegError
 from ahs_seg.output.palette import by_area
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
-class FormatError(ValueError):
+class FormatError(AhsSegError, ValueError):
     """A result that a format cannot hold, or an output folder that belongs to another run; says what to do."""
 
 

@@ -21,7 +21,7 @@ from ahs_seg.data.world.dataset import TEST_SEED, VALIDATION_SEED
 from ahs_seg.data.world.mosaics import PRETRAINING_SEED, Mix, trained_things
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.progress import Track
-from ahs_seg.training.checkpoint import Checkpoint, newest, prune, read, write
+from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError, newest, prune, read, write
 from ahs_seg.training.tiny_clip.batches import PretrainBatch, batches
 from ahs_seg.training.tiny_clip.model import TinyClipConfig, save_clip
 from ahs_seg.training.tiny_clip.step import PretrainStep, loss_sum
@@ -203,7 +203,9 @@ def _restore(root: Path, learner: PretrainStep, optimizer: torch.optim.Optimizer
         return 0
     checkpoint = read(path)
     if checkpoint.state["recipe"] != config.to_yaml():
-        raise ValueError(f"{root} holds a run of another recipe; give its recipe (see {path}), or another directory.")
+        raise TrainingCheckpointError(
+            f"{root} holds a run of another recipe; give its recipe (see {path}), or another directory."
+        )
     tensors = checkpoint.tensors
     learner.load_state_dict(_below("model.", tensors))
     for name, parameter in learner.named_parameters():

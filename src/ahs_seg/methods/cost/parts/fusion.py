@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
@@ -83,7 +83,7 @@ class FusionConfig(Config):
         """The fusion of levels `width` wide of a tower `depth` deep into maps `dim` wide.
 
         Raises:
-            ValueError: a level that the tower does not have; the message names the valid range.
+            ConfigError: a level that the tower does not have; the message names the valid range.
         """
         levels = self.levels or tuple(sorted({max(part * depth // 3 - 1, 0) for part in (1, 2, 3)}))
         return HypersphericalFusion(dim, width, levels=check_levels(levels, depth))
@@ -168,10 +168,10 @@ def check_levels(levels: Sequence[int], depth: int) -> tuple[int, ...]:
     """The levels, if a tower `depth` deep has them all.
 
     Raises:
-        ValueError: naming the level and the valid range.
+        ConfigError: naming the level and the valid range.
     """
     if wrong := [level for level in levels if not 0 <= level < depth]:
-        raise ValueError(
+        raise ConfigError(
             f"fusion level {wrong[0]} does not exist; this backbone has {depth} vision blocks, so levels are 0 to "
             f"{depth - 1}. Choose fusion.levels among them."
         )

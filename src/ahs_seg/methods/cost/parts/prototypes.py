@@ -164,10 +164,10 @@ class PrototypeBank(nn.Module):
         """Take these directions as prototypes until their classes are seen; those that were seen keep theirs.
 
         Raises:
-            ValueError: there are more or fewer vectors than classes.
+            ConfigError: there are more or fewer vectors than classes.
         """
         if vectors.shape != self.prototypes.shape:
-            raise ValueError(
+            raise ConfigError(
                 f"{len(vectors)} vectors of size {vectors.shape[1]} were given to a bank of {self.count} prototypes of "
                 f"size {self.prototypes.shape[1]}; set method.cost.prototypes.count to the number of training classes"
             )

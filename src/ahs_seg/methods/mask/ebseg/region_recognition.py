@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from ahs_seg.backbones.base import AttentionWeights
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import embed_patches, projected
+from ahs_seg.config import ConfigError
 from ahs_seg.modules.attention import multi_head_attention
 
 _Block = Any  # a CLIPEncoderLayer; transformers is untyped
@@ -54,7 +55,7 @@ class RegionRecognition:
     def __init__(self, backbone: ClipBackbone, *, head: int, taps: Sequence[int], value_start: int) -> None:
         front = backbone.depth - head
         if not 0 < head < backbone.depth or not all(0 < tap <= front for tap in taps) or not 0 < value_start <= front:
-            raise ValueError(
+            raise ConfigError(
                 f"head={head}, taps={tuple(taps)}, value_start={value_start} do not fit a CLIP of {backbone.depth} "
                 f"blocks: taps and value_start count blocks from 1 and lie before the last {head}"
             )
