@@ -53,7 +53,7 @@ def main() -> None:
         "calibration": calibration.model_dump(mode="json", exclude={"scores", "accuracies"}),
         "scenes": options.scenes,
         "rows": [measured(segmenter, names, options.scenes) for names in NAMES],
-        "provenance": provenance().model_copy(update={"command": command}).model_dump(mode="json"),
+        "provenance": provenance().replace(command=command).model_dump(mode="json"),
     }
     write_text(RESULTS, json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["rows"], indent=1))

@@ -38,7 +38,7 @@ def build(model: StemmedClipModel) -> dict[str, CostSegmenter]:
     for name, config in CONFIGS.items():
         torch.manual_seed(0)
         backbone = ClipBackbone(model, byte_tokenizer(), resolution=384)
-        plain = config.for_classes(TRAINING_CLASSES).model_copy(update={"tuner": Frozen()})
+        plain = config.for_classes(TRAINING_CLASSES).replace(tuner=Frozen())
         methods[name] = plain.compose(backbone).eval()
         methods[name].head.class_pooling = 1
         if isinstance(bank := methods[name].parts.prototypes, PrototypeBank):

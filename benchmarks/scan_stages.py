@@ -42,7 +42,7 @@ def stages(model: Path, dataset: SegmentationDataset) -> dict[str, Scores]:
     assert isinstance(method, ScanSegmenter)
     whole = method.ensemble
     assert whole is not None, f"{model} was trained without a second stage"
-    settings = {"proposals alone": None, "pictures, no shift": whole.model_copy(update={"ratio": 0.0}), "SCAN": whole}
+    settings = {"proposals alone": None, "pictures, no shift": whole.replace(ratio=0.0), "SCAN": whole}
     found = {}
     for title, ensemble in settings.items():
         method.ensemble = ensemble

@@ -166,6 +166,18 @@ def test_the_only_unpickler_chooses_its_classes_itself() -> None:
                 assert "find_class" in {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
 
 
+def test_configs_are_changed_by_replace_which_validates() -> None:
+    files = [*FILES, *TESTS.rglob("*.py"), *(TESTS.parent / "benchmarks").glob("*.py")]
+    assert {str(path): lines for path in files if (lines := unchecked_copies(parsed(path)))} == {}
+    assert unchecked_copies(ast.parse("a.replace(b=1)\na.model_copy()\na.model_copy(update={'b': 1})")) == [3]
+
+
+def unchecked_copies(tree: ast.AST) -> list[int]:
+    """The lines of `model_copy(update=...)`, which takes any value."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return [call.lineno for call in calls if call.func.attr == "model_copy" and call.keywords]
+
+
 def test_a_file_is_one_idea() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *TESTS.rglob("*.py")]}
     assert {str(path): count for path, count in lengths.items() if count > LINES} == {}

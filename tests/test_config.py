@@ -1,5 +1,8 @@
 """Configurations: yaml in, frozen objects out, errors that name the key."""
 
+import copy
+import inspect
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +93,36 @@ def test_overrides_leave_the_given_values_alone() -> None:
 def test_overrides_of_another_form_are_errors(override: str) -> None:
     with pytest.raises(ConfigError, match="override"):
         Root.parse({"name": "x"}, [override])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Root(nme="y"), r"nme: unknown key; allowed are leaf, name \(given: 'y'\)"),
+        (lambda: Root(leaf={"stepz": 4}), r"leaf\.stepz: unknown key; allowed are rates, steps \(given: 4\)"),
+        (lambda: Root(leaf={"steps": "many"}), r"leaf\.steps: Input should be a valid integer.*\(given: 'many'\)"),
+        (lambda: Root(leaf=7), r"leaf: Input should be a valid dictionary or instance of Leaf \(given: 7\)"),
+        (lambda: Root().replace(nme="y"), "nme: unknown key"),
+        (lambda: Root().replace(leaf={"steps": "many"}), r"leaf\.steps: Input should be"),
+    ],
+    ids=["key", "nested key", "nested value", "no config", "replaced key", "replaced value"],
+)
+def test_a_config_of_python_is_checked_like_one_of_yaml(make: Callable[[], Root], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^Root is not valid:\n  {message}"):
+        make()
+
+
+def test_replace_gives_a_copy_with_other_values() -> None:
+    root = Root(name="y", leaf=Leaf(steps=4))
+    assert root.replace(name="z") == Root(name="z", leaf=Leaf(steps=4))
+    assert root.replace(leaf={"steps": 5}).leaf == Leaf(steps=5)
+    assert root == Root(name="y", leaf=Leaf(steps=4))
+
+
+def test_configs_are_copied_and_pickled() -> None:
+    root = Root(name="y", leaf=Leaf(steps=4))
+    assert copy.deepcopy(root) == pickle.loads(pickle.dumps(root)) == root
+    assert list(inspect.signature(Leaf).parameters) == ["steps", "rates"]
 
 
 def test_configs_cannot_be_changed() -> None:

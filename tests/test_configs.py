@@ -87,3 +87,10 @@ def test_configs_of_the_hyperspherical_methods_are_those_of_their_documents(size
         for part in parts:
             assert getattr(small.cost, part) == getattr(experiment.method.cost, part)
         assert small.cost.model_dump(exclude=parts) == plain.cost.model_dump(exclude=parts)
+
+
+def test_an_unknown_key_below_a_union_lists_those_of_the_member() -> None:
+    with pytest.raises(
+        ConfigError, match=r"method\.cat_seg\.cost\.window_size: unknown key; allowed are .*prompts, .*window "
+    ):
+        Experiment(method={"name": "cat_seg", "cost": {"window_size": 12}})

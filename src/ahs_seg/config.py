@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,6 +27,28 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    def __init__(self, /, **values: Any) -> None:
+        """A configuration of these values, the defaults elsewhere.
+
+        Raises:
+            ConfigError: listing every wrong key with what was given and what is allowed.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, type(self), type(self).__name__)) from None
+
+    # Without it, pydantic would call `__init__` for nested configs too, and their errors would lack the outer keys.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # how pydantic marks its own `__init__`
+
+    def replace(self: _Config, **changes: Any) -> _Config:
+        """A copy with some values changed, validated like a new configuration.
+
+        Raises:
+            ConfigError: listing every wrong key with what was given and what is allowed.
+        """
+        return type(self)(**(dict(self) | changes))
+
     @classmethod
     def parse(
         cls: type[_Config], values: dict[str, Any], overrides: Sequence[str] = (), *, source: str = "config"
@@ -41,7 +63,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(_explain(error, source)) from None
+            raise ConfigError(_explain(error, cls, source)) from None
 
     @classmethod
     def read(cls: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:
@@ -90,10 +112,36 @@ def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
     return result
 
 
-def _explain(error: ValidationError, source: str) -> str:
+def _explain(error: ValidationError, config: type[Config], source: str) -> str:
     lines = []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
-        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        message = item["msg"]
+        if item["type"] == "extra_forbidden":
+            known = _keys_at(config, item["loc"][:-1])
+            message = f"unknown key; allowed are {', '.join(known)}" if known else "unknown key"
         lines.append(f"  {key}: {message} (given: {item['input']!r})")
     return f"{source} is not valid:\n" + "\n".join(lines)
+
+
+def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:
+    """The keys of the config at `path` below another, where pydantic also puts indices and the tags of unions."""
+    found: list[type[Config]] = [config]
+    for part in path:
+        fields = [one.model_fields[part] for one in found if part in one.model_fields]
+        if fields:
+            found = [one for field in fields for one in _configs_in(field.annotation)]
+        else:
+            tagged = [one for one in found if part in (one.__name__, _tag(one))]
+            found = tagged or found
+    return sorted({key for one in found for key in one.model_fields})
+
+
+def _configs_in(annotation: object) -> list[type[Config]]:
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _configs_in(part)]
+
+
+def _tag(config: type[Config]) -> object:
+    return config.model_fields["name"].default if "name" in config.model_fields else None

@@ -265,7 +265,7 @@ class Segmenter:
                 "save_model(method, ModelDescription(method=config), directory)."
             )
         used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
-        return save_model(self.method, merged_description(self.description).model_copy(update=used), directory)
+        return save_model(self.method, merged_description(self.description).replace(**used), directory)
 
     def _words(self, table: PromptTable) -> Words:
         return self._encoder.words(self.method, table.vocabulary)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from pydantic import ValidationError
 from transformers import SamConfig as TransformersSam
 from transformers import SamModel
 
@@ -24,7 +23,7 @@ def test_sam_reads_a_directory_and_is_its_encoder(tmp_path: Path) -> None:
     for parameter in model.parameters():
         parameter.copy_(torch.randn_like(parameter) * 0.3)
     model.save_pretrained(tmp_path)
-    pixels = SAM_SMALL.model_copy(update={"source": str(tmp_path)}).build().eval()
+    pixels = SAM_SMALL.replace(source=str(tmp_path)).build().eval()
     images = torch.rand(1, 3, 64, 64)
     theirs = model.vision_encoder(pixels.normalise(images), output_hidden_states=True).hidden_states
     maps = pixels(pixels.normalise(images))
@@ -44,5 +43,5 @@ def test_only_the_position_table_of_sam_trains_and_it_does_not_decay() -> None:
 
 @pytest.mark.parametrize("blocks", [(0, 1, 2, 4), (1, 1, 2, 3), (3, 2, 1, 0)])
 def test_global_blocks_are_four_of_the_blocks(blocks: tuple[int, int, int, int]) -> None:
-    with pytest.raises((ConfigError, ValidationError), match="four indices in ascending order below depth 4"):
+    with pytest.raises(ConfigError, match="four indices in ascending order below depth 4"):
         SamConfig(source=None, depth=4, global_blocks=blocks)

@@ -78,13 +78,13 @@ def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
         "import os, signal\n"
         "from ahs_seg.batch import run\n"
         "from ahs_seg.cli import app\n"
-        "real, count = run.Journal.write, []\n"
+        "real, count = run.BatchJournal.write, []\n"
         "def write(self, done):\n"
         "    real(self, done)\n"
         "    count.append(done)\n"
         "    if len(count) == 4:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "run.Journal.write = write\n"
+        "run.BatchJournal.write = write\n"
         "app()\n"
     )
     arguments = ["segment", str(tmp_path / "photos"), "--classes", WORDS, "--model", str(model), "--format", "png"]

@@ -41,10 +41,10 @@ SMALL_CONFIGS: dict[type[Config], MethodConfig | CostMethodConfig] = {
     CatSegConfig: CatSegConfig(backbone=SOURCE, cost=SMALL),
     HClipConfig: HClipConfig(backbone=SOURCE, cost=SMALL, tuner=Orthogonal(block=8)),
     AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
-    AhsSegLiteConfig: FULL["lite"].model_copy(update={"backbone": SOURCE}),
-    HpsSegConfig: FULL["hps"].model_copy(update={"backbone": SOURCE}),
-    ScanConfig: SCAN_SMALL.model_copy(update={"backbone": SOURCE}),
-    EBSegConfig: EBSEG_SMALL.model_copy(update={"backbone": SOURCE}),
+    AhsSegLiteConfig: FULL["lite"].replace(backbone=SOURCE),
+    HpsSegConfig: FULL["hps"].replace(backbone=SOURCE),
+    ScanConfig: SCAN_SMALL.replace(backbone=SOURCE),
+    EBSegConfig: EBSEG_SMALL.replace(backbone=SOURCE),
     ZeroShotConfig: ZeroShotConfig(backbone=SOURCE),
 }
 MEMBERS = get_args(get_args(MethodConfig)[0])

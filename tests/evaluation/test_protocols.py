@@ -119,7 +119,7 @@ def test_scan_has_a_protocol_for_each_size_and_benchmark() -> None:
 
 def test_only_scan_takes_the_settings_of_a_second_stage() -> None:
     settings = InferenceConfig(options={"ensemble": {"weight": 0.2}})
-    config = SCAN_SMALL.model_copy(update={"ensemble": None})
+    config = SCAN_SMALL.replace(ensemble=None)
     method = Segmenter(config.compose(random_backbone()), inference=settings).method
     assert isinstance(method, ScanSegmenter)
     assert method.ensemble == EnsembleConfig(weight=0.2)

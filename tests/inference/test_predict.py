@@ -210,7 +210,7 @@ def test_wrong_windows_are_explained():
 def test_several_pictures_get_what_each_gets_alone(config, batch):
     pictures = [picture(30, 40), picture(40, 30), picture(30, 40), picture(90, 70), picture(30, 40)]
     method = ColourMethod()
-    together = predict_many(method, pictures, words(5), config.model_copy(update={"batch": batch}))
+    together = predict_many(method, pictures, words(5), config.replace(batch=batch))
     sizes = [shape[0] for shape in method.seen]
     assert max(sizes) == batch
     for one, image in zip(together, pictures, strict=True):

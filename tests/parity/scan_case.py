@@ -44,7 +44,7 @@ BASE = ScanConfig(
     ensemble=RECORDED,
     loss=ScanLossConfig(auxiliary=9),
 )
-LARGE = BASE.model_copy(update={"shifts": (1, 3, 5, 7, 9)})
+LARGE = BASE.replace(shifts=(1, 3, 5, 7, 9))
 CONFIGS = {"scan_tiny": TINY, "scan_vitb": BASE, "scan_vitl": LARGE}
 
 

@@ -27,7 +27,7 @@ def test_single_pass_with_padding(case: Case) -> None:
 @torch.no_grad()
 def test_sliding_window(case: Case) -> None:
     case.method.head.class_pooling = 1
-    config = CAT_SEG_PROTOCOL.model_copy(update={"shortest_edge": 427})
+    config = CAT_SEG_PROTOCOL.replace(shortest_edge=427)
     rows, maps = score_maps(case.method, picture(case, "C", 427, 640), case.text("tokens_20"), config)
     error = np.abs(maps(rows)[:, ::24, ::24].numpy() - case.recording.arrays["sliding"]).max()
     assert error <= (1e-4 if case.large else 2e-5)

@@ -15,7 +15,7 @@ from tests.support.small_methods import EBSEG_SMALL
 
 def small(**changes: Any) -> EBSegSegmenter:
     torch.manual_seed(0)
-    return EBSEG_SMALL.model_copy(update=changes).compose(random_backbone()).eval()
+    return EBSEG_SMALL.replace(**changes).compose(random_backbone()).eval()
 
 
 def images(count: int, height: int = 40, width: int = 70) -> Tensor:

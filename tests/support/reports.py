@@ -31,7 +31,7 @@ def evaluation(method: str, hits: list[int], dataset: str = "world", **changes: 
         "seen": ("sky",),
     }
     report = EvaluationReport(**fields, images=4, counts=matrix.to_dict(), seconds=1.0, provenance=PROVENANCE)
-    return report.model_copy(update=changes)
+    return report.replace(**changes)
 
 
 class Checker(HTMLParser):

@@ -12,7 +12,7 @@ from tests.support.small_methods import SCAN_SMALL
 
 def build(**changes: Any) -> ScanSegmenter:
     torch.manual_seed(0)
-    return SCAN_SMALL.model_copy(update=changes).compose(random_backbone()).eval()
+    return SCAN_SMALL.replace(**changes).compose(random_backbone()).eval()
 
 
 def words(count: int) -> Tensor:

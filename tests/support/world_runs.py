@@ -11,4 +11,4 @@ WORLD = WorldData(scenes="test", count=5, names=20)
 
 OWN = own_protocol(InferenceConfig(), PromptConfig())
 
-SMALL = OWN.model_copy(update={"name": "small", "inference": InferenceConfig(shortest_edge=48)})
+SMALL = OWN.replace(name="small", inference=InferenceConfig(shortest_edge=48))

@@ -36,7 +36,7 @@ def test_packaged_fine_tunings_parse(name: str) -> None:
 
 def scan() -> tuple[ScanConfig, ScanSegmenter]:
     torch.manual_seed(0)
-    config = SCAN_SMALL.model_copy(update={"backbone": TINY, "queries": 4})
+    config = SCAN_SMALL.replace(backbone=TINY, queries=4)
     return config, config.build()
 
 
@@ -55,7 +55,7 @@ def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) 
     assert len(changed) > 50
     before, after = method.state_dict(), shifted.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("shifted."))
-    loaded = config.model_copy(update={"shifted": ClipConfig(source=str(result.clip))}).build()
+    loaded = config.replace(shifted=ClipConfig(source=str(result.clip))).build()
     assert all(
         torch.equal(value, tuned.model.state_dict()[name]) for name, value in loaded.shifted.state_dict().items()
     )
@@ -67,7 +67,7 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
     save_model(plain.build(), ModelDescription(method=plain), tmp_path / "plain")
     with pytest.raises(CheckpointError, match="only SCAN has a second stage"):
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "plain", progress=False)
-    other = SCAN_SMALL.model_copy(update={"backbone": ClipConfig(source="nowhere", resolution=64)})
+    other = SCAN_SMALL.replace(backbone=ClipConfig(source="nowhere", resolution=64))
     save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
     with pytest.raises(CheckpointError, match="stands on another CLIP"):
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)

@@ -53,6 +53,6 @@ def test_share_of_a_process() -> None:
 
 def test_only_what_changes_nothing_may_differ_when_continuing() -> None:
     recipe = Recipe()
-    recipe.model_copy(update={"workers": 7, "devices": 2}).check_continues(recipe)
+    recipe.replace(workers=7, devices=2).check_continues(recipe)
     with pytest.raises(ConfigError, match="seed: was 0, now 1"):
         Recipe(seed=1).check_continues(recipe)

@@ -160,7 +160,7 @@ class ModelSource:
         directory = find_model(self.source)
         inference = read_description(directory).inference
         if self.batch is not None:
-            inference = inference.model_copy(update={"batch": self.batch})
+            inference = inference.replace(batch=self.batch)
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -58,7 +58,7 @@ class ModelDescription(Config):
     def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
         """For every class of a vocabulary, whether the training has seen it, told from its words; None: not known."""
         words = self.overlap.words or tuple((name,) for name in self.trained_on)
-        return self.overlap.model_copy(update={"words": words}).of(vocabulary)
+        return self.overlap.replace(words=words).of(vocabulary)
 
 
 def save_model(method: Method, description: ModelDescription, directory: Path | str) -> Path:
@@ -89,7 +89,7 @@ def merged_description(description: ModelDescription) -> ModelDescription:
     method = description.method
     if "tuner" not in type(method).model_fields:
         return description
-    return description.model_copy(update={"method": method.model_copy(update={"tuner": Frozen()})})
+    return description.replace(method=method.replace(tuner=Frozen()))
 
 
 def load_model(directory: Path | str) -> tuple[ModelDescription, Method]:
@@ -106,7 +106,7 @@ def load_model(directory: Path | str) -> tuple[ModelDescription, Method]:
         raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
     except SafetensorError as error:
         raise CheckpointError(f"{source / WEIGHTS} is damaged ({error}); copy or download it again.") from None
-    backbone = description.method.backbone.model_copy(update={"source": str(source / BACKBONE)})
+    backbone = description.method.backbone.replace(source=str(source / BACKBONE))
     method = description.method.compose(backbone.build_empty())
     try:
         check_complete(state, method.state_dict())

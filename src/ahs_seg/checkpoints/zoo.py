@@ -34,7 +34,7 @@ class KnownCheckpoint:
     def description(self) -> ModelDescription:
         """How the method is published, with the class names of its training."""
         trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
-        return published(self.method).model_copy(update={"trained_on": trained_on})
+        return published(self.method).replace(trained_on=trained_on)
 
 
 KNOWN: Final = {

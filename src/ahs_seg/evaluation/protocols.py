@@ -178,7 +178,7 @@ def choose_protocols(
     if len(found) > 1:
         raise ConfigError("settings can be changed for one protocol at a time; name one.")
     changed = InferenceConfig.parse(found[0].inference.model_dump(), overrides, source="protocol")
-    return [found[0].model_copy(update={"inference": changed, "name": f"{found[0].name}+"})]
+    return [found[0].replace(inference=changed, name=f"{found[0].name}+")]
 
 
 def _words(prompts: PromptConfig) -> str:

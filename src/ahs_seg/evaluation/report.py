@@ -155,13 +155,11 @@ def merge_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
     for report in reports[1:]:
         tally += report.tally
     failures = sorted((failure for report in reports for failure in report.failures), key=lambda item: item.index)
-    merged = first.model_copy(
-        update={
-            "images": sum(report.images for report in reports),
-            "failures": tuple(failures),
-            "counts": tally.to_dict(),
-            "seconds": max(report.seconds for report in reports),
-        }
+    merged = first.replace(
+        images=sum(report.images for report in reports),
+        failures=tuple(failures),
+        counts=tally.to_dict(),
+        seconds=max(report.seconds for report in reports),
     )
     return with_images(merged)
 

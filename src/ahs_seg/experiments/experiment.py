@@ -79,7 +79,7 @@ def run_experiment(
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
     sized = experiment.method.for_classes(len(dataset.vocabulary))
-    experiment = experiment.model_copy(update={"method": sized})
+    experiment = experiment.replace(method=sized)
     torch.manual_seed(experiment.training.seed)
     method = experiment.method.build()
     directory.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def quickstart(
         say(f"Counting on {sizes.calibration} validation scenes how often a score is right.")
         scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
         calibration = segmenter.calibrate(scenes.open())
-        write_description(description.model_copy(update={"calibration": calibration}), run / MODEL)
+        write_description(description.replace(calibration=calibration), run / MODEL)
     say(f"Segmenting {sizes.scenes} test scenes with 150 names, and other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]

@@ -108,7 +108,7 @@ class Reliability:
         confidences = plain(self.sums / np.maximum(self.pixels, 1)).astype(np.float64)
         bins = np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
         after = _error(confidences * self.pixels, self.right, self.pixels, bins)
-        return plain.model_copy(update={"error_before": self.error(), "error_after": after})
+        return plain.replace(error_before=self.error(), error_after=after)
 
 
 def calibrate(

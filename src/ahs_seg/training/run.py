@@ -68,7 +68,7 @@ class Run:
         tensors = collect(self.core, self.optimizer.optimizer, self.stored)
         if self.fabric.is_global_zero:
             precision = self.fabric.strategy.precision.state_dict()
-            facts = self.facts.model_copy(update={"scores": dict(self.scores), "precision": precision})
+            facts = self.facts.replace(scores=dict(self.scores), precision=precision)
             score = self._score(self.scores) if scored else None
             checkpoint.write(self.root, Checkpoint(self.done, tensors, facts.model_dump(mode="json"), score))
             checkpoint.prune(self.root, keep_last=self.recipe.keep_last, keep_best=self.recipe.keep_best)

@@ -25,8 +25,8 @@ def test_the_published_config_becomes_the_packaged_one(folder: Path) -> None:
     packaged = Experiment.read(find_config("cat_seg_vitb"))
     assert CatSegConfig.parse(values["method"]) == packaged.method
     recipe = Recipe.parse(values["training"])
-    optimizer = packaged.training.optimizer.model_copy(update={"warmup_factor": 1.0})  # of no warm-up steps
-    assert recipe == packaged.training.model_copy(update={"workers": 8, "optimizer": optimizer})
+    optimizer = packaged.training.optimizer.replace(warmup_factor=1.0)  # of no warm-up steps
+    assert recipe == packaged.training.replace(workers=8, optimizer=optimizer)
     assert Augmentation.parse(values["augmentation"]) == packaged.augmentation
     single = InferenceConfig(windows=WholeImage(pad_multiple=32), shortest_edge=640)
     assert InferenceConfig.parse(values["inference"]) == single
@@ -35,7 +35,7 @@ def test_the_published_config_becomes_the_packaged_one(folder: Path) -> None:
 def test_overrides_as_the_originals_evaluation_gives_them(folder: Path) -> None:
     overrides = ["TEST.SLIDING_WINDOW=True", "MODEL.SEM_SEG_HEAD.POOLING_SIZES=[1,1]"]
     description = translate_config(folder / "vitb.yaml", overrides).description()
-    assert description.inference == CAT_SEG_PROTOCOL.model_copy(update={"options": {}})
+    assert description.inference == CAT_SEG_PROTOCOL.replace(options={})
     assert description.method.cost.class_pooling == 1
     assert description.trained_on == tuple(Vocabulary.known("coco-stuff-171").labels)
 

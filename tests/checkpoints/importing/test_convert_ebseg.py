@@ -31,7 +31,7 @@ def state() -> dict[str, Tensor]:
 def model(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ebseg")
     path, words = save_original(state, folder / "EBSeg.pth"), full_tokenizer(folder)
-    description = published("ebseg").model_copy(update={"method": TINY})
+    description = published("ebseg").replace(method=TINY)
     report = import_checkpoint(path, None, folder / "model", description=description, tokenizer=words)
     assert report.kind == "ebseg"
     assert set(report.mapped) | set(report.ignored) == set(state) | {"optimizer", "scheduler", "iteration"}

@@ -26,7 +26,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return full_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
-DESCRIPTION = published("scan").model_copy(update={"method": TINY})
+DESCRIPTION = published("scan").replace(method=TINY)
 
 
 def imported(state: dict[str, Tensor], words: Path, directory: Path, shifted: dict | None = None) -> ScanSegmenter:

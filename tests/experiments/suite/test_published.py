@@ -11,7 +11,7 @@ def test_published_numbers_stand_beside_measured_ones(model):
     base = next(entry for entry in published_numbers() if entry.backbone == "ViT-B/16")
     assert base.miou["ade20k-150"] == 31.8
     report = evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN,)), progress=False)[0]
-    row = report.model_copy(update={"dataset": "ade20k-150"})
+    row = report.replace(dataset="ade20k-150")
     measured = 100 * report.scores.miou
     table = suite_table([row], ["catseg"], "cat_seg", 512)
     assert f"| **{measured:.2f}** | 31.8 | {measured - 31.8:+.1f} |" in table

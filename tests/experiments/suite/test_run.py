@@ -35,7 +35,7 @@ def test_the_numbers_are_the_same_on_one_and_on_four_processes(model, tmp_path):
     measures = Measures(boundary=True, pairs=True, parents=ParentTable(source="test", parents={1: (0,), 3: (4, 5)}))
     job = EvaluationJob(model=model, data=WORLD, protocols=(OWN, SMALL), measures=measures)
     alone = evaluate_model(job, progress=False)
-    several = evaluate_model(job.model_copy(update={"journal": tmp_path}), processes=4, progress=False)
+    several = evaluate_model(job.replace(journal=tmp_path), processes=4, progress=False)
     for one, many in zip(alone, several, strict=True):
         assert (one.counts, one.images, one.scores, one.protocol) == (
             many.counts,
@@ -43,7 +43,7 @@ def test_the_numbers_are_the_same_on_one_and_on_four_processes(model, tmp_path):
             many.scores,
             many.protocol,
         )
-    again = evaluate_model(job.model_copy(update={"journal": tmp_path}), progress=False)
+    again = evaluate_model(job.replace(journal=tmp_path), progress=False)
     assert [report.counts for report in again] == [report.counts for report in alone]
 
 
@@ -52,7 +52,7 @@ def test_protocols_stand_side_by_side(model):
     assert own.counts != small.counts
     assert (own.images, small.images) == (5, 5)
     assert own.scores.seen is not None
-    wide = OWN.model_copy(update={"prompts": PromptConfig(templates="vild", ensemble=False)})
+    wide = OWN.replace(prompts=PromptConfig(templates="vild", ensemble=False))
     with pytest.raises(ConfigError, match="gives 14 prompt"):
         evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(wide,)), progress=False)
 

@@ -43,9 +43,9 @@ def test_what_training_minimises_follows_the_tuner() -> None:
 def test_only_prototypes_without_a_count_take_that_of_the_data() -> None:
     plain = config()
     assert plain.for_classes(9) is plain
-    fixed = config(cost=SMALL.model_copy(update={"prototypes": Prototypes(count=4)}))
+    fixed = config(cost=SMALL.replace(prototypes=Prototypes(count=4)))
     assert fixed.for_classes(9) is fixed
-    free = config(cost=SMALL.model_copy(update={"prototypes": Prototypes()}))
+    free = config(cost=SMALL.replace(prototypes=Prototypes()))
     counted = free.for_classes(9)
     assert counted.cost.prototypes is not None
     assert counted.cost.prototypes.count == 9

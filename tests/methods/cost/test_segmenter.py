@@ -17,7 +17,7 @@ from tests.support.small_methods import SMALL, inputs
 
 
 def method(**changes: Any) -> CostSegmenter:
-    cost = SMALL.model_copy(update=changes)
+    cost = SMALL.replace(**changes)
     built = CatSegConfig(tuner=Full(), cost=cost).compose(random_backbone()).eval()
     textbook.randomise(built.head)
     textbook.randomise(built.pyramid)

@@ -18,11 +18,11 @@ from tests.support.builders import random_backbone
 from tests.support.small_methods import AHS_SEG_SMALL, MODULATED, SMALL, inputs
 
 ROTATED = Orthogonal(block=8)
-PLAIN = AHS_SEG_SMALL.model_copy(update={"fusion": None, "projection": None})
+PLAIN = AHS_SEG_SMALL.replace(fusion=None, projection=None)
 SWITCHES = {
     "modulation": AhsSegConfig(cost=PLAIN, tuner=MODULATED),
-    "fusion": AhsSegConfig(cost=AHS_SEG_SMALL.model_copy(update={"projection": None}), tuner=ROTATED),
-    "projection": AhsSegConfig(cost=AHS_SEG_SMALL.model_copy(update={"fusion": None}), tuner=ROTATED),
+    "fusion": AhsSegConfig(cost=AHS_SEG_SMALL.replace(projection=None), tuner=ROTATED),
+    "projection": AhsSegConfig(cost=AHS_SEG_SMALL.replace(fusion=None), tuner=ROTATED),
 }
 FULL = AhsSegConfig(cost=AHS_SEG_SMALL, tuner=MODULATED)
 NAMES = ("wall-other", "wall-brick", "wall-stone", "cat", "dog")
@@ -149,15 +149,11 @@ def test_losses_and_figures_are_those_of_the_parts(config: AhsSegConfig, losses:
 
 def test_weights_scale_the_losses() -> None:
     method, _ = train(FULL, 2)
-    doubled = FULL.model_copy(
-        update={
-            "cost": AHS_SEG_SMALL.model_copy(
-                update={
-                    "fusion": FusionConfig(levels=(0, 1, 2), boundary_weight=0.2),
-                    "projection": ProjectionConfig(contrastive_weight=0.1, hierarchy_weight=0.04),
-                }
-            )
-        }
+    doubled = FULL.replace(
+        cost=AHS_SEG_SMALL.replace(
+            fusion=FusionConfig(levels=(0, 1, 2), boundary_weight=0.2),
+            projection=ProjectionConfig(contrastive_weight=0.1, hierarchy_weight=0.04),
+        )
     )
     forward = view(method)
     one, two = (objective(config, method)(method, forward) for config in (FULL, doubled))
@@ -201,7 +197,7 @@ def test_merged_is_a_plain_clip_and_prepared_words_give_the_same() -> None:
 @pytest.mark.parametrize("part", ["fusion", "projection"])
 def test_parts_are_of_use_in_other_methods(part: str) -> None:
     """CAT-Seg's attention tuning with one part of AHS-Seg."""
-    cost = SMALL.model_copy(update={part: getattr(AHS_SEG_SMALL, part)})
+    cost = SMALL.replace(**{part: getattr(AHS_SEG_SMALL, part)})
     config = CatSegConfig(cost=cost)
     method = build(config).train()
     losses = objective(config, method)(method, view(method))
@@ -221,6 +217,6 @@ def test_strengths_are_trained_at_the_full_rate_without_decay() -> None:
 
 
 def test_a_level_that_the_backbone_does_not_have_is_refused() -> None:
-    cost = AHS_SEG_SMALL.model_copy(update={"fusion": FusionConfig(levels=(1, 3))})
+    cost = AHS_SEG_SMALL.replace(fusion=FusionConfig(levels=(1, 3)))
     with pytest.raises(ValueError, match=r"level 3 does not exist.*3 vision blocks.*0 to 2"):
         build(AhsSegConfig(cost=cost, tuner=ROTATED))

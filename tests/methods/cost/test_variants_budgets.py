@@ -50,9 +50,9 @@ def build(name: str, size: str, *, frozen: bool = False) -> CostSegmenter:
         backbone = ClipBackbone(StemmedClipModel(CLIPConfig(**sizes)), byte_tokenizer(), resolution=resolution)
         config = CONFIGS[name].for_classes(CLASSES)
         if name == "ahs_seg_lite":
-            config = config.model_copy(update={"cost": config.cost.model_copy(update={"geodesic": Geodesic()})})
+            config = config.replace(cost=config.cost.replace(geodesic=Geodesic()))
         if frozen:
-            config = config.model_copy(update={"tuner": Frozen()})
+            config = config.replace(tuner=Frozen())
         return config.compose(backbone).eval()
 
 

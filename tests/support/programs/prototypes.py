@@ -33,8 +33,8 @@ def of_training(config: Built) -> Built:
     """The config for the classes of the data."""
     prototypes = config.cost.prototypes
     assert prototypes is not None
-    cost = config.cost.model_copy(update={"prototypes": prototypes.model_copy(update={"count": len(COLOURS)})})
-    return config.model_copy(update={"cost": cost})
+    cost = config.cost.replace(prototypes=prototypes.replace(count=len(COLOURS)))
+    return config.replace(cost=cost)
 
 
 def main(directory: Path, devices: int) -> None:

@@ -52,7 +52,7 @@ def test_the_result_is_a_clip_like_any_other(tmp_path):
 def test_another_recipe_does_not_continue_a_run(tmp_path):
     pretrain(tmp_path, MICRO)
     with pytest.raises(ValueError, match="another recipe"):
-        pretrain(tmp_path, MICRO.model_copy(update={"learning_rate": 1e-4}))
+        pretrain(tmp_path, MICRO.replace(learning_rate=1e-4))
 
 
 def test_the_rate_warms_up_twice_and_ends_near_zero():

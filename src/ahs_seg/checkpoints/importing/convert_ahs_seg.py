@@ -41,12 +41,12 @@ def ahs_seg_config(config: AhsSegConfig, state: Mapping[str, Tensor]) -> AhsSegC
         given = config.cost.fusion or FusionConfig()
         fusion = given if given.levels is None or len(given.levels) == levels else FusionConfig()
     if (down := state.get(PROJECTION + "down.weight")) is not None:
-        projection = (config.cost.projection or ProjectionConfig()).model_copy(update={"rank": down.shape[0]})
+        projection = (config.cost.projection or ProjectionConfig()).replace(rank=down.shape[0])
     tuner = config.tuner
     if isinstance(tuner, Orthogonal):
-        tuner = tuner.model_copy(update={"modulation": None})
-    cost = config.cost.model_copy(update={"fusion": fusion, "projection": projection})
-    return config.model_copy(update={"cost": cost, "tuner": tuner})
+        tuner = tuner.replace(modulation=None)
+    cost = config.cost.replace(fusion=fusion, projection=projection)
+    return config.replace(cost=cost, tuner=tuner)
 
 
 def fusion_rules(origin: str, target: str) -> list[Rule]:

@@ -33,7 +33,7 @@ def ebseg_config(config: EBSegConfig, state: Mapping[str, Tensor]) -> EBSegConfi
         return config
     large = ClipConfig(source="openai/clip-vit-large-patch14-336", resolution=448)
     published = {"backbone": large, "clip_scale": 0.7, "recognition_blocks": 6}
-    return config.model_copy(update={**published, "alpha": 0.12, "beta": 0.4, "gamma": 0.6})
+    return config.replace(**published, alpha=0.12, beta=0.4, gamma=0.6)
 
 
 def ebseg_rules(*, front: int, head: int) -> list[Rule]:

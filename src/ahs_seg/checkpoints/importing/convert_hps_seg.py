@@ -72,22 +72,22 @@ def hps_seg_config(config: HpsSegConfig, state: Mapping[str, Tensor]) -> HpsSegC
     """`config` with those modules on that a converted state dict has, at its sizes."""
     cost, alignment, prototypes = config.cost, None, None
     if (down := state.get(ALIGNER + "mlp.0.weight")) is not None:
-        alignment = (cost.alignment or Alignment()).model_copy(update={"reduction": down.shape[1] // down.shape[0]})
+        alignment = (cost.alignment or Alignment()).replace(reduction=down.shape[1] // down.shape[0])
     if (memory := state.get(PROTOTYPES + "prototypes")) is not None:
-        prototypes = (cost.prototypes or HpsPrototypes()).model_copy(update={"count": len(memory)})
+        prototypes = (cost.prototypes or HpsPrototypes()).replace(count=len(memory))
     rectification = _rectification(MixingRectification(), cost.rectification, state)
     parts = {"alignment": alignment, "prototypes": prototypes, "rectification": rectification}
-    return config.model_copy(update={"cost": cost.model_copy(update=parts)})
+    return config.replace(cost=cost.replace(**parts))
 
 
 def ahs_seg_lite_config(config: AhsSegLiteConfig, state: Mapping[str, Tensor]) -> AhsSegLiteConfig:
     """`config` with those modules on that a converted state dict has, at its sizes; distillation leaves no weights."""
     cost, prototypes = config.cost, None
     if (memory := state.get(PROTOTYPES + "prototypes")) is not None:
-        prototypes = (cost.prototypes or Prototypes()).model_copy(update={"count": len(memory)})
+        prototypes = (cost.prototypes or Prototypes()).replace(count=len(memory))
     rectification = _rectification(CertaintyRectification(), cost.rectification, state)
     parts = {"prototypes": prototypes, "rectification": rectification, "geodesic": None}
-    return config.model_copy(update={"cost": cost.model_copy(update=parts)})
+    return config.replace(cost=cost.replace(**parts))
 
 
 def mixing_rules(origin: str, target: str) -> list[Rule]:
@@ -120,7 +120,7 @@ def _rectification(default: _Rectification, given: object, state: Mapping[str, T
     if hidden is None:
         return None
     kept = given if isinstance(given, type(default)) else default
-    return kept.model_copy(update={"reduction": hidden.shape[1] // hidden.shape[0]})
+    return kept.replace(reduction=hidden.shape[1] // hidden.shape[0])
 
 
 def _scalar(tensor: Tensor) -> dict[str, Tensor]:

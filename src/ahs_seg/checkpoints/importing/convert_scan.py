@@ -28,7 +28,7 @@ def convert_scan(state: Mapping[str, Tensor]) -> Conversion:
 def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
     """The config that fits converted weights: SCAN-L shifts context after two more blocks than SCAN-B."""
     blocks = sum(key.startswith("shifted.") and key.endswith("mlp.fc1.bias") for key in state)
-    return config.model_copy(update={"shifts": (1, 3, 5, 7, 9)}) if blocks > 12 else config
+    return config.replace(shifts=(1, 3, 5, 7, 9)) if blocks > 12 else config
 
 
 def join_shifted(

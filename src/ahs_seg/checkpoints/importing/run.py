@@ -142,7 +142,7 @@ def _described(
         resolution = method.backbone.resolution
     clip = ClipConfig(source=source, resolution=resolution)
     names = description.trained_on if trained_on is None else tuple(trained_on)
-    return description.model_copy(update={"method": method.model_copy(update={"backbone": clip}), "trained_on": names})
+    return description.replace(method=method.replace(backbone=clip), trained_on=names)
 
 
 def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:

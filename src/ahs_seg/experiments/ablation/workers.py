@@ -90,9 +90,9 @@ def _start(spec: Spec, slot: int, jobs: int) -> _Working:
     spec.directory.mkdir(parents=True, exist_ok=True)
     recipe = spec.job.experiment.training
     if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; it changes no picture
-        recipe = recipe.model_copy(update={"workers": 0})
-    experiment = spec.job.experiment.model_copy(update={"training": recipe})
-    job = spec.job.model_copy(update={"experiment": experiment})
+        recipe = recipe.replace(workers=0)
+    experiment = spec.job.experiment.replace(training=recipe)
+    job = spec.job.replace(experiment=experiment)
     write_text(spec.directory / JOB, json.dumps(job.model_dump(mode="json"), indent=1) + "\n")
     with (spec.directory / OUTPUT).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # this Python, our module, our folder

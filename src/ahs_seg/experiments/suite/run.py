@@ -82,7 +82,7 @@ def run_suite(
         EvaluationError: none of the data is there.
     """
     description, method = load_model(model)
-    measures = (measures or Measures()).model_copy(update={"pairs": True})
+    measures = (measures or Measures()).replace(pairs=True)
     reports: list[EvaluationReport] = []
     skipped: list[str] = []
     sources: list[DataConfig] = []

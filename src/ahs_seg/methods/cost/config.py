@@ -41,5 +41,5 @@ class CostMethodConfig(BaseMethodConfig):
         prototypes = self.cost.prototypes
         if prototypes is None or prototypes.count is not None:
             return self
-        cost = self.cost.model_copy(update={"prototypes": prototypes.model_copy(update={"count": count})})
-        return self.model_copy(update={"cost": cost})
+        cost = self.cost.replace(prototypes=prototypes.replace(count=count))
+        return self.replace(cost=cost)

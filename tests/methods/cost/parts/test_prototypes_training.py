@@ -85,8 +85,8 @@ def test_classes_of_a_step_are_found_in_the_training_vocabulary() -> None:
 def with_count(config: CostMethodConfig, count: int | None) -> CostMethodConfig:
     prototypes = config.cost.prototypes
     assert prototypes is not None
-    cost = config.cost.model_copy(update={"prototypes": prototypes.model_copy(update={"count": count})})
-    return config.model_copy(update={"cost": cost})
+    cost = config.cost.replace(prototypes=prototypes.replace(count=count))
+    return config.replace(cost=cost)
 
 
 def test_the_number_of_classes_comes_from_the_data() -> None:

@@ -11,31 +11,31 @@ from tests.support.small_methods import EBSEG_SMALL
 
 def test_blocks_follow_the_depth_of_the_clip() -> None:
     """A third, two thirds and all of the blocks before those that recognise; values from a sixth of all."""
-    config = EBSEG_SMALL.model_copy(update={"recognition_blocks": 3})
+    config = EBSEG_SMALL.replace(recognition_blocks=3)
     recognition = config.compose(random_backbone(depth=12)).recognition
     assert (recognition.front, recognition.taps, recognition.value_start) == (9, (3, 6, 9), 2)
 
 
 def test_blocks_that_are_given_are_taken() -> None:
-    config = EBSEG_SMALL.model_copy(update={"taps": (1, 2, 2), "value_start": 2})
+    config = EBSEG_SMALL.replace(taps=(1, 2, 2), value_start=2)
     recognition = config.compose(random_backbone(depth=4)).recognition
     assert (recognition.taps, recognition.value_start) == ((1, 2, 2), 2)
 
 
 def test_blocks_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit a CLIP of 3 blocks"):
-        EBSEG_SMALL.model_copy(update={"taps": (1, 2, 3)}).compose(random_backbone(depth=3))
+        EBSEG_SMALL.replace(taps=(1, 2, 3)).compose(random_backbone(depth=3))
 
 
 def test_the_balance_is_that_of_the_config() -> None:
-    config = EBSEG_SMALL.model_copy(update={"alpha": 0.2, "beta": 0.4, "gamma": 0.6})
+    config = EBSEG_SMALL.replace(alpha=0.2, beta=0.4, gamma=0.6)
     method = config.compose(random_backbone())
     assert (method.alpha, method.beta, method.gamma) == (0.2, 0.4, 0.6)
 
 
 def test_the_losses_are_those_of_the_config() -> None:
     loss = EBSegLossConfig(points=7, structure=0.0)
-    term = EBSEG_SMALL.model_copy(update={"loss": loss}).term()
+    term = EBSEG_SMALL.replace(loss=loss).term()
     assert isinstance(term, EBSegObjective)
     assert term.config is loss
 

@@ -42,7 +42,7 @@ def test_losses_are_finite_and_reach_every_weight(classes: int, labels: Tensor) 
 
 def test_only_the_auxiliary_predictions_asked_for_have_losses() -> None:
     method = build().train()
-    objective = SCAN_SMALL.model_copy(update={"loss": SCAN_SMALL.loss.model_copy(update={"auxiliary": 1})})
+    objective = SCAN_SMALL.replace(loss=SCAN_SMALL.loss.replace(auxiliary=1))
     rows = torch.arange(2)
     output = method(images(), words(2))
     view = TrainingForward(images(), torch.zeros(2, 50, 70, dtype=torch.long), rows, rows, output, 0.0)

@@ -70,7 +70,7 @@ def test_every_switch_changes_what_is_predicted() -> None:
     cases: dict[str, dict[str, Any]] = {
         "semantic": {"semantic": None, "ensemble": settings},
         "ensemble": {"ensemble": None},
-        "shift": {"ensemble": settings.model_copy(update={"ratio": 0.0})},
+        "shift": {"ensemble": settings.replace(ratio=0.0)},
         "view": {"context_view": "whole", "ensemble": settings},
     }
     expected = whole(images(), words(4)).logits
