@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 from ahs_seg.methods.cost import correlation
 from ahs_seg.methods.cost.correlation import cosine_cost, most_similar_classes
@@ -43,3 +44,14 @@ def test_the_most_similar_classes_are_those_of_the_best_place_and_prompt(monkeyp
     assert most_similar_classes(patches, text, 2).tolist() == [[2, 3], [1, 2]]  # in the order of the vocabulary
     monkeypatch.setattr(correlation, "_CLASSES_AT_ONCE", 1)
     assert most_similar_classes(patches, text, 2).tolist() == [[2, 3], [1, 2]]
+
+
+def test_words_shared_by_all_images_may_have_a_leading_axis() -> None:
+    patches, text = dense(3, 8, 2, 5), dense(4, 2, 8, seed=1)
+    torch.testing.assert_close(cosine_cost(patches, text[None]), cosine_cost(patches, text))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 2, 8), (3, 4, 2, 5), (4, 2, 5), (1, 1, 4, 2, 8), (4, 8)])
+def test_text_of_another_shape_fails_the_check(shape: tuple[int, ...]) -> None:
+    with pytest.raises(TypeCheckError, match="text"):
+        cosine_cost(dense(3, 8, 2, 5), torch.ones(shape))

@@ -12,17 +12,11 @@ _CLASSES_AT_ONCE = 1024
 
 def cosine_cost(
     dense: Float[Tensor, "b d h w"],
-    text: Float[
-        Tensor,
-        (
-            b  # t p d
-        ),
-    ]
-    | Float[Tensor, "t p d"],
+    text: Float[Tensor, "#b t p d"] | Float[Tensor, "t p d"],
 ) -> Float[Tensor, "b p t h w"]:
     """Cosine similarity of every patch with every prompt of every class, in [-1, 1].
 
-    `text` may differ from image to image (a leading `b`), as it does when each image keeps classes of its own.
+    `text` may have a leading axis: `b` where each image has classes of its own, 1 where all share them.
     """
     patches, words = F.normalize(dense, dim=1), F.normalize(text, dim=-1)
     per_image = "btpd" if words.ndim == 4 else "tpd"
