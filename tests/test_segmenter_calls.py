@@ -12,6 +12,9 @@ from PIL import Image
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.data.world.dataset import WorldDataset
+from ahs_seg.errors import SampleError
+from ahs_seg.inference.many_images import check_on_error
+from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageError
 from ahs_seg.output.calibration import AS_THEY_ARE, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
@@ -36,15 +39,76 @@ def segmenter() -> Segmenter:
     return Segmenter(ColourMethod(), prompts=SHORT)
 
 
-def test_lists_give_lists_in_which_a_bad_picture_costs_itself(segmenter, image, tmp_path: Path, caplog):
+@pytest.fixture
+def mixed(image, tmp_path: Path) -> list:
+    """A readable file, a broken file, an array and an array that is no image."""
     Image.fromarray(image).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"broken")
-    found = segmenter([tmp_path / "a.png", tmp_path / "b.png", image, np.zeros(3)], WORDS)
-    assert [type(one) for one in found] == [Segmentation, ImageError, Segmentation, ImageError]
-    assert "b.png" in str(found[1])
-    assert "b.png" in caplog.text
-    assert np.array_equal(found[0].labels, found[2].labels)
+    return [tmp_path / "a.png", tmp_path / "b.png", image, np.zeros(3)]
+
+
+def test_lists_give_lists(segmenter, image):
+    assert [sum(one.areas().values()) for one in segmenter([image, image], WORDS)] == [40 * 49] * 2
     assert segmenter([], WORDS) == []
+
+
+def test_one_bad_image_of_several_is_an_error_that_names_its_index_and_source(segmenter, mixed):
+    with pytest.raises(SampleError, match=r"^images\[1\]: .*b\.png: empty, or not of a format") as error:
+        segmenter(mixed, WORDS)
+    assert isinstance(error.value.__cause__, ImageError)
+
+
+def test_bad_images_of_several_can_be_left_out(segmenter, mixed, caplog):
+    first, second = segmenter(mixed, WORDS, on_error="skip")
+    assert np.array_equal(first.labels, second.labels)
+    assert [record.message.split(":")[0] for record in caplog.records] == ["left out images[1]", "left out images[3]"]
+
+
+def test_bad_images_of_several_can_be_returned_as_errors(segmenter, mixed, caplog):
+    found = segmenter(tuple(mixed), WORDS, on_error="return")
+    assert [type(one) for one in found] == [Segmentation, SampleError, Segmentation, SampleError]
+    assert "images[3]: array" in str(found[3])
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("mode", ["raise", "skip", "return"])
+def test_iterators_meet_bad_images_when_they_come_to_them(segmenter, mixed, mode):
+    found = segmenter(iter(mixed), WORDS, on_error=mode)
+    assert isinstance(next(found), Segmentation)
+    if mode == "raise":
+        with pytest.raises(SampleError, match=r"images\[1\]"):
+            next(found)
+        return
+    expected = [SampleError, Segmentation, SampleError] if mode == "return" else [Segmentation]
+    assert [type(one) for one in found] == expected
+
+
+def test_any_failure_of_one_image_is_that_of_the_image_alone(segmenter, image, monkeypatch):
+    from ahs_seg import segmenter as module
+
+    def read(source):
+        if isinstance(source, str):
+            raise error
+        return source
+
+    monkeypatch.setattr(module, "read_source", read)
+    error = RuntimeError("odd")
+    found = segmenter([image, "x.png"], WORDS, on_error="return")
+    assert str(found[1]) == "images[1] (x.png): RuntimeError: odd"
+    assert found[1].__cause__ is error
+    for fatal in (MemoryError(), torch.cuda.OutOfMemoryError(), KeyboardInterrupt()):
+        error = fatal
+        with pytest.raises(type(fatal)):
+            segmenter([image, "x.png"], WORDS, on_error="skip")
+
+
+def test_what_to_do_with_errors_is_one_of_three_words_and_for_several_images(segmenter, image):
+    with pytest.raises(OutputOptionsError, match="on_error='ignore'; allowed are 'raise', 'skip', 'return'"):
+        check_on_error("ignore", single=False)
+    with pytest.raises(OutputOptionsError, match="given with one image, whose error is always raised"):
+        segmenter(image, WORDS, on_error="skip")
+    with pytest.raises(ImageError):
+        segmenter(np.zeros(3), WORDS, on_error="raise")
 
 
 def test_iterators_are_worked_on_one_at_a_time(segmenter, image):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import torch
@@ -19,6 +18,15 @@ from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, loa
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import SampleError
+from ahs_seg.inference.many_images import (
+    CallOptions,
+    ImageIterator,
+    Images,
+    OnError,
+    Raised,
+    check_on_error,
+    segment_each,
+)
 from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
 from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unknown
 from ahs_seg.inference.text_cache import TextCache
@@ -34,8 +42,6 @@ from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
-
-logger = logging.getLogger(__name__)
 
 
 class Segmenter:
@@ -124,39 +130,26 @@ class Segmenter:
             return push_to_hub(directory, repository, reports=reports, licence=licence, private=private, token=token)
 
     @overload
-    def __call__(
-        self,
-        image: ImageSource,
-        classes: ClassSource,
-        *,
-        background: Sequence[str] = (),
-        top_k: int | None = None,
-        unknown_below: float | None = None,
-        return_logits: bool = False,
-    ) -> Segmentation: ...
+    def __call__(self, image: ImageSource, classes: ClassSource, **options: Unpack[CallOptions]) -> Segmentation: ...
 
     @overload
     def __call__(
-        self,
-        image: list[ImageSource] | tuple[ImageSource, ...],
-        classes: ClassSource,
-        *,
-        background: Sequence[str] = (),
-        top_k: int | None = None,
-        unknown_below: float | None = None,
-        return_logits: bool = False,
+        self, image: Images, classes: ClassSource, *, on_error: Raised = "raise", **options: Unpack[CallOptions]
+    ) -> list[Segmentation]: ...
+
+    @overload
+    def __call__(
+        self, image: Images, classes: ClassSource, *, on_error: Literal["return"], **options: Unpack[CallOptions]
     ) -> list[Segmentation | SampleError]: ...
 
     @overload
     def __call__(
-        self,
-        image: Iterator[ImageSource],
-        classes: ClassSource,
-        *,
-        background: Sequence[str] = (),
-        top_k: int | None = None,
-        unknown_below: float | None = None,
-        return_logits: bool = False,
+        self, image: ImageIterator, classes: ClassSource, *, on_error: Raised = "raise", **options: Unpack[CallOptions]
+    ) -> Iterator[Segmentation]: ...
+
+    @overload
+    def __call__(
+        self, image: ImageIterator, classes: ClassSource, *, on_error: Literal["return"], **options: Unpack[CallOptions]
     ) -> Iterator[Segmentation | SampleError]: ...
 
     def __call__(
@@ -168,11 +161,13 @@ class Segmenter:
         top_k: int | None = None,
         unknown_below: float | None = None,
         return_logits: bool = False,
-    ) -> Segmentation | list[Segmentation | SampleError] | Iterator[Segmentation | SampleError]:
+        on_error: OnError = "raise",
+    ) -> Segmentation | Sequence[Segmentation | SampleError] | Iterator[Segmentation | SampleError]:
         """The segmentation of a picture (a file, an address, bytes, a PIL image, an array or a tensor) into `classes`.
 
-        Of a list of pictures the list of results; of an iterator an iterator that works on one picture at a time. A
-        picture among several that cannot be read costs that picture: its error takes the place of its result.
+        Of a list of images the list of results; of an iterator an iterator that works on one image at a time. If one
+        of several images fails, its error is raised ("raise"), logged and the image left out ("skip"), or returned in
+        place of its result ("return").
 
         Classes are given as `Vocabulary.parse` takes them: "cat, sofa, lamp", a list, a mapping of labels to names, a
         text file, or the name of a known vocabulary. `background` are words that together are a last class
@@ -182,7 +177,8 @@ class Segmenter:
         Raises:
             VocabularyError: class names that cannot be used.
             TextTooLongError: a name that the text tower cannot read to its end.
-            ImageError: the only picture cannot be read.
+            ImageError: the only image cannot be read.
+            SampleError: one of several images failed; names its index and source.
             CalibrationError: `unknown_below` of a model without calibration.
         """
         vocabulary = Vocabulary.parse(classes)
@@ -191,8 +187,10 @@ class Segmenter:
         request.check(self.calibration)
         self._words(table)
         if isinstance(image, ImageSource) or not isinstance(image, Iterable):
+            check_on_error(on_error, single=True)
             return self._answer(image, table, request)
-        outcomes = (self._outcome(one, table, request) for one in image)
+        check_on_error(on_error, single=False)
+        outcomes = segment_each(image, lambda one: self._answer(one, table, request), on_error)
         return list(outcomes) if isinstance(image, Sequence) else outcomes
 
     def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
@@ -275,13 +273,6 @@ class Segmenter:
         return to_segmentation(
             self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request
         )
-
-    def _outcome(self, image: ImageSource, table: PromptTable, request: OutputOptions) -> Segmentation | SampleError:
-        try:
-            return self._answer(image, table, request)
-        except SampleError as error:
-            logger.warning("left out: %s", error)
-            return error
 
     @property
     def _device(self) -> torch.device:

@@ -1,0 +1,93 @@
+"""Results for several images, of which some may fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias, TypedDict, get_args
+
+import torch
+
+from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.inference.top_k import OutputOptionsError
+from ahs_seg.io.images import ImageSource
+from ahs_seg.output.segmentation import Segmentation
+
+logger = logging.getLogger(__name__)
+
+OnError: TypeAlias = Literal["raise", "skip", "return"]
+"""What happens when one of several images fails: its error is raised, logged, or returned in place of its result."""
+
+Raised: TypeAlias = Literal["raise", "skip"]
+"""The choices with which there are only results."""
+
+Images: TypeAlias = list[ImageSource] | tuple[ImageSource, ...]
+ImageIterator: TypeAlias = Iterator[ImageSource]
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of a call of `Segmenter` for one image as for several."""
+
+    background: Sequence[str]
+    top_k: int | None
+    unknown_below: float | None
+    return_logits: bool
+
+
+def check_on_error(on_error: str, *, single: bool) -> None:
+    """Do nothing if `on_error` can be used for a call with one image (`single`) or with several.
+
+    Raises:
+        OutputOptionsError: an unknown value, or "skip" or "return" with only one image.
+    """
+    if on_error not in get_args(OnError):
+        raise OutputOptionsError(f"on_error={on_error!r}; allowed are {', '.join(map(repr, get_args(OnError)))}")
+    if single and on_error != "raise":
+        raise OutputOptionsError(
+            f"on_error={on_error!r} was given with one image, whose error is always raised. Give a list of images, or "
+            "leave on_error out."
+        )
+
+
+def segment_each(
+    images: Iterable[ImageSource], segment: Callable[[ImageSource], Segmentation], on_error: OnError
+) -> Iterator[Segmentation | SampleError]:
+    """Yield the result of each image, one image at a time.
+
+    Any exception counts as the failure of that one image, except when memory is exhausted, which is raised as it is:
+    the next image may well meet the same. What the iterable itself raises is not caught.
+
+    Raises:
+        SampleError: with "raise", of the first image that fails; names its index and source.
+    """
+    for index, image in enumerate(images):
+        outcome = _outcome(index, image, segment)
+        if on_error == "raise" and isinstance(outcome, SampleError):
+            raise outcome from outcome.__cause__
+        if on_error == "skip" and isinstance(outcome, SampleError):
+            logger.warning("left out %s", outcome)
+        else:
+            yield outcome
+
+
+def _outcome(
+    index: int, image: ImageSource, segment: Callable[[ImageSource], Segmentation]
+) -> Segmentation | SampleError:
+    try:
+        return segment(image)
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # one image must not cost the others their results; nothing is hidden
+        failure = SampleError(f"images[{index}]{_named(image, error)}: {_message(error)}")
+        failure.__cause__ = error
+        return failure
+
+
+def _named(image: ImageSource, error: Exception) -> str:
+    """The file or address of an image in brackets, unless the message of its error has it already."""
+    return f" ({image})" if isinstance(image, str | Path) and str(image) not in str(error) else ""
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, AhsSegError) else f"{type(error).__name__}: {error}"
