@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 
+from cachetools import LRUCache
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -43,9 +43,7 @@ class TensorLRU:
     """Values by key: the latest used, up to `memory_bytes` of tensors. Threads may share it."""
 
     def __init__(self, *, memory_bytes: int = 512 * 2**20) -> None:
-        self.memory_bytes = memory_bytes
-        self._held: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
-        self._used = 0
+        self._held: LRUCache[tuple[object, ...], object] = LRUCache(memory_bytes, getsizeof=held_bytes)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -54,19 +52,13 @@ class TensorLRU:
     def find(self, key: tuple[object, ...]) -> object | None:
         """What is kept under this key, or nothing."""
         with self._lock:
-            if key not in self._held:
-                return None
-            self._held.move_to_end(key)
-            return self._held[key][0]
+            return self._held.get(key)
 
     def keep(self, key: tuple[object, ...], value: object) -> None:
-        """Remember a value; those unused for longest make room."""
-        size = held_bytes(value)
+        """Keep a value; those unused for longest make room. One that is larger than all the memory is not kept."""
         with self._lock:
-            self._used += size - self._held.pop(key, (None, 0))[1]
-            self._held[key] = value, size
-            while self._used > self.memory_bytes:
-                self._used -= self._held.popitem(last=False)[1][1]
+            if held_bytes(value) <= self._held.maxsize:
+                self._held[key] = value
 
 
 class CachedMethod(Method):
