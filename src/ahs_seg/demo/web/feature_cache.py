@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from cachetools import LRUCache
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.methods.base import Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
@@ -118,7 +118,7 @@ class CachedMethod(Method):
         """The method's."""
         return self.method.scores(logits)
 
-    def _features(self, images: Tensor, seen: bytes, times: Times) -> ImageFeatures:
+    def _features(self, images: Tensor, seen: str, times: Times) -> ImageFeatures:
         known = self.store.find((self.name, seen))
         if isinstance(known, ImageFeatures):
             return known
@@ -129,11 +129,9 @@ class CachedMethod(Method):
         return features
 
 
-def digest(values: Tensor) -> bytes:
-    """A fingerprint of a tensor."""
-    content = hashlib.blake2b(str(tuple(values.shape)).encode(), digest_size=20)
-    content.update(values.detach().contiguous().cpu().numpy().data)
-    return content.digest()
+def digest(values: Tensor) -> str:
+    """What tells a tensor from any other: a digest of its type, shape and content."""
+    return weights_digest(labelled([("", values)]))
 
 
 def held_bytes(value: object) -> int:
