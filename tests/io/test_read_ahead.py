@@ -44,7 +44,7 @@ def test_what_the_work_raises_is_raised() -> None:
 
 
 def test_closing_ends_what_has_not_begun() -> None:
-    begun = []
+    begun: list[int] = []
     results = read_ahead(range(100), begun.append, workers=1, ahead=3)
     next(results)
     results.close()

@@ -54,7 +54,6 @@ MISSING: set[str] = {
     "experiments/suite/tables.py",
     "inference/results.py",
     "inference/vocabulary_encoder.py",
-    "io/progress.py",
     "io/rasters.py",
     "methods/base.py",
     "output/formats/base.py",
