@@ -41,6 +41,19 @@ READERS = {"checkpoints/importing/pickles.py", "checkpoints/importing/torchscrip
 FORBIDDEN_CALLS = {"pickle.load", "pickle.loads", "pickle.Unpickler", "torch.jit.load", "torch.hub.load"}
 FORBIDDEN_CALLS |= {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 UNSAFE_OPTIONS = ("allow_pickle", "trust_remote_code")
+WRITERS = {
+    "io/atomic.py": "the safe writer",
+    "io/journal.py": "appends records, each flushed at once",
+    "data/prepare/archives.py": "opens a draft of the safe writer",
+    "data/prepare/downloads.py": "grows a partial file that a later call goes on with",
+    "experiments/ablation/workers.py": "the log that a child process appends to",
+    "output/formats/geotiff.py": "rasterio writes to a draft of the safe writer",
+    "training/checkpoint.py": "renames directories: damaged ones, and those about to be removed",
+    "training/logs.py": "appends rows to a table",
+}
+"""Files that write or rename by themselves, and why."""
+RAW_WRITERS = {"os.replace", "os.rename", "shutil.move"}
+RAW_WRITERS |= {f"tempfile.{name}" for name in ("NamedTemporaryFile", "mkstemp", "mkdtemp")}
 
 
 def name_of(path: Path) -> str:
@@ -156,6 +169,45 @@ def call_faults(tree: ast.AST, *, reader: bool) -> Iterator[str]:
 )
 def test_the_check_of_calls_finds(line: str) -> None:
     assert list(call_faults(ast.parse(line), reader=False))
+
+
+def write_faults(tree: ast.AST) -> Iterator[str]:
+    """Calls that open a file for writing, write it in place or give it another name."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function, arguments = ast.unparse(node.func), [*node.args[:2], *(keyword.value for keyword in node.keywords)]
+        modes = [one.value for one in arguments if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        name = function.rpartition(".")[2]
+        opened = name == "open" and any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+        renamed = name in ("replace", "rename") and len(node.args) == 1 and not node.keywords
+        if opened or renamed or function in RAW_WRITERS or function.endswith((".write_text", ".write_bytes")):
+            yield function
+
+
+def test_files_are_written_by_the_safe_writer() -> None:
+    writers = {name_of(path): faults for path in FILES if (faults := list(write_faults(parsed(path))))}
+    assert {name: faults for name, faults in writers.items() if name not in WRITERS} == {}
+    assert set(WRITERS) - set(writers) == set(), "no longer needed in the list"
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ('open(path, "w")', 1),
+        ('path.open("ab")', 1),
+        ('path.open(mode="x", encoding="utf-8")', 1),
+        ("path.write_text(text)", 1),
+        ("os.replace(a, b)", 1),
+        ("draft.replace(path)", 1),
+        ('path.open("rb")', 0),
+        ('open(path, encoding="utf-8")', 0),
+        ('text.replace("a", "b")', 0),
+        ("write_text(path, text)", 0),
+    ],
+)
+def test_the_check_of_writing_finds(line: str, count: int) -> None:
+    assert len(list(write_faults(ast.parse(line)))) == count
 
 
 def test_the_only_unpickler_chooses_its_classes_itself() -> None:

@@ -35,7 +35,6 @@ from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import read_source
 from ahs_seg.methods.base import Method
-from ahs_seg.modules.resize import resize
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.types import Words
@@ -217,8 +216,7 @@ class Segmenter:
         backbone = self.method.backbone
         frames = frames_of(read_source(image), InferenceConfig(), backbone)
         with torch.inference_mode():
-            pixels = resize(frames.pixels.to(self._device), backbone.resolution)
-            found = backbone.encode_image(pixels, pooled=pooled)
+            found = backbone.encode_resized(frames.pixels.to(self._device), pooled=pooled)
         return found.dense[0] if found.pooled is None else found.pooled[0]
 
     def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:

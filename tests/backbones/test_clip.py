@@ -31,6 +31,18 @@ def test_pooled_equals_transformers(backbone: ClipBackbone) -> None:
 
 
 @torch.no_grad()
+def test_images_of_any_size_are_seen_at_the_resolution(backbone: ClipBackbone) -> None:
+    images = torch.rand(2, 3, 50, 41)
+    side = (backbone.resolution, backbone.resolution)
+    square = F.interpolate(images, size=side, mode="bilinear", align_corners=False)
+    found = backbone.encode_resized(images, levels=(1,), pooled=True)
+    expected = backbone.encode_image(square, levels=(1,))
+    assert torch.equal(found.dense, expected.dense)
+    assert torch.equal(found.levels[0], expected.levels[0])
+    assert found.pooled is not None
+
+
+@torch.no_grad()
 def test_levels_equal_transformers(backbone: ClipBackbone) -> None:
     images = torch.rand(2, 3, 32, 32)
     vision = backbone.model.vision_model

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from ahs_seg.batch.threads import Background, Writers, mapped
+from ahs_seg.batch.threads import Background, Writers
 
 
 @pytest.fixture(autouse=True)
@@ -17,31 +17,6 @@ def _no_thread_stays():
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
-
-
-def test_mapped_keeps_the_order_and_is_never_far_ahead():
-    taken = []
-
-    def items():
-        for index in range(20):
-            taken.append(index)
-            yield index
-
-    def slow(index):
-        time.sleep(0.002 * (index % 3))
-        return index * 10
-
-    results = mapped(items(), slow, workers=3, ahead=4)
-    for index, value in enumerate(results):
-        assert value == index * 10
-        assert len(taken) <= index + 5 + 1
-
-
-def test_mapped_raises_what_the_work_raises():
-    results = mapped(range(5), lambda index: 1 // (2 - index), workers=2, ahead=2)
-    assert [next(results), next(results)] == [0, 1]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
 
 
 def test_background_waits_until_items_are_taken():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 import yaml
@@ -14,7 +13,6 @@ from ahs_seg.data.augment import (
     Crop,
     Resize,
     resize_labels,
-    resized_shape,
 )
 from ahs_seg.data.base import Sample
 from ahs_seg.types import IGNORE
@@ -30,24 +28,6 @@ def coded(height: int, width: int) -> Sample:
 def agrees(sample: Sample) -> bool:
     rows, columns = sample.image[..., 0].astype(int), sample.image[..., 1].astype(int)
     return bool((sample.labels == rows * 1000 + columns).all())
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        ((480, 640), (384, 512)),
-        ((640, 480), (512, 384)),
-        ((427, 640), (384, 576)),
-        ((100, 500), (267, 1333)),
-        ((1, 1), (384, 384)),
-    ],
-)
-def test_resized_shape_follows_detectron2(shape, expected):
-    assert resized_shape(shape, 384, 1333) == expected
-
-
-def test_a_thread_of_a_picture_keeps_one_pixel():
-    assert resized_shape((1, 20_000), 384, 1333) == (1, 1333)
 
 
 def test_labels_are_resized_as_by_torch_nearest():

@@ -8,7 +8,6 @@ from ahs_seg.evaluation import (
     EvaluationError,
     evaluate_together,
 )
-from ahs_seg.evaluation.run import AHEAD, read_ahead
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures, always_sky, oracle
 from tests.support.evaluations import run
@@ -80,17 +79,3 @@ def test_several_protocols_read_each_picture_once():
     assert (good.scores.miou, good.protocol, bad.protocol) == (1, "good", "bad")
     assert bad.counts == run(dataset=Pictures(broken=(3,))).counts
     assert [failure.index for failure in bad.failures] == [3]
-
-
-def test_reading_ahead_keeps_a_few_pictures_and_ends_with_the_reader():
-    reads = []
-
-    class Watched(Pictures):
-        def __getitem__(self, index: int):
-            reads.append(index)
-            return super().__getitem__(index)
-
-    samples = read_ahead(Watched(100), range(100))
-    next(samples)
-    samples.close()
-    assert len(reads) <= 1 + AHEAD

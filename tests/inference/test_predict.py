@@ -11,7 +11,6 @@ from ahs_seg.inference.predict import (
     InferenceConfig,
     predict,
     predict_many,
-    shortest_edge_size,
 )
 from ahs_seg.inference.windows import SlidingWindows, WholeImage
 from ahs_seg.types import PRUNED_LOGIT
@@ -118,23 +117,6 @@ def test_equal_rows_go_to_the_first_class():
     method, text = ColourMethod(), words(4)[[2, 2, 0, 2]]
     labels = predict(method, picture(20, 20), text, InferenceConfig(windows=SlidingWindows())).labels
     assert set(labels.unique().tolist()) <= {0, 2}
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((333, 500), (640, 961)),
-        ((500, 333), (961, 640)),
-        ((427, 640), (640, 959)),
-        ((1000, 20000), (128, 2560)),
-        ((1, 20000), (1, 2560)),
-        ((1, 1), (640, 640)),
-        ((96, 96), (640, 640)),
-    ],
-)
-def test_shortest_edge_rule(size, expected):
-    """`int(x + 0.5)` of both sides, by hand."""
-    assert shortest_edge_size(size, 640, 2560) == expected
 
 
 def test_loading_resizes_bytes_with_pillow():

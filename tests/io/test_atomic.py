@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.io.atomic import replacing_file, write_bytes, write_text
+from ahs_seg.io.atomic import replacing_directory, replacing_file, unsynced_path, write_bytes, write_text
 
 
 def test_content_replaces_content_and_folders_are_made(tmp_path):
@@ -52,3 +52,53 @@ def test_a_draft_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_files_need_not_wait_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("waited for the disk"))
+    with unsynced_path(tmp_path / "new" / "a.bin") as draft:
+        draft.write_bytes(b"whole")
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"whole"
+
+
+def write_directory(target: Path, content: str) -> None:
+    with replacing_directory(target) as draft:
+        (draft / "inner").mkdir()
+        (draft / "inner" / "a.txt").write_text(content)
+
+
+def test_a_directory_is_replaced_whole(tmp_path):
+    target = tmp_path / "new" / "model"
+    write_directory(target, "old")
+    (target / "left over").touch()
+    write_directory(target, "new")
+    assert [path.relative_to(target.parent).as_posix() for path in sorted(target.parent.rglob("*"))] == [
+        "model",
+        "model/inner",
+        "model/inner/a.txt",
+    ]
+    assert (target / "inner" / "a.txt").read_text() == "new"
+
+
+def test_a_directory_can_be_read_by_those_whom_the_process_lets_read(tmp_path):
+    (plain := tmp_path / "plain").mkdir()
+    write_directory(tmp_path / "model", "new")
+    assert (tmp_path / "model").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    write_directory(target, "old")
+    replace, calls = Path.replace, []
+
+    def second_fails(path: Path, other: Path) -> Path:
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", second_fails)
+    with pytest.raises(OSError, match="disk full"):
+        write_directory(target, "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (target / "inner" / "a.txt").read_text() == "old"

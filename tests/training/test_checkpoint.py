@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ahs_seg.io import atomic
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 
@@ -77,7 +78,7 @@ def test_valid_json_that_is_no_checkpoint(tmp_path: Path) -> None:
 
 def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     write_all(tmp_path, {1: 0.3, 2: 0.9, 3: None, 4: 0.9, 5: 0.1, 6: None, 7: None})
-    (tmp_path / ".unfinished-step-00000008").mkdir()
+    (tmp_path / ".step-00000008.abc").mkdir()
     assert checkpoint.best(tmp_path) == tmp_path / "step-00000002"
     checkpoint.prune(tmp_path, keep_last=2, keep_best=3)
     assert steps_in(tmp_path) == [1, 2, 4, 6, 7]
@@ -94,14 +95,14 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_an_interrupted_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop before each operation that reaches the disk; the newest readable checkpoint is the old or the new one."""
-    operations = ["save_file", "sync", "_remove"]
+    operations = [(checkpoint, "save_file"), (atomic, "sync"), (Path, "replace")]
     seen = []
     for stop in range(100):
         root = tmp_path / str(stop)
         write_all(root, {1: None, 2: None})
         count = 0
 
-        def interrupted(name, original, stop=stop):
+        def interrupted(original, stop=stop):
             def operation(*arguments):
                 nonlocal count
                 count += 1
@@ -112,8 +113,8 @@ def test_an_interrupted_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch
             return operation
 
         with monkeypatch.context() as patch:
-            for name in operations:
-                patch.setattr(checkpoint, name, interrupted(name, getattr(checkpoint, name)))
+            for owner, name in operations:
+                patch.setattr(owner, name, interrupted(getattr(owner, name)))
             try:
                 checkpoint.write(root, example(3))
             except KeyboardInterrupt:
@@ -125,7 +126,7 @@ def test_an_interrupted_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch
         assert found is not None
         seen.append(checkpoint.read(found).step)
         checkpoint.prune(root, keep_last=9, keep_best=0)
-        assert not list(root.glob(".unfinished*"))
+        assert not list(root.glob(".*"))
         shutil.rmtree(root)
         if finished:
             break

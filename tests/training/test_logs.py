@@ -59,6 +59,6 @@ def test_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     board.Reload()
     assert [(event.step, event.value) for event in board.Scalars("train/loss")] == [(1, 1), (2, 0.5), (4, 0.25), (6, 7)]
     printed = capsys.readouterr().err
-    assert "step 8/8: loss" in printed
+    assert "training 8/8: loss" in printed
     assert "steps/s, 0 s left" in printed
     assert "step 8: mIoU 0.25" in printed

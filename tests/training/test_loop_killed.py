@@ -26,4 +26,4 @@ def test_a_run_killed_many_times_ends_as_if_it_had_not_been(tmp_path: Path, step
     assert (whole / "evaluation.csv").read_text() == (cut / "evaluation.csv").read_text()
     kept = [[path.name for path in checkpoint.find(each / CHECKPOINTS)] for each in (whole, cut)]
     assert kept[0] == kept[1]
-    assert not list(tmp_path.rglob(".unfinished*"))
+    assert not list(tmp_path.rglob(".step-*"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ahs_seg.data.base import Sample
-from ahs_seg.training.sampler import StepDataset, load_steps, sample_index
+from ahs_seg.training.sampler import StepDataset, load_steps
 from tests.support.training import TinyDataset, flip, tiny_recipe
 
 
@@ -16,13 +16,6 @@ def steps_of(recipe, rank=0, processes=1, augment=flip, start=0):
 
 def images_of(loaded) -> list[torch.Tensor]:
     return [torch.cat([part.images for part in parts]) for _, parts in loaded]
-
-
-def test_every_picture_once_per_epoch_in_a_new_order() -> None:
-    orders = [[sample_index(0, epoch * 10 + place, 10) for place in range(10)] for epoch in range(3)]
-    assert [sorted(order) for order in orders] == [list(range(10))] * 3
-    assert len(set(map(tuple, orders))) == 3
-    assert orders[0] != [sample_index(1, place, 10) for place in range(10)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

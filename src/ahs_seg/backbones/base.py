@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.errors import AhsSegError
+from ahs_seg.modules.resize import resize
 from ahs_seg.types import ImageFeatures
 
 Tower = Literal["vision", "text"]
@@ -99,6 +100,12 @@ class Backbone(nn.Module, ABC):
         `levels` are indices of blocks (0-based) whose outputs are wanted; the last index means the dense output of the
         last block before the final norm. `pooled` adds the whole-image embedding.
         """
+
+    def encode_resized(
+        self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
+    ) -> ImageFeatures:
+        """Features of images of any size, resized to the square of this backbone's resolution; see `encode_image`."""
+        return self.encode_image(resize(images, self.resolution), levels=levels, pooled=pooled)
 
     @abstractmethod
     def encode_text(self, tokens: Tokens) -> Float[Tensor, "n d"]:

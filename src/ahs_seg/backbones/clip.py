@@ -18,6 +18,7 @@ from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, B
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
+from ahs_seg.io.atomic import write_text
 from ahs_seg.modules.attention import multi_head_attention
 from ahs_seg.types import ImageFeatures
 
@@ -152,7 +153,7 @@ class ClipBackbone(Backbone):
         self.model.config.save_pretrained(directory)
         self.tokenizer.save(directory)
         statistics = {"image_mean": list(self.mean), "image_std": list(self.std)}
-        (directory / "preprocessor_config.json").write_text(json.dumps(statistics, indent=2), encoding="utf-8")
+        write_text(directory / "preprocessor_config.json", json.dumps(statistics, indent=2))
 
     def without_adapter(self) -> ClipBackbone:
         """The same CLIP without what a tuner added; it shares every weight with this one."""

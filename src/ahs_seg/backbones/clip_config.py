@@ -20,6 +20,7 @@ from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
+from ahs_seg.io.atomic import replacing_directory
 
 TINY = "tiny"
 
@@ -82,11 +83,13 @@ def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
 def save_clip(state: Mapping[str, Tensor], backbone: Backbone, directory: Path) -> None:
     """Write a CLIP with these weights in the layout of `transformers`, as `ClipConfig(source=directory)` reads it.
 
-    Of `backbone` only the configuration, the tokenizer and the image statistics are read.
+    The directory appears whole or not at all. Of `backbone` only the configuration, the tokenizer and the image
+    statistics are read.
     """
-    backbone.save_description(directory)
-    tensors = {key: value.detach().contiguous() for key, value in state.items()}
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    with replacing_directory(directory) as draft:
+        backbone.save_description(draft)
+        tensors = {key: value.detach().contiguous() for key, value in state.items()}
+        save_file(tensors, draft / "model.safetensors", metadata={"format": "pt"})
 
 
 def _read_statistics(directory: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

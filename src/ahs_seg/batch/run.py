@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
 from torch import nn
 
 from ahs_seg.batch.jobs import BatchConfig, BatchJob, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
@@ -18,7 +16,8 @@ from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
 from ahs_seg.batch.tiled import TiledWorker
 from ahs_seg.batch.worker import Worker, exporters_of
-from ahs_seg.io.progress import Track
+from ahs_seg.io.digest import labelled, weights_digest
+from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter
 from ahs_seg.segmenter import Segmenter
@@ -63,7 +62,7 @@ def segment_files(
         for earlier in journal if resume else ():
             if plan.is_done(earlier.name):
                 summary.add_skipped(earlier)
-        track = Track("segmenting", shown=progress)
+        track = ProgressBar("segmenting", shown=progress)
         if summary.skipped:
             track.say(f"{summary.skipped} done before")
         do = engine or _local(segmenter, track.say)
@@ -149,12 +148,8 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
     }
 
 
-@torch.no_grad()
 def model_digest(segmenter: Segmenter) -> str:
     """A hash of all weights."""
-    digest = hashlib.sha256()
-    if isinstance(segmenter.method, nn.Module):
-        for name, tensor in sorted(segmenter.method.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().data)
-    return digest.hexdigest()
+    method = segmenter.method
+    weights = sorted(method.state_dict().items()) if isinstance(method, nn.Module) else []
+    return weights_digest(labelled(weights))

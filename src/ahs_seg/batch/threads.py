@@ -1,11 +1,10 @@
-"""Work beside the forward: threads that are never more than a stated number of items ahead or behind."""
+"""Threads beside the forward, never more than a stated number of items ahead of it or behind it."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,24 +12,7 @@ from types import TracebackType
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-R = TypeVar("R")
 _LOOK_SECONDS: Final = 0.1
-
-
-def mapped(items: Iterable[T], work: Callable[[T], R], *, workers: int, ahead: int) -> Iterator[R]:
-    """`work(item)` for every item, in order; `workers` threads work on up to `ahead` items beyond the one given out."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="ahs-seg-read") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from ahs_seg.batch.jobs import (
     pictures_of,
     read,
 )
-from ahs_seg.batch.threads import Background, Writers, mapped
+from ahs_seg.batch.threads import Background, Writers
 from ahs_seg.inference.predict import working_size
+from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.output.formats import Exporter, ExportItem, FormatError, open_format
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
@@ -43,7 +44,7 @@ class Worker:
         """What became of every picture, in the order in which they are finished."""
         config, batch = self.job.config, self.segmenter.inference.batch
         ahead = batch + config.readers
-        pictures = mapped(pictures_of(tasks, every=config.every), read, workers=config.readers, ahead=ahead)
+        pictures = read_ahead(pictures_of(tasks, every=config.every), read, workers=config.readers, ahead=ahead)
         with Background(pictures, ahead=batch) as ready, Writers(workers=config.writers, behind=ahead) as writers:
             for group in self._grouped(ready, batch):
                 images = [picture.pixels for picture in group if picture.pixels is not None]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +17,7 @@ from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_compl
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.errors import AhsSegError
 from ahs_seg.inference.predict import InferenceConfig
-from ahs_seg.io.atomic import write_text
+from ahs_seg.io.atomic import replacing_directory, write_text
 from ahs_seg.methods import CatSegConfig, MethodConfig
 from ahs_seg.methods.base import Method
 from ahs_seg.output.calibration import Calibration
@@ -75,7 +72,7 @@ def save_state(
         backbone.save_description(fresh / BACKBONE)
         tensors = {key: value.detach().contiguous() for key, value in state.items()}
         save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
-        (fresh / CONFIG).write_text(description.model_dump_json(indent=2), encoding="utf-8")
+        write_description(description, fresh)
     return target
 
 
@@ -133,19 +130,3 @@ def read_description(directory: Path) -> ModelDescription:
         return ModelDescription.parse(values, source=str(path))
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
-
-
-@contextmanager
-def replacing_directory(target: Path) -> Iterator[Path]:
-    """A temporary directory beside `target` that takes its place when the block ends well, and vanishes otherwise."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        yield fresh
-        old = fresh.with_name(fresh.name + "-old")
-        if target.exists():
-            target.replace(old)
-        fresh.replace(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

@@ -15,6 +15,7 @@ from pydantic import Field
 from ahs_seg.config import Config
 from ahs_seg.data.base import Sample
 from ahs_seg.data.color_jitter import ColourJitter, Probability
+from ahs_seg.modules.resize import shortest_edge_size
 from ahs_seg.types import IGNORE
 
 Size = Annotated[int, Field(ge=1)]
@@ -33,7 +34,7 @@ class Resize(Config):
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Picture by Pillow's bilinear filter (antialiased), labels by the pixel at floor(i * old / new)."""
         size = self.sizes[rng.integers(len(self.sizes))]
-        height, width = resized_shape(sample.labels.shape, size, self.longest)
+        height, width = shortest_edge_size(sample.labels.shape, size, self.longest)
         image = Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR)
         return Sample(np.array(image), resize_labels(sample.labels, height, width), sample.name)
 
@@ -101,15 +102,6 @@ class Augmentation(Config):
             image, labels = image[:, ::-1], labels[:, ::-1]
         changed = Sample(np.ascontiguousarray(image), np.ascontiguousarray(labels), sample.name)
         return changed if self.crop is None else self.crop.pad(changed)
-
-
-def resized_shape(shape: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int]:
-    """Height and width after bringing the shortest side to `shortest` unless the longest would exceed `longest`."""
-    height, width = shape
-    scale = shortest / min(height, width)
-    new_height, new_width = (shortest, scale * width) if height < width else (scale * height, shortest)
-    shrink = min(1, longest / max(new_height, new_width))
-    return max(1, int(new_height * shrink + 0.5)), max(1, int(new_width * shrink + 0.5))
 
 
 def resize_labels(labels: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "H W"]:

@@ -1,22 +1,21 @@
 """The counts of every picture on disk as soon as they are known, so that a killed evaluation goes on where it was.
 
-A folder of JSON-lines files, one per process that wrote: a first line that says which evaluation it is, then a line per
-picture. Files are only ever appended to, by the process that made them; a line that was cut off is not read. So any
-number of processes may have written and any other number may go on. Pictures that failed are not kept: they are tried
-again.
+A folder of journals, one per process that wrote: a header that says which evaluation it is, then a record per image.
+Images that failed are not kept: they are tried again.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationError
+from ahs_seg.io.journal import ENDING, Journal, as_read, differing_keys, journals_in, read_records
 from ahs_seg.metrics import ImageCounts
 
 
@@ -30,9 +29,8 @@ def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[t
     """What is known of these pictures (`None`: of all), each once."""
     left = None if indices is None else set(indices)
     seen: set[int] = set()
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in _whole_lines(path, skip=1):
-            record = json.loads(line)
+    for path in journals_in(folder):
+        for record in islice(read_records(path), 1, None):
             index = record["index"]
             if index not in seen and (left is None or index in left):
                 seen.add(index)
@@ -48,9 +46,9 @@ class EvaluationJournal:
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self.folder = folder
-        self.identity = json.loads(json.dumps(identity))
-        self._file: TextIO | None = None
-        for path in sorted(folder.glob("*.jsonl")):
+        self.identity = as_read(identity)
+        self._journal = Journal(folder / f"{uuid.uuid4().hex}{ENDING}", header=self.identity)
+        for path in journals_in(folder):
             self._check(path)
 
     def read(self, indices: Collection[int]) -> Iterator[tuple[int, ImageCounts]]:
@@ -58,39 +56,21 @@ class EvaluationJournal:
         yield from recorded(self.folder, indices)
 
     def write(self, index: int, counts: ImageCounts) -> None:
-        """Keep a picture; once this returns, the end of the process does not lose it."""
-        if self._file is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            name = f"{uuid.uuid4().hex}.jsonl"
-            self._file = (self.folder / name).open("x", encoding="utf-8", buffering=1)
-            self._file.write(json.dumps(self.identity) + "\n")
+        """Append the counts of one image and flush them, so that they survive a crash of this process."""
         record: dict[str, Any] = {"index": index, "pairs": counts.pairs}
         if counts.boundary is not None:
             record["boundary"] = counts.boundary
-        self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
-        self._file.flush()
+        self._journal.append(record)
 
     def close(self) -> None:
         """End writing."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._journal.close()
 
     def _check(self, path: Path) -> None:
-        header = next(_whole_lines(path), None)
-        if header is None:
-            return
-        found = json.loads(header)
-        if found != self.identity:
-            keys = [key for key in self.identity if found.get(key) != self.identity[key]]
+        found = next(read_records(path), None)
+        if found is not None and found != self.identity:
+            keys = ", ".join(differing_keys(found, self.identity))
             raise EvaluationError(
-                f"{self.folder}: holds another evaluation (different: {', '.join(keys)}). Give another folder, or "
-                "remove this one to begin anew."
+                f"{self.folder}: holds another evaluation (different: {keys}). Give another folder, or remove this one "
+                "to begin anew."
             )
-
-
-def _whole_lines(path: Path, *, skip: int = 0) -> Iterator[str]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file):
-            if line.endswith("\n") and number >= skip:
-                yield line

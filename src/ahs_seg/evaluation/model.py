@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.digest import file_digest
 from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures
 from ahs_seg.segmenter import Segmenter
@@ -82,7 +82,7 @@ def _share(job: EvaluationJob, rank: int, world: int, *, progress: bool) -> list
         indices=range(rank, len(dataset), world),
         measures=job.measures,
         journal=job.journal,
-        identity=_fingerprint(job.model) if job.journal is not None else "",
+        identity=file_digest(job.model / WEIGHTS) if job.journal is not None else "",
         progress=progress,
     )
 
@@ -124,8 +124,3 @@ def predictors_for(
 
 def _on_samples(predict: Predict) -> Callable[[Sample], Int32[np.ndarray, "H W"]]:
     return lambda sample: predict(sample.image)
-
-
-def _fingerprint(model: Path) -> str:
-    with (model / WEIGHTS).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

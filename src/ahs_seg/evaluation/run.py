@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,8 +19,9 @@ from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
-from ahs_seg.io.progress import Track
+from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.provenance import provenance
+from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.metrics import LabelMap, Measures, MetricAccumulator, count_image
 
 AHEAD: Final = 3
@@ -140,7 +140,7 @@ def evaluate_together(
     for lane in lanes:
         lane.load(chosen)
     try:
-        _run(lanes, dataset, chosen, Track(f"evaluating {name}", shown=progress))
+        _run(lanes, dataset, chosen, ProgressBar(f"evaluating {name}", shown=progress))
     finally:
         for lane in lanes:
             if lane.journal is not None:
@@ -150,9 +150,11 @@ def evaluate_together(
     return [with_images(report) for report in reports] if indices is None else reports
 
 
-def _run(lanes: Sequence[ProtocolRun], dataset: SegmentationDataset, indices: Sequence[int], track: Track) -> None:
+def _run(
+    lanes: Sequence[ProtocolRun], dataset: SegmentationDataset, indices: Sequence[int], track: ProgressBar
+) -> None:
     left = [index for index in indices if any(index not in lane.done for lane in lanes)]
-    with closing(read_ahead(dataset, left)) as samples:
+    with closing(read_ahead(left, partial(_read, dataset), workers=1, ahead=AHEAD)) as samples:
         for index in track(left):
             sample = next(samples)
             for lane in lanes:
@@ -165,21 +167,6 @@ def _run(lanes: Sequence[ProtocolRun], dataset: SegmentationDataset, indices: Se
                 except SampleError as error:
                     lane.failures.append(Failure(index=index, problem=str(error)))
                     track.say(f"left out: {error}")
-
-
-def read_ahead(dataset: SegmentationDataset, indices: Sequence[int]) -> Generator[Sample | SampleError]:
-    """The samples in order, or what is wrong with them; the next few are read in a thread."""
-    waiting: deque[Future[Sample | SampleError]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
-        try:
-            for index in indices:
-                waiting.append(pool.submit(_read, dataset, index))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:

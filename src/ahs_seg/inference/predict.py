@@ -31,6 +31,7 @@ from ahs_seg.inference.score_maps import (
 )
 from ahs_seg.inference.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.methods.base import Method
+from ahs_seg.modules.resize import shortest_edge_size
 from ahs_seg.types import Words
 
 _FORMER_KEYS: Final = ("class_pooling", "ensemble")
@@ -254,17 +255,6 @@ def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resoluti
     if new == (height, width):
         return image
     return np.asarray(Image.fromarray(image).resize((new[1], new[0]), Image.Resampling.BILINEAR))
-
-
-def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
-    """The size with this shortest edge, or less where the longest edge would exceed its limit; as in CAT-Seg."""
-    scale = shortest / min(size)
-    sides = [shortest if side == min(size) else side * scale for side in size]
-    if max(sides) > longest:
-        shrink = longest / max(sides)
-        sides = [side * shrink for side in sides]
-    height, width = (max(1, int(side + 0.5)) for side in sides)
-    return height, width
 
 
 def to_tensor(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import torch
+from cachetools import LRUCache
 from jaxtyping import Float
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import TextTokenizer, TextTooLongError, Tokens
 from ahs_seg.inference.text_store import TextStore
+from ahs_seg.io.digest import labelled, tensor_bytes, weights_digest
 from ahs_seg.vocabulary.prompts import PromptTable
 
 ENCODING: Final = 1
@@ -33,11 +33,9 @@ class TextCache:
     """
 
     def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:
-        self.memory_bytes = memory_bytes
         self.batch = batch
         self._store = None if directory is None else TextStore(directory)
-        self._memory: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
-        self._used = 0
+        self._memory: LRUCache[tuple[str, str], Tensor] = LRUCache(memory_bytes, getsizeof=lambda row: row.nbytes)
         self._digests: WeakKeyDictionary[Backbone, tuple[object, str]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -76,12 +74,8 @@ class TextCache:
 
     def _remember(self, model: str, embeddings: dict[str, Tensor]) -> None:
         for text, embedding in embeddings.items():
-            if (model, text) not in self._memory:
+            if (model, text) not in self._memory and embedding.nbytes <= self._memory.maxsize:
                 self._memory[model, text] = embedding.clone()
-                self._used += embedding.nbytes
-            self._memory.move_to_end((model, text))
-        while self._used > self.memory_bytes:
-            self._used -= self._memory.popitem(last=False)[1].nbytes
 
     def _fingerprint(self, backbone: Backbone) -> str:
         """The hash of all that `encode_text` depends on; computed again only if a look at the weights differs."""
@@ -118,12 +112,9 @@ def _check_length(tokenizer: TextTokenizer, table: PromptTable, text: str) -> No
 @torch.no_grad()
 def fingerprint(backbone: Backbone) -> str:
     """Hash of the text tower's weights (as its adapter makes them), its architecture and its tokenizer."""
-    result = hashlib.sha256(json.dumps([ENCODING, backbone.text_settings()], sort_keys=True, default=str).encode())
-    result.update(backbone.tokenizer.fingerprint.encode())
-    for name, tensor in _text_tensors(backbone):
-        result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        result.update(_bytes(tensor).cpu().numpy().data)
-    return result.hexdigest()
+    settings = json.dumps([ENCODING, backbone.text_settings()], sort_keys=True, default=str)
+    start = (settings + backbone.tokenizer.fingerprint).encode()
+    return weights_digest(labelled(_text_tensors(backbone)), start=start)
 
 
 def _text_tensors(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
@@ -145,10 +136,6 @@ def _probe(backbone: Backbone) -> object:
 
 
 def _bit_sum(tensor: Tensor) -> Tensor:
-    data = _bytes(tensor)
+    data = tensor_bytes(tensor)
     whole = len(data) - len(data) % 8
     return data[:whole].view(torch.int64).sum() + data[whole:].sum(dtype=torch.int64)
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    return tensor.detach().contiguous().flatten().view(torch.uint8)

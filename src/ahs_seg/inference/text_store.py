@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ahs_seg.io.atomic import write_bytes
+from ahs_seg.io.digest import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,7 @@ class TextStore:
 def _load(path: Path) -> dict[str, Tensor]:
     """The texts and embeddings of one file; nothing if it is damaged (it is removed) or has disappeared."""
     try:
-        with path.open("rb") as file:
-            intact = hashlib.file_digest(file, "sha256").hexdigest() == path.stem
-        if not intact:
+        if file_digest(path) != path.stem:
             logger.warning("%s is damaged; its text embeddings are computed again", path)
             path.unlink()
             return {}

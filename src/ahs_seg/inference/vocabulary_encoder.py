@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.inference.text_cache import TextCache, tokenize
 from ahs_seg.methods.base import Method
+from ahs_seg.modules.class_pooling import mean_of_rows
 from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
@@ -67,8 +67,7 @@ class VocabularyEncoder:
         """A vector of length 1 for every class: the mean of its prompts and names."""
         rows = self.embeddings(method, vocabulary).mean(1)
         owner = torch.tensor(self.table(vocabulary).row_class, device=rows.device)
-        sums = torch.zeros(len(vocabulary), rows.shape[1], device=rows.device).index_add(0, owner, rows)
-        return F.normalize(sums, dim=-1)
+        return mean_of_rows(rows, owner, len(vocabulary))
 
     def lint_model(self, method: Method, trained_on: tuple[str, ...]) -> LintModel:
         """What a check of class names asks of a method."""

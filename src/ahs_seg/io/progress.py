@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 QUIET_SECONDS: Final = 15.0
 """Time between two lines where the output is not a terminal."""
@@ -16,14 +16,29 @@ QUIET_SECONDS: Final = 15.0
 T = TypeVar("T")
 
 
-class Track:
-    """Iterates over items and shows on standard error how far it is; `say` prints a line above the bar."""
+class ProgressBar:
+    """Shows on standard error how much of some work is done; `say` prints a line above the bar.
 
-    def __init__(self, description: str, *, unit: str = "images", shown: bool = True) -> None:
-        self._description = description
-        self._unit = unit
-        self._shown = shown
+    Call it with items to iterate over them, or `start` it and `update` it.
+    """
+
+    def __init__(
+        self, description: str, *, unit: str = "images", shown: bool = True, quiet_seconds: int | float = QUIET_SECONDS
+    ) -> None:
+        self._description, self._unit = description, unit
+        self._shown, self._quiet_seconds = shown, quiet_seconds
         self._console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=self._console, disable=not (shown and self._console.is_terminal))
+        self._task = self._bar.add_task(description, start=False, total=None, note="")
+        self._total: int | None = None
+        self._skipped = 0.0
+        self._began = self._said = 0.0
 
     def __call__(self, items: Sequence[T]) -> Iterator[T]:
         """The items one by one."""
@@ -35,36 +50,68 @@ class Track:
     @contextmanager
     def counting(self, total: int | None) -> Iterator[Callable[[], None]]:
         """A function to call after each of `total` items (None: not known), from one thread at a time."""
-        if not self._shown:
-            yield lambda: None
-            return
-        began = said = time.monotonic()
         done = 0
-        with self._bar() as bar:
-            task = bar.add_task(self._description, total=total, note="")
 
-            def count() -> None:
-                nonlocal done, said
-                done += 1
-                now = time.monotonic()
-                rate = done / max(now - began, 1e-9)
-                note = f"{rate:.3g} {self._unit}/s"
-                bar.update(task, completed=done, note=note)
-                if bar.disable and (now - said > QUIET_SECONDS or done == total):
-                    said = now
-                    of = "" if total is None else f"/{total}"
-                    left = "" if total is None else f", {max(0, total - done) / rate:.0f} s left"
-                    self.say(f"{self._description} {done}{of}: {note}{left}")
+        def count() -> None:
+            nonlocal done
+            done += 1
+            self.update(done)
 
+        self.start(total)
+        try:
             yield count
+        finally:
+            self.stop()
+
+    def start(self, total: int | None) -> None:
+        """Show the bar; the time begins to run."""
+        self._total = total
+        self._began = self._said = time.monotonic()
+        self._bar.reset(self._task, total=total, note="")
+        self._bar.start()
+
+    def skip(self, amount: int | float) -> None:
+        """Take some of the work as done before this process, so that it does not count for the rate."""
+        self._skipped += amount
+
+    def update(self, done: int | float, note: str = "") -> None:
+        """Show how much is done, and a note before the rate."""
+        if not self._shown:
+            return
+        now = time.monotonic()
+        rate = (done - self._skipped) / max(now - self._began, 1e-9)
+        amount = _number(done) if self._total is None else f"{_number(done)}/{_number(self._total)}"
+        details = [note, _rate(rate, self._unit)]
+        if self._total is not None and rate > 0:
+            details.append(f"{_duration(max(0.0, self._total - done) / rate)} left")
+        told = ", ".join(filter(None, details))
+        self._bar.update(self._task, completed=done, note=f"{amount} {told}")
+        if self._bar.disable and (now - self._said > self._quiet_seconds or done == self._total):
+            self._said = now
+            self.say(f"{self._description} {amount}: {told}")
 
     def say(self, text: str) -> None:
         """Print a line, unless nothing is shown."""
         if self._shown:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _bar(self) -> Progress:
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
-        left = (TextColumn("left"), TimeRemainingColumn())
-        text = TextColumn("{task.description}")
-        return Progress(text, *columns, *left, console=self._console, disable=not self._console.is_terminal)
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.stop()
+
+
+def _number(value: int | float) -> str:
+    return f"{value:.1f}" if value % 1 else f"{value:.0f}"
+
+
+def _rate(per_second: float, unit: str) -> str:
+    """For people: what takes minutes is counted by the hour."""
+    return f"{per_second:.3g} {unit}/s" if per_second >= 1 / 60 else f"{3600 * per_second:.3g} {unit}/h"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

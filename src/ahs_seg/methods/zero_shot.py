@@ -11,7 +11,6 @@ from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.methods.base import BaseMethodConfig, Method
 from ahs_seg.methods.cost.correlation import cosine_cost
-from ahs_seg.modules.resize import resize
 from ahs_seg.types import ImageFeatures, Output, Words
 
 
@@ -29,7 +28,7 @@ class ZeroShotSegmenter(Method):
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """The part of the forward that depends on the images alone."""
-        return self.backbone.encode_image(resize(images, self.backbone.resolution))
+        return self.backbone.encode_resized(images)
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """The rest of the forward."""

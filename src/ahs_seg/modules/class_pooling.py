@@ -15,10 +15,23 @@ def class_embeddings(words: ClassText) -> Float[Tensor, "t d"]:
     return F.normalize(F.normalize(words.embeddings.float(), dim=-1).mean(1), dim=-1)
 
 
-def mean_of_rows(rows: Float[Tensor, "t d"], row_class: Int[Tensor, " t"]) -> Float[Tensor, "k d"]:
-    """One unit vector per class: the mean of its rows."""
-    classes = int(row_class[-1]) + 1
-    return F.normalize(rows.new_zeros(classes, rows.shape[1]).index_add(0, row_class, rows), dim=-1)
+def sum_of_rows(rows: Float[Tensor, "t d"], row_class: Int[Tensor, " t"], classes: int) -> Float[Tensor, "k d"]:
+    """The sum of the rows of each class; 0 for a class without rows."""
+    return rows.new_zeros(classes, rows.shape[1]).index_add(0, row_class, rows)
+
+
+def mean_of_rows(rows: Float[Tensor, "t d"], row_class: Int[Tensor, " t"], classes: int) -> Float[Tensor, "k d"]:
+    """One unit vector per class: the direction of the mean of its rows."""
+    return F.normalize(sum_of_rows(rows, row_class, classes), dim=-1)
+
+
+def best_of_rows(
+    scores: Float[Tensor, "*b"], row_class: Int[Tensor, " t"], classes: int, dim: int
+) -> Float[Tensor, "*c"]:
+    """Scores with one entry per class in place of one per row along `dim`: a class has the score of its best row."""
+    shape = [classes if axis == dim else length for axis, length in enumerate(scores.shape)]
+    owner = row_class.view([-1 if axis == dim else 1 for axis in range(scores.ndim)]).expand_as(scores)
+    return scores.new_zeros(shape).scatter_reduce(dim, owner, scores, "amax", include_self=False)
 
 
 def of_classes(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> Float[Tensor, "b q k"]:
@@ -26,8 +39,5 @@ def of_classes(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> 
     rows, classes = len(row_class), int(row_class[-1]) + 1
     if rows == classes:
         return logits
-    owner = row_class.expand(*logits.shape[:2], -1)
-    best = logits.new_zeros(*logits.shape[:2], classes).scatter_reduce(
-        2, owner, logits[..., :rows], "amax", include_self=False
-    )
+    best = best_of_rows(logits[..., :rows], row_class, classes, dim=2)
     return torch.cat([best, logits[..., rows:]], -1)

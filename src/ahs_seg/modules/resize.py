@@ -15,6 +15,18 @@ def resize(images: Float[Tensor, "b 3 H W"], side: int) -> Float[Tensor, "b 3 si
     return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
 
 
+def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
+    """(height, width) with this shortest edge, or less where the longest edge would exceed its limit.
+
+    Sides are rounded by `int(side + 0.5)`, as in detectron2's `ResizeShortestEdge`.
+    """
+    scale = shortest / min(size)
+    sides = [shortest if side == min(size) else side * scale for side in size]
+    shrink = min(1, longest / max(sides))
+    height, width = (max(1, int(side * shrink + 0.5)) for side in sides)
+    return height, width
+
+
 def nearest_labels(labels: Int[Tensor, "b H W"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
     """The label at the upper left of each cell of a grid of `size`, as nearest-neighbour resizing takes it."""
     rows, columns = (

@@ -1,15 +1,13 @@
 """Checkpoints of a run on disk: written whole or not at all, checked when read, never executed.
 
-A checkpoint is a directory `step-00001000` with `tensors.safetensors` and `state.json`. It is written under another
-name and renamed when complete, and holds digests of its content, so that one cut short or damaged is told from a good
-one. Renaming is atomic on a local disk and on NFS; directories on object stores are not supported.
+A checkpoint is a directory `step-00001000` with `tensors.safetensors` and `state.json`. It gets its name when complete
+(see `ahs_seg.io.atomic`), and holds digests of its content, so that a damaged one is told from a good one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +19,11 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.atomic import replacing_directory, write_text
+from ahs_seg.io.digest import file_digest
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
-_PREFIX, _UNFINISHED = "step-", ".unfinished-"
+_PREFIX = "step-"
 
 
 class TrainingCheckpointError(AhsSegError, ValueError):
@@ -42,26 +42,17 @@ class Checkpoint:
 
 def write(root: Path, checkpoint: Checkpoint) -> Path:
     """Save a checkpoint below `root`, replacing one of the same step; the path it has from then on."""
-    root.mkdir(parents=True, exist_ok=True)
     target = root / f"{_PREFIX}{checkpoint.step:08d}"
-    draft = root / f"{_UNFINISHED}{target.name}"
-    _remove(draft)
-    draft.mkdir()
-    save_file(dict(checkpoint.tensors), draft / TENSORS)
-    content: dict[str, JsonValue] = {
-        "step": checkpoint.step,
-        "score": checkpoint.score,
-        "tensors_sha256": _digest(draft / TENSORS),
-        "state": dict(checkpoint.state),
-    }
-    document = {"sha256": _digest_json(content), "content": content}
-    (draft / STATE).write_text(json.dumps(document, indent=1), encoding="utf-8")
-    for path in (draft / TENSORS, draft / STATE, draft):
-        sync(path)
-    if target.exists():
-        _remove(target)
-    draft.rename(target)
-    sync(root)
+    with replacing_directory(target) as draft:
+        save_file(dict(checkpoint.tensors), draft / TENSORS)
+        content: dict[str, JsonValue] = {
+            "step": checkpoint.step,
+            "score": checkpoint.score,
+            "tensors_sha256": file_digest(draft / TENSORS),
+            "state": dict(checkpoint.state),
+        }
+        document = {"sha256": _digest_json(content), "content": content}
+        write_text(draft / STATE, json.dumps(document, indent=1))
     return target
 
 
@@ -127,26 +118,16 @@ def prune(root: Path, *, keep_last: int, keep_best: int) -> None:
     for path in find(root):
         if path not in keep:
             _remove(path)
-    for path in root.glob(f"{_UNFINISHED}*"):
+    for path in root.glob(f".{_PREFIX}*"):
         shutil.rmtree(path)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or directory is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:
     """Delete a directory so that it never looks like a finished checkpoint while it is going."""
-    if path.exists():
-        going = path.with_name(f"{_UNFINISHED}{path.name}.old")
-        shutil.rmtree(going, ignore_errors=True)
-        path.rename(going)
-        shutil.rmtree(going)
+    going = path.with_name(f".{path.name}.old")
+    shutil.rmtree(going, ignore_errors=True)
+    path.rename(going)
+    shutil.rmtree(going)
 
 
 def _ranked(root: Path) -> list[Path]:
@@ -172,11 +153,6 @@ def _read_content(path: Path) -> dict[str, JsonValue]:
     if document.get("sha256") != _digest_json(content):
         raise TrainingCheckpointError(f"{file}: damaged (its content does not match its digest)")
     return content
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest_json(content: Mapping[str, JsonValue]) -> str:

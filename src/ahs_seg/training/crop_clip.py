@@ -8,13 +8,12 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveInt
+from torch import Tensor
 
-from ahs_seg.backbones import clip_config
 from ahs_seg.backbones.base import Backbone
-from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.backbones.clip_config import ClipConfig, save_clip
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.checkpoints import CheckpointError, load_model, save_model
-from ahs_seg.checkpoints.model_dir import replacing_directory
 from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
@@ -110,7 +109,7 @@ def finetune_crop_clip(
     model = None
     if fabric.is_global_zero:
         write_text(directory / CONFIG, experiment.to_yaml())
-        save_clip(method, directory / CLIP)
+        save_clip(_tuned_state(method), method.backbone, directory / CLIP)
         model = None if into is None else put_into(method.shifted, into, directory / MODEL)
     fabric.barrier()
     return CropClipResult(directory / CLIP, model, result, before, after)
@@ -137,13 +136,10 @@ def region_accuracy(method: RegionReader, dataset: SegmentationDataset, recipe: 
     return right / max(1, count)
 
 
-def save_clip(method: RegionReader, directory: Path) -> Path:
-    """Write the CLIP with the fine-tuned image tower in the layout of transformers."""
+def _tuned_state(method: RegionReader) -> dict[str, Tensor]:
+    """The weights of the whole CLIP, with the fine-tuned image tower."""
     tuned = method.shifted.state_dict()
-    state = {key: tuned.get(key, value) for key, value in method.backbone.network_state().items()}
-    with replacing_directory(directory) as fresh:
-        clip_config.save_clip(state, method.backbone, fresh)
-    return directory
+    return {key: tuned.get(key, value) for key, value in method.backbone.network_state().items()}
 
 
 def put_into(tower: ImageTower, source: Path, directory: Path) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import Updating
+from ahs_seg.modules.class_pooling import best_of_rows
 from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
@@ -96,9 +97,7 @@ def class_logits(
     classes = row_class[-1] + 1
     if len(row_class) == classes:
         return logits
-    owner = torch.tensor(row_class, device=logits.device)[None, :, None, None].expand_as(logits)
-    empty = logits.new_zeros(len(logits), classes, *logits.shape[2:])
-    return empty.scatter_reduce(1, owner, logits, "amax", include_self=False)
+    return best_of_rows(logits, torch.tensor(row_class, device=logits.device), classes, dim=1)
 
 
 def set_checkpointing(module: nn.Module, enabled: bool) -> None:

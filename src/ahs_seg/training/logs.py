@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import time
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from lightning.fabric.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ahs_seg.io.progress import QUIET_SECONDS
-from ahs_seg.training.checkpoint import sync
+from ahs_seg.io.atomic import sync, write_text
+from ahs_seg.io.progress import ProgressBar
 from ahs_seg.training.recipe import Recipe
 
 STATISTICS: Final = "statistics"
@@ -54,13 +52,11 @@ class CsvLog:
         return list(reader)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        draft = self.path.with_name(f".unfinished-{self.path.name}")
-        with draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        sync(draft)
-        draft.replace(self.path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path, text.getvalue())
 
 
 class Files:
@@ -105,13 +101,17 @@ class RunLog:
 
     def __init__(self, directory: Path, recipe: Recipe, *, start: int, writing: bool, progress: bool) -> None:
         self._every = recipe.log_every
-        self._bar = ProgressBar(start, recipe.steps) if writing and progress else None
+        self._bar = ProgressBar("training", unit="steps", shown=writing and progress)
+        self._bar.start(recipe.steps)
+        self._bar.skip(start)
+        self._loss: float | None = None
         self._files = Files(directory, start) if writing else None
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Tell of a finished step: on the progress bar always, in the files when its turn has come."""
-        if self._bar is not None:
-            self._bar.advance(step, values["loss"], values["lr"])
+        loss = values["loss"]
+        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
+        self._bar.update(step, f"loss {self._loss:.4f}, lr {values['lr']:.2e}")
         if self._files is not None and self.due(step):
             self._files.write("train", step, values)
 
@@ -132,8 +132,7 @@ class RunLog:
 
     def say(self, text: str) -> None:
         """Print a line, unless progress was not wanted."""
-        if self._bar is not None:
-            self._bar.say(text)
+        self._bar.say(text)
 
     def sync(self) -> None:
         """Wait until everything told so far is on disk."""
@@ -148,49 +147,4 @@ class RunLog:
     ) -> None:
         if self._files is not None:
             self._files.close()
-        if self._bar is not None:
-            self._bar.stop()
-
-
-class ProgressBar:
-    """Steps, loss, steps per second and time left; plain lines now and then where the output is not a terminal."""
-
-    def __init__(self, start: int, steps: int) -> None:
-        self._console = Console(stderr=True)
-        self._steps = steps
-        self._start = start
-        self._began = self._said = time.monotonic()
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("training", total=steps, completed=start, note="")
-        self._bar.start()
-        self._smooth: float | None = None
-
-    def advance(self, step: int, loss: float, lr: float) -> None:
-        """Show that `step` steps are done."""
-        self._smooth = loss if self._smooth is None else 0.95 * self._smooth + 0.05 * loss
-        now = time.monotonic()
-        rate = (step - self._start) / max(now - self._began, 1e-9)
-        note = f"loss {self._smooth:.4f}, lr {lr:.2e}, {rate:.2f} steps/s"
-        self._bar.update(self._task, completed=step, note=note)
-        if self._bar.disable and (now - self._said > QUIET_SECONDS or step == self._steps):
-            self._said = now
-            left = (self._steps - step) / rate
-            self.say(f"step {step}/{self._steps}: {note}, {left:.0f} s left")
-
-    def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(text, highlight=False, markup=False)
-
-    def stop(self) -> None:
-        """Leave the bar as it is."""
         self._bar.stop()

@@ -7,7 +7,6 @@ influence on the pictures of a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.data.shuffled_stream import ShuffledStream
 from ahs_seg.errors import SampleError
 from ahs_seg.training.recipe import Recipe, TrainingSetupError
 from ahs_seg.types import IGNORE
@@ -41,17 +41,6 @@ def global_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, _GLOBAL, step, rank]).generate_state(1)[0])
 
 
-def sample_index(seed: int, position: int, length: int) -> int:
-    """The picture at a position of the endless sequence: one random order of all `length` pictures after another."""
-    epoch, offset = divmod(position, length)
-    return int(_order(seed, epoch, length)[offset])
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.random.default_rng([seed, _ORDER, epoch]).permutation(length)
-
-
 class Pictures(NamedTuple):
     """What one process sees at a time: part of a step's batch."""
 
@@ -66,6 +55,7 @@ class StepDataset(Dataset[list[Pictures]]):
         self, dataset: SegmentationDataset, recipe: Recipe, augment: Augment | None, rank: int, processes: int
     ) -> None:
         self._dataset = dataset
+        self._order = ShuffledStream(range(len(dataset)), (recipe.seed, _ORDER))
         self._recipe = recipe
         self._augment = augment
         self._share = recipe.share(processes)
@@ -79,7 +69,7 @@ class StepDataset(Dataset[list[Pictures]]):
         ]
 
     def _sample(self, position: int) -> Sample:
-        sample = self._dataset[sample_index(self._recipe.seed, position, len(self._dataset))]
+        sample = self._dataset[self._order[position]]
         if self._augment is not None:
             sample = self._augment(sample, augment_generator(self._recipe.seed, position))
         classes = len(self._dataset.vocabulary)

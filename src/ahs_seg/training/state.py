@@ -7,7 +7,6 @@ checkpoint. Their digest is, and a run is continued only on top of the same ones
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 
+from ahs_seg.io.digest import weights_digest
 from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.optim import plain_name, trainable
 
@@ -34,12 +34,8 @@ def stored_names(module: nn.Module) -> list[str]:
 
 def frozen_digest(module: nn.Module) -> str:
     """A digest of the names and values of all parameters that are not trained."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.named_parameters(), key=lambda item: item[0]):
-        if not value.requires_grad:
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    frozen = sorted((name, value) for name, value in module.named_parameters() if not value.requires_grad)
+    return weights_digest((f"{name} {tuple(value.shape)} {value.dtype}\n", value) for name, value in frozen)
 
 
 def collect(module: nn.Module, optimizer: Optimizer, names: Sequence[str]) -> dict[str, Tensor]:

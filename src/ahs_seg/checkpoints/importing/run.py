@@ -21,7 +21,7 @@ from ahs_seg.checkpoints.importing.convert_scan import join_shifted
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, check_complete
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
-from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, replacing_directory, save_state
+from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, save_state
 
 __all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 
@@ -109,7 +109,7 @@ def import_checkpoint(
     except ConversionError as error:
         raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
     if chosen is None:
-        _save_clip(_without(state, BACKBONE), backbone, Path(directory))
+        save_clip(_without(state, BACKBONE), backbone, Path(directory))
     else:
         save_state(state, backbone, chosen, directory)
     return _report(path, kind, sizes, weights, conversion)
@@ -160,11 +160,6 @@ def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
     unknown = f"a CLIP {vision.hidden_size} wide with patches of {vision.patch_size} pixels"
     known = _CLIPS if vision.hidden_act == "quick_gelu" else _DATACOMP
     return known.get((vision.hidden_size, vision.patch_size, vision.image_size), (unknown, "imported"))
-
-
-def _save_clip(state: Mapping[str, Tensor], backbone: ClipBackbone, directory: Path) -> None:
-    with replacing_directory(directory) as fresh:
-        save_clip(state, backbone, fresh)
 
 
 def _joined(weights: Weights, shifted: Weights) -> Weights:

@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.io.progress import Track
+from ahs_seg.io.atomic import unsynced_path
+from ahs_seg.io.progress import ProgressBar
 
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 _DAMAGED: Final = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
@@ -70,7 +70,7 @@ def unpack(
             wanted = [(member, target) for member in listed if (target := _target(member.name, members, endings))]
             _check_found(archive, listed, wanted, members)
             with _marked(list(members.values())):
-                for member, target in Track(f"unpacking {archive.name}", unit="files", shown=progress)(wanted):
+                for member, target in ProgressBar(f"unpacking {archive.name}", unit="files", shown=progress)(wanted):
                     if not (target.is_file() and target.stat().st_size == member.size):
                         _unpack_member(member, target)
             return len(wanted)
@@ -178,15 +178,7 @@ def _unpack_member(member: _Member, target: Path) -> None:
 
 
 def _write(source: _Readable, target: Path, size: int) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as draft:
-        try:
-            shutil.copyfileobj(source, draft, 1 << 20)
-            if draft.tell() != size:
-                raise EOFError(f"{target.name} has {draft.tell()} of {size} bytes")
-            draft.flush()
-            Path(draft.name).chmod(0o644)
-            Path(draft.name).replace(target)
-        except BaseException:
-            Path(draft.name).unlink(missing_ok=True)
-            raise
+    with unsynced_path(target) as path, path.open("wb") as draft:
+        shutil.copyfileobj(source, draft, 1 << 20)
+        if draft.tell() != size:
+            raise EOFError(f"{target.name} has {draft.tell()} of {size} bytes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.io.progress import Track
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.digest import file_digest
+from ahs_seg.io.progress import ProgressBar
 
 _CHUNK: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60
@@ -93,19 +94,19 @@ def _fetch(url: str, part: Path, path_tag: Path, *, progress: bool) -> int | Non
         start, total = _range(response, have)
         if not start:
             tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            path_tag.write_text(tag) if tag and not tag.startswith("W/") else path_tag.unlink(missing_ok=True)
+            write_text(path_tag, tag) if tag and not tag.startswith("W/") else path_tag.unlink(missing_ok=True)
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
             if total is None:
                 shutil.copyfileobj(response, file)
             else:
-                _copy(response, file, total - start, Track(f"fetching {part.stem}", unit="MB", shown=progress))
+                _copy(response, file, total - start, ProgressBar(f"fetching {part.stem}", unit="MB", shown=progress))
             file.flush()
             os.fsync(file.fileno())
     return total
 
 
-def _copy(response: http.client.HTTPResponse, file: IO[bytes], count: int, track: Track) -> None:
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], count: int, track: ProgressBar) -> None:
     for _ in track(range(-(-count // _CHUNK))):
         data = response.read(_CHUNK)
         if not data:
@@ -139,8 +140,7 @@ def _check(url: str, part: Path, *, size: int | None, checksum: str) -> None:
         problem = f"has {_size(part):,} bytes, expected are {size:,}"
     elif checksum:
         kind, _, expected = checksum.partition(":")
-        with part.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
+        found = file_digest(part, kind)
         if found != expected:
             problem = f"has the {kind} {found}, expected is {expected}"
     if problem:

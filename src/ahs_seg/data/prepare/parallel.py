@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
 
-from ahs_seg.io.progress import Track
+from ahs_seg.io.progress import ProgressBar
 
 _WORTH_A_PROCESS: Final = 100
 """Items below which starting a process takes longer than it saves."""
@@ -27,7 +27,7 @@ def run_parallel(
     Processes, not threads: Pillow holds Python's lock while it encodes. They end with the process that started them,
     even when that is killed.
     """
-    track = Track(description, shown=progress)
+    track = ProgressBar(description, shown=progress)
     count = workers or min(os.cpu_count() or 1, 1 + len(items) // _WORTH_A_PROCESS)
     if count == 1:
         for item in track(items):

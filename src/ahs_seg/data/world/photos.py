@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ahs_seg.data.shuffled_stream import ShuffledStream
 from ahs_seg.data.world.canvas import draw, finish, place
-from ahs_seg.data.world.deck import Deck
 from ahs_seg.data.world.names import STUFF, Thing, things
 from ahs_seg.data.world.scenes import shows
 from ahs_seg.data.world.stuff import crop
@@ -35,11 +35,11 @@ class PhotoSource:
         self.seed = seed
         self.size = size
         self.hard = hard
-        self._things = Deck([things()[name] for name in names], (seed, 1))
+        self._things = ShuffledStream([things()[name] for name in names], (seed, 1))
 
     def __getitem__(self, index: int) -> Photo:
         rng = np.random.default_rng((self.seed, 0, index))
-        thing = self._things.deal(index, 1)[0]
+        thing = self._things[index]
         radius = float(rng.uniform(*PHOTO_RADIUS)) * self.size
         return take_photo(thing, ground_for(thing, rng), (self.size, self.size), radius, rng, hard=self.hard)
 

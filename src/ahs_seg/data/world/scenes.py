@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ahs_seg.data.shuffled_stream import ShuffledStream
 from ahs_seg.data.world.canvas import draw, finish, place
-from ahs_seg.data.world.deck import Deck
 from ahs_seg.data.world.names import COLOURS, STUFF, Thing, WorldError, things
 from ahs_seg.data.world.stuff import DrawnImage, crop, mean_colour
 
@@ -49,8 +49,8 @@ class SceneSource:
         if unknown:
             raise WorldError(f"the drawn world knows no {unknown[0]!r}; see ahs_seg.data.world.names")
         self._label = {name: index for index, name in enumerate(self.names)}
-        self._things = Deck([known[name] for name in names if name in known], (seed, 1))
-        self._stuff = Deck([name for name in names if name in STUFF], (seed, 2))
+        self._things = ShuffledStream([known[name] for name in names if name in known], (seed, 1))
+        self._stuff = ShuffledStream([name for name in names if name in STUFF], (seed, 2))
 
     def __getitem__(self, index: int) -> Scene:
         rng = np.random.default_rng((self.seed, 0, index))
@@ -72,13 +72,13 @@ class SceneSource:
         block, place_in_block = divmod(index, len(OBJECTS))
         counts = np.random.default_rng((self.seed, 3, block)).permutation(OBJECTS)
         start = block * sum(OBJECTS) + int(counts[:place_in_block].sum())
-        return self._things.deal(start, int(counts[place_in_block]))
+        return self._things.take(start, int(counts[place_in_block]))
 
     def _ground(
         self, index: int, dealt: list[Thing], rng: np.random.Generator
     ) -> tuple[DrawnImage, NDArray[np.int32], list[str]]:
         count = int(rng.integers(1, REGIONS + 1))
-        kinds = list(dict.fromkeys(self._stuff.deal(index * REGIONS, REGIONS)))
+        kinds = list(dict.fromkeys(self._stuff.take(index * REGIONS, REGIONS)))
         # Something to stand out from: kinds on which most of the objects show come first.
         kinds.sort(key=lambda kind: sum(not shows(thing.colour, kind) for thing in dealt) > 0)
         picture = crop(kinds[0], self.size, self.size, rng).copy()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 
+from cachetools import LRUCache
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.methods.base import Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
@@ -44,9 +44,7 @@ class TensorLRU:
     """Values by key: the latest used, up to `memory_bytes` of tensors. Threads may share it."""
 
     def __init__(self, *, memory_bytes: int = 512 * 2**20) -> None:
-        self.memory_bytes = memory_bytes
-        self._held: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
-        self._used = 0
+        self._held: LRUCache[tuple[object, ...], object] = LRUCache(memory_bytes, getsizeof=held_bytes)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -55,19 +53,13 @@ class TensorLRU:
     def find(self, key: tuple[object, ...]) -> object | None:
         """What is kept under this key, or nothing."""
         with self._lock:
-            if key not in self._held:
-                return None
-            self._held.move_to_end(key)
-            return self._held[key][0]
+            return self._held.get(key)
 
     def keep(self, key: tuple[object, ...], value: object) -> None:
-        """Remember a value; those unused for longest make room."""
-        size = held_bytes(value)
+        """Keep a value; those unused for longest make room. One that is larger than all the memory is not kept."""
         with self._lock:
-            self._used += size - self._held.pop(key, (None, 0))[1]
-            self._held[key] = value, size
-            while self._used > self.memory_bytes:
-                self._used -= self._held.popitem(last=False)[1][1]
+            if held_bytes(value) <= self._held.maxsize:
+                self._held[key] = value
 
 
 class CachedMethod(Method):
@@ -127,7 +119,7 @@ class CachedMethod(Method):
         """The method's."""
         return self.method.scores(logits)
 
-    def _features(self, images: Tensor, seen: bytes, times: Times) -> ImageFeatures:
+    def _features(self, images: Tensor, seen: str, times: Times) -> ImageFeatures:
         known = self.store.find((self.name, seen))
         if isinstance(known, ImageFeatures):
             return known
@@ -138,11 +130,9 @@ class CachedMethod(Method):
         return features
 
 
-def digest(values: Tensor) -> bytes:
-    """A fingerprint of a tensor."""
-    content = hashlib.blake2b(str(tuple(values.shape)).encode(), digest_size=20)
-    content.update(values.detach().contiguous().cpu().numpy().data)
-    return content.digest()
+def digest(values: Tensor) -> str:
+    """What tells a tensor from any other: a digest of its type, shape and content."""
+    return weights_digest(labelled([("", values)]))
 
 
 def held_bytes(value: object) -> int:

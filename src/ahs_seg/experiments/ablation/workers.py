@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ahs_seg.experiments.ablation.runs import steps_done
 from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.io.atomic import write_text
-from ahs_seg.io.progress import QUIET_SECONDS
+from ahs_seg.io.progress import QUIET_SECONDS, ProgressBar
 
 OUTPUT: Final = "log.txt"
 POLL_SECONDS: Final = 0.5
@@ -63,26 +61,30 @@ class _Working:
 def run_all(specs: Sequence[Spec], jobs: int, *, progress: bool = True) -> list[RunFailure]:
     """Do all runs, `jobs` at a time; the failures. When this process ends, so do those it started."""
     waiting, working, failures = list(specs), list[_Working](), list[RunFailure]()
-    bar = _Bar(len(specs), shown=progress)
-    with bar:
-        try:
-            while waiting or working:
-                while waiting and len(working) < jobs:
-                    slot = min(set(range(jobs)) - {one.slot for one in working})
-                    bar.started(waiting[0].progress())
-                    working.append(_start(waiting.pop(0), slot, jobs))
-                time.sleep(POLL_SECONDS)
-                for one in [one for one in working if one.process.poll() is not None]:
-                    working.remove(one)
-                    bar.finished(one.spec.title, time.monotonic() - one.began, well=one.process.returncode == 0)
-                    if one.process.returncode != 0:
-                        failures.append(_failure(one))
-                        bar.say(str(failures[-1]))
-                bar.show([one.spec.progress() for one in working])
-        finally:
-            for one in working:
-                one.process.terminate()
-                one.process.wait()
+    bar = ProgressBar("runs", unit="runs", shown=progress, quiet_seconds=4 * QUIET_SECONDS)
+    bar.start(len(specs))
+    try:
+        while waiting or working:
+            while waiting and len(working) < jobs:
+                slot = min(set(range(jobs)) - {one.slot for one in working})
+                bar.skip(waiting[0].progress())
+                working.append(_start(waiting.pop(0), slot, jobs))
+            time.sleep(POLL_SECONDS)
+            for one in [one for one in working if one.process.poll() is not None]:
+                working.remove(one)
+                ended = len(specs) - len(waiting) - len(working)
+                if one.process.returncode == 0:
+                    bar.say(f"{one.spec.title}: done in {time.monotonic() - one.began:.0f} s ({ended}/{len(specs)})")
+                else:
+                    failures.append(_failure(one))
+                    bar.say(str(failures[-1]))
+            ended = len(specs) - len(waiting) - len(working)
+            bar.update(ended + sum(one.spec.progress() for one in working), f"{ended} ended, {len(working)} at work")
+    finally:
+        bar.stop()
+        for one in working:
+            one.process.terminate()
+            one.process.wait()
     return failures
 
 
@@ -123,61 +125,3 @@ def _failure(one: _Working) -> RunFailure:
     code = one.process.returncode
     problem = f"ended by signal {-code}" if code < 0 else lines[-1] if lines else f"status {code}"
     return RunFailure(one.spec.title, problem, log)
-
-
-class _Bar:
-    """How many runs are done and how long the rest takes; plain lines now and then where there is no terminal."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self._console = Console(stderr=True)
-        self._total, self._shown = total, shown
-        self._done, self._earlier = 0, 0.0
-        self._began = self._said = time.monotonic()
-        self._bar = Progress(
-            TextColumn("runs"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not (shown and self._console.is_terminal),
-        )
-        self._task = self._bar.add_task("runs", total=total, note="")
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def started(self, part: float) -> None:
-        """Tell that a run goes on from such a part of it, which is not this session's work."""
-        self._earlier += part
-
-    def finished(self, title: str, seconds: float, *, well: bool) -> None:
-        """Tell that a run ended."""
-        self._done += 1
-        if well:
-            self.say(f"{title}: done in {seconds:.0f} s ({self._done}/{self._total})")
-
-    def show(self, parts: Sequence[float]) -> None:
-        """Tell how far the runs in work are."""
-        done, now = self._done + sum(parts), time.monotonic()
-        rate = (done - self._earlier) / max(now - self._began, 1e-9)
-        left = f", {_duration((self._total - done) / rate)} left" if rate > 0 else ""
-        note = f"{self._done}/{self._total}, {len(parts)} at work{left}"
-        self._bar.update(self._task, completed=done, note=note)
-        if self._bar.disable and self._shown and now - self._said > 4 * QUIET_SECONDS:
-            self._said = now
-            self.say(f"runs {note}")
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        if self._shown:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import matplotlib
 import numpy as np
@@ -27,24 +28,34 @@ def loss_chart(curve: LossCurve) -> str:
     chart = Chart(figsize=(4.0, 1.8), layout="constrained")
     FigureCanvasSVG(chart)
     axes = chart.add_subplot()
-    losses = np.asarray(curve.losses, dtype=np.float64)
-    axes.plot(curve.steps, losses, color=ACCENT, alpha=0.28, linewidth=0.7)
-    axes.plot(curve.steps, smoothed(losses), color=ACCENT, linewidth=1.5)
-    if len(losses) and losses.min() > 0 and losses.max() > 8 * losses.min():
+    plot_loss(axes, curve.steps, curve.losses)
+    axes.set_xlabel("step", fontsize=7)
+    axes.set_ylabel("loss", fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    clear_frame(axes)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return inline(chart)
+
+
+def plot_loss(axes: Any, steps: Sequence[int], losses: Sequence[float]) -> None:
+    """Draw a loss, raw in the background and smoothed in front; on a logarithmic scale if it spans much."""
+    values = np.asarray(losses, dtype=np.float64)
+    axes.plot(steps, values, color=ACCENT, alpha=0.28, linewidth=0.7)
+    axes.plot(steps, smoothed(values), color=ACCENT, linewidth=1.5)
+    if len(values) and values.min() > 0 and values.max() > 8 * values.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("step", fontsize=7)
-    axes.set_ylabel("loss", fontsize=7)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def clear_frame(axes: Any) -> None:
+    """Leave of the frame a faint line below and faint lines across."""
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set(color=INK, alpha=0.3)
     axes.tick_params(which="both", colors=INK, labelsize=7, length=0)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    return inline(chart)
 
 
 def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -10,12 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Chart
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from ahs_seg.experiments.report.charts import ACCENT, INK, inline, smoothed
+from ahs_seg.experiments.report.charts import ACCENT, INK, clear_frame, inline, plot_loss
 
 COLUMNS: Final = 3
 WIDTH_INCHES: Final = 9.6
@@ -56,14 +55,7 @@ def loss_panels(losses: Mapping[str, Series]) -> str:
     """A panel for each loss, raw in the background and smoothed in front, as SVG."""
     chart, panels = _grid(len(losses))
     for axes, (name, one) in zip(panels, losses.items(), strict=False):
-        values = np.asarray(one.values, np.float64)
-        axes.plot(one.steps, values, color=ACCENT, alpha=0.28, linewidth=0.7)
-        axes.plot(one.steps, smoothed(values), color=ACCENT, linewidth=1.5)
-        if len(values) and values.min() > 0 and values.max() > 8 * values.min():
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
+        plot_loss(axes, one.steps, one.values)
         _finish(axes, "total" if name == "loss" else name.removeprefix("loss_").replace("_", " "))
     return inline(chart)
 
@@ -122,7 +114,4 @@ def _finish(axes: Any, title: str) -> None:
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.ticklabel_format(axis="y", useOffset=False)
-    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set(color=INK, alpha=0.3)
-    axes.tick_params(which="both", colors=INK, labelsize=7, length=0)
+    clear_frame(axes)

@@ -17,7 +17,6 @@ from ahs_seg.methods.cost.decoder import GuidedDecoder
 from ahs_seg.methods.cost.guidance import GuidancePyramid
 from ahs_seg.methods.cost.parts.slots import CostParts, PartsConfig
 from ahs_seg.methods.cost.window_attention import SpatialAggregation
-from ahs_seg.modules.resize import resize
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
@@ -59,8 +58,7 @@ class CostSegmenter(Method):
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """The part of the forward that depends on the images alone."""
-        resized = resize(images, self.backbone.resolution)
-        return self.backbone.encode_image(resized, levels=(*self.levels, *self.parts.fused_levels))
+        return self.backbone.encode_resized(images, levels=(*self.levels, *self.parts.fused_levels))
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """The rest of the forward."""

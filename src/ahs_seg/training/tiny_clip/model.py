@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
+from ahs_seg.io.atomic import write_bytes
 
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
@@ -128,14 +129,12 @@ def train_tokenizer(captions: Sequence[str], tokens: int, context: int) -> ClipT
 
 @torch.no_grad()
 def save_clip(backbone: ClipBackbone, directory: Path) -> None:
-    """Write the backbone as `ClipConfig(source=directory)` reads it, batch norm folded; whole or not at all."""
-    draft = directory.with_name(f".{directory.name}.unfinished")
-    shutil.rmtree(draft, ignore_errors=True)
+    """Write the backbone as `ClipConfig(source=directory)` reads it, batch norm folded; other files there stay."""
     assert isinstance(backbone.stem, ConvStem)
     stem = {f"{STEM}{name}": value for name, value in backbone.stem.folded().state_dict().items()}
     rest = {name: value for name, value in backbone.network_state().items() if not name.startswith(STEM)}
-    clip_config.save_clip({**rest, **stem}, backbone, draft)
-    directory.mkdir(parents=True, exist_ok=True)
-    for path in draft.iterdir():
-        path.replace(directory / path.name)
-    draft.rmdir()
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "clip"
+        clip_config.save_clip({**rest, **stem}, backbone, draft)
+        for path in draft.iterdir():
+            write_bytes(directory / path.name, path.read_bytes())

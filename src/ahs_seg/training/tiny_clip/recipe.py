@@ -20,7 +20,7 @@ from ahs_seg.data.world.captions import sample_captions
 from ahs_seg.data.world.dataset import TEST_SEED, VALIDATION_SEED
 from ahs_seg.data.world.mosaics import PRETRAINING_SEED, Mix, trained_things
 from ahs_seg.io.atomic import write_text
-from ahs_seg.io.progress import Track
+from ahs_seg.io.progress import ProgressBar
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError, newest, prune, read, write
 from ahs_seg.training.tiny_clip.batches import PretrainBatch, batches
 from ahs_seg.training.tiny_clip.model import TinyClipConfig, save_clip
@@ -140,7 +140,7 @@ def pretrain(directory: Path, config: PretrainConfig | None = None) -> Validatio
     optimizer = _optimizer(learner, config)
     start = _restore(directory / "run", learner, optimizer, config)
     tokenizer = learner.backbone.tokenizer
-    track = Track("pre-training", unit="steps")
+    track = ProgressBar("pre-training", unit="steps")
     data: Iterator[PretrainBatch] = batches(
         config.seed, config.mix, start, config.steps, tokenizer, workers=config.workers
     )

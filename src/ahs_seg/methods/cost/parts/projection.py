@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ahs_seg.config import Config
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.class_pooling import mean_of_rows, sum_of_rows
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
 
@@ -39,8 +40,7 @@ def contrastive_loss(
     if len(present) < 2:
         return (features.sum() + text.sum()) * 0
     patches = F.normalize(features, dim=1).permute(0, 2, 3, 1).flatten(0, 2)[valid]
-    sums = patches.new_zeros(len(present), patches.shape[1]).index_add(0, place, patches)
-    means = F.normalize(sums, dim=-1)  # a sum has the direction of its mean
+    means = mean_of_rows(patches, place, len(present))
     logits = means @ F.normalize(text[present], dim=-1).T / temperature
     return F.cross_entropy(logits, torch.arange(len(present), device=logits.device))
 
@@ -193,7 +193,8 @@ class ProjectionTerm(nn.Module):
     def forward(self, projection: DynamicProjection, view: TrainingForward) -> dict[str, Tensor]:
         """The losses, called `contrastive` and `hierarchy`."""
         del projection  # it acts through the output
-        words = class_words(view)
+        rows = view.output.text.embeddings.float().mean(1)
+        words = sum_of_rows(rows, view.row_class, len(view.classes))
         margins = self.margins[view.classes][:, view.classes]
         contrastive, hierarchy = self.weights
         return {
@@ -214,9 +215,3 @@ class ProjectionTerm(nn.Module):
             "complexity/most": complexity.max().item(),
             "projection/scale": projection.scale.item(),
         }
-
-
-def class_words(view: TrainingForward) -> Float[Tensor, "k d"]:
-    """One vector for each class of the step: the sum over its rows and prompts of what the image was compared with."""
-    rows = view.output.text.embeddings.float().mean(1)
-    return rows.new_zeros(len(view.classes), rows.shape[1]).index_add(0, view.row_class, rows)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.class_pooling import sum_of_rows
 from ahs_seg.modules.geodesic import angle_of_cosine, geodesic_distance
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
@@ -182,8 +183,7 @@ class PrototypeBank(nn.Module):
         valid = rows != IGNORE
         weights, places = valid.to(features.dtype), torch.where(valid, rows, 0)
         unit = F.normalize(features, dim=-1) * weights[:, None]
-        totals = torch.zeros_like(self.prototypes, dtype=features.dtype).index_add_(0, places, unit)
-        return totals, weights.new_zeros(self.count).index_add_(0, places, weights)
+        return sum_of_rows(unit, places, self.count), sum_of_rows(weights[:, None], places, self.count)[:, 0]
 
     @torch.no_grad()
     def update(self, sums: Float[Tensor, "k d"], counts: Float[Tensor, " k"]) -> None:

@@ -50,6 +50,6 @@ class EBSegObjective(nn.Module):
         draw = self.draw or drawing(None, view.labels.device)
         masks = [prediction.masks for prediction in features.predictions]
         losses, matches = supervise(masks, terms, targets, config, draw)
-        text = mean_of_rows(class_embeddings(words), view.row_class)
+        text = mean_of_rows(class_embeddings(words), view.row_class, len(view.classes))
         structure = similarity_structure_loss(features.supervised[-1], text, matches, targets)
         return {**losses, "structure": config.structure * structure}

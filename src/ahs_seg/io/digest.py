@@ -1,0 +1,36 @@
+"""Digests of files and of weights: what a resumed run, a journal or a cache is compared by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from jaxtyping import Shaped, UInt8
+from torch import Tensor
+
+
+def file_digest(path: Path, kind: str = "sha256") -> str:
+    """Hexadecimal digest of the content of a file; `kind` is any algorithm of `hashlib`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def weights_digest(labelled: Iterable[tuple[str, Tensor]], *, start: bytes = b"") -> str:
+    """Hexadecimal SHA-256 of `start`, then of every label followed by the bytes of its tensor, on any device."""
+    digest = hashlib.sha256(start)
+    for label, tensor in labelled:
+        digest.update(label.encode())
+        digest.update(tensor_bytes(tensor).cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def labelled(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """The tensors, each with a label of its name, type and shape."""
+    return ((f"{name} {tensor.dtype} {tuple(tensor.shape)}", tensor) for name, tensor in named)
+
+
+def tensor_bytes(tensor: Shaped[Tensor, "*b"]) -> UInt8[Tensor, " n"]:
+    """The memory of a tensor as bytes, row by row."""
+    return tensor.detach().contiguous().flatten().view(torch.uint8)
