@@ -5,6 +5,7 @@ import inspect
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -95,13 +96,21 @@ def test_overrides_of_another_form_are_errors(override: str) -> None:
         Root.parse({"name": "x"}, [override])
 
 
+def wrong(**values: Any) -> dict[str, Any]:
+    """Values that a type checker would refuse."""
+    return values
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Root(nme="y"), r"nme: unknown key; allowed are leaf, name \(given: 'y'\)"),
-        (lambda: Root(leaf={"stepz": 4}), r"leaf\.stepz: unknown key; allowed are rates, steps \(given: 4\)"),
-        (lambda: Root(leaf={"steps": "many"}), r"leaf\.steps: Input should be a valid integer.*\(given: 'many'\)"),
-        (lambda: Root(leaf=7), r"leaf: Input should be a valid dictionary or instance of Leaf \(given: 7\)"),
+        (lambda: Root(**wrong(nme="y")), r"nme: unknown key; allowed are leaf, name \(given: 'y'\)"),
+        (lambda: Root(**wrong(leaf={"stepz": 4})), r"leaf\.stepz: unknown key; allowed are rates, steps \(given: 4\)"),
+        (
+            lambda: Root(**wrong(leaf={"steps": "many"})),
+            r"leaf\.steps: Input should be a valid integer.*\(given: 'many'\)",
+        ),
+        (lambda: Root(**wrong(leaf=7)), r"leaf: Input should be a valid dictionary or instance of Leaf \(given: 7\)"),
         (lambda: Root().replace(nme="y"), "nme: unknown key"),
         (lambda: Root().replace(leaf={"steps": "many"}), r"leaf\.steps: Input should be"),
     ],

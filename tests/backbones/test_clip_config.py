@@ -8,7 +8,8 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import CLIPModel
 
-from ahs_seg.backbones.clip_config import TINY, BackboneError, ClipConfig, load_tokenizer
+from ahs_seg.backbones.base import BackboneError
+from ahs_seg.backbones.clip_config import TINY, ClipConfig, load_tokenizer
 from tests.support.builders import random_backbone
 
 
