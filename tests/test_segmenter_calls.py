@@ -13,7 +13,6 @@ from PIL import Image
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.errors import SampleError
-from ahs_seg.inference.many_images import check_on_error
 from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageError
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
@@ -103,9 +102,7 @@ def test_any_failure_of_one_image_is_that_of_the_image_alone(segmenter, image, m
             segmenter([image, "x.png"], WORDS, on_error="skip")
 
 
-def test_what_to_do_with_errors_is_one_of_three_words_and_for_several_images(segmenter, image):
-    with pytest.raises(OutputOptionsError, match="on_error='ignore'; allowed are 'raise', 'skip', 'return'"):
-        check_on_error("ignore", single=False)
+def test_the_error_of_one_image_is_always_raised(segmenter, image):
     with pytest.raises(OutputOptionsError, match="given with one image, whose error is always raised"):
         segmenter(image, WORDS, on_error="skip")
     with pytest.raises(ImageError):
