@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from ahs_seg.cli import app, main
 
+pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
+
 MICRO = [
     "quickstart/cat_seg",
     "training.steps=6",

@@ -16,6 +16,8 @@ from ahs_seg.training.run import CHECKPOINTS
 from tests.support.programs.processes import CASES
 from tests.support.training_runs import assert_same_run, contents, gradients, table
 
+pytestmark = pytest.mark.xdist_group("launch")  # what its fixture trains is trained once
+
 
 def start(directory: Path, devices: int) -> None:
     command = [sys.executable, "-m", "tests.support.programs.processes", str(directory), str(devices)]

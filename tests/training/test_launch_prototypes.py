@@ -14,6 +14,8 @@ from torch import Tensor
 from ahs_seg.training.run import CHECKPOINTS
 from tests.support.programs.prototypes import CASES
 
+pytestmark = pytest.mark.xdist_group("launch_prototypes")  # what its fixture trains is trained once
+
 
 def start(directory: Path, devices: int) -> None:
     command = [sys.executable, "-m", "tests.support.programs.prototypes", str(directory), str(devices)]

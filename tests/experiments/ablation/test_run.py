@@ -17,6 +17,8 @@ from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.training import checkpoint
 from tests.support.ablation import TINY_SUITE
 
+pytestmark = pytest.mark.xdist_group("ablation")  # what its fixture trains is trained once
+
 SUITE = find_suite(TINY_SUITE)
 DATA = SUITE.scales["world"].test
 
