@@ -36,7 +36,8 @@ def test_titles_say_what_the_data_is(tmp_path: Path) -> None:
 
 def test_scenes_of_training_validation_and_test_are_others() -> None:
     assert len(set(WORLD_SEEDS.values())) == 3
-    images = {WorldData(scenes=scenes, count=1, names=20).open()[0].image.tobytes() for scenes in WORLD_SEEDS}
+    data = [WorldData.parse({"scenes": scenes, "count": 1, "names": 20, "size": 32}) for scenes in WORLD_SEEDS]
+    images = {one.open()[0].image.tobytes() for one in data}
     assert len(images) == 3
 
 

@@ -8,7 +8,7 @@ from ahs_seg.training.checkpoint import CheckpointError
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
 
 
-def network(seed: int = 0, *, frozen_seed: int = 7) -> nn.Module:
+def network(seed: int = 0, *, frozen_seed: int = 7) -> nn.Sequential:
     """A frozen layer, a trained one and a norm with buffers."""
     torch.manual_seed(frozen_seed)
     frozen = nn.Linear(3, 4).requires_grad_(requires_grad=False)
@@ -16,7 +16,7 @@ def network(seed: int = 0, *, frozen_seed: int = 7) -> nn.Module:
     return nn.Sequential(frozen, nn.Linear(4, 2), nn.BatchNorm1d(2))
 
 
-def trained(steps: int = 3) -> tuple[nn.Module, torch.optim.AdamW]:
+def trained(steps: int = 3) -> tuple[nn.Sequential, torch.optim.AdamW]:
     module = network()
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=0.1)
     for step in range(steps):
@@ -37,7 +37,7 @@ def test_the_digest_sees_frozen_weights_alone() -> None:
     assert frozen_digest(network()) != frozen_digest(network(frozen_seed=8))
     changed = network()
     with torch.no_grad():
-        changed[0].weight[0, 0] += 1e-6
+        changed.get_parameter("0.weight")[0, 0] += 1e-6
     assert frozen_digest(changed) != frozen_digest(network())
 
 
@@ -60,7 +60,7 @@ def test_copies_do_not_change_with_the_module() -> None:
     stored = collect(module, optimizer, stored_names(module))
     before = stored["weight/1.weight"].clone()
     with torch.no_grad():
-        module[1].weight.zero_()
+        module.get_parameter("1.weight").zero_()
     assert torch.equal(stored["weight/1.weight"], before)
     assert not any(name.startswith("weight/0.") for name in stored)
 

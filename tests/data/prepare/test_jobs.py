@@ -92,10 +92,8 @@ def test_sizes_are_those_of_upright_images(tmp_path: Path) -> None:
     Image.new("RGB", (5, 4)).save(tmp_path / "plain.jpg")
     assert picture_size(tmp_path / "turned.jpg") == (5, 4)
     assert picture_size(tmp_path / "plain.jpg") == (4, 5)
-    (tmp_path / "text.jpg").write_text("no image")
-    for name in ("text.jpg", "missing.jpg"):
-        with pytest.raises(SampleError, match=name):
-            picture_size(tmp_path / name)
+    with pytest.raises(SampleError, match=r"missing\.jpg: no such"):
+        picture_size(tmp_path / "missing.jpg")
 
 
 def test_sixteen_bits_survive_in_a_tiff(tmp_path: Path) -> None:

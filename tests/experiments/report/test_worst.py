@@ -33,10 +33,10 @@ def test_the_lowest_come_first_with_what_they_are_taken_for() -> None:
     assert found.title == "d, p"
     assert [row.name for row in found.rows] == ["dog", "cat"]  # a class without ground truth has no IoU
     dog, cat = found.rows
-    assert (dog.iou, cat.iou) == (pytest.approx(100 / 6), pytest.approx(60))
+    assert (dog.iou, cat.iou) == pytest.approx((100 / 6, 60))
     assert dog.taken_for == [("cat", 50.0), ("cow", 25.0)]
     assert cat.taken_for == [("dog", 25.0)]
-    assert (dog.share, cat.share) == (pytest.approx(100 / 3), pytest.approx(200 / 3))
+    assert (dog.share, cat.share) == pytest.approx((100 / 3, 200 / 3))
     assert (dog.unseen, cat.unseen) == (True, False)
 
 
