@@ -34,7 +34,7 @@ def test_words_are_separated_by_commas_or_lines(text: str) -> None:
     ("text", "message"),
     [
         ("a, b, c, d, e, f", "6 words; this page takes up to 5"),
-        ("x = a, b; c\ny = d, e; f", "6 words"),  # every name of a class counts
+        ("x=a,b;c\ny=d,e;f", "6 words"),  # every name of a class counts
         ("cat, " + "x" * 11, r"Name 2 .* has 12 characters; this page takes up to 10"),
         ("ade20k-150", "words; this page takes up to 5"),
     ],
