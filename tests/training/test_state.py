@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ahs_seg.training.checkpoint import CheckpointError
+from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
 
 
@@ -70,9 +70,11 @@ def test_another_method_is_refused_by_name() -> None:
     stored = collect(module, optimizer, stored_names(module))
     del stored["weight/1.bias"]
     with pytest.raises(
-        CheckpointError, match=r"another method or tuner: 1 weights differ, e\.g\. '1\.bias' is only in the m"
+        TrainingCheckpointError, match=r"another method or tuner: 1 weights differ, e\.g\. '1\.bias' is only in the m"
     ):
         restore_weights(network(), stored)
     stored["weight/1.bias"] = torch.zeros(3)
-    with pytest.raises(CheckpointError, match=r"1\.bias has shape \(3,\) in the checkpoint and \(2,\) in the method"):
+    with pytest.raises(
+        TrainingCheckpointError, match=r"1\.bias has shape \(3,\) in the checkpoint and \(2,\) in the method"
+    ):
         restore_weights(network(), stored)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ahs_seg.io.errors import SampleError
 from PIL import Image
 
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.index import IndexEntry
 from ahs_seg.data.prepare.jobs import Make, PrepareTask, encode_labels, inspect, picture_size, run_task
+from ahs_seg.errors import SampleError
 from ahs_seg.io.images import read_labels
 
 SPEC = find_spec("ade20k-150")
