@@ -6,7 +6,7 @@ import torch
 
 from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.inference.results import OutputOptions, to_segmentation
-from ahs_seg.output.calibration import AS_THEY_ARE, CalibrationError
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -21,7 +21,13 @@ def result(**options: float | bool | None):
     request = OutputOptions(**options)  # type: ignore[arg-type]  # as a caller gives them
     with torch.no_grad():
         return to_segmentation(
-            ColourMethod(), drawn(20, 30), WORDS, TABLE, InferenceConfig(), calibration=AS_THEY_ARE, request=request
+            ColourMethod(),
+            drawn(20, 30),
+            WORDS,
+            TABLE,
+            InferenceConfig(),
+            calibration=IDENTITY_CALIBRATION,
+            request=request,
         )
 
 
@@ -69,7 +75,7 @@ def test_wrong_requests_are_refused(options: dict[str, float], message: str) -> 
 
 
 def test_unknown_pixels_need_a_calibration() -> None:
-    OutputOptions(unknown_below=0.5).check(AS_THEY_ARE)
+    OutputOptions(unknown_below=0.5).check(IDENTITY_CALIBRATION)
     OutputOptions().check(None)
     with pytest.raises(CalibrationError, match="no calibration"):
         OutputOptions(unknown_below=0.5).check(None)
