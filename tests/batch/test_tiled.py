@@ -6,34 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
-from ahs_seg.io.images import read_image
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.support.drawn_images import WORDS, drawn, save
+from tests.support.geotiffs import PLACE, geotiff
 from tests.support.tiny_models import LocalMethod
 
 TILES = TileConfig(size=64, overlap=0.5)
-PLACE = Affine(0.5, 0, 400_000, 0, -0.5, 5_600_000)
 FIVE = "a, b, c, d, e"
 
 
 @pytest.fixture
 def local() -> Segmenter:
     return Segmenter(LocalMethod(), prompts=PromptConfig(templates=("a {}",)))
-
-
-def geotiff(path: Path, bands: np.ndarray, **profile) -> Path:
-    shape = {"count": bands.shape[0], "height": bands.shape[1], "width": bands.shape[2], "dtype": bands.dtype}
-    with rasterio.open(path, "w", "GTiff", crs="EPSG:32632", transform=PLACE, **shape, **profile) as dataset:
-        dataset.write(bands)
-    return path
 
 
 def tiled(segmenter, inputs, out, words=FIVE, formats=("png", "overlay"), **settings):
@@ -81,26 +72,6 @@ def test_geotiff_keeps_its_place_on_earth(local, tmp_path):
         labels = found.read(1)
         assert found.is_tiled
     assert np.array_equal(labels, np.asarray(Image.open(tmp_path / "out/field.png")))
-
-
-def test_rows_are_those_of_the_whole_picture(tmp_path):
-    image = drawn(50, 70)
-    alpha = np.linspace(0, 255, 50 * 70).astype(np.uint8).reshape(1, 50, 70)
-    bands = np.moveaxis(image, -1, 0)
-    files = [
-        geotiff(tmp_path / "rgb.tif", bands),
-        geotiff(tmp_path / "grey.tif", bands[:1]),
-        geotiff(tmp_path / "wide.tif", bands.astype(np.uint16) * 257),
-        geotiff(tmp_path / "clear.tif", np.concatenate([bands, alpha]), photometric="RGB", alpha="YES"),
-        save(tmp_path / "picture.png", image),
-    ]
-    Image.fromarray(image).quantize(16).save(tmp_path / "palette.tif")
-    for path in [*files, tmp_path / "palette.tif"]:
-        with open_raster(path) as raster:
-            assert raster.size == (50, 70)
-            rows = np.concatenate([raster.rows(top, min(top + 16, 50)) for top in range(0, 50, 16)])
-        expected = image if path.name == "wide.tif" else read_image(path)
-        assert np.array_equal(rows, expected), path.name
 
 
 def test_pictures_that_cannot_be_read(local, tmp_path):

@@ -8,84 +8,22 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ahs_seg.cli import app, main
+from ahs_seg.cli import app
+from tests.support.command_line import fails, output_of
 
-MICRO = [
-    "quickstart/cat_seg",
-    "training.steps=6",
-    "training.workers=0",
-    "training.precision=fp32",
-    "training.checkpoint_every=3",
-    "training.optimizer.warmup_steps=1",
-]
-
-
-def run(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    """The message of a command that ends with status 2."""
-    monkeypatch.setattr("sys.argv", ["ahs-seg", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    message = capsys.readouterr().err
-    assert "Traceback" not in message
-    return message
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("scenes")
-    run("world", "draw", "-o", root, "--count", "6", "--names", "20")
-    run("world", "draw", "-o", root, "--count", "3", "--names", "20", "--scenes", "test")
-    return root
-
-
-@pytest.fixture(scope="module")
-def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("runs") / "run"
-    data = f"data={{name: folder, root: {folder}, split: train}}"
-    validation = f"validation={{name: folder, root: {folder}, split: test}}"
-    text = run("train", *MICRO, data, validation, "-o", output)
-    assert f"model: {output / 'model'}" in text
-    return output
-
-
-def test_train_leaves_everything_a_reader_needs(trained: Path) -> None:
-    for name in ("config.yaml", "train.csv", "evaluation.json", "model/config.json", "model/model.safetensors"):
-        assert (trained / name).is_file(), name
-    report = json.loads((trained / "evaluation.json").read_text())
-    assert report["images"] == 3
-    assert 0 <= report["scores"]["miou"] <= 1
-    assert report["protocol"] == "whole image"
-    description = json.loads((trained / "model" / "config.json").read_text())
-    assert len(description["trained_on"]) == 20
-
-
-def test_a_finished_run_is_not_overwritten_but_resumed(
-    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arguments = ["train", str(trained / "config.yaml"), "-o", str(trained)]
-    assert "already holds" in fails(capsys, monkeypatch, *arguments)
-    assert "trained 6 steps" in run(*arguments, "--resume")
+pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
 
 
 def test_evaluate_names_the_protocol(trained: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.json"
-    text = run("evaluate", trained / "model", "--data", folder, "--split", "test", "-o", out)
+    text = output_of("evaluate", trained / "model", "--data", folder, "--split", "test", "-o", out)
     assert "whole image" in text
     assert json.loads(out.read_text())["dataset"].endswith("/test")
 
 
 def test_segment_writes_labels_names_and_overlays(trained: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    text = run(
+    text = output_of(
         "segment", folder / "images", "--classes", "sky, grass, red star", "--model", trained / "model", "-o", out
     )
     assert "9 of 9 images" in text

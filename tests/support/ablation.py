@@ -8,6 +8,7 @@ import numpy as np
 
 from ahs_seg.experiments.ablation.charts import Curve
 from ahs_seg.experiments.ablation.statistics import DRAWS, SeedCurves, compare, summarise
+from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.ablation.table import Table, TableRow
 from ahs_seg.io.provenance import Provenance
 
@@ -90,3 +91,11 @@ TINY_SUITE = Path(__file__).with_name("tiny_suite.yaml")
 
 
 EFFECTS = {"H-CLIP": 0.0, "nothing": 0.0, "better": 0.05, "worse": -0.05}
+
+
+HYPERSPHERICAL = ("ahs_seg", "ahs_seg_lite", "hps_seg")
+
+
+SUITE = find_suite(TINY_SUITE)
+
+DATA = SUITE.scales["world"].test

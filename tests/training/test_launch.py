@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,13 +15,7 @@ from ahs_seg.training.run import CHECKPOINTS
 from tests.support.programs.processes import CASES
 from tests.support.training_runs import assert_same_run, contents, gradients, table
 
-
-def start(directory: Path, devices: int) -> None:
-    command = [sys.executable, "-m", "tests.support.programs.processes", str(directory), str(devices)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+pytestmark = pytest.mark.xdist_group("launch")  # what their fixture trains is trained once
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -30,42 +23,28 @@ def difference(first: torch.Tensor, second: torch.Tensor) -> float:
     return float((first - second).abs().max() / second.abs().max().clamp(min=1e-12))
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each case in one process (`1`), in two (`2`), and in two that resume after the second step (`resumed`)."""
-    root = tmp_path_factory.mktemp("processes")
-    start(root / "1", 1)
-    start(root / "2", 2)
-    shutil.copytree(root / "2", root / "resumed")
-    for case in CASES:
-        for step in (3, 4):
-            shutil.rmtree(root / "resumed" / case / CHECKPOINTS / f"step-{step:08d}")
-    start(root / "resumed", 2)
-    return root
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_gradients_and_weights_are_those_of_one_process(runs: Path, case: str) -> None:
-    alone, together = gradients(runs / "1" / case), gradients(runs / "2" / case)
+def test_gradients_and_weights_are_those_of_one_process(launches: Path, case: str) -> None:
+    alone, together = gradients(launches / "1" / case), gradients(launches / "2" / case)
     assert alone.keys() == together.keys()
     assert len(alone) > 8
     assert {name: error for name in alone if (error := difference(together[name], alone[name])) > 3e-5} == {}
-    weights = [contents(runs / devices / case, 4).tensors for devices in "12"]
+    weights = [contents(launches / devices / case, 4).tensors for devices in "12"]
     trained = [name for name in weights[0] if name.startswith("weight/") and weights[0][name].is_floating_point()]
     assert {name: error for name in trained if (error := difference(weights[1][name], weights[0][name])) > 1e-4} == {}
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_logged_losses_are_means_over_processes(runs: Path, case: str) -> None:
-    losses = [[float(row["loss"]) for row in table(runs / devices / case)] for devices in "12"]
+def test_logged_losses_are_means_over_processes(launches: Path, case: str) -> None:
+    losses = [[float(row["loss"]) for row in table(launches / devices / case)] for devices in "12"]
     assert len(losses[0]) == 4
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_resume_bit_for_bit(runs: Path, case: str) -> None:
-    assert_same_run(runs / "2" / case, runs / "resumed" / case, 4)
-    assert checkpoint.best(runs / "2" / case / CHECKPOINTS).name == "step-00000004"
+def test_two_processes_resume_bit_for_bit(launches: Path, case: str) -> None:
+    assert_same_run(launches / "2" / case, launches / "resumed" / case, 4)
+    assert checkpoint.best(launches / "2" / case / CHECKPOINTS).name == "step-00000004"
 
 
 def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:

@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,10 @@ import pytest
 from ahs_seg.config import ConfigError
 from ahs_seg.experiments.ablation import AblationOptions, run_ablation
 from ahs_seg.experiments.ablation.runs import FACTS, execute, read_result, run_name
-from ahs_seg.experiments.ablation.suites import find_suite
-from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.training import checkpoint
-from tests.support.ablation import TINY_SUITE
+from tests.support.ablation import DATA, SUITE, TINY_SUITE
 
-SUITE = find_suite(TINY_SUITE)
-DATA = SUITE.scales["world"].test
-
-
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of two rows and two seeds, trained in this process."""
-    folder = tmp_path_factory.mktemp("ablation")
-    for row in ("frozen", "attention"):
-        for seed in (0, 1):
-            experiment = SUITE.experiment("world", row, [f"training.seed={seed}"])
-            execute(experiment, DATA, folder / "runs" / run_name(experiment))
-    return folder
+pytestmark = pytest.mark.xdist_group("ablation")  # what its fixture trains is trained once
 
 
 def table(output: Path, *rows: str, seeds: tuple[int, ...] = (0, 1), train: bool = False, **changes: Any):
@@ -78,30 +62,6 @@ def test_a_cut_run_goes_on_to_the_same_result(output: Path, tmp_path: Path) -> N
     subprocess.run(["rm", "-r", newest, tmp_path / "cut" / FACTS, tmp_path / "cut/evaluations"], check=True)
     found = execute(experiment, DATA, tmp_path / "cut")
     assert found.report.counts == whole.report.counts
-
-
-def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
-    """In processes of their own. The failing row comes first in the queue, the baseline is there already."""
-    (tmp_path / "runs").symlink_to(output / "runs")
-    outcome = run_ablation(AblationOptions(str(TINY_SUITE), ("broken",), (0,)), tmp_path, jobs=2, progress=False)
-    (failure,) = outcome.failures
-    assert "TrainingDivergedError" in failure.problem
-    assert "broken, seed 0 failed" in (outcome.folder / "table.md").read_text()
-    assert outcome.table.row("frozen").scores
-    assert outcome.table.row("broken").runs == {}
-
-
-def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    experiment = SUITE.experiment("world", "attention", ["training.steps=100000"])
-    (tmp_path / JOB).write_text(json.dumps(RunJob(experiment=experiment, data=DATA).model_dump(mode="json")))
-    command = [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(tmp_path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not checkpoint.find(tmp_path / "checkpoints") and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.stdin.close()
-    assert process.wait(60) == 75
-    assert checkpoint.newest(tmp_path / "checkpoints")[0] is not None
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import pytest
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import packaged_configs, packaged_suites
 from ahs_seg.experiments.ablation import Suite, find_experiment, find_suite, row_names
-from ahs_seg.experiments.ablation.runs import run_name
-from tests.support.ablation import TINY_SUITE
+from tests.support.ablation import HYPERSPHERICAL
 
 PARTS = {
     "ha_hem": lambda method: getattr(method.tuner, "modulation", None),
@@ -20,7 +19,6 @@ PARTS = {
     "afr": lambda method: method.cost.rectification,
     "gcs": lambda method: method.cost.geodesic,
 }
-HYPERSPHERICAL = ("ahs_seg", "ahs_seg_lite", "hps_seg")
 
 
 @pytest.mark.parametrize("name", row_names())
@@ -55,23 +53,6 @@ def test_tables_are_whole() -> None:
     scales = ("world", "vitb", "vitl")
     assert counts == {"ahs_seg": (8, scales), "ahs_seg_lite": (10, scales), "hps_seg": (4, scales)}
     assert not set(packaged_suites()) & set(packaged_configs())
-
-
-def test_the_baseline_of_all_three_is_one_run() -> None:
-    names = {run_name(find_experiment(f"ablation/{suite}/world/baseline")) for suite in HYPERSPHERICAL}
-    assert len(names) == 1
-    alone = run_name(find_experiment("quickstart/h_clip", ["training.checkpoint_every=100", "training.keep_last=1"]))
-    assert names == {alone}
-
-
-def test_names_of_runs_tell_what_matters_apart() -> None:
-    def name(*overrides: str) -> str:
-        return run_name(find_suite(TINY_SUITE).experiment("world", "attention", overrides))
-
-    assert name("training.workers=3", "training.devices=1", "training.log_every=7") == name()
-    different = {name(), name("training.seed=1"), name("training.steps=9"), name("method.cost.keep=null")}
-    assert len(different) == 4
-    assert name("training.seed=1").startswith("cat_seg-seed1-")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Train in as many processes as asked for, started as a user's command is; run by `test_processes.py`."""
+"""Train in as many processes as asked for, started as a user's command is.
+
+The fixture `launches` (`tests/training/conftest.py`) runs it: once for all cases, since most of its time is imports.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.methods.cost.class_attention import ClassAggregation
@@ -17,6 +21,7 @@ from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.types import Output
+from tests.support.programs import prototypes
 from tests.support.training import TinyDataset, TinyMethod, flip, tiny_recipe
 
 
@@ -53,12 +58,11 @@ def recipe(case: str, devices: int) -> Recipe:
     return tiny_recipe(steps=4, checkpoint_every=1, keep_last=9, evaluate_every=4, devices=devices, **CASES[case])
 
 
-def main(directory: Path, devices: int) -> None:
-    torch.set_num_threads(1)
-    fabric = launch(recipe("plain", devices))
+def run_cases(directory: Path, fabric: Fabric) -> None:
+    """Train every case in a folder of its own."""
     for case in CASES:
         fit(
-            recipe(case, devices),
+            recipe(case, fabric.world_size),
             METHODS.get(case, lambda: TinyMethod(dropout=0))(),
             TinyDataset(),
             directory / case,
@@ -69,6 +73,13 @@ def main(directory: Path, devices: int) -> None:
             progress=False,
             fabric=fabric,
         )
+
+
+def main(directory: Path, devices: int) -> None:
+    torch.set_num_threads(1)
+    fabric = launch(recipe("plain", devices))
+    run_cases(directory, fabric)
+    prototypes.run_cases(directory, fabric)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
-"""Train methods with prototypes in as many processes as asked for; run by `test_prototypes.py`."""
+"""Methods with prototypes, trained in as many processes as a fabric has; part of the program `processes`."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 from safetensors.torch import save_file
 from torch import nn
 
 from ahs_seg.methods.objective import TrainingClasses
-from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from tests.support.hyperspherical import Built, build, hps, lite
@@ -21,7 +19,7 @@ from tests.support.training import COLOURS, TinyDataset, flip, tiny_recipe
 CASES: dict[str, tuple[Built, dict[str, Any]]] = {
     "hps": (hps("hpa"), {}),
     "lite": (lite("prototypes"), {"names_per_step": 4}),
-    "parts": (lite("prototypes"), {"accumulation": 2}),
+    "lite_parts": (lite("prototypes"), {"accumulation": 2}),
 }
 
 
@@ -37,16 +35,15 @@ def of_training(config: Built) -> Built:
     return config.replace(cost=cost)
 
 
-def main(directory: Path, devices: int) -> None:
-    torch.set_num_threads(1)
-    fabric = launch(recipe("hps", devices))
+def run_cases(directory: Path, fabric: Fabric) -> None:
+    """Train every case in a folder of its own; what each process holds of the prototypes lies beside it."""
+    start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
+    classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, lambda: start)
     for case, (config, _) in CASES.items():
         sized = of_training(config)
         method = build(sized)
-        start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
-        classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, partial(start.view_as, start))
         fit(
-            recipe(case, devices),
+            recipe(case, fabric.world_size),
             method,
             TinyDataset(),
             directory / case,
@@ -58,7 +55,3 @@ def main(directory: Path, devices: int) -> None:
         )
         state = {name: value.contiguous() for name, value in method.parts.state_dict().items()}
         save_file(state, directory / f"{case}-{fabric.global_rank}.safetensors")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,29 @@
+"""Training from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import fails, output_of
+
+pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
+
+
+def test_train_leaves_everything_a_reader_needs(trained: Path) -> None:
+    for name in ("config.yaml", "train.csv", "evaluation.json", "model/config.json", "model/model.safetensors"):
+        assert (trained / name).is_file(), name
+    report = json.loads((trained / "evaluation.json").read_text())
+    assert report["images"] == 3
+    assert 0 <= report["scores"]["miou"] <= 1
+    assert report["protocol"] == "whole image"
+    description = json.loads((trained / "model" / "config.json").read_text())
+    assert len(description["trained_on"]) == 20
+
+
+def test_a_finished_run_is_not_overwritten_but_resumed(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["train", str(trained / "config.yaml"), "-o", str(trained)]
+    assert "already holds" in fails(capsys, monkeypatch, *arguments)
+    assert "trained 6 steps" in output_of(*arguments, "--resume")

@@ -1,0 +1,64 @@
+"""Data as configs and as words of a command line."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.config import ConfigError
+from ahs_seg.data.config import (
+    BENCHMARKS,
+    WORLD_SEEDS,
+    BenchmarkData,
+    FolderData,
+    WorldData,
+    background_label,
+    parse_data,
+)
+from ahs_seg.data.world.dataset import WorldDataset
+from ahs_seg.data.world.export import export_folder
+
+
+def test_words_of_a_command_line_name_data() -> None:
+    assert parse_data("world-150", count=7) == WorldData(scenes="test", count=7, names=150)
+    assert parse_data("world-seen") == WorldData(scenes="test", count=300, names="seen")
+    assert parse_data("ade20k-150", root=Path("d")) == BenchmarkData(benchmark="ade20k-150", root=Path("d"))
+    assert parse_data("my/photos", split="val") == FolderData(root=Path("my/photos"), split="val")
+    with pytest.raises(ConfigError, match="names"):
+        parse_data("world-21")
+
+
+def test_titles_say_what_the_data_is(tmp_path: Path) -> None:
+    assert WorldData(scenes="test", count=5, names=20).title == "world-20 (test, 5 scenes)"
+    assert FolderData(root=tmp_path / "photos", split="val").title == "photos/val"
+    assert FolderData(root=tmp_path / "photos").title == "photos"
+    assert {BenchmarkData(benchmark=name).title for name in BENCHMARKS} == set(BENCHMARKS)
+
+
+def test_scenes_of_training_validation_and_test_are_others() -> None:
+    assert len(set(WORLD_SEEDS.values())) == 3
+    data = [WorldData.parse({"scenes": scenes, "count": 1, "names": 20, "size": 32}) for scenes in WORLD_SEEDS]
+    images = {one.open()[0].image.tobytes() for one in data}
+    assert len(images) == 3
+
+
+def test_opening_gives_what_the_config_says(tmp_path: Path) -> None:
+    world = WorldData(scenes="validation", count=3, names=59, size=32).open()
+    assert (len(world), len(world.vocabulary), world[0].image.shape) == (3, 59, (32, 32, 3))
+    export_folder(world, tmp_path, split="val")
+    folder = FolderData(root=tmp_path, split="val").open()
+    assert folder.vocabulary.labels == world.vocabulary.labels
+    assert (folder[1].labels == world[1].labels).all()
+
+
+def test_only_benchmarks_have_rules_for_background() -> None:
+    assert background_label(WorldData()) is None
+    assert background_label(FolderData(root=Path("x"))) is None
+    assert background_label(BenchmarkData(benchmark="ade20k-150")) is None
+    assert [name for name in BENCHMARKS if background_label(BenchmarkData(benchmark=name)) is not None] != []
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"scenes": "summer"}, {"names": 21}, {"size": -1}, {"seed": 3}])
+def test_wrong_values_name_their_key(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        WorldData.parse(wrong)
+    assert isinstance(WorldData(count=1).open(), WorldDataset)

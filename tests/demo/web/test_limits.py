@@ -1,0 +1,54 @@
+"""What a visitor may ask for, to the last one allowed, and what refusals say."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.demo.web.limits import LimitError, Limits
+from ahs_seg.vocabulary.vocabulary import VocabularyError
+
+LIMITS = Limits(upload_mb=1, megapixels=2, names=5, name_length=10)
+
+
+def test_files_up_to_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(bytes(1_000_000))
+    LIMITS.check_file(path)
+    path.write_bytes(bytes(1_500_000))
+    with pytest.raises(LimitError, match=r"1\.5 MB; this page takes up to 1 MB"):
+        LIMITS.check_file(path)
+
+
+def test_pixels_up_to_the_limit() -> None:
+    LIMITS.check_pixels(1000, 2000)
+    with pytest.raises(LimitError, match=r"2001 x 1000 = 2\.0 million pixels; this page takes up to 2 million"):
+        LIMITS.check_pixels(1000, 2001)
+
+
+@pytest.mark.parametrize("text", ["cat, sofa, lamp", " cat\nsofa\nlamp\n", "cat, sofa, lamp,"])
+def test_words_are_separated_by_commas_or_lines(text: str) -> None:
+    assert LIMITS.vocabulary(text).labels == ["cat", "sofa", "lamp"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a, b, c, d, e, f", "6 words; this page takes up to 5"),
+        ("x=a,b;c\ny=d,e;f", "6 words"),  # every name of a class counts
+        ("cat, " + "x" * 11, r"Name 2 .* has 12 characters; this page takes up to 10"),
+        ("ade20k-150", "words; this page takes up to 5"),
+    ],
+)
+def test_too_many_words_and_too_long_ones(text: str, message: str) -> None:
+    with pytest.raises(LimitError, match=message):
+        LIMITS.vocabulary(text)
+
+
+@pytest.mark.parametrize("text", ["", " , \n", "cat, cat"])
+def test_words_that_cannot_be_used(text: str) -> None:
+    with pytest.raises(VocabularyError):
+        LIMITS.vocabulary(text)
+
+
+def test_a_known_list_may_be_named() -> None:
+    assert len(Limits(names=500).vocabulary("pascal-voc-20")) == 20

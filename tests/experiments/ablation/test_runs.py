@@ -1,0 +1,22 @@
+"""Names of runs: alike where the result is, apart where it is not."""
+
+from ahs_seg.experiments.ablation import find_experiment, find_suite
+from ahs_seg.experiments.ablation.runs import run_name
+from tests.support.ablation import HYPERSPHERICAL, TINY_SUITE
+
+
+def test_the_baseline_of_all_three_is_one_run() -> None:
+    names = {run_name(find_experiment(f"ablation/{suite}/world/baseline")) for suite in HYPERSPHERICAL}
+    assert len(names) == 1
+    alone = run_name(find_experiment("quickstart/h_clip", ["training.checkpoint_every=100", "training.keep_last=1"]))
+    assert names == {alone}
+
+
+def test_names_of_runs_tell_what_matters_apart() -> None:
+    def name(*overrides: str) -> str:
+        return run_name(find_suite(TINY_SUITE).experiment("world", "attention", overrides))
+
+    assert name("training.workers=3", "training.devices=1", "training.log_every=7") == name()
+    different = {name(), name("training.seed=1"), name("training.steps=9"), name("method.cost.keep=null")}
+    assert len(different) == 4
+    assert name("training.seed=1").startswith("cat_seg-seed1-")

@@ -1,0 +1,81 @@
+"""What a result has besides labels and scores, and what cannot be asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+from ahs_seg.inference.predict import InferenceConfig, predict
+from ahs_seg.inference.results import OutputOptions, to_segmentation
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.drawn_images import drawn
+from tests.support.tiny_models import ColourMethod
+
+TABLE = PromptConfig(templates=("a {}",)).table(Vocabulary.parse("cat, sofa, lamp, dog"))
+WORDS = torch.randn(4, 1, 16, generator=torch.Generator().manual_seed(0))
+
+
+def result(**options: float | bool | None):
+    request = OutputOptions(**options)  # type: ignore[arg-type]  # as a caller gives them
+    with torch.no_grad():
+        return to_segmentation(
+            ColourMethod(),
+            drawn(20, 30),
+            WORDS,
+            TABLE,
+            InferenceConfig(),
+            calibration=IDENTITY_CALIBRATION,
+            request=request,
+        )
+
+
+def test_plain_labels_are_those_of_the_prediction() -> None:
+    with torch.no_grad():
+        expected = predict(ColourMethod(), drawn(20, 30), WORDS, InferenceConfig())
+    found = result()
+    assert np.array_equal(found.labels, expected.labels.numpy())
+    assert np.array_equal(found.scores, expected.scores.numpy())
+    assert (found.top_labels, found.logits) == (None, None)
+
+
+def test_the_best_classes_fall_and_the_first_is_the_label() -> None:
+    found = result(top_k=3)
+    assert found.top_labels is not None
+    assert found.top_scores is not None
+    assert found.top_labels.shape == (3, 20, 30)
+    assert np.array_equal(found.top_labels[0], result().labels)
+    assert (np.diff(found.top_scores, axis=0) <= 0).all()
+    assert all(len(set(column)) == 3 for column in found.top_labels.reshape(3, -1).T.tolist())
+
+
+def test_pixels_of_little_confidence_are_unknown_and_keep_their_score() -> None:
+    plain = result()
+    bound = float(np.median(plain.scores))
+    found = result(unknown_below=bound)
+    unsure = plain.scores < bound
+    assert unsure.any()
+    assert not unsure.all()
+    assert (found.labels[unsure] == IGNORE).all()
+    assert np.array_equal(found.labels[~unsure], plain.labels[~unsure])
+    assert np.array_equal(found.scores, plain.scores)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 0}, "top_k=0; give"),
+        ({"unknown_below": 1.5}, r"unknown_below=1\.5; a confidence lies between 0 and 1"),
+    ],
+)
+def test_wrong_requests_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        OutputOptions(**options)  # type: ignore[arg-type]  # as a caller gives them
+
+
+def test_unknown_pixels_need_a_calibration() -> None:
+    OutputOptions(unknown_below=0.5).check(IDENTITY_CALIBRATION)
+    OutputOptions().check(None)
+    with pytest.raises(CalibrationError, match="no calibration"):
+        OutputOptions(unknown_below=0.5).check(None)

@@ -1,0 +1,43 @@
+"""Formats of single files, names of images, and the classes that annotations hold."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.output.formats.base import Exporter, ExportItem, SingleFiles, objects
+from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.results import WORDS, item, made
+
+
+def names(one: ExportItem, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(one.file_name)
+
+
+def test_a_file_for_every_image_and_nothing_for_the_run(tmp_path: Path) -> None:
+    exporter = SingleFiles(tmp_path, WORDS, ".txt", names)
+    assert isinstance(exporter, Exporter)
+    exporter.start()
+    assert not exporter.has(Path("deep/a.b"))
+    exporter.add(item("deep/a.b", [[0]]))
+    assert exporter.has(Path("deep/a.b"))
+    assert (tmp_path / "deep/a.b.txt").read_text() == "deep/a.b.png"
+    exporter.start()  # another run: files stay until they are written again
+    assert exporter.has(Path("deep/a.b"))
+    assert exporter.finish() == ()
+
+
+@pytest.mark.parametrize(("source", "expected"), [(None, "in/a.png"), (Path("/photos/in/a.JPG"), "in/a.JPG")])
+def test_an_image_has_the_suffix_of_its_source(source: Path | None, expected: str) -> None:
+    assert item("in/a", [[0]], source=source).file_name == expected
+
+
+def test_objects_are_the_classes_found_largest_first() -> None:
+    assert objects(made([[1, 1, 2], [1, 2, 0]])) == [1, 2, 0]
+    assert objects(made([[1, IGNORE, IGNORE]])) == [1]
+
+
+def test_background_is_no_object() -> None:
+    words = Vocabulary.parse("cat, dog").with_background(["wall"])
+    assert objects(made([[2, 2, 0]], words)) == [0]

@@ -1,0 +1,31 @@
+"""Arrays for numpy: what is read back is what was found, and needs no pickles."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ahs_seg.output.formats import open_format
+from ahs_seg.types import IGNORE
+from tests.support.results import WORDS, blobs, item
+
+
+def test_arrays_come_back_without_pickles(tmp_path: Path) -> None:
+    labels = blobs(1, unknown=True)
+    open_format("npz", tmp_path, WORDS).add(item("deep/a.b", labels))
+    with np.load(tmp_path / "deep/a.b.npz", allow_pickle=False) as stored:
+        assert set(stored.files) == {"labels", "scores", "classes"}
+        assert stored["labels"].dtype == np.int32
+        assert np.array_equal(stored["labels"], labels)
+        assert (stored["labels"] == IGNORE).any()
+        assert stored["scores"].dtype == np.float16
+        assert (stored["scores"] == 0.75).all()
+        assert stored["classes"].tolist() == WORDS.labels
+
+
+def test_a_second_result_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    exporter = open_format("npz", tmp_path, WORDS)
+    for values in ([[0, 1]], [[2, 2]]):
+        exporter.add(item("a", values))
+    with np.load(tmp_path / "a.npz") as stored:
+        assert stored["labels"].tolist() == [[2, 2]]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
