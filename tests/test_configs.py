@@ -7,7 +7,8 @@ import pytest
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config, packaged_configs
 from ahs_seg.experiments.experiment import Experiment
-from ahs_seg.methods import CatSegConfig, HClipConfig
+from ahs_seg.methods import AhsSegConfig, AhsSegLiteConfig, CatSegConfig, HClipConfig, HpsSegConfig
+from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.methods.cost.parts.fusion import FusionConfig
 from ahs_seg.methods.cost.parts.projection import ProjectionConfig
 from ahs_seg.training.recipe import OptimizerConfig
@@ -36,7 +37,8 @@ def test_published_configs_are_those_of_the_papers() -> None:
         recipe, published = experiment.training, OptimizerConfig(lr=2e-4, clip_multiplier=0.01, clip_norm=0.01)
         assert (recipe.steps, recipe.batch_size, recipe.optimizer) == (80_000, 4, published)
         assert recipe.ignore_as_negative
-        assert experiment.method.cost == type(experiment.method)().cost
+        assert isinstance(experiment.method, CostMethodConfig)
+        assert experiment.method.cost == type(experiment.method)().cost  # type: ignore[call-arg]  # all have a name
         assert experiment.inference.options == {"class_pooling": 1}
     assert isinstance(Experiment.read(find_config("cat_seg_vitl")).method, CatSegConfig)
     assert isinstance(Experiment.read(find_config("h_clip_vitb")).method, HClipConfig)
@@ -51,6 +53,7 @@ def test_configs_of_ahs_seg_are_those_of_its_documents(
 ) -> None:
     experiment = Experiment.read(find_config(name))
     method, recipe = experiment.method, experiment.training
+    assert isinstance(method, AhsSegConfig)
     assert method.cost.fusion == FusionConfig(levels=levels)  # boundary loss 0.1
     assert method.cost.projection == ProjectionConfig()  # rank 64, losses 0.05 and 0.02
     assert method.tuner == Orthogonal(modulation=Modulation())  # energy loss 0.01
@@ -79,10 +82,13 @@ def test_configs_of_the_hyperspherical_methods_are_those_of_their_documents(size
         experiment = Experiment.read(find_config(f"{name}_{size}"))
         recipe = experiment.training
         assert (recipe.steps, recipe.batch_size, recipe.optimizer) == (80_000, batch, OptimizerConfig(clip_norm=clip))
+        assert isinstance(experiment.method, HpsSegConfig | AhsSegLiteConfig)
         assert experiment.method.cost == type(experiment.method)().cost
         assert experiment.method.tuner == HClipConfig().tuner
         small = Experiment.read(find_config(f"quickstart/{name}")).method
         plain = Experiment.read(find_config("quickstart/h_clip")).method
+        assert isinstance(small, HpsSegConfig | AhsSegLiteConfig)
+        assert isinstance(plain, HClipConfig)
         parts = {"alignment", "prototypes", "rectification", "distillation", "geodesic"}
         for part in parts:
             assert getattr(small.cost, part) == getattr(experiment.method.cost, part)

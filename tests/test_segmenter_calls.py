@@ -16,7 +16,7 @@ from ahs_seg.errors import SampleError
 from ahs_seg.inference.many_images import check_on_error
 from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageError
-from ahs_seg.output.calibration import AS_THEY_ARE, CalibrationError
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
@@ -163,7 +163,7 @@ def test_unknown_pixels(segmenter, image, tmp_path: Path):
         segmenter(image, WORDS, unknown_below=0.5)
     with pytest.raises(CalibrationError, match="has no calibration"):
         _ = segmenter(image, WORDS).confidence
-    segmenter.calibration = AS_THEY_ARE
+    segmenter.calibration = IDENTITY_CALIBRATION
     plain = segmenter(image, WORDS)
     threshold = float(np.median(plain.scores))
     found = segmenter(image, WORDS, unknown_below=threshold, top_k=2)
@@ -208,9 +208,9 @@ def test_the_calibration_travels_with_the_model(tmp_path: Path, image):
     save_model(method, ModelDescription(method=config, prompts=SHORT), tmp_path / "plain")
     segmenter = Segmenter.from_pretrained(tmp_path / "plain")
     assert segmenter.calibration is None
-    segmenter.calibration = AS_THEY_ARE
+    segmenter.calibration = IDENTITY_CALIBRATION
     segmenter.save_pretrained(tmp_path / "calibrated")
-    assert Segmenter.from_pretrained(tmp_path / "calibrated").calibration == AS_THEY_ARE
+    assert Segmenter.from_pretrained(tmp_path / "calibrated").calibration == IDENTITY_CALIBRATION
     other = Segmenter.from_pretrained(tmp_path / "calibrated", prompts=PromptConfig(templates=("the {}",)))
     assert other.calibration is None
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from importlib import metadata
+from operator import or_
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
 """The version of this package, as its installed metadata says."""
+
+CUSTOM: Final = "custom"
+"""Key of the validation context that holds the config classes of the caller."""
 
 _Config = TypeVar("_Config", bound="Config")
 
@@ -51,9 +59,16 @@ class Config(BaseModel):
 
     @classmethod
     def parse(
-        cls: type[_Config], values: dict[str, Any], overrides: Sequence[str] = (), *, source: str = "config"
+        cls: type[_Config],
+        values: dict[str, Any],
+        overrides: Sequence[str] = (),
+        *,
+        source: str = "config",
+        custom: Sequence[type[Config]] = (),
     ) -> _Config:
         """The configuration in `values` after `key.sub=value` overrides.
+
+        `custom` are config classes of the caller, which the values may name beside those of this package (`OneOf`).
 
         Raises:
             ConfigError: listing every wrong key with what was given and what is allowed.
@@ -61,18 +76,74 @@ class Config(BaseModel):
         for override in overrides:
             values = _apply_override(values, override)
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(values, context={CUSTOM: tuple(custom)})
         except ValidationError as error:
             raise ConfigError(_explain(error, cls, source)) from None
 
     @classmethod
-    def read(cls: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:
-        """The configuration in a yaml file after overrides; yaml tags are refused, never executed."""
-        return cls.parse(read_yaml(Path(path)), overrides, source=str(path))
+    def read(
+        cls: type[_Config], path: Path | str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
+    ) -> _Config:
+        """The configuration in a yaml file after overrides (see `parse`); yaml tags are refused, never executed."""
+        return cls.parse(read_yaml(Path(path)), overrides, source=str(path), custom=custom)
 
     def to_yaml(self) -> str:
         """Yaml text that `read` turns back into the same configuration."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a field that holds one of several configs, told apart by their `name`.
+
+    Values in a file name one of the classes in `known`, or one that the caller passes to `Config.parse`: a file never
+    decides what is imported. An object may be of any class derived from `base` that has a `name` of its own.
+    """
+
+    base: type[Config]
+    known: tuple[type[Config], ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The discriminated union of the known classes, and before it the check for others."""
+        union = handler.generate_schema(Annotated[reduce(or_, self.known), Field(discriminator="name")])
+        as_it_is = core_schema.simple_ser_schema("any")
+        return core_schema.with_info_wrap_validator_function(self._validate, union, serialization=as_it_is)
+
+    def _validate(
+        self, value: object, known: Callable[[object], object], info: Any
+    ) -> object:  # pydantic's ValidationInfo
+        if isinstance(value, self.base) and type(value) not in self.known:
+            self._check(type(value))
+            return value
+        passed = (info.context or {}).get(CUSTOM, ())
+        custom = [one for one in passed if issubclass(one, self.base)]
+        if not isinstance(value, dict) or "name" not in value:
+            return known(value)
+        for one in custom:
+            self._check(one)
+            if config_name(one) == value["name"]:
+                return one.parse(value, source=str(value["name"]), custom=passed)
+        names = [config_name(one) for one in (*self.known, *custom)]
+        if value["name"] not in names:
+            raise ValueError(
+                f"no {value['name']!r}; allowed are {', '.join(map(str, names))}. Pass the class if it is your own, "
+                "e.g. load_model(path, methods=[MyConfig], tuners=[MyTuner])"
+            )
+        return known(value)
+
+    def _check(self, config: type[Config]) -> None:
+        names = {config_name(one): one.__name__ for one in self.known}
+        if config_name(config) in (None, *names):
+            raise ValueError(
+                f"{config.__name__}.name is {config_name(config)!r}; give it a name of its own, other than "
+                f"{', '.join(map(str, names))}: name: Literal['mine'] = 'mine'"
+            )
+
+
+def config_name(config: type[Config]) -> object:
+    """The default of the field `name`, by which files call the class (None: it has none)."""
+    field = config.model_fields.get("name")
+    return None if field is None or field.is_required() else field.default
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -130,18 +201,18 @@ def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:
     for part in path:
         fields = [one.model_fields[part] for one in found if part in one.model_fields]
         if fields:
-            found = [one for field in fields for one in _configs_in(field.annotation)]
+            found = [one for field in fields for one in (*_listed(field), *_configs_in(field.annotation))]
         else:
-            tagged = [one for one in found if part in (one.__name__, _tag(one))]
+            tagged = [one for one in found if part in (one.__name__, config_name(one))]
             found = tagged or found
     return sorted({key for one in found for key in one.model_fields})
+
+
+def _listed(field: FieldInfo) -> list[type[Config]]:
+    return [config for one in field.metadata if isinstance(one, OneOf) for config in one.known]
 
 
 def _configs_in(annotation: object) -> list[type[Config]]:
     if isinstance(annotation, type) and issubclass(annotation, Config):
         return [annotation]
     return [one for part in get_args(annotation) for one in _configs_in(part)]
-
-
-def _tag(config: type[Config]) -> object:
-    return config.model_fields["name"].default if "name" in config.model_fields else None

@@ -34,9 +34,10 @@ from ahs_seg.inference.tiling import TileConfig, TileMerger
 from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import read_source
-from ahs_seg.methods.base import Method
+from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.segmentation import Segmentation
+from ahs_seg.tuners import TunerConfig
 from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
@@ -77,16 +78,19 @@ class Segmenter:
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
         device: torch.device | str = "cpu",
+        methods: Sequence[type[BaseMethodConfig]] = (),
+        tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
         """The segmenter in a model directory, with its own prompts and protocol unless others are given.
 
         With others, its scores mean something else, so that its calibration is left out.
         `source` may also be a known checkpoint such as "cat-seg-vitb", or `owner/name` on the hub (`find_model`).
+        `methods` and `tuners` are config classes of your own that the directory may name.
 
         Raises:
             CheckpointError: it is none of these, or cannot be downloaded or read.
         """
-        description, method = load_model(find_model(source))
+        description, method = load_model(find_model(source), methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
         return cls(
@@ -107,7 +111,7 @@ class Segmenter:
             CheckpointError: the segmenter was made of a method alone, so that its config is not known.
         """
         target = self._save(directory)
-        write_card(target, reports)
+        write_card(target, reports, description=self._description())
         return target
 
     def push_to_hub(
@@ -126,7 +130,15 @@ class Segmenter:
         """
         with tempfile.TemporaryDirectory() as folder:
             directory = self._save(Path(folder) / "model")
-            return push_to_hub(directory, repository, reports=reports, licence=licence, private=private, token=token)
+            return push_to_hub(
+                directory,
+                repository,
+                reports=reports,
+                licence=licence,
+                private=private,
+                token=token,
+                description=self._description(),
+            )
 
     @overload
     def __call__(self, image: ImageSource, classes: ClassSource, **options: Unpack[CallOptions]) -> Segmentation: ...
@@ -255,13 +267,17 @@ class Segmenter:
         return self._encoder.embeddings(self.method, vocabulary)
 
     def _save(self, directory: Path | str) -> Path:
+        return save_model(self.method, self._description(), directory)
+
+    def _description(self) -> ModelDescription:
+        """What a model directory says about this segmenter."""
         if self.description is None:
             raise CheckpointError(
                 "this segmenter was made of a method alone and does not know its config; write the method with "
                 "save_model(method, ModelDescription(method=config), directory)."
             )
         used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
-        return save_model(self.method, merged_description(self.description).replace(**used), directory)
+        return merged_description(self.description).replace(**used)
 
     def _words(self, table: PromptTable) -> Words:
         return self._encoder.words(self.method, table.vocabulary)

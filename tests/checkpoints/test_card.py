@@ -12,7 +12,7 @@ from ahs_seg.checkpoints.card import model_card, write_card
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import CatSegConfig
+from ahs_seg.methods import CatSegConfig, HClipConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
 from tests.support.builders import random_backbone
@@ -93,6 +93,7 @@ def test_a_segmenter_saves_what_it_computes(tmp_path: Path, config: CatSegConfig
     again = Segmenter.from_pretrained(tmp_path / "b")
     np.testing.assert_array_equal(segment(again), segment(segmenter))
     description, _ = load_model(tmp_path / "b")
+    assert isinstance(description.method, CatSegConfig | HClipConfig)
     assert description.method.tuner == Frozen()
     assert description.inference == InferenceConfig(options={"class_pooling": 1})
     assert description.trained_on == ("cat",)

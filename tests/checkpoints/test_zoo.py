@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ahs_seg.checkpoints import CheckpointError, load_model
-from ahs_seg.checkpoints.zoo import KNOWN, find_model
+from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS, find_model
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.hub_server import Hub
@@ -28,7 +28,9 @@ def weights(hub: Hub, tmp_path: Path) -> Hub:
 
 
 def test_the_names_are_those_of_the_authors() -> None:
-    places = {name: (known.repository, known.repository_kind, known.filename) for name, known in KNOWN.items()}
+    places = {
+        name: (known.repository, known.repository_kind, known.filename) for name, known in KNOWN_CHECKPOINTS.items()
+    }
     assert places == {
         "cat-seg-vitb": ("hamacojr/CAT-Seg-weights", "space", "model_base.pth"),
         "cat-seg-vitl": ("hamacojr/CAT-Seg-weights", "space", "model_large.pth"),

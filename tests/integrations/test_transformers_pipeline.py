@@ -9,8 +9,8 @@ from transformers import pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
-from ahs_seg.integrations.transformers_pipeline import TASK, register
-from ahs_seg.output.calibration import AS_THEY_ARE
+from ahs_seg.integrations.transformers_pipeline import TASK, register_pipeline
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION
 from ahs_seg.segmenter import Segmenter
 from tests.support.small_methods import SHORT, h_clip
 
@@ -21,14 +21,14 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (40, 49, 3), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config, method = h_clip()
-    described = ModelDescription(method=config, prompts=SHORT, calibration=AS_THEY_ARE)
+    described = ModelDescription(method=config, prompts=SHORT, calibration=IDENTITY_CALIBRATION)
     return save_model(method, described, tmp_path_factory.mktemp("hub") / "model")
 
 
 @pytest.fixture
 def segment(model: Path):
-    register()
-    register()
+    register_pipeline()
+    register_pipeline()
     return pipeline(TASK, model=str(model), device="cpu")
 
 
@@ -57,7 +57,7 @@ def test_lists_and_generators_of_pictures(segment):
 
 
 def test_words_may_be_given_once_and_options_are_those_of_the_segmenter(model):
-    register()
+    register_pipeline()
     segment = pipeline(TASK, model=str(model), candidate_labels=WORDS, background=["wall"], device="cpu")
     assert {one["label"] for one in segment(Image.fromarray(IMAGE))} <= {*WORDS, "background"}
     assert segment(Image.fromarray(IMAGE), unknown_below=1.0) == []
@@ -74,5 +74,5 @@ def test_nothing_is_registered_on_import():
         "assert ahs_seg.integrations.transformers_pipeline.TASK not in PIPELINE_REGISTRY.get_supported_tasks()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-    register()
+    register_pipeline()
     assert TASK in PIPELINE_REGISTRY.get_supported_tasks()

@@ -4,7 +4,7 @@ import pytest
 from ahs_seg.config import ConfigError
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import SampleError
-from ahs_seg.output.calibration import AS_THEY_ARE, Calibration, CalibrationError, Reliability, calibrate
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, Calibration, CalibrationError, Reliability, calibrate
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -56,7 +56,7 @@ def test_one_score_only():
 
 def test_scores_as_they_are():
     values = np.linspace(0, 1, 9, dtype=np.float32)
-    np.testing.assert_allclose(AS_THEY_ARE(values), values, atol=1e-6)
+    np.testing.assert_allclose(IDENTITY_CALIBRATION(values), values, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 
 from ahs_seg.methods import CatSegConfig, CostConfig
 from ahs_seg.training import checkpoint
-from ahs_seg.training.loop import TrainResult, train
+from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS
 from tests.support.builders import random_backbone
@@ -40,7 +40,7 @@ def cat_seg() -> nn.Module:
 
 def run(recipe: Recipe, directory: Path, method: nn.Module | None = None, **options: Any) -> TrainResult:
     options = {"augment": flip, "objective": NoisyObjective(), "progress": False, **options}
-    return train(recipe, method or TinyMethod(), TinyDataset(), directory, **options)
+    return fit(recipe, method or TinyMethod(), TinyDataset(), directory, **options)
 
 
 def contents(directory: Path, step: int) -> checkpoint.Checkpoint:

@@ -11,6 +11,7 @@ from torch import nn
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.config import ConfigError
 from ahs_seg.methods import HClipConfig
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import TrainingDivergedError
@@ -92,7 +93,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> N
     found = []
     for parts in (1, 2, 4):
         recipe = tiny_recipe(steps=1, accumulation=parts, optimizer=OptimizerConfig(clip_norm=None))
-        run(recipe, tmp_path / str(parts), TinyMethod(dropout=0), objective=None)
+        run(recipe, tmp_path / str(parts), TinyMethod(dropout=0), objective=SegmentationObjective())
         found.append(gradients(tmp_path / str(parts)))
     assert len(found[0]) > 8
     for other in found[1:]:

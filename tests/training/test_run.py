@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.config import ConfigError
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import TrainingCheckpointError
-from ahs_seg.training.loop import train
+from ahs_seg.training.loop import fit
 from ahs_seg.training.run import CHECKPOINTS
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
@@ -15,13 +16,15 @@ from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    train(tiny_recipe(steps=4, checkpoint_every=2), TinyMethod(), TinyDataset(), tmp_path, progress=False)
+    recipe = tiny_recipe(steps=4, checkpoint_every=2)
+    fit(recipe, TinyMethod(), TinyDataset(), tmp_path, objective=SegmentationObjective(), progress=False)
     return tmp_path
 
 
 def resume(directory: Path, recipe=None, method=None, dataset=None, *, resume: bool = True) -> None:
     recipe = recipe or tiny_recipe(steps=4, checkpoint_every=2)
-    train(recipe, method or TinyMethod(), dataset or TinyDataset(), directory, resume=resume)
+    method, dataset = method or TinyMethod(), dataset or TinyDataset()
+    fit(recipe, method, dataset, directory, objective=SegmentationObjective(), resume=resume)
 
 
 def test_a_directory_with_a_run_is_not_overwritten(directory: Path) -> None:

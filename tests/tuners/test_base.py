@@ -44,7 +44,7 @@ class Scaling(TunerConfig):
 
 class ScalingConfig(CostMethodConfig):
     name: Literal["scaled"] = "scaled"
-    tuner: Scaling = Scaling()  # type: ignore[assignment]  # one that the union of the package does not have
+    tuner: Scaling = Scaling()
 
 
 def test_what_an_own_tuner_added_is_merged() -> None:

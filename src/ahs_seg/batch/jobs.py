@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,11 +20,14 @@ from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.images import read_image
 from ahs_seg.io.video import read_frames
-from ahs_seg.output.formats import Format
+from ahs_seg.output.formats import Exporter, Format
 from ahs_seg.output.palette import areas
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+ExporterClass: TypeAlias = Callable[[Path, Vocabulary], Exporter]
+"""Makes the exporter of a run from the folder of its outputs and its vocabulary; every process makes its own."""
 
 Stamp: TypeAlias = tuple[int, int]
 """Size and time of change of a file: if they are the same, so is the file."""
@@ -46,11 +49,12 @@ class BatchConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """What all workers of a run have in common."""
+    """What all workers of a run have in common; `exporters` are formats of the caller's own."""
 
     vocabulary: Vocabulary
     output: Path
     config: BatchConfig
+    exporters: tuple[ExporterClass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

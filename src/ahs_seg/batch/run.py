@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from ahs_seg.batch.jobs import BatchConfig, BatchJob, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
+from ahs_seg.batch.jobs import BatchConfig, BatchJob, ExporterClass, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
@@ -36,29 +36,32 @@ def segment_files(
     config: BatchConfig | None = None,
     resume: bool = False,
     engine: Engine | None = None,
+    exporters: Sequence[ExporterClass] = (),
     progress: bool = True,
 ) -> BatchSummary:
     """Segment files, folders, patterns and videos (`list_sources`), and write the results in every format asked for.
 
     With `resume`, pictures that are done and have not changed since are left as they are. A file that cannot be used is
     counted and reported. `engine` (None: threads of this process) may do the work elsewhere, see `RayEngine`.
+    `exporters` are formats of your own besides `config.formats`: classes that are called with the folder of outputs
+    and the vocabulary, and give an `Exporter`.
 
     Raises:
         AhsSegError: inputs, words or an output folder that cannot be used.
         OSError: results cannot be written.
     """
     began = time.monotonic()
-    job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig())
+    job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig(), tuple(exporters))
     sources = list_sources(inputs, output=job.output)
     if any(source.is_video for source in sources):
         check_decoder()
     segmenter.encode(job.vocabulary)
     summary = BatchSummary(job.output, job.vocabulary.labels)
-    exporters = exporters_of(job)
+    writers = exporters_of(job)
     with closing(BatchJournal(job.output, _identity(segmenter, job), resume=resume)) as journal:
-        for exporter in exporters:
+        for exporter in writers:
             exporter.start(resume=resume)
-        plan = _Plan(sources, exporters, {one.name: one.stamp for one in journal} if resume else {}, job.config)
+        plan = _Plan(sources, writers, {one.name: one.stamp for one in journal} if resume else {}, job.config)
         for earlier in journal if resume else ():
             if plan.is_done(earlier.name):
                 summary.add_skipped(earlier)
@@ -74,7 +77,7 @@ def segment_files(
                     journal.write(outcome)
                 summary.add(outcome)
                 count()
-    summary.files = tuple(path for exporter in exporters for path in exporter.finish())
+    summary.files = tuple(path for exporter in writers for path in exporter.finish())
     summary.seconds = time.monotonic() - began
     return summary
 

@@ -35,6 +35,11 @@ class TiledWorker:
                 f"{', '.join(other)}: written from whole pictures; with tiles the formats are "
                 f"{', '.join(TILED_FORMATS)}. Leave out --tile, or make {other[0]} of the label maps."
             )
+        if job.exporters:
+            raise ValueError(
+                "exporters of your own are given whole images, and with tiles no image is in memory as a whole. Leave "
+                "out `exporters` or `tiles`."
+            )
         self.segmenter = segmenter
         self.job = job
         self.merger = segmenter.tiled(job.vocabulary, job.config.tiles)

@@ -93,4 +93,5 @@ class Worker:
 
 def exporters_of(job: BatchJob) -> list[Exporter]:
     """The exporters of a run; every process makes its own."""
-    return [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
+    named = [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
+    return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]

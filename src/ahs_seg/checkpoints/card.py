@@ -54,11 +54,20 @@ class Evaluated(Protocol):
 
 
 def write_card(
-    directory: Path | str, reports: Sequence[Evaluated] = (), *, title: str | None = None, licence: str | None = None
+    directory: Path | str,
+    reports: Sequence[Evaluated] = (),
+    *,
+    title: str | None = None,
+    licence: str | None = None,
+    description: ModelDescription | None = None,
 ) -> Path:
-    """Write `README.md` into a model directory; `title` is the repository it will have on the hub."""
+    """Write `README.md` into a model directory; `title` is the repository it will have on the hub.
+
+    `description` is what the directory says (None: it is read; for a method of your own `read_description` does it).
+    """
     target = Path(directory)
-    text = model_card(read_description(target), reports, title=title or target.resolve().name, licence=licence)
+    description = description or read_description(target)
+    text = model_card(description, reports, title=title or target.resolve().name, licence=licence)
     write_text(target / CARD, text)
     return target / CARD
 
@@ -126,7 +135,7 @@ def _usage(title: str) -> str:
 `pip install ahs-seg`, then
 
 ```python
-from ahs_seg.segmenter import Segmenter
+from ahs_seg import Segmenter
 
 segmenter = Segmenter.from_pretrained("{title}")
 segmentation = segmenter("photo.jpg", "cat, sofa, lamp")

@@ -10,7 +10,7 @@ from huggingface_hub import HfApi, hf_hub_download, hf_hub_url, snapshot_downloa
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
-from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, CheckpointError, read_description
+from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, CheckpointError, ModelDescription, read_description
 
 _FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
 
@@ -25,19 +25,21 @@ def push_to_hub(
     token: str | None = None,
     endpoint: str | None = None,
     message: str = "Upload model",
+    description: ModelDescription | None = None,
 ) -> str:
     """Upload a model directory to `owner/name` (made if need be) and give the address of the commit.
 
     The card is generated from the reports; one that is there already is kept if none are given. `private` only
     matters for a repository that is made now. Without a token the one of `hf auth login` is used.
+    `description` as for `write_card`.
 
     Raises:
         CheckpointError: it is not a model directory, or the hub refuses (not logged in, no such owner).
     """
     source = Path(directory)
-    read_description(source)
+    description = description or read_description(source)
     if reports or licence is not None or not (source / CARD).exists():
-        write_card(source, reports, title=repository, licence=licence)
+        write_card(source, reports, title=repository, licence=licence, description=description)
     api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repository, private=private, exist_ok=True)

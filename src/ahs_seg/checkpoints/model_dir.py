@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,10 +18,9 @@ from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.errors import AhsSegError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import replacing_directory, write_text
-from ahs_seg.methods import CatSegConfig, MethodConfig
-from ahs_seg.methods.base import Method
+from ahs_seg.methods import BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.output.calibration import Calibration
-from ahs_seg.tuners import Frozen
+from ahs_seg.tuners import Frozen, TunerConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.seen_classes import Overlap
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -89,14 +88,18 @@ def merged_description(description: ModelDescription) -> ModelDescription:
     return description.replace(method=method.replace(tuner=Frozen()))
 
 
-def load_model(directory: Path | str) -> tuple[ModelDescription, Method]:
+def load_model(
+    directory: Path | str, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
+) -> tuple[ModelDescription, Method]:
     """The description and the method (in evaluation mode, on the CPU) of a model directory.
+
+    `methods` and `tuners` are config classes of your own that the directory may name; it never imports anything itself.
 
     Raises:
         CheckpointError: if a file is missing, damaged, or belongs to another method.
     """
     source = Path(directory)
-    description = read_description(source)
+    description = read_description(source, methods=methods, tuners=tuners)
     try:
         state = load((source / WEIGHTS).read_bytes())  # not mapped: the file may be replaced while the model lives
     except FileNotFoundError:
@@ -115,8 +118,10 @@ def load_model(directory: Path | str) -> tuple[ModelDescription, Method]:
     return description, method.eval()
 
 
-def read_description(directory: Path) -> ModelDescription:
-    """What `config.json` of a model directory says."""
+def read_description(
+    directory: Path, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
+) -> ModelDescription:
+    """What `config.json` of a model directory says; `methods` and `tuners` as for `load_model`."""
     path = directory / CONFIG
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -127,6 +132,6 @@ def read_description(directory: Path) -> ModelDescription:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not readable as JSON: {error}") from None
     try:
-        return ModelDescription.parse(values, source=str(path))
+        return ModelDescription.parse(values, source=str(path), custom=(*methods, *tuners))
     except ConfigError as error:
         raise CheckpointError(str(error)) from None

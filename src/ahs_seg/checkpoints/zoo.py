@@ -37,7 +37,7 @@ class KnownCheckpoint:
         return published(self.method).replace(trained_on=trained_on)
 
 
-KNOWN: Final = {
+KNOWN_CHECKPOINTS: Final = {
     "cat-seg-vitb": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_base.pth", "space"),
     "cat-seg-vitl": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_large.pth", "space"),
     "ebseg-vitb": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_base.pth"),
@@ -59,18 +59,19 @@ def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: s
     if path.exists():
         return path
     name = str(source)
-    if name in KNOWN:
-        return _imported(name, KNOWN[name], tokenizer, endpoint)
+    if name in KNOWN_CHECKPOINTS:
+        return _imported(name, KNOWN_CHECKPOINTS[name], tokenizer, endpoint)
     if _REPOSITORY.fullmatch(name):
         return fetch_model(name, endpoint=endpoint)
     raise CheckpointError(
-        f"{name!r} is no model directory, no known checkpoint ({', '.join(KNOWN)}) and no owner/name of the hub."
+        f"{name!r} is no model directory, no known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and no "
+        "owner/name of the hub."
     )
 
 
 def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
     """The file of a known checkpoint as its authors published it."""
-    known = KNOWN[name]
+    known = KNOWN_CHECKPOINTS[name]
     remedy = f"then `ahs-seg import {known.filename} --as {known.method} -o DIRECTORY` and use that directory"
     return fetch(known.repository, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
 

@@ -12,7 +12,7 @@ def command(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.sub=value for all rows, e.g. training.steps=100")
     ] = None,
-    suite: Annotated[str, typer.Option(help="ahs_seg, ahs_seg_lite, hps_seg, or a yaml file.")] = "ahs_seg",
+    suite: Annotated[str, typer.Option(help="A packaged suite, such as ahs_seg or scan, or a yaml file.")] = "ahs_seg",
     rows: Annotated[str, typer.Option(help="Rows separated by commas; all if not given. The baseline is added.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds separated by commas.")] = "0,1,2",
     jobs: Annotated[int, typer.Option(help="Runs at a time, each on one thread or one GPU.")] = 1,

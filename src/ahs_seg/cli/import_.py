@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
-
-
-class Kind(StrEnum):
-    """The originals that can be imported."""
-
-    CAT_SEG = "cat_seg"
-    H_CLIP = "h_clip"
-    AHS_SEG = "ahs_seg"
-    AHS_SEG_LITE = "ahs_seg_lite"
-    HPS_SEG = "hps_seg"
-    SCAN = "scan"
-    EBSEG = "ebseg"
-    ZERO_SHOT = "zero_shot"
-    CLIP = "clip"
 
 
 def command(
@@ -32,7 +17,12 @@ def command(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to write (a yaml for a config).")],
-    kind: Annotated[Kind | None, typer.Option("--as", help="What it is; recognised by its names if not given.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="The method it is of, such as cat_seg, or clip; recognised by its names if not given."
+        ),
+    ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option(help="CLIP's tokenizer.json or bpe_simple_vocab_16e6.txt.gz; else from the hub.")
     ] = None,
@@ -52,8 +42,8 @@ def command(
 ) -> None:
     """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
     from ahs_seg.checkpoints.importing.convert_config import translate_config
-    from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
-    from ahs_seg.checkpoints.zoo import KNOWN, fetch_known
+    from ahs_seg.checkpoints.importing.run import import_checkpoint
+    from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS, fetch_known
     from ahs_seg.io.atomic import write_text
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -63,9 +53,9 @@ def command(
         typer.echo(f"{checkpoint} -> {output}\n{translation}")
         return
     description, path = None, Path(checkpoint)
-    chosen = cast("CheckpointKind | None", kind and kind.value)
-    if checkpoint in KNOWN and not path.exists():
-        known = KNOWN[checkpoint]
+    chosen = kind
+    if checkpoint in KNOWN_CHECKPOINTS and not path.exists():
+        known = KNOWN_CHECKPOINTS[checkpoint]
         description, path, chosen = known.description(), fetch_known(checkpoint), chosen or known.method
     if config is not None:
         translation = translate_config(config, overrides or [])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_report
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.digest import file_digest
-from ahs_seg.methods.base import Method
+from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.metrics import Measures
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.tuners import TunerConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
@@ -41,10 +43,18 @@ class EvaluationJob(Config):
     device: str = "auto"
 
 
-def evaluate_model(job: EvaluationJob, *, processes: int = 1, progress: bool = True) -> list[EvaluationReport]:
+def evaluate_model(
+    job: EvaluationJob,
+    *,
+    processes: int = 1,
+    progress: bool = True,
+    methods: Sequence[type[BaseMethodConfig]] = (),
+    tuners: Sequence[type[TunerConfig]] = (),
+) -> list[EvaluationReport]:
     """A report per protocol; the numbers do not depend on the number of processes.
 
-    Each process takes every n-th picture, reads it once and shows it under all protocols.
+    Each process takes every n-th picture, reads it once and shows it under all protocols. `methods` and `tuners` are
+    config classes of your own that the model directory may name.
 
     Raises:
         EvaluationError: no picture could be evaluated, or the journal is of something else.
@@ -52,24 +62,26 @@ def evaluate_model(job: EvaluationJob, *, processes: int = 1, progress: bool = T
     """
     if processes < 1:
         raise ConfigError(f"{processes} processes; give at least 1.")
+    load = partial(load_model, job.model, methods=tuple(methods), tuners=tuple(tuners))
     if processes == 1:
-        parts = [_share(job, 0, 1, progress=progress)]
+        parts = [_share(job, load, 0, 1, progress=progress)]
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
             shares = [
-                pool.submit(_share, job, rank, processes, progress=progress and rank == 0) for rank in range(processes)
+                pool.submit(_share, job, load, rank, processes, progress=progress and rank == 0)
+                for rank in range(processes)
             ]
             parts = [share.result() for share in shares]
     return [merge_reports(several) for several in zip(*parts, strict=True)]
 
 
-def _share(job: EvaluationJob, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
+def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
     """The part of one of `world` processes."""
     if world > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     dataset = job.data.open()
-    description, method = load_model(job.model)
+    description, method = load()
     predictors = predictors_for(
         description, method, job.protocols, dataset.vocabulary, device=device_for(job.device, rank)
     )
@@ -94,6 +106,7 @@ def device_for(device: str, rank: int = 0) -> str:
     return f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
 
 
+Load = Callable[[], tuple[ModelDescription, Method]]
 Predict = Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]
 
 

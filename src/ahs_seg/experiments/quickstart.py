@@ -13,16 +13,18 @@ import numpy as np
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.model_dir import write_description
+from ahs_seg.config import ConfigError, config_name
 from ahs_seg.configs import find_config, find_crop_clip
 from ahs_seg.data.config import WorldData, WorldNames
 from ahs_seg.data.world.captions import phrase
 from ahs_seg.data.world.names import things
 from ahs_seg.evaluation import EvaluationReport, evaluate
-from ahs_seg.experiments.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.experiments.experiment import Experiment, run_experiment
 from ahs_seg.experiments.report import Figure, LossCurve, Report, write_report
+from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import ScanConfig, ZeroShotConfig
+from ahs_seg.methods import METHODS, ScanConfig, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 from ahs_seg.types import IGNORE
@@ -63,6 +65,8 @@ def quickstart(
     directory), `results.json` and `report.html`.
     """
     began = time.monotonic()
+    if method not in (names := [config_name(one) for one in METHODS]):
+        raise ConfigError(f"no method {method!r}; there are {', '.join(map(str, names))}.")
     output.mkdir(parents=True, exist_ok=True)
     say(f"AHS-Seg quickstart: {method}. Everything is written to {output}.")
     run, experiment = _train(method, output, [f"training.seed={seed}", *overrides], say)

@@ -44,7 +44,7 @@ class OutputOptions:
             raise CalibrationError(
                 "unknown_below is a confidence, and this model (with these prompts and this protocol) has no "
                 "calibration. Count one with segmenter.calibrate(dataset) on labelled pictures, or take scores as "
-                "they are with segmenter.calibration = ahs_seg.output.calibration.AS_THEY_ARE"
+                "they are with segmenter.calibration = ahs_seg.output.calibration.IDENTITY_CALIBRATION"
             )
 
 

@@ -1,6 +1,6 @@
 """`transformers.pipeline("zero-shot-image-segmentation")` with our models.
 
-`register` makes the task and the model directories known to transformers; importing this file alone changes nothing.
+`register_pipeline` makes the task and the model directories known to transformers; an import alone changes nothing.
 The answer is that of the image-segmentation pipeline: a list of `{"label", "score", "mask"}`.
 """
 
@@ -23,7 +23,7 @@ from ahs_seg.vocabulary.vocabulary import ClassSource, VocabularyError
 TASK: Final = "zero-shot-image-segmentation"
 
 
-def register() -> None:
+def register_pipeline() -> None:
     """Make `pipeline("zero-shot-image-segmentation", model=...)` work in this process; again is no harm."""
     AutoConfig.register(MODEL_TYPE, DirectoryConfig, exist_ok=True)
     if PIPELINE_REGISTRY.supported_tasks.get(TASK, {}).get("impl") is not ZeroShotImageSegmentation:

@@ -65,7 +65,7 @@ class Calibration(Config):
         return np.interp(scores, self.scores, self.accuracies).astype(np.float32)
 
 
-AS_THEY_ARE: Final = Calibration(scores=(0.0, 1.0), accuracies=(0.0, 1.0), source="none: scores as they are")
+IDENTITY_CALIBRATION: Final = Calibration(scores=(0.0, 1.0), accuracies=(0.0, 1.0), source="none: scores as they are")
 """Takes scores as confidences, for models without a calibration."""
 
 

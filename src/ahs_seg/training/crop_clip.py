@@ -27,7 +27,7 @@ from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, RegionObjective
 from ahs_seg.methods.objective import SumObjective
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.training.launch import launch
-from ahs_seg.training.loop import TrainResult, train
+from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
 
 CONFIG, CLIP, MODEL = "config.yaml", "clip", "model"
@@ -93,7 +93,7 @@ def finetune_crop_clip(
     method = RegionReader(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     before = None if validation is None else region_accuracy(method, validation, experiment.training)
     directory.mkdir(parents=True, exist_ok=True)
-    result = train(
+    result = fit(
         experiment.training,
         method,
         dataset,

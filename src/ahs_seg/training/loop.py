@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError
-from ahs_seg.methods.objective import Monitored, SegmentationObjective
+from ahs_seg.methods.objective import Monitored
 from ahs_seg.training import checkpoint
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
@@ -48,20 +48,22 @@ class TrainResult:
     seconds: float
 
 
-def train(
+def fit(
     recipe: Recipe,
     method: nn.Module,
     dataset: SegmentationDataset,
     directory: Path,
     *,
+    objective: Objective,
     augment: Augment | None = None,
-    objective: Objective | None = None,
     evaluate: Evaluate | None = None,
     resume: bool = False,
     progress: bool = True,
     fabric: Fabric | None = None,
 ) -> TrainResult:
-    """Train a method (`methods.Method`, built) and leave logs and checkpoints in a directory.
+    """Minimise an objective of a built method, and leave logs and checkpoints in a directory.
+
+    `ahs_seg.train` builds method and objective from a config and calls this.
 
     `augment` varies pictures and brings them to one size; `evaluate` gives scores in [0, 1] by name and is called in
     every process with the method in evaluation mode. `resume` goes on from the newest readable checkpoint, bit for bit
@@ -75,7 +77,6 @@ def train(
     began = time.monotonic()
     fabric = fabric or launch(recipe)
     set_checkpointing(method, enabled=recipe.checkpointing)
-    objective = objective or SegmentationObjective(ignore_as_negative=recipe.ignore_as_negative)
     step = TrainingStep(method, objective).train()
     run, faults = start_run(recipe, step, dataset, directory, fabric=fabric, resume=resume)
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)

@@ -4,13 +4,14 @@ Every tuner is a config with `apply` (choose and add what trains; the function c
 (fold what was added into plain CLIP weights).
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
-
+from ahs_seg.config import OneOf
+from ahs_seg.tuners.base import TunerConfig
 from ahs_seg.tuners.orthogonal import Orthogonal
 from ahs_seg.tuners.select import Attention, Frozen, Full
 
-Tuner = Annotated[Frozen | Attention | Full | Orthogonal, Field(discriminator="name")]
+TUNERS: Final = (Frozen, Attention, Full, Orthogonal)
+Tuner = Annotated[TunerConfig, OneOf(TunerConfig, TUNERS)]
 
-__all__ = ["Attention", "Frozen", "Full", "Orthogonal", "Tuner"]
+__all__ = ["TUNERS", "Attention", "Frozen", "Full", "Orthogonal", "Tuner", "TunerConfig"]

@@ -36,6 +36,7 @@ def test_overrides_as_the_originals_evaluation_gives_them(folder: Path) -> None:
     overrides = ["TEST.SLIDING_WINDOW=True", "MODEL.SEM_SEG_HEAD.POOLING_SIZES=[1,1]"]
     description = translate_config(folder / "vitb.yaml", overrides).description()
     assert description.inference == CAT_SEG_PROTOCOL.replace(options={})
+    assert isinstance(description.method, CatSegConfig | HClipConfig)
     assert description.method.cost.class_pooling == 1
     assert description.trained_on == tuple(Vocabulary.known("coco-stuff-171").labels)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ahs_seg.checkpoints import load_model
 from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg, ebseg_config
 from ahs_seg.checkpoints.importing.run import import_checkpoint, published, recognise
-from ahs_seg.checkpoints.zoo import KNOWN
+from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS
 from ahs_seg.methods import EBSegConfig, EBSegSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -74,6 +74,6 @@ def test_the_large_one_is_told_by_its_blocks(state: dict[str, Tensor]) -> None:
 
 def test_both_are_known_by_name() -> None:
     for name in ("ebseg-vitb", "ebseg-vitl"):
-        description = KNOWN[name].description()
+        description = KNOWN_CHECKPOINTS[name].description()
         assert len(description.trained_on) == 171
         assert description.overlap.maps

@@ -7,6 +7,7 @@ import torch
 
 from ahs_seg.checkpoints import CheckpointError, load_model
 from ahs_seg.checkpoints.importing.run import import_checkpoint
+from ahs_seg.methods import HClipConfig
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.tuners.orthogonal import Rotations
 from tests.support.official import (
@@ -20,6 +21,7 @@ def test_rotations_are_read_from_the_first_block(tmp_path: Path, words: Path) ->
     original = tiny_state("hclip_vitb")
     import_checkpoint(save_original(original, tmp_path / "a.pth"), "h_clip", tmp_path / "model", tokenizer=words)
     description, method = load_model(tmp_path / "model")
+    assert isinstance(description.method, HClipConfig)
     assert isinstance(description.method.tuner, Orthogonal)
     assert isinstance(method.backbone.adapter, Rotations)
     assert torch.equal(method.backbone.adapter.bank[5, 2], original[COPY][:, :, 5, 2])

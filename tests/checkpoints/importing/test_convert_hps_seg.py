@@ -64,7 +64,7 @@ LITE = shapes(
 
 def imported(state: dict[str, Tensor], kind: str | None, folder: Path) -> tuple[object, CostSegmenter, dict[str, str]]:
     path = save_original(state, folder / "model.pth")
-    report = import_checkpoint(path, kind, folder / "model", tokenizer=byte_tokenizer_file(folder))  # type: ignore[arg-type]
+    report = import_checkpoint(path, kind, folder / "model", tokenizer=byte_tokenizer_file(folder))
     description, method = load_model(folder / "model")
     assert isinstance(method, CostSegmenter)
     return description.method, method, report.ignored

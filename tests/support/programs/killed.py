@@ -18,7 +18,7 @@ import torch._dynamo  # imported by the first optimizer; here, so that no fork h
 import torch.utils.tensorboard  # imported by the first logged row
 
 from ahs_seg.training import checkpoint
-from ahs_seg.training.loop import train
+from ahs_seg.training.loop import fit
 from ahs_seg.training.run import CHECKPOINTS
 from tests.support.training import NoisyObjective, TinyDataset, TinyMethod, flip, tiny_recipe
 
@@ -33,7 +33,7 @@ def attempt(directory: Path, steps: int, workers: int) -> int:
     torch.set_num_threads(1)
     recipe = tiny_recipe(steps=steps, checkpoint_every=EVERY, evaluate_every=10, keep_last=2, workers=workers)
     method, objective = TinyMethod(), NoisyObjective(python=True)
-    train(
+    fit(
         recipe,
         method,
         TinyDataset(),

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ahs_seg.methods.cost.class_attention import ClassAggregation
+from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.launch import launch
-from ahs_seg.training.loop import train
+from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.types import Output
 from tests.support.training import TinyDataset, TinyMethod, flip, tiny_recipe
@@ -56,11 +57,12 @@ def main(directory: Path, devices: int) -> None:
     torch.set_num_threads(1)
     fabric = launch(recipe("plain", devices))
     for case in CASES:
-        train(
+        fit(
             recipe(case, devices),
             METHODS.get(case, lambda: TinyMethod(dropout=0))(),
             TinyDataset(),
             directory / case,
+            objective=SegmentationObjective(),
             augment=flip,
             evaluate=lambda method: {"miou": float(method.scale.detach())},
             resume=True,

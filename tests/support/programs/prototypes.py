@@ -13,7 +13,7 @@ from torch import nn
 
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.training.launch import launch
-from ahs_seg.training.loop import train
+from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from tests.support.hyperspherical import Built, build, hps, lite
 from tests.support.training import COLOURS, TinyDataset, flip, tiny_recipe
@@ -45,7 +45,7 @@ def main(directory: Path, devices: int) -> None:
         method = build(sized)
         start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
         classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, partial(start.view_as, start))
-        train(
+        fit(
             recipe(case, devices),
             method,
             TinyDataset(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, TypeAlias
 
 from torch import Tensor
 
@@ -35,9 +35,8 @@ from ahs_seg.methods import (
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.seen_classes import published_overlap
 
-CheckpointKind = Literal[
-    "cat_seg", "h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg", "scan", "ebseg", "zero_shot", "clip"
-]
+CheckpointKind: TypeAlias = str
+"""A key of `CONVERTERS`: the name of a method, or "clip"."""
 
 BACKBONE: Final = "backbone.model."
 """Where a method's CLIP stands in its state dict."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ahs_seg.config import ConfigError
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.config import DataConfig
 from ahs_seg.experiments.ablation.pages import write_table
 from ahs_seg.experiments.ablation.runs import RunResult, read_result, run_name
 from ahs_seg.experiments.ablation.suites import Suite, find_suite
 from ahs_seg.experiments.ablation.table import Table, build_table
-from ahs_seg.experiments.ablation.worker import RunJob
+from ahs_seg.experiments.ablation.worker import RunJob, import_names
 from ahs_seg.experiments.ablation.workers import RunFailure, Spec, run_all
+from ahs_seg.methods import BaseMethodConfig
+from ahs_seg.tuners import TunerConfig
 
 RUNS: Final = "runs"
 Judged = Literal["test", "validation"]
@@ -45,12 +47,20 @@ class AblationResult:
 
 
 def run_ablation(
-    choice: AblationOptions, output: Path, *, jobs: int = 1, train: bool = True, progress: bool = True
+    choice: AblationOptions,
+    output: Path,
+    *,
+    jobs: int = 1,
+    train: bool = True,
+    progress: bool = True,
+    methods: Sequence[type[BaseMethodConfig]] = (),
+    tuners: Sequence[type[TunerConfig]] = (),
 ) -> AblationResult:
     """Do the runs of a table that are not done yet, `jobs` at a time, and write the table of all that are.
 
     Runs lie in `output/runs`, where other suites find those they share; the table in `output/SUITE`. Without `train`
-    only the table is written. A run that fails is told of and leaves a gap.
+    only the table is written. A run that fails is told of and leaves a gap. `methods` and `tuners` are config
+    classes of your own, from a module that other processes can import too, which the suite's experiments may name.
 
     Raises:
         ConfigError: an unknown suite, row or scale, or an experiment that does not parse; before anything runs.
@@ -62,8 +72,13 @@ def run_ablation(
     suite.choose("scales", [scale])
     rows = suite.choose("rows", [suite.baseline, *(choice.rows or suite.rows)])
     data = _data(suite, scale, choice.judged)
-    specs = {(row, seed): _spec(suite, scale, row, seed, data, choice, output) for row in rows for seed in choice.seeds}
-    failures = _run(list(specs.values()), data, jobs, progress=progress) if train else []
+    custom = (*methods, *tuners)
+    specs = {
+        (row, seed): _spec(suite, scale, row, seed, data, choice, output, custom)
+        for row in rows
+        for seed in choice.seeds
+    }
+    failures = _run(list(specs.values()), data, jobs, import_names(custom), progress=progress) if train else []
     found: dict[str, dict[int, RunResult]] = {row: {} for row in rows}
     for (row, seed), spec in specs.items():
         if (result := read_result(spec.directory, data)) is not None:
@@ -84,17 +99,26 @@ def run_ablation(
     return AblationResult(table, failures, folder)
 
 
-def _run(specs: Sequence[Spec], data: DataConfig, jobs: int, *, progress: bool) -> list[RunFailure]:
+def _run(
+    specs: Sequence[Spec], data: DataConfig, jobs: int, custom: Sequence[str], *, progress: bool
+) -> list[RunFailure]:
     """Run what is not finished; rows that are the same experiment once."""
     once = {spec.directory: spec for spec in specs}
     left = [spec for spec in once.values() if read_result(spec.directory, data) is None]
-    return run_all(left, jobs, progress=progress) if left else []
+    return run_all(left, jobs, custom=custom, progress=progress) if left else []
 
 
 def _spec(
-    suite: Suite, scale: str, row: str, seed: int, data: DataConfig, choice: AblationOptions, output: Path
+    suite: Suite,
+    scale: str,
+    row: str,
+    seed: int,
+    data: DataConfig,
+    choice: AblationOptions,
+    output: Path,
+    custom: Sequence[type[Config]],
 ) -> Spec:
-    experiment = suite.experiment(scale, row, [*choice.overrides, f"training.seed={seed}"])
+    experiment = suite.experiment(scale, row, [*choice.overrides, f"training.seed={seed}"], custom=custom)
     recipe = experiment.training
     if recipe.devices not in (1, "auto") or recipe.num_nodes != 1:
         raise ConfigError(

@@ -13,12 +13,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from filelock import FileLock
+from torch import nn
 
 from ahs_seg.checkpoints import load_model, read_description
 from ahs_seg.config import Config
@@ -27,12 +29,15 @@ from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder
 from ahs_seg.evaluation.protocols import OWN, own_protocol
 from ahs_seg.experiments.ablation.counts import RunCounts, read_counts
-from ahs_seg.experiments.experiment import MODEL, Experiment, run_experiment
+from ahs_seg.experiments.experiment import Experiment, run_experiment
 from ahs_seg.experiments.suite import EvaluationJob, evaluate_model
 from ahs_seg.experiments.suite.run import slug
+from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import Provenance, provenance
+from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.training.recipe import RESUMABLE_KEYS
+from ahs_seg.tuners import TunerConfig
 
 STARTED: Final = "started.yaml"
 FACTS: Final = "run.json"
@@ -77,21 +82,30 @@ def run_name(experiment: Experiment) -> str:
     return f"{experiment.method.name}-seed{experiment.training.seed}-{digest}"
 
 
-def execute(experiment: Experiment, data: DataConfig, directory: Path) -> RunResult:
-    """Train and evaluate, beginning where an earlier attempt ended; another process at the same run is waited for."""
+def execute(
+    experiment: Experiment, data: DataConfig, directory: Path, *, custom: Sequence[type[Config]] = ()
+) -> RunResult:
+    """Train and evaluate, beginning where an earlier attempt ended; another process at the same run is waited for.
+
+    `custom` are the caller's own config classes that the experiment is made of.
+    """
+    methods = [one for one in custom if issubclass(one, BaseMethodConfig)]
+    tuners = [one for one in custom if issubclass(one, TunerConfig)]
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".lock"):
         if not (directory / FACTS).exists():
             write_text(directory / STARTED, experiment.to_yaml())
             run_experiment(experiment, directory, resume=True)
-            _write_facts(experiment, directory)
+            _write_facts(experiment, load_model(directory / MODEL, methods=methods, tuners=tuners)[1], directory)
         if (found := read_result(directory, data)) is not None:
             return found
-        description = read_description(directory / MODEL)
+        description = read_description(directory / MODEL, methods=methods, tuners=tuners)
         protocol = own_protocol(description.inference, description.prompts)
         journal = directory / EVALUATIONS / slug(data.title)
         (report,) = evaluate_model(
-            EvaluationJob(model=directory / MODEL, data=data, protocols=(protocol,), journal=journal)
+            EvaluationJob(model=directory / MODEL, data=data, protocols=(protocol,), journal=journal),
+            methods=methods,
+            tuners=tuners,
         )
         report.save(_report_path(directory, data))
     found = read_result(directory, data)
@@ -124,8 +138,7 @@ def loss_curves(directory: Path) -> dict[str, tuple[list[int], list[float]]]:
     }
 
 
-def _write_facts(experiment: Experiment, directory: Path) -> None:
-    _, method = load_model(directory / MODEL)
+def _write_facts(experiment: Experiment, method: nn.Module, directory: Path) -> None:
     step_seconds = [float(row["seconds"]) for row in _log(directory)]
     facts = RunFacts(
         seed=experiment.training.seed,

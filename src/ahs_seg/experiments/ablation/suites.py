@@ -80,9 +80,12 @@ class Suite(Config):
         switches += [change for name in chosen.parts for change in self.parts[name].enable]
         return [*self.scales[scale].set, *switches, *chosen.set]
 
-    def experiment(self, scale: str, row: str, overrides: Sequence[str] = ()) -> Experiment:
-        """The experiment of a row, after further overrides."""
-        return Experiment.read(find_config(self.scales[scale].config), [*self.overrides(scale, row), *overrides])
+    def experiment(
+        self, scale: str, row: str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
+    ) -> Experiment:
+        """The experiment of a row, after further overrides; `custom` as for `Config.parse`."""
+        path, changes = find_config(self.scales[scale].config), [*self.overrides(scale, row), *overrides]
+        return Experiment.read(path, changes, custom=custom)
 
     def choose(self, kind: str, wanted: Sequence[str]) -> list[str]:
         """These `rows` or `scales`, in the order of the suite.

@@ -58,8 +58,11 @@ class _Working:
     began: float = field(default_factory=time.monotonic)
 
 
-def run_all(specs: Sequence[Spec], jobs: int, *, progress: bool = True) -> list[RunFailure]:
-    """Do all runs, `jobs` at a time; the failures. When this process ends, so do those it started."""
+def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), progress: bool = True) -> list[RunFailure]:
+    """Do all runs, `jobs` at a time; the failures. When this process ends, so do those it started.
+
+    `custom` are the import names (`import_names`) of the caller's own classes that runs may need.
+    """
     waiting, working, failures = list(specs), list[_Working](), list[RunFailure]()
     bar = ProgressBar("runs", unit="runs", shown=progress, quiet_seconds=4 * QUIET_SECONDS)
     bar.start(len(specs))
@@ -68,7 +71,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, progress: bool = True) -> list[
             while waiting and len(working) < jobs:
                 slot = min(set(range(jobs)) - {one.slot for one in working})
                 bar.skip(waiting[0].progress())
-                working.append(_start(waiting.pop(0), slot, jobs))
+                working.append(_start(waiting.pop(0), slot, jobs, custom))
             time.sleep(POLL_SECONDS)
             for one in [one for one in working if one.process.poll() is not None]:
                 working.remove(one)
@@ -88,7 +91,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, progress: bool = True) -> list[
     return failures
 
 
-def _start(spec: Spec, slot: int, jobs: int) -> _Working:
+def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
     spec.directory.mkdir(parents=True, exist_ok=True)
     recipe = spec.job.experiment.training
     if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; it changes no picture
@@ -98,7 +101,7 @@ def _start(spec: Spec, slot: int, jobs: int) -> _Working:
     write_text(spec.directory / JOB, json.dumps(job.model_dump(mode="json"), indent=1) + "\n")
     with (spec.directory / OUTPUT).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # this Python, our module, our folder
-            [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(spec.directory)],
+            [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(spec.directory), *custom],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -108,8 +111,8 @@ def _start(spec: Spec, slot: int, jobs: int) -> _Working:
 
 
 def _environment(slot: int, jobs: int) -> dict[str, str]:
-    """One thread for each of several processes, and the GPUs in turn."""
-    environment = dict(os.environ)
+    """One thread for each of several processes, the GPUs in turn, and the same modules to import."""
+    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if jobs > 1:
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     if count := torch.cuda.device_count():

@@ -1,0 +1,130 @@
+"""`ahs_seg.train`: any method on any dataset object, with every loss of its own."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ahs_seg
+from ahs_seg.config import ConfigError
+from ahs_seg.configs import find_config
+from ahs_seg.experiments.train import MODEL, TrainingConfig, checked
+from ahs_seg.methods import MethodConfig
+
+NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
+OWN_LOSSES = {
+    "cat_seg": {"segmentation"},
+    "h_clip": {"segmentation"},
+    "ahs_seg": {"segmentation", "energy", "hierarchy", "contrastive", "boundary"},
+    "ahs_seg_lite": {"segmentation", "prototypes", "distillation", "consistency"},
+    "hps_seg": {"segmentation", "gates", "prototype_contrast", "prototype_distance"},
+    "scan": {"mask", "dice", "label"},
+    "ebseg": {"mask", "dice", "recognised", "supervised", "structure"},
+}
+"""The losses of each method, by the name in its log; the mask family adds those of each decoder layer."""
+
+
+class Squares:
+    """A dataset as a user writes one: no base class, no files."""
+
+    def __init__(self, count: int = 4) -> None:
+        self.vocabulary = ahs_seg.Vocabulary.parse("red circle, blue star, grass")
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> ahs_seg.Sample:
+        labels = np.full((96, 96), 2, dtype=np.int32)
+        labels[8:40, 8 + index : 40 + index], labels[50:90, 50:90] = 0, 1
+        labels[:4] = ahs_seg.IGNORE
+        image = np.random.default_rng(index).integers(0, 80, (96, 96, 3), dtype=np.uint8)
+        image[..., 0][labels == 0] += 150
+        return ahs_seg.Sample(image, labels, f"squares {index}")
+
+
+def small(name: str) -> MethodConfig:
+    return ahs_seg.Experiment.read(find_config(f"quickstart/{name}")).method
+
+
+def recipe(**changes: object) -> ahs_seg.Recipe:
+    values = {"steps": 2, "batch_size": 2, "workers": 0, "log_every": 1, "accelerator": "cpu", "checkpoint_every": 0}
+    return ahs_seg.Recipe.model_validate(values | changes)
+
+
+def losses(directory: Path) -> set[str]:
+    with (directory / "train.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    return {name.removeprefix("loss_") for name in rows[0] if name.startswith("loss_")}
+
+
+@pytest.mark.parametrize("name", OWN_LOSSES)
+def test_a_method_trains_with_every_loss_of_its_own(name: str, tmp_path: Path) -> None:
+    result = ahs_seg.train(small(name), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
+    assert {loss for loss in losses(tmp_path) if not loss[-1].isdigit()} == OWN_LOSSES[name]
+    assert result.model == tmp_path / MODEL
+    assert result.evaluation is None
+    segmenter = ahs_seg.Segmenter.from_pretrained(result.model)
+    assert segmenter(Squares()[0].image, "red circle, grass").labels.shape == (96, 96)
+
+
+def test_validation_gives_a_report_and_the_directory_tells_the_run(tmp_path: Path) -> None:
+    result = ahs_seg.train(
+        small("cat_seg"),
+        Squares(),
+        str(tmp_path),
+        validation=Squares(2),
+        recipe=recipe(),
+        augmentation=NOT_VARIED,
+        inference=ahs_seg.InferenceConfig(shortest_edge=80),
+        progress=False,
+    )
+    assert result.evaluation is not None
+    assert result.evaluation.images == 2
+    assert result.evaluation.seen == ("blue star", "grass", "red circle")
+    assert ahs_seg.EvaluationReport.load(tmp_path / "evaluation.json").scores == result.evaluation.scores
+    assert ahs_seg.read_description(result.model).inference.shortest_edge == 80
+    assert "Training of cat_seg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "name: cat_seg" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_resuming_continues_and_is_asked_for(tmp_path: Path) -> None:
+    first = recipe(checkpoint_every=1)
+    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=first, augmentation=NOT_VARIED, progress=False)
+    with pytest.raises(ConfigError, match="Resume that run, or choose another directory"):
+        ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=first, augmentation=NOT_VARIED)
+    result = ahs_seg.train(
+        small("cat_seg"), Squares(), tmp_path, recipe=first, augmentation=NOT_VARIED, resume=True, progress=False
+    )
+    assert result.training.steps == 2
+
+
+class Names(Squares):
+    def __init__(self) -> None:
+        super().__init__()
+        self.vocabulary = ["red circle", "blue star", "grass"]  # type: ignore[assignment]  # the fault to be told
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([1, 2, 3], "list is not a dataset; it needs `vocabulary`"),
+        (Names(), r"Names.vocabulary is a list, not a Vocabulary; make one .* with Vocabulary.parse"),
+        (Squares(0), "Squares is empty; give a dataset of at least one sample"),
+    ],
+)
+def test_what_is_no_dataset_is_told(dataset: object, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        checked(dataset)
+
+
+def test_the_dataset_is_looked_at_before_anything_is_built(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Squares is empty"):
+        ahs_seg.train(small("cat_seg"), Squares(0), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_data_is_all_that_an_experiment_adds() -> None:
+    assert set(ahs_seg.Experiment.model_fields) - set(TrainingConfig.model_fields) == {"data", "validation"}
