@@ -57,6 +57,22 @@ def test_the_versions_of_python_that_are_declared_are_those_that_are_tested() ->
     assert PROJECT["requires-python"] == f">={classifiers[0]}"
 
 
+def test_the_floors_that_are_declared_are_those_that_are_tested() -> None:
+    extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+    pinned = pins("constraints-floors.txt")
+    for requirement in [*PROJECT["dependencies"], *extras]:
+        found = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", requirement)
+        if found is None:
+            assert requirement.startswith("ahs-seg["), f"{requirement} has no floor"
+        elif found[1] != "torch":  # constraints-floors.txt says why
+            assert release(pinned[canonical(found[1])])[: len(release(found[2]))] == release(found[2]), requirement
+
+
+def release(version: str) -> tuple[int, ...]:
+    """A version as numbers."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
 def test_hooks_before_a_commit_use_the_versions_of_ci() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     pinned = pins("constraints.txt")
