@@ -1,13 +1,20 @@
 # Every target works as the first command in a fresh clone. Needed: Python 3.11 or newer, and the network once, for pip.
+# PYTHON=python3.13 chooses the Python; without it, the first that fits is taken.
 
 VENV := .venv
-BIN := $(VENV)/bin
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
+CONSTRAINTS := constraints.txt
 USABLE := $(VENV)/web.ready
 READY := $(VENV)/dev.ready
 UNFINISHED := $(VENV)/unfinished
 WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+FAST := not slow and not browser
+COVERAGE := build/coverage
+INSTALLED := build/installed
 
-.PHONY: help quickstart test test-all check benchmark docs browser clean
+.PHONY: help quickstart test test-all fast floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,15 +23,31 @@ quickstart: $(USABLE) ## Train, evaluate and look at a small model; METHOD=h_cli
 	$(BIN)/ahs-seg quickstart $(if $(METHOD),--method $(METHOD)) $(if $(OUT),--output $(OUT))
 
 test: $(READY) browser ## Run the tests, except those marked slow.
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(READY) browser ## Run every test.
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(PYTEST) $(ARGS)
 
-check: $(READY) ## Check lint rules, format and types.
+fast: $(READY) ## Run the tests that are neither slow nor in need of a browser.
+	$(PYTEST) -m "$(FAST)" $(ARGS)
+
+floors: ## Run the fast tests with the oldest versions that pyproject.toml admits, in .venv-floors.
+	$(MAKE) fast VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
+
+coverage: $(READY) browser ## Measure which lines the tests run; the report goes to build/coverage.
+	$(PYTEST) -m "not slow" --cov --cov-report= $(ARGS)
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report --format=markdown > $(COVERAGE)/report.md
+	@tail -n 1 $(COVERAGE)/report.md
+
+check: $(READY) ## Check lint rules, format, types, and the files that GitHub reads.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/results.
 	$(BIN)/python -m benchmarks.cost_family
@@ -39,6 +62,20 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 docs: $(READY) ## Build the documentation site into site/, strictly.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+package: $(READY) ## Build the wheel and the source archive into dist/ and check them.
+	rm -rf dist build/lib build/bdist.*
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+
+smoke: package ## Install the wheel into a fresh environment and use it there.
+	rm -rf $(INSTALLED) && mkdir -p $(INSTALLED)
+	$(BIN)/python -m venv $(INSTALLED)/venv
+	$(INSTALLED)/venv/$(SCRIPTS)/python -m pip install --quiet -c constraints.txt dist/*.whl
+	cd $(INSTALLED) && venv/$(SCRIPTS)/ahs-seg --version && venv/$(SCRIPTS)/ahs-seg quickstart --method zero_shot --output run
+
+release: package ## Check that TAG=v1.2.3 can be released: its version, its section of the changelog, its wheel.
+	$(BIN)/python .github/release_notes.py "$(TAG)" > build/release-notes.md
+
 browser: ## Install chromium, in which the tests drive the web page, unless it is there.
 	@command -v chromium >/dev/null || { \
 		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
@@ -46,19 +83,19 @@ browser: ## Install chromium, in which the tests drive the web page, unless it i
 	} || echo "No chromium could be installed; install it, or leave its tests out: make test ARGS=\"-m 'not slow and not browser'\"" >&2
 
 clean: ## Remove what make and the tools made; results of runs stay.
-	rm -rf $(VENV) build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-floors build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is ready for the extra NAME when NAME.ready exists. While it is being made it holds $(UNFINISHED)
 # instead, and one that was left in that state, or that cannot be used, is made from scratch.
 $(READY): $(USABLE)
 
-$(VENV)/%.ready: pyproject.toml constraints.txt
+$(VENV)/%.ready: pyproject.toml $(CONSTRAINTS)
 	@rm -f $@
 	@if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		for python in python3.11 python3 python3.12 python3.13 ""; do \
+		for python in $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14 python) ""; do \
 			if [ -z "$$python" ]; then \
-				echo "No Python 3.11 or newer with venv was found. Install it (Debian, Ubuntu: apt install python3 python3-venv) and run make again." >&2; \
+				echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not Python 3.11 or newer with venv.,No Python 3.11 or newer with venv was found.) Install it (Debian, Ubuntu: apt install python3 python3-venv) and run make again." >&2; \
 				exit 1; \
 			fi; \
 			"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
@@ -67,5 +104,5 @@ $(VENV)/%.ready: pyproject.toml constraints.txt
 		rm -rf $(VENV) && mkdir $(VENV) && touch $(UNFINISHED) && "$$python" -m venv $(VENV); \
 	fi
 	@touch $(UNFINISHED)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$*]'
 	@mv $(UNFINISHED) $@

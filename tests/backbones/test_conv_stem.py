@@ -17,3 +17,9 @@ def test_a_folded_stem_computes_the_same() -> None:
     assert not any("running" in name for name in folded.state_dict())
     plain = ConvStem([4, 8], 16)
     plain.load_state_dict(folded.state_dict())
+
+
+def test_the_stem_has_the_weight_that_transformers_reads_from_a_patch_convolution() -> None:
+    stem = ConvStem([4, 8], 16)
+    assert stem.weight.shape == (4, 3, 3, 3)
+    assert "weight" not in stem.state_dict()

@@ -31,6 +31,13 @@ class ConvStem(nn.Sequential):
         layers.append(nn.Conv2d(previous, dim, 1))
         super().__init__(*layers)
 
+    @property
+    def weight(self) -> Tensor:
+        """Weight of the first convolution; transformers reads its type where CLIP's patch convolution stood."""
+        first = self[0]
+        assert isinstance(first, nn.Conv2d)
+        return first.weight
+
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
         """Patch embeddings, one per 2^n x 2^n pixels for n convolutions of stride 2."""
         for layer in self:
