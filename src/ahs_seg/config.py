@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
-"""The version of this package, as its installed metadata says."""
+"""Version of this package, read from its installed metadata."""
 
 CUSTOM: Final = "custom"
 """Key of the validation context that holds the config classes of the caller."""
@@ -26,11 +26,11 @@ _Config = TypeVar("_Config", bound="Config")
 
 
 class ConfigError(AhsSegError, ValueError):
-    """A configuration that cannot be used; the message names the key, what was given and what is allowed."""
+    """An invalid configuration; the message names the key, the given value and the allowed values."""
 
 
 class Config(BaseModel):
-    """Base of every configuration: frozen, and an unknown key is an error that names the key."""
+    """Base class of all configurations: immutable; an unknown key raises an error that names the key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -65,12 +65,12 @@ class Config(BaseModel):
         source: str = "config",
         custom: Sequence[type[Config]] = (),
     ) -> _Config:
-        """The configuration in `values` after `key.sub=value` overrides.
+        """The validated configuration from `values`, with `key.sub=value` overrides applied.
 
         `custom` are config classes of the caller, which the values may name beside those of this package (`OneOf`).
 
         Raises:
-            ConfigError: listing every wrong key with what was given and what is allowed.
+            ConfigError: lists every invalid key with its given value and the allowed values.
         """
         for override in overrides:
             values = _apply_override(values, override)
@@ -83,11 +83,11 @@ class Config(BaseModel):
     def read(
         cls: type[_Config], path: Path | str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
     ) -> _Config:
-        """The configuration in a yaml file after overrides (see `parse`); yaml tags are refused, never executed."""
+        """The validated configuration from a yaml file, with overrides applied (see `parse`); yaml tags are an error."""
         return cls.parse(read_yaml(Path(path)), overrides, source=str(path), custom=custom)
 
     def to_yaml(self) -> str:
-        """Yaml text that `read` turns back into the same configuration."""
+        """The configuration as yaml text; `read` restores the same configuration from it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
@@ -146,7 +146,7 @@ def config_name(config: type[Config]) -> object:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a yaml file (safe loader: tags such as `!!python/object` are errors)."""
+    """The top-level mapping of a yaml file (safe loader: tags such as `!!python/object` are errors)."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
