@@ -20,7 +20,7 @@ Tower = Literal["vision", "text"]
 
 
 class BackboneError(AhsSegError, ValueError):
-    """A backbone that cannot be loaded, or an image size or level that it does not have."""
+    """A backbone cannot be loaded, or does not support an image size or a level."""
 
 
 class AttentionWeights(NamedTuple):
@@ -105,7 +105,7 @@ class Backbone(nn.Module, ABC):
     def encode_resized(
         self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
     ) -> ImageFeatures:
-        """Features of images of any size, resized to the square of this backbone's resolution; see `encode_image`."""
+        """Features of images of any size, after resizing to the backbone's resolution; see `encode_image`."""
         return self.encode_image(resize(images, self.resolution), levels=levels, pooled=pooled)
 
     @abstractmethod

@@ -26,7 +26,7 @@ METHODS: Final = (
     ScanConfig,
     ZeroShotConfig,
 )
-"""The methods of this package; everything that lists methods reads this."""
+"""The method configs of this package; every list of methods in the library is derived from it."""
 MethodConfig = Annotated[BaseMethodConfig, OneOf(BaseMethodConfig, METHODS)]
 
 __all__ = [

@@ -16,7 +16,7 @@ def resize(images: Float[Tensor, "b 3 H W"], side: int) -> Float[Tensor, "b 3 si
 
 
 def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
-    """(height, width) with this shortest edge, or less where the longest edge would exceed its limit.
+    """Height and width resized to the shortest edge `shortest`, or smaller so that no edge exceeds `longest`.
 
     Sides are rounded by `int(side + 0.5)`, as in detectron2's `ResizeShortestEdge`.
     """
