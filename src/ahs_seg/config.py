@@ -1,4 +1,4 @@
-"""Typed configuration: yaml in, frozen objects out, errors that name the key."""
+"""Typed, immutable configurations read from yaml, with validation errors that name the key."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from pydantic_core import CoreSchema, core_schema
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
-"""The version of this package, as its installed metadata says."""
+"""Version of this package, read from its installed metadata."""
 
 CUSTOM: Final = "custom"
-"""Key of the validation context that holds the config classes of the caller."""
+"""Key of the validation context under which the caller's own config classes are passed."""
 
 _Config = TypeVar("_Config", bound="Config")
 
 
 class ConfigError(AhsSegError, ValueError):
-    """A configuration that cannot be used; the message names the key, what was given and what is allowed."""
+    """An invalid configuration; the message names the key, the given value and the allowed values."""
 
 
 class Config(BaseModel):
-    """Base of every configuration: frozen, and an unknown key is an error that names the key."""
+    """Base class of all configurations: immutable; an unknown key raises an error that names the key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     def __init__(self, /, **values: Any) -> None:
-        """A configuration of these values, the defaults elsewhere.
+        """A validated configuration with these values, and defaults for all other fields.
 
         Raises:
-            ConfigError: listing every wrong key with what was given and what is allowed.
+            ConfigError: lists every invalid key with its given value and the allowed values.
         """
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError(_explain(error, type(self), type(self).__name__)) from None
 
-    # Without it, pydantic would call `__init__` for nested configs too, and their errors would lack the outer keys.
+    # Otherwise pydantic would call `__init__` for nested configs too, and their errors would lack the outer keys.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # how pydantic marks its own `__init__`
 
     def replace(self: _Config, **changes: Any) -> _Config:
-        """A copy with some values changed, validated like a new configuration.
+        """A copy with changed values, validated like a new configuration.
 
         Raises:
-            ConfigError: listing every wrong key with what was given and what is allowed.
+            ConfigError: lists every invalid key with its given value and the allowed values.
         """
         return type(self)(**(dict(self) | changes))
 
@@ -66,12 +66,13 @@ class Config(BaseModel):
         source: str = "config",
         custom: Sequence[type[Config]] = (),
     ) -> _Config:
-        """The configuration in `values` after `key.sub=value` overrides.
+        """The validated configuration from `values`, with `key.sub=value` overrides applied.
 
-        `custom` are config classes of the caller, which the values may name beside those of this package (`OneOf`).
+        `custom` are the caller's own config classes, which `values` may name in addition to those of this package
+        (see `OneOf`).
 
         Raises:
-            ConfigError: listing every wrong key with what was given and what is allowed.
+            ConfigError: lists every invalid key with its given value and the allowed values.
         """
         for override in overrides:
             values = _apply_override(values, override)
@@ -84,27 +85,27 @@ class Config(BaseModel):
     def read(
         cls: type[_Config], path: Path | str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
     ) -> _Config:
-        """The configuration in a yaml file after overrides (see `parse`); yaml tags are refused, never executed."""
+        """The validated configuration from a yaml file, with overrides (see `parse`); yaml tags are an error."""
         return cls.parse(read_yaml(Path(path)), overrides, source=str(path), custom=custom)
 
     def to_yaml(self) -> str:
-        """Yaml text that `read` turns back into the same configuration."""
+        """The configuration as yaml text; `read` restores the same configuration from it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a field that holds one of several configs, told apart by their `name`.
+    """Annotation of a field that holds one of several config classes, selected by the value of `name`.
 
-    Values in a file name one of the classes in `known`, or one that the caller passes to `Config.parse`: a file never
-    decides what is imported. An object may be of any class derived from `base` that has a `name` of its own.
+    Values from a file can select only a class in `known` or one that the caller passes to `Config.parse`, so that a
+    file never decides what is imported. A config object may be of any subclass of `base` with a unique `name`.
     """
 
     base: type[Config]
     known: tuple[type[Config], ...]
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The discriminated union of the known classes, and before it the check for others."""
+        """Schema that first validates custom classes, then the discriminated union of the known classes."""
         union = handler.generate_schema(Annotated[reduce(or_, self.known), Field(discriminator="name")])
         as_it_is = core_schema.simple_ser_schema("any")
         return core_schema.with_info_wrap_validator_function(self._validate, union, serialization=as_it_is)
@@ -141,13 +142,13 @@ class OneOf:
 
 
 def config_name(config: type[Config]) -> object:
-    """The default of the field `name`, by which files call the class (None: it has none)."""
+    """The default of the field `name`, which selects the class in files (None: there is no default)."""
     field = config.model_fields.get("name")
     return None if field is None or field.is_required() else field.default
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a yaml file (safe loader: tags such as `!!python/object` are errors)."""
+    """The top-level mapping of a yaml file (safe loader: tags such as `!!python/object` are errors)."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -196,7 +197,7 @@ def _explain(error: ValidationError, config: type[Config], source: str) -> str:
 
 
 def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:
-    """The keys of the config at `path` below another, where pydantic also puts indices and the tags of unions."""
+    """The keys of the config at `path` inside another config; `path` may contain indices and union tags of pydantic."""
     found: list[type[Config]] = [config]
     for part in path:
         fields = [one.model_fields[part] for one in found if part in one.model_fields]

@@ -10,16 +10,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 IGNORE: Final = -1
-"""Label of a pixel that no class owns. Files spell it 255, 65535 or 0; in memory it is always this."""
+"""Label of a pixel without a class. In files it is 255, 65535 or 0; in memory it is always this value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:
-    """What a backbone knows about a batch of images; computed once per image, whatever the classes.
+    """Features of a batch of images from a backbone; they do not depend on the classes.
 
-    `dense` lives in the joint image-text space and is not normalised. `levels` are the hidden states that were
-    asked for, in that order, in the width of the vision tower. `pooled` is the whole-image embedding (joint space, not
-    normalised), present only if it was asked for.
+    `dense` are the patch features in the joint image-text space, not normalised. `levels` are the requested hidden
+    states of the vision tower, in the requested order and in the width of the tower. `pooled` is the whole-image
+    embedding (joint space, not normalised), None unless it was requested.
     """
 
     dense: Float[Tensor, "b d h w"]
@@ -29,10 +29,11 @@ class ImageFeatures:
 
 @dataclass(frozen=True, slots=True)
 class ClassText:
-    """The words of a call as a method reads them; a method prepares them once per vocabulary (`prepare`).
+    """Text embeddings in the form that a method uses; `Method.prepare` computes them once per vocabulary.
 
-    `embeddings` are what the image is compared with, `guidance` is what else the method reads of the words. `seen`
-    marks the rows whose class training has seen (None: not known).
+    A text row is one class name or one of its synonyms; it has p prompts. `embeddings` are compared with the patch
+    features, `guidance` are the text embeddings that guide the class attention (cost family only). `seen` is True for
+    rows whose class occurred in training (None: not known).
     """
 
     embeddings: Float[Tensor, "t p d"]
@@ -44,22 +45,23 @@ class ClassText:
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings lie."""
+        """The device of the embeddings."""
         return self.embeddings.device
 
 
 Words = Float[Tensor, "t p d"] | ClassText
-"""What a method takes as words: the embeddings of a backbone, or what the method prepared of them."""
+"""Text input of a method: text embeddings of its backbone, or the result of `Method.prepare`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskProposals:
-    """Masks, and for each of them the scores of all rows of the text, in [0, 1].
+    """Mask proposals, and for each of them one score in [0, 1] per text row.
 
-    `masks` are logits on a grid that spans `frame` pixels (height, width); the image is its top left part of `size`
-    pixels, the rest is padding. The score of a row at a pixel is the mean of its scores over the masks, weighted by
-    their sigmoids there (`proposals.MaskView`). `resized` says what is brought from the image to the size of the
-    picture: the logits (EBSeg), or their sigmoids (SCAN).
+    `masks` are mask logits on a grid over the padded image, which has `frame` pixels (height, width); the image is its
+    top left part of `size` pixels, the rest is padding. The score of a text row at a pixel is the mean of its scores
+    over the proposals, weighted by the sigmoids of their mask logits at that pixel (`inference.mask_scores`). `resized`
+    names the tensor that is resized from `size` to the size of the original image: the logits (EBSeg), or their
+    sigmoids (SCAN).
     """
 
     masks: Float[Tensor, "b q h w"]
@@ -71,14 +73,14 @@ class MaskProposals:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What every method returns, in training and at inference.
+    """Result of the forward of every method, in training and at inference.
 
-    `logits` stand at the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
-    holds the row of the vocabulary that each channel belongs to (per image); the others have the logit `PRUNED_LOGIT`.
-    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`, `aligned` the
-    same map in the joint space, before a projection of its own (None: the method has no such step). A method of
-    the mask family answers with `proposals`; its `logits` are those of the proposals seen from afar, on the grid of
-    `compared`, while inference forms the exact ones at the size of the picture, a few rows at a time.
+    `logits` have the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
+    holds the text row of each channel (per image); all other rows have the logit `PRUNED_LOGIT`.
+    `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`, `aligned` is
+    that map in the joint space, before the method's own projection (None: the method has no such step). A method of
+    the mask family returns `proposals` as well; its `logits` are then low-resolution ones on the grid of `compared`,
+    and inference computes the exact ones at the size of the original image, a few text rows at a time.
     """
 
     logits: Float[Tensor, "b k h w"]
@@ -91,12 +93,12 @@ class Output:
 
 
 PRUNED_LOGIT: Final = -100.0
-"""Logit of a class that was not kept (CAT-Seg, section "cost aggregation", step 2)."""
+"""Logit of a class that was pruned from a large vocabulary (CAT-Seg, section "cost aggregation", step 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images (RGB in [0, 1]) with labels; label values index the class names, `IGNORE` elsewhere."""
+    """Images (RGB in [0, 1]) with label maps; a label is an index into the class names, or `IGNORE`."""
 
     images: Float[Tensor, "b 3 H W"]
     labels: Int[Tensor, "b H W"]
@@ -104,11 +106,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingForward:
-    """What one forward of training saw and gave; objectives turn it into losses.
+    """Inputs and output of one forward pass in training, from which objectives compute their losses.
 
-    `output` has one channel per class of the step and `labels` index these classes. `classes` are their places in the
-    training vocabulary (ascending), `row_class` gives the class of the step that each row of the text belongs to.
-    `progress` is the share of the training that is over, in [0, 1).
+    A training step may use a subset of the training vocabulary. `output` has one channel per class of this subset and
+    `labels` index it. `classes` are the indices of the subset in the training vocabulary (ascending), `row_class` is
+    the class (index into the subset) of each text row. `progress` is the completed share of the training, in [0, 1).
     """
 
     images: Float[Tensor, "b 3 H W"]

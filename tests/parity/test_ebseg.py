@@ -18,7 +18,7 @@ from ahs_seg.methods.mask.ebseg.objective import EBSegObjective
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures
 from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
-from ahs_seg.methods.mask.proposals import frame_of, padded
+from ahs_seg.methods.mask.proposals import padded, padded_size_of
 from ahs_seg.types import ClassText, Output, TrainingForward
 from tests.parity.ebseg_case import CONFIGS, EBSegCase, build_ebseg
 from tests.parity.mask_recording import RecordedDraws
@@ -73,10 +73,10 @@ class Inside:
 @pytest.fixture(scope="module")
 def inside(case: EBSegCase, image: Tensor) -> Inside:
     method = case.method
-    frame = frame_of(image, method.pixels)
+    padded_size = padded_size_of(image, method.pixels)
     with torch.no_grad():
-        front = method.recognition(method._for_clip(image, frame))
-        maps = method.pixels(padded(method.pixels.normalise(image), frame))
+        front = method.recognition(method._for_clip(image, padded_size))
+        maps = method.pixels(padded(method.pixels.normalise(image), padded_size))
         fused = method.fused(maps, front.taps)
         return Inside(maps, fused, method.pixel_decoder(fused), front)
 
@@ -89,7 +89,7 @@ def test_words(case: EBSegCase, words: ClassText) -> None:
 @torch.no_grad()
 def test_clip_in_front(case: EBSegCase, image: Tensor, inside: Inside, features: EBSegFeatures) -> None:
     method = case.method
-    case.close("clip_input", method._for_clip(image, frame_of(image, method.pixels)))
+    case.close("clip_input", method._for_clip(image, padded_size_of(image, method.pixels)))
     case.close("clip_cls_token_last", inside.front.start.transpose(0, 1))
     for tap, value in zip(method.recognition.taps, inside.front.taps, strict=True):
         case.close(f"clip_layer_{tap}", value)
@@ -99,7 +99,7 @@ def test_clip_in_front(case: EBSegCase, image: Tensor, inside: Inside, features:
 @torch.no_grad()
 def test_the_value_path_before_the_last_blocks(case: EBSegCase, image: Tensor) -> None:
     method, recognition = case.method, case.method.recognition
-    tokens, _ = recognition.embed(method._for_clip(image, frame_of(image, method.pixels)))
+    tokens, _ = recognition.embed(method._for_clip(image, padded_size_of(image, method.pixels)))
     blocks = method.backbone.model.vision_model.encoder.layers[: recognition.front]
     values = tokens
     for number, (block, weights) in enumerate(
@@ -173,8 +173,8 @@ def test_scores(case: EBSegCase, output: Output, features: EBSegFeatures) -> Non
     case.close("probs_pooled", (features.averaged @ classifier[:-1].T).softmax(-1), LOOSE)
     assert output.proposals is not None
     scores = output.proposals.classes
-    void = 1 - scores.sum(-1, keepdim=True)
-    case.close("mask_cls_results", torch.cat([scores, void], -1), LOOSE)
+    no_object = 1 - scores.sum(-1, keepdim=True)
+    case.close("mask_cls_results", torch.cat([scores, no_object], -1), LOOSE)
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ahs_seg.checkpoints.importing.convert_scan import convert_scan
 from ahs_seg.inference.mask_scores import mask_views
-from ahs_seg.methods.mask.proposals import frame_of, padded
+from ahs_seg.methods.mask.proposals import padded, padded_size_of
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
 from ahs_seg.methods.mask.scan.crops import cut_regions
-from ahs_seg.methods.mask.scan.ensemble import combine, picture_probabilities
+from ahs_seg.methods.mask.scan.ensemble import combine, crop_probabilities
 from ahs_seg.methods.mask.scan.objective import ScanObjective
 from ahs_seg.methods.mask.scan.segmenter import ScanFeatures
 from ahs_seg.methods.mask.scan.semantic_integration import gap
@@ -53,9 +53,9 @@ def test_words(case: ScanCase) -> None:
 @torch.no_grad()
 def test_context(case: ScanCase) -> None:
     method = case.method
-    seen, frame = method.backbone.normalise(case.image), frame_of(case.image, method.pixels)
-    case.close("clip_input_img", F.interpolate(padded(seen, frame), size=(224, 224), mode="nearest"))
-    context = method.context(seen, frame)
+    seen, padded_size = method.backbone.normalise(case.image), padded_size_of(case.image, method.pixels)
+    case.close("clip_input_img", F.interpolate(padded(seen, padded_size), size=(224, 224), mode="nearest"))
+    context = method.context(seen, padded_size)
     assert method.semantic is not None
     for index, (block, level, sigma) in enumerate(
         zip(method.levels, context.levels, method.semantic.sigmas, strict=True)
@@ -73,7 +73,7 @@ def test_context(case: ScanCase) -> None:
 @torch.no_grad()
 def test_pixels(case: ScanCase) -> None:
     method = case.method
-    maps = method.pixels(padded(method.pixels.normalise(case.image), frame_of(case.image, method.pixels)))
+    maps = method.pixels(padded(method.pixels.normalise(case.image), padded_size_of(case.image, method.pixels)))
     for index, level in enumerate(maps, start=2):
         case.close(f"swin_res{index}", level)
     decoded = method.pixel_decoder(maps)
@@ -144,23 +144,25 @@ def test_the_second_stage_on_fixed_masks(case: ScanCase, features: ScanFeatures)
     case.close("stage2_region_masks", regions.masks[:, None], 0)
     case.close("stage2_patch_mask", regions.foreground(method.backbone.patch_size)[..., None], 0)
     context = method.context(seen, features.frame)
-    pictures = torch.zeros(len(masks), method.backbone.dim)
-    pictures[valid] = method.look_at(seen[0], cover[valid], context, 0, ratio=RECORDED.ratio, choose=spread_evenly)
-    case.close("stage2_embeds", pictures[valid])
-    outside = picture_probabilities(100 * pictures @ class_embeddings(case.text).T, valid, "one")
+    crops = torch.zeros(len(masks), method.backbone.dim)
+    crops[valid] = method.embed_image_crops(
+        seen[0], cover[valid], context, 0, ratio=RECORDED.ratio, choose=spread_evenly
+    )
+    case.close("stage2_embeds", crops[valid])
+    outside = crop_probabilities(100 * crops @ class_embeddings(case.text).T, valid, "one")
     case.close("stage2_clip_probs", outside[valid])
     logits = torch.from_numpy(value_of("logits/stage2", [6, 9], 3.0, 0.0))
-    inside, void = logits.softmax(-1).split([8, 1], -1)
+    inside, no_object = logits.softmax(-1).split([8, 1], -1)
     ways: dict[str, Literal["product", "log"]] = {"": "product", "_log_branch": "log"}
     for name, combination in ways.items():
-        scores = combine(inside, void[:, 0], outside, weight=RECORDED.weight, combination=combination)
+        scores = combine(inside, no_object[:, 0], outside, weight=RECORDED.weight, combination=combination)
         case.close(f"stage2_scores{name}", scores)
         case.close(f"stage2_sem_seg{name}", torch.einsum("qk,qhw->khw", scores, masks))
 
 
 @torch.no_grad()
 def test_class_maps() -> None:
-    """Of the tiny network alone: a hundred pictures through a full CLIP take minutes, and show nothing more."""
+    """Of the tiny network alone: a hundred crops through a full CLIP take minutes, and show nothing more."""
     case = build_scan("scan_tiny")
     output = case.method(case.image, case.text)
     assert output.proposals is not None

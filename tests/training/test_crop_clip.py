@@ -79,7 +79,7 @@ def test_the_loss_reaches_the_tower_alone_and_unlabelled_images_are_fine() -> No
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(2 * 64 * 64).reshape(2, 64, 64) // 700 % 3
     rows = torch.arange(3)
-    terms = SumObjective([RegionObjective(least=0.9)])
+    terms = SumObjective([RegionObjective(min_area=0.9)])
     for marked, learns in ((labels, True), (torch.full_like(labels, IGNORE), False)):
         reader.zero_grad()
         loss = terms(reader, TrainingForward(images, marked, rows, rows, reader(images, words), 0.0))["contrast"]

@@ -1,1 +1,1 @@
-"""Backbones: networks that turn images and words into features."""
+"""Backbones: networks that compute image features and text embeddings."""

@@ -1,4 +1,4 @@
-"""What methods, tuners, caches and segmenters may use of an image-text backbone; nothing else of it is opened."""
+"""The interface of image-text backbones; other packages of the library use nothing else of a backbone."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Tower = Literal["vision", "text"]
 
 
 class BackboneError(AhsSegError, ValueError):
-    """A backbone that cannot be loaded, or an image size or level that it does not have."""
+    """A backbone cannot be loaded, or does not support an image size or a level."""
 
 
 class AttentionWeights(NamedTuple):
-    """The four matrices of one attention layer, each [output, input]; biases never change."""
+    """The four weight matrices of one attention layer, each [output, input]; tuning never changes the biases."""
 
     query: Tensor
     key: Tensor
@@ -42,26 +42,27 @@ class AttentionParts(NamedTuple):
 
     @property
     def weights(self) -> AttentionWeights:
-        """The matrices of the layers."""
+        """The weight matrices of the four linear layers."""
         return AttentionWeights(*(part.weight for part in self))
 
 
 @runtime_checkable
 class Adapter(Protocol):
-    """A tuner's layer: gives the attention weights that a tower uses instead of its own."""
+    """A module added by a tuner: computes the attention weights that replace the pre-trained ones."""
 
     def __call__(self, tower: Tower, plain: Sequence[AttentionWeights]) -> list[AttentionWeights]:
-        """The weights to use, layer by layer."""
+        """The attention weights to use, one entry per layer, computed from the pre-trained ones in `plain`."""
 
 
 class Backbone(nn.Module, ABC):
-    """Dense image features, hidden levels, pooled features and text features in one joint space.
+    """Base class of image-text backbones: image features and text embeddings in one joint space.
 
-    `dim` is the width of that space, `width` and `depth` those of the image tower (`text_width`, `text_depth`: of the
-    text tower), `heads` its attention heads. `resolution` is the side, in pixels, at which methods show it images, and
-    `grid` that side in patches of `patch_size`. `mean` and `std` are the statistics of its training images. `model` is
-    the pre-trained network, opened by backbones and checkpoints alone. `adapter` is what a tuner added, `checkpointing`
-    whether activations are computed again in the backward pass.
+    `dim` is the dimension of the joint space, `width` and `depth` are those of the image tower (`text_width` and
+    `text_depth`: of the text tower), `heads` is the number of its attention heads. `resolution` is the side, in pixels,
+    to which methods resize images, and `grid` is that side in patches of `patch_size`. `mean` and `std` are the
+    normalisation statistics of the training images. `model` is the pre-trained network; only backbones and checkpoints
+    access it. `adapter` is the module added by a tuner (None: none). With `checkpointing` activations are recomputed in
+    the backward pass to save memory.
     """
 
     kind: ClassVar[str]
@@ -84,12 +85,12 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def device(self) -> torch.device:
-        """Where images and tokens are expected, and features come out."""
+        """The device that inputs must be on and that features are returned on."""
 
     @property
     @abstractmethod
     def logit_scale(self) -> Float[Tensor, ""]:
-        """The factor on cosines that the backbone was trained with (the inverse of its temperature)."""
+        """The scale of cosine similarities used in pre-training (the inverse of the temperature)."""
 
     @abstractmethod
     def encode_image(
@@ -97,23 +98,23 @@ class Backbone(nn.Module, ABC):
     ) -> ImageFeatures:
         """Features of images (RGB in [0, 1]) whose sides are multiples of the patch size.
 
-        `levels` are indices of blocks (0-based) whose outputs are wanted; the last index means the dense output of the
-        last block before the final norm. `pooled` adds the whole-image embedding.
+        `levels` are the indices (0-based) of the blocks whose outputs are returned; the last index means the dense
+        output of the last block before the final norm. `pooled` adds the whole-image embedding.
         """
 
     def encode_resized(
         self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
     ) -> ImageFeatures:
-        """Features of images of any size, resized to the square of this backbone's resolution; see `encode_image`."""
+        """Features of images of any size, after resizing to the backbone's resolution; see `encode_image`."""
         return self.encode_image(resize(images, self.resolution), levels=levels, pooled=pooled)
 
     @abstractmethod
     def encode_text(self, tokens: Tokens) -> Float[Tensor, "n d"]:
-        """Embeddings (joint space, not normalised) of n prompts."""
+        """Text embeddings (joint space, not normalised) of n prompts."""
 
     @abstractmethod
     def attention(self, tower: Tower) -> list[AttentionParts]:
-        """The attention layers of a tower, block by block, as they were pre-trained."""
+        """The pre-trained attention layers of a tower, one entry per block."""
 
     @abstractmethod
     def blocks(self, tower: Tower) -> nn.ModuleList:
@@ -122,7 +123,7 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def stem(self) -> nn.Module:
-        """The layer that turns pixels into patch embeddings."""
+        """The patch embedding layer of the image tower."""
 
     @property
     @abstractmethod
@@ -131,45 +132,45 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def idle_in_dense(self) -> list[nn.Parameter]:
-        """Parameters of the image tower without part in dense features: they never receive a gradient."""
+        """Parameters of the image tower that dense features do not use; they never receive a gradient."""
 
     @abstractmethod
     def image_parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters of the image tower by their names in `model`."""
+        """The parameters of the image tower, with their names in `model`."""
 
     @abstractmethod
     def text_state(self) -> Iterator[tuple[str, Tensor]]:
-        """All tensors that `encode_text` depends on, those of an adapter left out."""
+        """Names and values of all tensors that `encode_text` depends on, without those of an adapter."""
 
     @abstractmethod
     def text_settings(self) -> dict[str, Any]:
-        """All settings that `encode_text` depends on, as JSON takes them."""
+        """All settings that `encode_text` depends on, as JSON-compatible values."""
 
     @abstractmethod
     def without_adapter(self) -> Backbone:
-        """The backbone as it was before tuning; it shares every weight with this one."""
+        """The same backbone without its adapter; all weights are shared, not copied."""
 
     def attention_weights(self, tower: Tower) -> list[AttentionWeights]:
-        """The attention matrices that a tower uses: its own, or the adapter's."""
+        """The attention weights in use: those of the adapter if there is one, else the pre-trained ones."""
         plain = [parts.weights for parts in self.attention(tower)]
         return plain if self.adapter is None else self.adapter(tower, plain)
 
     def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """Images (RGB in [0, 1]) with the mean and spread that the backbone was trained on."""
+        """Images (RGB in [0, 1]) normalised with the mean and standard deviation of the backbone."""
         mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
         return (images - mean) / std
 
     @abstractmethod
     def save_description(self, directory: Path) -> None:
-        """Write configuration, tokenizer and image statistics, but no weights; `build_empty` of the config reads it."""
+        """Write configuration, tokenizer and image statistics, without weights, for `build_empty` of the config."""
 
     def network_state(self) -> dict[str, Tensor]:
-        """The weights of `model` by their names in it."""
+        """The state dict of `model`."""
         state: dict[str, Tensor] = self.model.state_dict()
         return state
 
     def trains_text(self) -> bool:
-        """Whether training changes what `encode_text` gives."""
+        """Whether training changes the result of `encode_text`."""
         added = [] if self.adapter is None else list(self.adapter.parameters())
         return any(value.requires_grad for value in (*(value for _, value in self.text_state()), *added))

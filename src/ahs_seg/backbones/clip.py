@@ -1,4 +1,4 @@
-"""The dense CLIP backbone: any CLIP of `transformers`, read patch by patch."""
+"""CLIP as a backbone with dense features: any CLIP of `transformers`, with one feature per patch."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
 
 
 class ClipBackbone(Backbone):
-    """Dense image features, hidden levels, pooled features and text features of one CLIP.
+    """A CLIP as a backbone: dense image features, hidden levels, image embeddings and text embeddings.
 
-    Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in the form of CAT-Seg:
-    the residual is the class token's input, broadcast to every position.
+    Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in CAT-Seg's version: the
+    residual is the input class token, broadcast to every position.
 
-    `resolution` is the side, in pixels, at which methods show it images; any multiple of the patch size works, since
-    the position table is resampled.
+    `resolution` is the side, in pixels, to which methods resize images; any multiple of the patch size works, because
+    the position embeddings are resized.
     """
 
     kind = "clip"
@@ -94,25 +94,25 @@ class ClipBackbone(Backbone):
 
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
-        """The factor on cosines that CLIP was trained with."""
+        """The scale of cosine similarities used in pre-training (the inverse of the temperature)."""
         scale: Tensor = self.model.logit_scale.exp()
         return scale
 
     @property
     def stem(self) -> nn.Module:
-        """The patch convolution."""
+        """The patch embedding layer of the image tower."""
         stem: nn.Module = self.model.vision_model.embeddings.patch_embedding
         return stem
 
     @property
     def position_table(self) -> nn.Parameter:
-        """The position embeddings of the image tower, that of the class token first."""
+        """The position embeddings of the image tower; the first one belongs to the class token."""
         table: nn.Parameter = self.model.vision_model.embeddings.position_embedding.weight
         return table
 
     @property
     def image_tower(self) -> HasImageTower:
-        """The image tower with its own attention, as `image_tower.run_blocks` reads it."""
+        """The image tower with its pre-trained attention, for the functions of `backbones.image_tower`."""
         tower: HasImageTower = self.model
         return tower
 
@@ -122,22 +122,22 @@ class ClipBackbone(Backbone):
         return layers
 
     def attention(self, tower: Tower) -> list[AttentionParts]:
-        """The attention layers of a tower, block by block."""
+        """The pre-trained attention layers of a tower, one entry per block."""
         layers: list[Any] = [block.self_attn for block in self.blocks(tower)]
         return [AttentionParts(part.q_proj, part.k_proj, part.v_proj, part.out_proj) for part in layers]
 
     def idle_in_dense(self) -> list[nn.Parameter]:
-        """Query and key of the last image block: dense features take its values alone."""
+        """Query and key projection of the last image block; dense features use only its values."""
         last = self.attention("vision")[-1]
         return [*last.query.parameters(), *last.key.parameters()]
 
     def image_parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters of the image tower by their names in `model`."""
+        """The parameters of the image tower, with their names in `model`."""
         parts = ("vision_model.", "visual_projection.")
         return {name: value for name, value in self.model.named_parameters() if name.startswith(parts)}
 
     def text_state(self) -> Iterator[tuple[str, Tensor]]:
-        """The tensors of the text tower and its projection."""
+        """Names and tensors of the text tower and of the text projection."""
         yield from self.model.text_model.state_dict(keep_vars=True).items()
         yield "projection", self.model.text_projection.weight
 
@@ -148,7 +148,7 @@ class ClipBackbone(Backbone):
         return settings
 
     def save_description(self, directory: Path) -> None:
-        """Write the CLIP without its weights in the layout of `transformers`."""
+        """Write configuration, tokenizer and image statistics, without weights, in the format of `transformers`."""
         directory.mkdir(parents=True, exist_ok=True)
         self.model.config.save_pretrained(directory)
         self.tokenizer.save(directory)
@@ -156,7 +156,7 @@ class ClipBackbone(Backbone):
         write_text(directory / "preprocessor_config.json", json.dumps(statistics, indent=2))
 
     def without_adapter(self) -> ClipBackbone:
-        """The same CLIP without what a tuner added; it shares every weight with this one."""
+        """The same CLIP without its adapter; all weights are shared, not copied."""
         return ClipBackbone(self.model, self.tokenizer, resolution=self.resolution, mean=self.mean, std=self.std)
 
     def encode_image(
@@ -164,8 +164,8 @@ class ClipBackbone(Backbone):
     ) -> ImageFeatures:
         """Features of images (RGB in [0, 1]) whose sides are multiples of the patch size.
 
-        `levels` are indices of blocks (0-based) whose outputs are wanted; the last index means the dense output of the
-        last block before the final norm. `pooled` adds the whole-image embedding.
+        `levels` are the indices (0-based) of the blocks whose outputs are returned; the last index means the dense
+        output of the last block before the final norm. `pooled` adds the whole-image embedding.
         """
         self._check_levels(levels)
         tokens, grid = self._embed_image(images)
@@ -186,10 +186,10 @@ class ClipBackbone(Backbone):
         )
 
     def encode_text(self, tokens: Tokens) -> Float[Tensor, "n d"]:
-        """Embeddings (joint space, not normalised) of n prompts.
+        """Text embeddings (joint space, not normalised) of n prompts.
 
-        Runs only the positions the longest prompt needs, and the positions that all prompts share only once: the
-        tower is causal, so what comes later cannot change them.
+        Only positions up to the end of the longest prompt are computed, and the common prefix of all prompts is
+        computed only once: attention is causal, so later tokens cannot change it.
         """
         tower = self.model.text_model
         ids, ends = tokens.ids, tokens.ends
@@ -280,7 +280,7 @@ class ClipBackbone(Backbone):
 
 
 def _shared_prefix(ids: Tensor) -> int:
-    """Number of leading positions that all prompts have in common (never their last one)."""
+    """Length of the common prefix of all prompts, always shorter than the prompts."""
     same: Bool[Tensor, " l"] = (ids == ids[:1]).all(0)
     length = int(same.int().cumprod(0).sum())
     return min(length, ids.shape[1] - 1) if len(ids) > 1 else 0

@@ -1,4 +1,4 @@
-"""Which CLIP to build, by name, by directory or from the package."""
+"""Configuration of a CLIP backbone: a name on the hub, a local directory, or the packaged tiny CLIP."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TINY = "tiny"
 
 
 class ClipConfig(Config):
-    """A CLIP of the hub ("openai/clip-vit-base-patch16"), of a local directory, or the packaged "tiny" one.
+    """A CLIP from the Hugging Face hub ("openai/clip-vit-base-patch16"), a local directory, or the package ("tiny").
 
-    `resolution` is the side in pixels at which methods show images to it; without one it is the CLIP's own.
+    `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
     """
 
     name: Literal["clip"] = "clip"
@@ -39,7 +39,7 @@ class ClipConfig(Config):
         """The backbone with its pre-trained weights.
 
         Raises:
-            BackboneError: if the source is neither a directory, a reachable name of the hub, nor "tiny".
+            BackboneError: `source` is neither a directory, nor a name that can be loaded from the hub, nor "tiny".
         """
         source = self._resolve()
         try:
@@ -48,15 +48,15 @@ class ClipConfig(Config):
         except (OSError, ValueError) as error:
             raise BackboneError(
                 f"cannot load a CLIP from {self.source!r}: {error}\n"
-                "Give a directory in the layout of transformers, a CLIP of the hub such as "
+                "Give a directory in the format of transformers, a CLIP on the hub such as "
                 f"'openai/clip-vit-base-patch16', or {TINY!r}."
             ) from error
         return self._wrap(model, source)
 
     def build_empty(self) -> ClipBackbone:
-        """The backbone without its weights (values undefined); only its configuration and tokenizer are read."""
+        """The backbone with uninitialised weights; only configuration and tokenizer are loaded."""
         source = self._resolve()
-        with no_init_weights():  # drawing them would take longer than reading the real ones
+        with no_init_weights():  # initialising them would take longer than loading the real ones
             return self._wrap(StemmedClipModel(CLIPConfig.from_pretrained(source)), source)
 
     def _resolve(self) -> str:
@@ -70,7 +70,7 @@ class ClipConfig(Config):
 
 
 def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
-    """The tokenizer of a CLIP: `tokenizer.json` of a directory, or what `transformers` makes of a name."""
+    """The tokenizer of a CLIP, from `tokenizer.json` of a directory or by its name on the hub."""
     path = Path(source) / "tokenizer.json"
     local = path.is_file()
     core = Tokenizer.from_file(str(path)) if local else AutoTokenizer.from_pretrained(source).backend_tokenizer
@@ -81,10 +81,10 @@ def load_tokenizer(source: str, *, context: int) -> ClipTokenizer:
 
 
 def save_clip(state: Mapping[str, Tensor], backbone: Backbone, directory: Path) -> None:
-    """Write a CLIP with these weights in the layout of `transformers`, as `ClipConfig(source=directory)` reads it.
+    """Write a CLIP in the format of `transformers`; `ClipConfig(source=directory)` loads it.
 
-    The directory appears whole or not at all. Of `backbone` only the configuration, the tokenizer and the image
-    statistics are read.
+    The weights are those of `state`; configuration, tokenizer and image statistics are those of `backbone`. The
+    directory is written completely or not at all.
     """
     with replacing_directory(directory) as draft:
         backbone.save_description(draft)
@@ -101,7 +101,7 @@ def _read_statistics(directory: Path) -> tuple[tuple[float, ...], tuple[float, .
 
 
 class _quiet:  # noqa: N801  # reads as a statement: with _quiet()
-    """Keeps `transformers` from drawing a progress bar over ours."""
+    """Context manager that disables the progress bars of `transformers`, which would overwrite ours."""
 
     def __enter__(self) -> None:
         transformers_logging.disable_progress_bar()

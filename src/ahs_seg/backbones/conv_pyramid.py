@@ -1,4 +1,4 @@
-"""A small pixel backbone of convolutions, to train from nothing."""
+"""A small convolutional pixel backbone that is trained from scratch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ahs_seg.config import Config
 
 
 class ConvPyramid(nn.Module):
-    """Four stages of convolutions, each of half the resolution of the one before it; trained from nothing.
+    """Feature pyramid of four convolutional stages, each at half the resolution of the one before; no pre-training.
 
-    A stage is a strided 3x3 convolution and `blocks` residual pairs of 3x3 convolutions, with group norms; the first
-    one halves twice.
+    A stage is a strided 3x3 convolution and `blocks` residual pairs of 3x3 convolutions, with group norm; the first
+    stage halves the resolution twice.
     """
 
     def __init__(self, channels: tuple[int, int, int, int], *, blocks: int = 1) -> None:
@@ -30,11 +30,11 @@ class ConvPyramid(nn.Module):
         )
 
     def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """Images in [-1, 1]."""
+        """Images (RGB in [0, 1]) scaled to [-1, 1]."""
         return 2 * images - 1
 
     def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
-        """Maps [b c H/s W/s] at strides s of 4, 8, 16 and 32 of normalised images."""
+        """Feature maps [b c H/s W/s] of normalised images at strides s = 4, 8, 16 and 32."""
         maps, tokens = [], self.stem(pixels)
         for stage in self.stages:
             tokens = stage(tokens)
@@ -73,7 +73,7 @@ class ConvPyramidConfig(Config):
     blocks: int = 1
 
     def build(self) -> ConvPyramid:
-        """The network with random weights."""
+        """The network with random weights (there are no pre-trained ones)."""
         return self.build_empty()
 
     def build_empty(self) -> ConvPyramid:

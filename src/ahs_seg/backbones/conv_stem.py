@@ -11,12 +11,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class ConvStem(nn.Sequential):
-    """3x3 convolutions, the first `halvings` of stride 2 (all by default), then a 1x1 convolution to the transformer.
+    """Patch embedding by 3x3 convolutions and a final 1x1 convolution to the width of the transformer.
 
-    Stands where CLIP has one strided patch convolution: a small transformer learns texture and shape much sooner from
-    it (Xiao et al., "Early convolutions help transformers see better", NeurIPS 2021). Borders are replicated, so that
-    a patch cannot tell from zeros that it lies at the edge of the image. Batch norm helps pre-training and is folded
-    into the convolutions by `folded`, so a finished model has none.
+    The first `halvings` convolutions have stride 2 (all by default). Replaces CLIP's single strided patch convolution:
+    a small transformer learns texture and shape much faster with it (Xiao et al., "Early convolutions help transformers
+    see better", NeurIPS 2021). Padding replicates the border, because zero padding would mark the patches at the edge
+    of the image. Batch norm helps pre-training; `folded` folds it into the convolutions, so a finished model has none.
     """
 
     def __init__(self, channels: Sequence[int], dim: int, *, halvings: int | None = None, norm: bool = False) -> None:
@@ -39,14 +39,14 @@ class ConvStem(nn.Sequential):
         return first.weight
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
-        """Patch embeddings, one per 2^n x 2^n pixels for n convolutions of stride 2."""
+        """Patch embeddings, one per 2^n x 2^n pixels with n convolutions of stride 2."""
         for layer in self:
             images = layer(images)
         return images
 
     @torch.no_grad()
     def folded(self) -> ConvStem:
-        """The same function (in evaluation mode) without batch norm."""
+        """An equivalent stem (in evaluation mode) with batch norm folded into the convolutions."""
         plain: list[nn.Module] = []
         for layer in self:
             if isinstance(layer, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""The image tower of a CLIP read block by block, with its attention as trained (not the dense reading)."""
+"""CLIP's image tower run block by block, with its original attention (not the value path of dense features)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 After = Callable[[int, Tensor], Tensor]
-"""Number of a block (from 1) and its tokens [b n c], to the tokens that the next block gets."""
+"""Function of a block number (from 1) and the output tokens of that block [b n c]; returns the next block's input."""
 
 
 @runtime_checkable
 class HasImageTower(Protocol):
-    """A CLIP of `transformers`, or its image half (`ImageTower`)."""
+    """A CLIP of `transformers`, or its image tower alone (`ImageTower`)."""
 
     vision_model: Any
     visual_projection: Any
 
 
 class ImageTower(nn.Module):
-    """The image half of a CLIP as a network of its own, with the names of `transformers`."""
+    """The image tower of a CLIP as a separate network, with the attribute names of `transformers`."""
 
     def __init__(self, vision_model: nn.Module, visual_projection: nn.Module) -> None:
         super().__init__()
@@ -33,14 +33,14 @@ class ImageTower(nn.Module):
 
     @classmethod
     def copied(cls, tower: HasImageTower) -> ImageTower:
-        """A copy of an image tower."""
+        """A deep copy of the image tower of a CLIP."""
         return cls(copy.deepcopy(tower.vision_model), copy.deepcopy(tower.visual_projection))
 
 
 def embed_patches(
     tower: HasImageTower, pixels: Float[Tensor, "b 3 H W"]
 ) -> tuple[Float[Tensor, "b n c"], tuple[int, int]]:
-    """Tokens that enter the first block (class token first) of normalised images, and the size of the patch grid."""
+    """Input tokens of the first block (class token first) for normalised images, and the size of the patch grid."""
     embeddings = tower.vision_model.embeddings
     patches = embeddings.patch_embedding(pixels)
     grid = (patches.shape[-2], patches.shape[-1])
@@ -51,7 +51,7 @@ def embed_patches(
 
 
 def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Float[Tensor, "m c"]:
-    """The position table (class position first) for another grid: bicubic, corners not aligned, as in CAT-Seg."""
+    """Position embeddings (class token first) resized to `grid`: bicubic, corners not aligned, as in CAT-Seg."""
     side = round((len(table) - 1) ** 0.5)
     if grid == (side, side):
         return table
@@ -61,13 +61,16 @@ def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Fl
 
 
 def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: After) -> Float[Tensor, "b n c"]:
-    """Tokens after the last block; `after` sees, and may change, those of every block."""
+    """Output tokens of the last block; `after` is called after every block and may replace its tokens."""
     for number, block in enumerate(tower.vision_model.encoder.layers, 1):
         tokens = after(number, block(tokens, None))
     return tokens
 
 
 def projected(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n d"]:
-    """Tokens after the last block in the joint space, not normalised; the class token is the image's embedding."""
+    """Output tokens of the last block projected to the joint space, not normalised.
+
+    The projected class token is the image embedding.
+    """
     result: Tensor = tower.visual_projection(tower.vision_model.post_layernorm(tokens))
     return result

@@ -1,7 +1,7 @@
-"""Pixel backbones: networks that give maps at strides 4, 8, 16 and 32 of normalised images.
+"""Pixel backbones: networks that return feature maps of normalised images at strides 4, 8, 16 and 32.
 
-Each has `channels` (widths of its maps, finest first), `stride` (of the coarsest) and `normalise(images)`; its config
-has `build()` and, without weights, `build_empty()`.
+Each has `channels` (channels of its maps, finest map first), `stride` (of the coarsest map) and `normalise(images)`.
+Its config has `build()` for the pre-trained network and `build_empty()` for one without pre-trained weights.
 """
 
 from __future__ import annotations

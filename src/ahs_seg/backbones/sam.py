@@ -17,13 +17,13 @@ from ahs_seg.config import Config
 SAM_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 SAM_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 SCALES = (4.0, 2.0, 1.0, 0.5)
-"""How the outputs of the four global blocks (stride 16) are resized."""
+"""Scale factors by which the outputs of the four global-attention blocks (stride 16) are resized."""
 
 
 class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is untyped
-    """The transformer of SAM without its neck, for images of any size.
+    """SAM's image encoder without its neck, for images of any size.
 
-    Its position table is resampled (bicubic) to the grid of the images at every call.
+    The position embeddings are resized (bicubic) to the patch grid of the images in every call.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"pos_embed"})
@@ -33,7 +33,7 @@ class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is unt
         del self.neck
 
     def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b c h w"]]:
-        """Outputs of the global blocks."""
+        """Output maps of the blocks with global attention."""
         tokens = self.patch_embed.projection(pixels).permute(0, 2, 3, 1)
         table = self.pos_embed.permute(0, 3, 1, 2)
         if table.shape[-2:] != tokens.shape[1:3]:
@@ -48,9 +48,9 @@ class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is unt
 
 
 class SamPyramid(nn.Module):
-    """Maps of SAM's four global blocks, resized to four strides (EBSeg); all frozen but the position table.
+    """Feature maps of SAM's four global-attention blocks, resized to four strides (EBSeg).
 
-    `channels` are their widths, finest map first.
+    All weights but the position embeddings are frozen. `channels` are the channels of the maps, finest map first.
     """
 
     def __init__(self, encoder: SamEncoder) -> None:
@@ -61,13 +61,16 @@ class SamPyramid(nn.Module):
         self.stride = 32
 
     def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """Images (RGB in [0, 1]) in SAM's units."""
+        """Images (RGB in [0, 1]) normalised with SAM's mean and standard deviation."""
         mean = torch.tensor(SAM_MEAN, device=images.device).view(3, 1, 1)
         std = torch.tensor(SAM_STD, device=images.device).view(3, 1, 1)
         return (images - mean) / std
 
     def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
-        """Maps [b c H/s W/s] at strides s of 4, 8, 16 and 32 of normalised images; sides are multiples of 32."""
+        """Feature maps [b c H/s W/s] of normalised images at strides s = 4, 8, 16 and 32.
+
+        Image sides must be multiples of 32.
+        """
         return tuple(
             level if scale == 1 else F.interpolate(level, scale_factor=scale, mode="bilinear", align_corners=False)
             for level, scale in zip(self.encoder(pixels), SCALES, strict=True)
@@ -75,10 +78,11 @@ class SamPyramid(nn.Module):
 
 
 class SamConfig(Config):
-    """Sizes of SAM's encoder; the defaults are those of ViT-B.
+    """Configuration of SAM's image encoder; the defaults are those of ViT-B.
 
-    `source` is a SAM of the hub or a directory in the layout of transformers (None: random weights). `global_blocks`
-    are the indices of the four blocks that attend to the whole image; the others attend within windows of `window`.
+    `source` is a SAM on the Hugging Face hub or a directory in the format of transformers (None: random weights).
+    `global_blocks` are the indices of the four blocks with global attention; the others use windows of `window`
+    patches.
     """
 
     name: Literal["sam"] = "sam"

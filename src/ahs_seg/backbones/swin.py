@@ -20,34 +20,35 @@ Maps = tuple[Float[Tensor, "b c1 h1 w1"], Float[Tensor, "b c2 h2 w2"], Float[Ten
 
 
 class SwinPyramid(nn.Module):
-    """Maps of all four stages, each after its own norm (Liu et al., ICCV 2021; as in Mask2Former).
+    """Feature maps of Swin's four stages, each after its own layer norm (Liu et al., ICCV 2021; as in Mask2Former).
 
-    `channels` are their widths, finest map first.
+    `channels` are the channels of the maps, finest map first.
     """
 
     def __init__(self, model: TransformersSwin) -> None:
         super().__init__()
-        model.swin.layernorm = nn.Identity()  # the norm of the last map is that of its stage; this one would rest
+        model.swin.layernorm = nn.Identity()  # unused: the last map has the norm of its stage
         self.model = model
         self.channels = tuple(int(width) for width in model.channels)
         self.stride = 32
 
     def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """Images (RGB in [0, 1]) in the units of ImageNet."""
+        """Images (RGB in [0, 1]) normalised with ImageNet's mean and standard deviation."""
         mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
         std = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
         return (images - mean) / std
 
     def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
-        """Maps [b c H/s W/s] at strides s of 4, 8, 16 and 32 of normalised images."""
+        """Feature maps [b c H/s W/s] of normalised images at strides s = 4, 8, 16 and 32."""
         return tuple(self.model(pixels).feature_maps)
 
 
 class SwinConfig(Config):
-    """Sizes of a Swin; the defaults are Swin-B at 384 pixels.
+    """Configuration of a Swin transformer; the defaults are Swin-B at 384 pixels.
 
-    `source` is a Swin of the hub or a directory in the layout of transformers, whose sizes then count (None: random).
-    Its norms of the stages start at one and zero, since classification has none.
+    `source` is a Swin on the Hugging Face hub or a directory in the format of transformers (None: random weights); it
+    must have the sizes given here. The norms of the stages start with scale 1 and shift 0, because classification
+    checkpoints have no weights for them.
     """
 
     name: Literal["swin"] = "swin"

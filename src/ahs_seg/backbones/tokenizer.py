@@ -1,4 +1,4 @@
-"""From prompts to token ids, with lengths checked instead of cut."""
+"""Tokenizers: token ids of prompts; a prompt that is too long is an error and is never truncated."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ahs_seg.errors import AhsSegError
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token ids of n prompts, padded with zeros after `ends`, the position of each end-of-text token.
+    """Token ids of n prompts, padded with zeros; `ends` are the positions of the end-of-text tokens.
 
-    The text tower is causal and is read at `ends`, so whatever stands behind them never matters; `ids` is only as long
-    as the longest prompt.
+    The text tower is causal and its output is taken at `ends`, so the padding after them has no effect. `ids` is only
+    as long as the longest prompt.
     """
 
     ids: Int[Tensor, "n l"]
     ends: Int[Tensor, " n"]
 
     def to(self, device: torch.device) -> Tokens:
-        """The same tokens on `device`."""
+        """A copy of the tokens on `device`."""
         return Tokens(self.ids.to(device), self.ends.to(device))
 
     def __getitem__(self, rows: slice) -> Tokens:
@@ -40,24 +40,24 @@ class Tokens:
 
 
 class TextTooLongError(AhsSegError, ValueError):
-    """A prompt with more tokens than the text tower has positions."""
+    """A prompt has more tokens than the text tower has positions."""
 
 
 @runtime_checkable
 class TextTokenizer(Protocol):
-    """From prompts to the token ids that a text tower of `context` positions reads."""
+    """Interface of a tokenizer for a text tower with `context` positions."""
 
     context: int
 
     @property
     def fingerprint(self) -> str:
-        """Text that differs whenever two tokenizers may differ; part of the key of cached embeddings."""
+        """A string that is equal only for equal tokenizers; part of the cache key of text embeddings."""
 
     def __call__(self, prompts: Sequence[str]) -> Tokens:
         """Token ids of every prompt.
 
         Raises:
-            TextTooLongError: naming the first prompt that does not fit.
+            TextTooLongError: a prompt is too long; the message names the first such prompt.
         """
 
     def save(self, directory: Path) -> None:
@@ -65,10 +65,10 @@ class TextTokenizer(Protocol):
 
 
 class ClipTokenizer:
-    """A CLIP tokenizer: text cleaned as in the original (ftfy, html entities, blanks, lower case), then BPE.
+    """CLIP's tokenizer: text cleaning as in the original (ftfy, HTML entities, whitespace, lower case), then BPE.
 
-    `context` is the number of positions of the text tower. Prompts longer than it are an error, not a cut: CLIP would
-    silently read a different text.
+    `context` is the number of positions of the text tower. A longer prompt is an error and is not truncated, because
+    CLIP would silently embed a different text.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
@@ -81,14 +81,14 @@ class ClipTokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """Text that differs whenever two tokenizers may differ; part of the key of cached embeddings."""
+        """A string that is equal only for equal tokenizers; part of the cache key of text embeddings."""
         return f"{self._tokenizer.to_str()}|{self.context}"
 
     def __call__(self, prompts: Sequence[str]) -> Tokens:
         """Token ids of every prompt.
 
         Raises:
-            TextTooLongError: naming the first prompt that does not fit.
+            TextTooLongError: a prompt is too long; the message names the first such prompt.
         """
         if not prompts:
             raise ValueError("no prompts were given; at least one is needed")
@@ -114,5 +114,8 @@ class ClipTokenizer:
 
 
 def clean(text: str) -> str:
-    """Text as CLIP's tokenizer wants it: broken unicode fixed, html unescaped twice, blanks collapsed, lower case."""
+    """Text as CLIP's tokenizer expects it.
+
+    Broken unicode is fixed, HTML is unescaped twice, whitespace is collapsed, and all letters are lower case.
+    """
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()

@@ -1,7 +1,7 @@
-"""Methods: compositions of a backbone, a tuner and a head.
+"""Segmentation methods: compositions of a backbone, a tuner and a head.
 
-The list of methods is `METHODS`; yaml is checked against it, and against the classes of its own that a caller passes.
-What a built method can do is said by the class `Method`, what its config can do by `BaseMethodConfig`.
+The list of methods is `METHODS`; yaml files are validated against it and against the config classes that the caller
+passes. `Method` is the interface of a built method, `BaseMethodConfig` that of its config.
 """
 
 from typing import Annotated, Final
@@ -26,7 +26,7 @@ METHODS: Final = (
     ScanConfig,
     ZeroShotConfig,
 )
-"""The methods of this package; everything that lists methods reads this."""
+"""The method configs of this package; every list of methods in the library is derived from it."""
 MethodConfig = Annotated[BaseMethodConfig, OneOf(BaseMethodConfig, METHODS)]
 
 __all__ = [

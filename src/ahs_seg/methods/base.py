@@ -1,4 +1,4 @@
-"""What generic code needs of a method and of its config; a method of your own derives from both classes."""
+"""Base classes of methods and of their configs; a new method derives from both."""
 
 from __future__ import annotations
 
@@ -18,53 +18,54 @@ from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class MethodOptions(Config):
-    """What may be chosen at inference without another training; methods with more choices derive from it.
+    """Inference options of a method, which need no retraining; methods with more options derive from this class.
 
-    `class_pooling` is the pooling of a class attention: 1 is none, which is all that a method without one can do.
+    `class_pooling` is the pooling factor of the class attention; methods without class attention accept only 1 (no
+    pooling).
     """
 
     class_pooling: Literal[1] | None = None
 
 
 class Method(nn.Module, ABC):
-    """A segmentation method: images and the text embeddings of any classes in, logits of every row of the text out."""
+    """Base class of segmentation methods: they compute logits of text rows from images and text embeddings."""
 
     options: ClassVar[type[MethodOptions]] = MethodOptions
-    """What `for_inference` takes."""
+    """The class of the options that `for_inference` accepts."""
     backbone: Backbone
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """The output for images (RGB in [0, 1], any size)."""
+        """The segmentation output for images (RGB in [0, 1], any size)."""
         return self.decode(self.encode(images), text)
 
     @abstractmethod
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
-        """The part of the forward that depends on the images alone."""
+        """Image features: the part of the forward pass that does not depend on the text."""
 
     @abstractmethod
     def decode(self, features: Any, text: Words) -> Output:
-        """The rest of the forward, from what `encode` gave; `text` are embeddings, or what `prepare` made of them."""
+        """The output from the image features of `encode` and text embeddings (or the result of `prepare`)."""
 
     def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """The text as the method reads it, once per vocabulary; here the embeddings as they are.
+        """Text embeddings in the form that the method uses, computed once per vocabulary; by default unchanged.
 
-        `seen` marks the rows whose class training has seen (None: not known).
+        `seen` is True for rows whose class occurred in training (None: not known).
         """
         return ClassText(text, text, seen)
 
     def prepared(self, text: Words) -> ClassText:
-        """`text` itself if it is prepared, otherwise what `prepare` makes of it."""
+        """`text` itself if it is already prepared, otherwise the result of `prepare`."""
         return text if isinstance(text, ClassText) else self.prepare(text)
 
     @abstractmethod
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores in [0, 1], for each number by itself."""
+        """Scores in [0, 1] from logits, element by element."""
 
     def for_inference(self, options: Mapping[str, Any] | None = None) -> Method:
-        """A copy in evaluation mode, with the tuning merged into the weights and these options in place.
+        """A copy in evaluation mode, with the tuning merged into the weights and the given options set.
 
         Raises:
-            ConfigError: an option that the method does not have; lists those it has.
+            ConfigError: the method does not have an option; the message lists the available ones.
         """
         chosen = self.options.parse(dict(options or {}), source=f"inference.options of {type(self).__name__}")
         twin = copy.deepcopy(self)
@@ -73,38 +74,38 @@ class Method(nn.Module, ABC):
         return twin.eval()
 
     def merge(self) -> None:
-        """Fold what tuning added into the weights, in place; here nothing was added."""
+        """Fold the parameters added by the tuner into the weights, in place; by default there are none."""
 
     def choose(self, options: Any) -> None:
-        """Put options (an instance of `options`) in place; here there are none that change anything."""
+        """Set inference options (an instance of `options`), in place; by default they have no effect."""
 
 
 class BaseMethodConfig(Config):
-    """Base of the configs of all methods; its fields are the hyper-parameters of the method."""
+    """Base class of the configs of all methods; the fields are the hyper-parameters of the method."""
 
     name: str
     backbone: ClipConfig
 
     def build(self) -> Method:
-        """The method with the pre-trained weights of everything it stands on."""
+        """The method with the pre-trained weights of all its networks."""
         return self.compose(self.backbone.build())
 
     @abstractmethod
     def compose(self, backbone: Backbone) -> Method:
-        """The method on a backbone that exists; what else it stands on has random weights."""
+        """The method on the given backbone; its other networks have random weights."""
 
     def objective(
         self, method: nn.Module, classes: TrainingClasses, *, ignore_as_negative: bool = True
     ) -> SumObjective:
-        """What training minimises: here the segmentation loss alone.
+        """The training objective; by default only the segmentation loss.
 
-        `classes` are those of the training, for parts that start from them. With `ignore_as_negative` pixels without a
-        label count as "no class" (see `segmentation_loss`).
+        `classes` are the training classes, which some parts of a method need for their initialisation. With
+        `ignore_as_negative` pixels without a label are negatives of all classes (see `segmentation_loss`).
         """
         del method, classes
         return SumObjective([SegmentationObjective(ignore_as_negative=ignore_as_negative)])
 
     def for_classes(self, count: int) -> BaseMethodConfig:
-        """The config for a training with so many classes; here nothing depends on their number."""
+        """The config for training with `count` classes; by default nothing depends on their number."""
         del count
         return self

@@ -1,4 +1,4 @@
-"""What training minimises: a sum of terms, each giving its losses by name."""
+"""Training objectives: sums of loss terms, each of which returns its losses by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from ahs_seg.types import IGNORE, TrainingForward
 
 BUDGET = 256 * 2**20
-"""Bytes that the logits of some classes may take at the size of the labels."""
+"""Maximum size, in bytes, of one chunk of class logits resized to the label map."""
 
 
 def segmentation_loss(
@@ -26,11 +26,11 @@ def segmentation_loss(
     ignore_as_negative: bool = True,
     budget: int = BUDGET,
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy of every class at every pixel, logits resized (bilinear) to the labels; a mean.
+    """Mean binary cross-entropy over all classes and pixels, with logits resized (bilinear) to the label map.
 
-    `ignore_as_negative` is CAT-Seg's own behaviour: pixels without a label count as "no class". Without it they are
-    left out and the mean runs over the others. As many classes as `budget` bytes allow are resized at a time, and again
-    in the backward pass, so that memory does not grow with classes times pixels.
+    `ignore_as_negative` is CAT-Seg's behaviour: pixels without a label are negatives of all classes. Without it they
+    are excluded from the mean. Logits are resized in chunks of as many classes as fit into `budget` bytes, and resized
+    again in the backward pass, so that memory does not grow with classes times pixels.
     """
     classes = logits.shape[1]
     size = max(1, budget // (4 * labels.numel()))
@@ -49,7 +49,10 @@ def segmentation_loss(
 
 
 def _chunk_loss(logits: Float[Tensor, "b c h w"], labels: Int[Tensor, "b H W"], first: int) -> Float[Tensor, "b H W"]:
-    """Sum over some classes. The target is one-hot and BCE(z, y) = softplus(z) - y z, so y z is one gathered value."""
+    """Per-pixel sum of the binary cross-entropies of one chunk of classes, the first of which is class `first`.
+
+    BCE(z, y) = softplus(z) - y z with a one-hot target y, so the sum of y z is a single gathered value.
+    """
     resized = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear", align_corners=False)
     rows = labels - first
     inside = (rows >= 0) & (rows < logits.shape[1]) & (labels != IGNORE)
@@ -59,10 +62,10 @@ def _chunk_loss(logits: Float[Tensor, "b c h w"], labels: Int[Tensor, "b H W"], 
 
 @dataclass(frozen=True, slots=True)
 class TrainingClasses:
-    """The classes a method is trained with.
+    """The training classes of a method.
 
-    `categories` are their super-categories (None: not known). `embed` computes the text embeddings of all of them with
-    the method's backbone as it is, unit vectors, one per class.
+    `categories` are their super-categories (None: not known). `embed` computes one text embedding per class, a unit
+    vector, with the current weights of the method's backbone.
     """
 
     labels: tuple[str, ...]
@@ -71,29 +74,29 @@ class TrainingClasses:
 
 
 Term = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
-"""Losses by name, already weighted, of a method and what its forward gave. An `nn.Module` may be one."""
+"""A loss term: function of a method and its training forward; returns weighted losses by name. May be a module."""
 
 
 @runtime_checkable
 class Monitored(Protocol):
-    """A term that has figures to watch besides its losses."""
+    """A loss term that also reports values to log."""
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
-        """Figures by name, such as `alpha/vision/3`."""
+        """Values to log by name, such as `alpha/vision/3`."""
 
 
 @runtime_checkable
 class Updating(Protocol):
-    """A term that keeps something between steps, such as prototypes."""
+    """A loss term with state that is updated after every step, such as prototypes."""
 
     def update(self, method: nn.Module) -> None:
-        """Take in a step, in every process, after its weights were updated."""
+        """Update the state; called in every process after each optimiser step."""
 
 
 class BoundTerm(nn.Module):
-    """A term of one part of a method, which is looked up by its place (such as `parts.fusion`) at every call.
+    """A loss term that is applied to one submodule of the method, given by its attribute path (as `parts.fusion`).
 
-    The objective thus owns no part of the method.
+    The submodule is looked up in every call, so that the objective does not own a part of the method.
     """
 
     def __init__(self, place: str, term: nn.Module) -> None:
@@ -102,59 +105,59 @@ class BoundTerm(nn.Module):
         self.term = term
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
-        """The losses of the term."""
+        """The losses of the term, applied to its submodule."""
         losses: dict[str, Tensor] = self.term(self.part(method), view)
         return losses
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
-        """The figures of the term, if it has any."""
+        """Values to log from the term; empty if it reports none."""
         return self.term.statistics(self.part(method)) if isinstance(self.term, Monitored) else {}
 
     def update(self, method: nn.Module) -> None:
-        """Let the term take in a step, if it keeps something."""
+        """Update the state of the term, if it has one."""
         if isinstance(self.term, Updating):
             self.term.update(self.part(method))
 
 
 class SegmentationObjective(nn.Module):
-    """The loss of the cost family alone, see `segmentation_loss`."""
+    """Loss term with the segmentation loss of the cost family, see `segmentation_loss`."""
 
     def __init__(self, *, ignore_as_negative: bool = True) -> None:
         super().__init__()
         self.ignore_as_negative = ignore_as_negative
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `segmentation`."""
-        del method  # a loss of the logits alone
+        """The loss, under the key `segmentation`."""
+        del method  # the loss depends only on the logits
         loss = segmentation_loss(view.output.logits, view.labels, ignore_as_negative=self.ignore_as_negative)
         return {"segmentation": loss}
 
 
 class SumObjective(nn.Module):
-    """Several terms; no two may name a loss alike."""
+    """Sum of several loss terms; the names of their losses must be unique."""
 
     def __init__(self, terms: Sequence[nn.Module]) -> None:
         super().__init__()
         self.terms = nn.ModuleList(terms)
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
-        """The losses of all terms."""
+        """The losses of all terms by name."""
         losses: dict[str, Tensor] = {}
         for term in self.terms:
             new = term(method, view)
             if shared := losses.keys() & new.keys():
-                raise ValueError(f"two terms of the objective name a loss {min(shared)!r}; rename one")
+                raise ValueError(f"two terms of the objective have a loss named {min(shared)!r}; rename one of them")
             losses |= new
         return losses
 
     def update(self, method: nn.Module) -> None:
-        """Let the terms that keep something take in a step."""
+        """Update the state of all terms that have one."""
         for term in self.terms:
             if isinstance(term, Updating):
                 term.update(method)
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
-        """The figures of all terms that have any."""
+        """Values to log from all terms."""
         return {
             name: value
             for term in self.terms

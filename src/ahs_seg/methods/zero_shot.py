@@ -1,4 +1,4 @@
-"""The training-free baseline: cosine similarity of dense CLIP features and words."""
+"""Training-free baseline: cosine similarity of dense CLIP features and text embeddings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ahs_seg.types import ImageFeatures, Output, Words
 
 
 class ZeroShotSegmenter(Method):
-    """Every patch gets the class its value-path feature is most similar to; nothing trains.
+    """Zero-shot segmentation: logits are the cosine similarities of patch features and text embeddings; no training.
 
-    Source: MaskCLIP (Zhou et al., ECCV 2022). `temperature` scales the cosine before the softmax over classes, as in
-    CLIP; it does not change labels.
+    Source: MaskCLIP (Zhou et al., ECCV 2022). The cosines are divided by `temperature` before the softmax over classes,
+    as in CLIP; this does not change the predicted labels.
     """
 
     def __init__(self, backbone: Backbone, *, temperature: float) -> None:
@@ -27,27 +27,27 @@ class ZeroShotSegmenter(Method):
         self.temperature = temperature
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
-        """The part of the forward that depends on the images alone."""
+        """Image features: the part of the forward pass that does not depend on the text."""
         return self.backbone.encode_resized(images)
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
-        """The rest of the forward."""
+        """Log-probabilities of the text rows at every patch."""
         words = self.prepared(text)
         cost = cosine_cost(features.dense, words.embeddings).mean(1)
         return Output((cost / self.temperature).log_softmax(1), features, words, features.dense)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Probability among the given classes, in [0, 1]."""
+        """Softmax probabilities over the text rows, in [0, 1]."""
         return logits.exp()
 
 
 class ZeroShotConfig(BaseMethodConfig):
-    """Training-free segmentation with any CLIP."""
+    """Training-free segmentation with the dense features of any CLIP (MaskCLIP, Zhou et al., ECCV 2022)."""
 
     name: Literal["zero_shot"] = "zero_shot"
     backbone: ClipConfig = ClipConfig()
     temperature: float = 0.01
 
     def compose(self, backbone: Backbone) -> ZeroShotSegmenter:
-        """The baseline on a backbone that exists; all parameters are frozen, so that training says what is wrong."""
+        """The baseline on the given backbone; all parameters are frozen, so that an attempt to train it is an error."""
         return ZeroShotSegmenter(backbone.requires_grad_(requires_grad=False), temperature=self.temperature)

@@ -1,1 +1,1 @@
-"""Small tensor modules that several rooms share."""
+"""Small tensor functions and modules that several packages of the library share."""

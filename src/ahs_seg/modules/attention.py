@@ -1,4 +1,4 @@
-"""Multi-head attention on tensors that are already projected."""
+"""Multi-head attention on queries, keys and values that are already projected."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def multi_head_attention(
     heads: int,
     mask: Float[Tensor, "*#b n m"] | None = None,
 ) -> Float[Tensor, "*b n d"]:
-    """Softmax attention with scale 1/sqrt(head width); `mask` is added to the logits of every head.
+    """Scaled dot-product attention with scale 1/sqrt(head width); `mask` is added to the logits of every head.
 
-    On a CPU the fused kernel wins without gradients and loses (about threefold, small widths) with them, so there the
-    product is written out when a gradient is wanted. Both are the same formula.
+    On a CPU the fused kernel is faster without gradients, but about three times slower with gradients (for small
+    widths), so with gradients on a CPU the formula is computed step by step. Both ways compute the same formula.
     """
     query, key, value = (_split(part, heads) for part in (query, key, value))
     mask = None if mask is None else mask.unsqueeze(-3)

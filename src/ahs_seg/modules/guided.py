@@ -1,4 +1,4 @@
-"""A linear map of features beside guidance, without the concatenation."""
+"""A linear layer on features concatenated with guidance, computed without the concatenation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 
 class GuidedLinear(nn.Linear):
-    """`Linear([features, guidance])` as a sum: the part of the guidance is computed apart, by `guide`.
+    """A linear layer on [features, guidance], computed as a sum of two linear layers.
 
-    The weight has the columns of the features first, then those of the guidance, as in CAT-Seg.
+    The term of the guidance is computed separately, by `guide`, so that it can be reused for all classes. In the weight
+    matrix the columns of the features come first, then those of the guidance, as in CAT-Seg.
     """
 
     def __init__(self, dim: int, guidance_dim: int) -> None:
@@ -18,11 +19,11 @@ class GuidedLinear(nn.Linear):
         self.dim = dim
 
     def guide(self, guidance: Float[Tensor, "*n g"]) -> Float[Tensor, "*n c"]:
-        """The guidance's part, bias included."""
+        """The guidance term of the sum, bias included."""
         return F.linear(guidance, self.weight[:, self.dim :], self.bias)
 
     def forward(  # type: ignore[override]  # a Linear in two steps
         self, features: Float[Tensor, "*n c"], guided: Float[Tensor, "*#n c"]
     ) -> Float[Tensor, "*n c"]:
-        """The whole map, given the guidance's part."""
+        """The output of the layer; `guided` is the guidance term from `guide`."""
         return F.linear(features, self.weight[:, : self.dim]) + guided

@@ -1,4 +1,4 @@
-"""Images and labels at other sizes."""
+"""Resizing of images and label maps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def resize(images: Float[Tensor, "b 3 H W"], side: int) -> Float[Tensor, "b 3 side side"]:
-    """Images at side x side pixels, bilinear without antialiasing as in CAT-Seg."""
+    """Images resized to side x side pixels, bilinear without antialiasing as in CAT-Seg."""
     if images.shape[-2:] == torch.Size((side, side)):
         return images
     return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
-    """(height, width) with this shortest edge, or less where the longest edge would exceed its limit.
+    """Height and width resized to the shortest edge `shortest`, or smaller so that no edge exceeds `longest`.
 
     Sides are rounded by `int(side + 0.5)`, as in detectron2's `ResizeShortestEdge`.
     """
@@ -28,7 +28,7 @@ def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tu
 
 
 def nearest_labels(labels: Int[Tensor, "b H W"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
-    """The label at the upper left of each cell of a grid of `size`, as nearest-neighbour resizing takes it."""
+    """Label maps resized to `size` by nearest neighbour: each cell takes the label at its upper left corner."""
     rows, columns = (
         torch.arange(count, device=labels.device) * length // count
         for count, length in zip(size, labels.shape[-2:], strict=True)

@@ -1,4 +1,4 @@
-"""Upsampling by two followed by a convolution, in one step at the low resolution."""
+"""Upsampling by two and the convolution after it, fused into one convolution at the low resolution."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# One axis of "transposed convolution of stride 2, then a 3-tap convolution": the result at 2i + phase is made of the
-# low-resolution rows i - 1 + phase and i + phase. TAPS[phase][row] lists the pairs (tap of the convolution, tap of
-# the transposed convolution) that meet there.
+# Along one axis, a transposed convolution of stride 2 followed by a 3-tap convolution: the output at 2i + phase depends
+# on the low-resolution rows i - 1 + phase and i + phase. TAPS[phase][row] lists the pairs (tap of the convolution, tap
+# of the transposed convolution) whose products are summed.
 _TAPS = (
     (((0, 1),), ((1, 0), (2, 1))),
     (((0, 0), (1, 1)), ((2, 0),)),
@@ -19,7 +19,10 @@ _TAPS = (
 def upsampling_kernel(
     up: Float[Tensor, "i m 2 2"], kernel: Float[Tensor, "o m 3 3"]
 ) -> Float[Tensor, "phases_o i 2 2"]:
-    """Kernel of one 2x2 convolution (padding 1) whose four groups of outputs are the four phases of the result."""
+    """Kernel of a 2x2 convolution (padding 1) that fuses a 2x2 upsampling and a 3x3 convolution.
+
+    Its four groups of output channels are the four phases of the upsampled result.
+    """
     fused = []
     for vertical in _TAPS:
         for horizontal in _TAPS:
@@ -42,7 +45,10 @@ def sum_of_products(kernel: Tensor, up: Tensor, terms: list[tuple[int, int, int,
 def upsample_convolve(
     maps: Float[Tensor, "n i h w"], kernel: Float[Tensor, "phases_o i 2 2"]
 ) -> Float[Tensor, "n o H W"]:
-    """Apply `upsampling_kernel`: equals the transposed convolution (without bias) and the 3x3 convolution after it."""
+    """Maps upsampled by two and convolved, with the kernel of `upsampling_kernel`.
+
+    Equal to a transposed convolution (without bias) followed by a 3x3 convolution.
+    """
     height, width = maps.shape[-2:]
     phases = F.conv2d(maps, kernel, padding=1).unflatten(1, (4, -1))
     rows = [torch.stack([phases[:, 2 * y + x, :, y : y + height, x : x + width] for x in (0, 1)], -1) for y in (0, 1)]
@@ -50,10 +56,10 @@ def upsample_convolve(
 
 
 class GuidedUpsample(nn.Module):
-    """Upsample by two, put guidance beside it, and two 3x3 convolutions with group norm and ReLU.
+    """Upsampling by two, concatenation with guidance, and two 3x3 convolutions with group norm and ReLU.
 
-    The map at the doubled resolution is never made: the transposed convolution and the first convolution are one
-    (`upsampling_kernel`), and the guidance's part of that convolution is computed once per image.
+    The upsampled map itself is never stored: the transposed convolution and the first convolution are fused
+    (`upsampling_kernel`), and the guidance term of that convolution is computed once per image.
 
     Source: CAT-Seg, upsampling decoder.
     """
@@ -67,19 +73,19 @@ class GuidedUpsample(nn.Module):
         self.norm2 = nn.GroupNorm(max(1, out_dim // 16), out_dim)
 
     def guide(self, guidance: Float[Tensor, "b g H W"]) -> Float[Tensor, "b o H W"]:
-        """What the guidance and the constant of the upsampling contribute; the same for all classes."""
+        """The terms of the first convolution from the guidance and the upsampling bias; equal for all classes."""
         assert self.up.bias is not None
         constant = self.up.bias.view(1, -1, 1, 1).expand(len(guidance), -1, *guidance.shape[-2:])
         return F.conv2d(torch.cat([constant, guidance], 1), self.conv1.weight, padding=1)
 
     def kernel(self) -> Float[Tensor, "phases_o i 2 2"]:
-        """The fused kernel; computed once per forward, not once per chunk."""
+        """The fused kernel; compute it once per forward pass, not once per chunk of classes."""
         return upsampling_kernel(self.up.weight, self.conv1.weight[:, : self.up.out_channels])
 
     def forward(
         self, maps: Float[Tensor, "b t c h w"], guided: Float[Tensor, "b o H W"], kernel: Tensor
     ) -> Float[Tensor, "b t o H W"]:
-        """The maps of some classes at the doubled resolution."""
+        """Maps of some classes at twice the resolution; `guided` is from `guide`, `kernel` from `kernel()`."""
         hidden = upsample_convolve(maps.flatten(0, 1), kernel).unflatten(0, maps.shape[:2])
         hidden = F.relu(self.norm1((hidden + guided.unsqueeze(1)).flatten(0, 1)))
         return F.relu(self.norm2(self.conv2(hidden))).unflatten(0, maps.shape[:2])

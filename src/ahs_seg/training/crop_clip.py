@@ -99,7 +99,7 @@ def finetune_crop_clip(
         dataset,
         directory,
         augment=experiment.augmentation.apply,
-        objective=SumObjective([RegionObjective(least=experiment.least)]),
+        objective=SumObjective([RegionObjective(min_area=experiment.least)]),
         resume=resume,
         progress=progress,
         fabric=fabric,

@@ -1,7 +1,7 @@
-"""Tuners: which weights of a backbone train, and how.
+"""Tuners: they select or add the trainable parameters of a backbone.
 
-Every tuner is a config with `apply` (choose and add what trains; the function computed does not change) and `merge`
-(fold what was added into plain CLIP weights).
+Every tuner is a config with `apply` (select or add the trainable parameters; the output of the backbone does not
+change) and `merge` (fold the added parameters into the original weights).
 """
 
 from typing import Annotated, Final

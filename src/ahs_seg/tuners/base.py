@@ -1,4 +1,4 @@
-"""What every tuner of a backbone answers."""
+"""The interface of all tuners."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ahs_seg.config import Config
 
 
 class TunerConfig(Config):
-    """Base of all tuners: which weights of a backbone train, and how."""
+    """Base class of all tuners: a config that selects or adds the trainable parameters of a backbone."""
 
     @abstractmethod
     def apply(self, backbone: Backbone) -> Backbone:
-        """Choose and add what trains, in place; the function that the backbone computes does not change."""
+        """Select or add the trainable parameters, in place; the output of the backbone does not change."""
 
     def merge(self, backbone: Backbone) -> Backbone:
-        """Fold what `apply` added into plain weights, in place; here nothing was added."""
+        """Fold the parameters that `apply` added into the original weights, in place; by default there are none."""
         return backbone
 
     def term(self) -> nn.Module | None:
-        """A term of the training objective, called with the tuned backbone (None: the tuner has no loss)."""
+        """The loss term of the tuner, called with the tuned backbone (None: the tuner has no loss)."""
         return None
 
 
 def freeze(backbone: Backbone) -> Backbone:
-    """The backbone with no trainable parameter."""
+    """The backbone with all parameters frozen, in place."""
     backbone.requires_grad_(requires_grad=False)
     return backbone

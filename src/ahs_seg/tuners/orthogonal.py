@@ -1,4 +1,4 @@
-"""H-CLIP's tuning: rotations of the attention weights of both towers, shared across layers and modalities."""
+"""H-CLIP's orthogonal fine-tuning: rotations of the attention weights of both towers, with shared parameters."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ DIVERSITY, SMOOTHNESS = 0.1, 0.05
 
 
 def energy_loss(matrices: Float[Tensor, "layers p slots n n"], alpha: Float[Tensor, " layers"]) -> Float[Tensor, ""]:
-    """How far the matrices of one tower are from orthogonal, and how its strengths of layers vary.
+    """Loss on the deviation of one tower's matrices from orthogonality, with regularisation of alpha over layers.
 
-    The sum over layers of w_l times the mean of ||Q^T Q - I||_F^2 over projections and blocks, less 0.1 times the
-    variance of alpha, plus 0.05 times the mean squared step of alpha from layer to layer; w falls from 1 to 0.3.
+    The sum over layers of w_l times the mean of ||Q^T Q - I||_F^2 over projections and blocks, minus 0.1 times the
+    variance of alpha, plus 0.05 times the mean squared difference of alpha between successive layers; w falls linearly
+    from 1 to 0.3.
 
     Source: AHS-Seg, hyperspherical energy. The published code never calls its modulators; it would have summed over
-    blocks, over query and output projections only, and over copies of alpha that nothing uses.
+    blocks, over query and output projections only, and over unused copies of alpha.
     """
     identity = torch.eye(matrices.shape[-1], device=matrices.device, dtype=matrices.dtype)
     deviation = (matrices.mT @ matrices - identity).square().sum((-2, -1)).mean((1, 2))
     weights = torch.linspace(FIRST_WEIGHT, LAST_WEIGHT, len(matrices), device=matrices.device, dtype=matrices.dtype)
     loss = (weights * deviation).sum()
-    if len(alpha) == 1:  # a single layer neither varies nor steps
+    if len(alpha) == 1:  # no variance and no difference with a single layer
         return loss
     return loss - DIVERSITY * alpha.var() + SMOOTHNESS * alpha.diff().square().mean()
 
@@ -42,10 +43,10 @@ _LEAST, _MOST = 0.01, 0.99
 
 
 class Modulation(Config):
-    """Adaptive energy modulation of the rotations of both towers (AHS-Seg, HA-HEM).
+    """Configuration of the adaptive energy modulation of the rotations of both towers (AHS-Seg, HA-HEM).
 
-    `alpha` is where the strength of every layer starts; `vision` and `text` are where those of the modalities start.
-    `energy_weight` is the weight of the energy loss (`losses.energy`).
+    `alpha` is the initial strength of every layer; `vision` and `text` are the initial strengths of the two towers.
+    `energy_weight` is the weight of the energy loss (`energy_loss`).
     """
 
     alpha: float = Field(default=0.3, gt=0, lt=1)
@@ -54,17 +55,18 @@ class Modulation(Config):
     energy_weight: float = Field(default=0.01, ge=0)
 
     def build(self, depths: dict[Tower, int]) -> EnergyModulation:
-        """The modulation of towers of these depths."""
+        """The modulation module for towers of these depths."""
         betas: dict[Tower, float] = {"vision": self.vision, "text": self.text}
         towers = {tower: TowerModulation(depth, self.alpha, beta=betas[tower]) for tower, depth in depths.items()}
         return EnergyModulation(towers, energy_weight=self.energy_weight)
 
 
 class TowerModulation(nn.Module):
-    """One strength per layer and one for the tower: mu_l = sigmoid(a_l) sigmoid(b).
+    """Modulation of one tower's rotations by a learned strength per layer: mu_l = sigmoid(a_l) sigmoid(b).
 
-    Both start as numbers in [0.01, 0.99]: at 1, where the published code starts beta of the vision tower, a sigmoid has
-    no gradient. The published code keeps one such module for every layer of CLIP and uses one entry of each.
+    The initial values of both sigmoids are clamped to [0.01, 0.99]: at 1, where the published code starts beta of the
+    vision tower, a sigmoid has no gradient. The published code has one such module per layer of CLIP and uses one entry
+    of each.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"alpha_logits", "beta_logit"})
@@ -86,17 +88,17 @@ class TowerModulation(nn.Module):
 
     @property
     def strength(self) -> Float[Tensor, " layers"]:
-        """What is left of the rotations of each layer: 0 the identity, 1 all of them."""
+        """The share mu_l of the rotations that is applied in each layer: 0 is the identity, 1 the full rotations."""
         return self.alpha * self.beta
 
     def forward(self, matrices: Float[Tensor, "layers 4 slots n n"]) -> Float[Tensor, "layers 4 slots n n"]:
-        """(1 - mu_l) I + mu_l Q of every matrix Q of a layer; the identity stays exactly the identity."""
+        """Modulated matrices (1 - mu_l) I + mu_l Q for the matrices Q of layer l; Q = I gives exactly I."""
         identity = torch.eye(matrices.shape[-1], device=matrices.device, dtype=matrices.dtype)
         return identity + self.strength.view(-1, 1, 1, 1, 1) * (matrices - identity)
 
 
 class EnergyModulation(nn.Module):
-    """The modulation of each tower, and the weight of the energy loss that keeps it in bounds."""
+    """The modulations of both towers, and the weight of the energy loss that regularises them."""
 
     def __init__(self, towers: dict[Tower, TowerModulation], *, energy_weight: float) -> None:
         super().__init__()
@@ -109,7 +111,7 @@ class EnergyModulation(nn.Module):
         return self.vision if name == "vision" else self.text
 
     def statistics(self) -> dict[str, float]:
-        """Alpha of every layer, and beta, of both towers."""
+        """Values to log: alpha of every layer and beta, of both towers."""
         figures: dict[str, float] = {}
         for name, tower in (("vision", self.vision), ("text", self.text)):
             figures |= {f"alpha/{name}/{layer}": value for layer, value in enumerate(tower.alpha.tolist())}
@@ -127,11 +129,12 @@ PROJECTIONS = len(AttentionWeights._fields)
 
 
 class Orthogonal(TunerConfig):
-    """Orthogonal tuning with cross-layer relations (H-CLIP, Peng et al., CVPR 2025).
+    """Orthogonal fine-tuning with cross-layer relations (H-CLIP, Peng et al., CVPR 2025).
 
-    The original rotates only the text tower; its matrices for the vision tower are free. `vision_constraint="cayley"`
-    makes those rotations too. The original works for ViT-B/16 alone; here slots and layers follow the towers' sizes.
-    `modulation` lets every layer choose how much of its rotations it takes (AHS-Seg, HA-HEM).
+    The original constrains only the matrices of the text tower to be rotations; those of the vision tower are
+    unconstrained ("free"). `vision_constraint="cayley"` makes them rotations as well. The original works only for
+    ViT-B/16; here the numbers of slots and layers follow from the sizes of the towers. `block` is the size of the
+    rotated blocks of channels. `modulation` learns how strongly each layer is rotated (AHS-Seg, HA-HEM).
     """
 
     name: Literal["orthogonal"] = "orthogonal"
@@ -140,7 +143,7 @@ class Orthogonal(TunerConfig):
     modulation: Modulation | None = None
 
     def apply(self, backbone: Backbone) -> Backbone:
-        """Freeze the backbone and give it trainable rotations, which start as the identity."""
+        """Freeze the backbone and add trainable rotations, initialised to the identity."""
         freeze(backbone)
         depths: dict[Tower, int] = {"vision": backbone.depth, "text": backbone.text_depth}
         backbone.adapter = Rotations(
@@ -153,11 +156,11 @@ class Orthogonal(TunerConfig):
         return backbone
 
     def term(self) -> EnergyTerm | None:
-        """The loss of the modulation, if there is one."""
+        """The energy loss of the modulation (None without a modulation)."""
         return None if self.modulation is None else EnergyTerm()
 
     def merge(self, backbone: Backbone) -> Backbone:
-        """Fold the rotations into the attention weights, in place; a plain CLIP remains."""
+        """Multiply the rotations into the attention weights, in place, and remove the adapter."""
         if backbone.adapter is None:
             return backbone
         towers: tuple[Tower, ...] = ("vision", "text")
@@ -172,10 +175,11 @@ class Orthogonal(TunerConfig):
 
 
 class Rotations(nn.Module):
-    """One bank of block matrices, mixed over layers and modalities into one matrix per layer, projection and block.
+    """Adapter with a shared bank of block matrices: learned mixtures give one matrix per layer, projection and block.
 
-    Slots are blocks of channels, text first. Layer i of either tower uses rows 4i..4i+3 of the bank (query, key,
-    value, output). Source: H-CLIP; the general sizes are ours.
+    The mixtures run over layers and over the blocks of both towers. Slots are blocks of channels, those of the text
+    tower first. Layer i of either tower uses rows 4i to 4i+3 of the bank (query, key, value, output). Source: H-CLIP;
+    the support for any size of tower is ours.
     """
 
     def __init__(
@@ -207,14 +211,17 @@ class Rotations(nn.Module):
         self.modality_relations = nn.Parameter(torch.eye(slots).repeat(layers, 1, 1))
 
     def forward(self, tower: Tower, plain: Sequence[AttentionWeights]) -> list[AttentionWeights]:
-        """The rotated weights of one tower: inputs of query, key and value, outputs of the output projection."""
+        """The rotated attention weights of one tower.
+
+        Query, key and value are rotated on their inputs, the output projection on its outputs.
+        """
         matrices = self.matrices(tower, len(plain))
         return [_rotate(weights, rotation) for weights, rotation in zip(plain, matrices, strict=True)]
 
     def matrices(self, tower: Tower, depth: int) -> Float[Tensor, "layers 4 slots block block"]:
-        """The block matrices of one tower: one product for all layers, one batched solve for all Cayley maps.
+        """The block matrices of one tower, after the modulation if there is one.
 
-        With a modulation they are its result.
+        Computed by one product for all layers and one batched solve for all Cayley transforms.
         """
         rows = PROJECTIONS * depth
         mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(0, (depth, -1))
@@ -226,10 +233,10 @@ class Rotations(nn.Module):
 
 
 def cayley(matrices: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
-    """Rotations (I - S)(I + S)^-1 of the skew parts S; zero gives the identity."""
+    """Rotations by the Cayley transform (I - S)(I + S)^-1 of the skew-symmetric parts S; zero gives the identity."""
     skew = (matrices - matrices.mT) / 2
     identity = torch.eye(skew.shape[-1], device=skew.device, dtype=skew.dtype)
-    # (I - S) and (I + S)^-1 commute, so the solve may stand on the left.
+    # (I - S) and (I + S)^-1 commute, so a left solve gives the same result.
     solved: Tensor = torch.linalg.solve(identity + skew, identity - skew)
     return solved
 
@@ -252,11 +259,11 @@ def _rotate_outputs(weight: Float[Tensor, "o i"], blocks: Float[Tensor, "s n n"]
 
 
 class EnergyTerm(nn.Module):
-    """HA-HEM: the energy loss of both towers."""
+    """Loss term of HA-HEM: the weighted energy loss of both towers."""
 
     def forward(self, backbone: Backbone, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `energy`."""
-        del view  # the energy is one of the weights alone
+        """The weighted loss, under the key `energy`."""
+        del view  # the energy depends only on the weights
         rotations, modulation = _modulated(backbone)
         depths: dict[Tower, int] = {"vision": backbone.depth, "text": backbone.text_depth}
         losses = [
@@ -266,12 +273,12 @@ class EnergyTerm(nn.Module):
         return {"energy": modulation.energy_weight * torch.stack(losses).sum()}
 
     def statistics(self, backbone: Backbone) -> dict[str, float]:
-        """Strengths of layers and towers."""
+        """Values to log: the strengths of layers and towers."""
         return _modulated(backbone)[1].statistics()
 
 
 def _modulated(backbone: Backbone) -> tuple[Rotations, EnergyModulation]:
     rotations = backbone.adapter
     if not isinstance(rotations, Rotations) or rotations.modulation is None:
-        raise TypeError("the energy loss needs a backbone whose tuner is Orthogonal with a modulation")
+        raise TypeError("the energy loss needs a backbone that was tuned by Orthogonal with a modulation")
     return rotations, rotations.modulation

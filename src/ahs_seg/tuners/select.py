@@ -1,4 +1,4 @@
-"""Tuners that choose among the backbone's own weights."""
+"""Tuners that select trainable weights of the backbone and add none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ahs_seg.tuners.base import TunerConfig, freeze
 
 
 class Frozen(TunerConfig):
-    """Nothing of the CLIP trains."""
+    """No tuning: all parameters of the backbone are frozen."""
 
     name: Literal["frozen"] = "frozen"
 
@@ -19,16 +19,16 @@ class Frozen(TunerConfig):
 
 
 class Attention(TunerConfig):
-    """Query and value matrices of every block of both towers train (CAT-Seg, CLIP_FINETUNE "attention").
+    """Tuning of the query and value matrices in all blocks of both towers (CAT-Seg, CLIP_FINETUNE "attention").
 
-    The query of the last vision block has no part in dense features. The original lists it as trainable although it
-    never receives a gradient (weight decay alone moves it); here it stays frozen.
+    Dense features do not use the query of the last vision block. The original lists it as trainable although it never
+    receives a gradient (only weight decay changes it); here it stays frozen.
     """
 
     name: Literal["attention"] = "attention"
 
     def apply(self, backbone: Backbone) -> Backbone:
-        """Freeze all but the query and value matrices."""
+        """Freeze all parameters except the query and value matrices."""
         freeze(backbone)
         for parts in [*backbone.attention("vision"), *backbone.attention("text")]:
             parts.query.weight.requires_grad_()
@@ -37,16 +37,17 @@ class Attention(TunerConfig):
 
 
 class Full(TunerConfig):
-    """All weights of the transformer blocks train (CAT-Seg, CLIP_FINETUNE "full"); `stem` adds the patch embedding.
+    """Tuning of all weights of the transformer blocks (CAT-Seg, CLIP_FINETUNE "full").
 
-    As with attention tuning, what has no part in dense features (query and key of the last vision block) stays frozen.
+    `stem` also tunes the patch embedding. As in attention tuning, weights that dense features do not use (query and key
+    of the last vision block) stay frozen.
     """
 
     name: Literal["full"] = "full"
     stem: bool = False
 
     def apply(self, backbone: Backbone) -> Backbone:
-        """Freeze all but the transformer blocks (and the patch embedding, if asked for)."""
+        """Freeze all parameters except the transformer blocks and, with `stem`, the patch embedding."""
         freeze(backbone)
         backbone.blocks("vision").requires_grad_()
         backbone.blocks("text").requires_grad_()
@@ -55,7 +56,7 @@ class Full(TunerConfig):
 
 
 def _without_idle(backbone: Backbone) -> Backbone:
-    """Freeze what has no part in dense features: it would never receive a gradient."""
+    """The backbone with parameters that dense features do not use frozen: they would never receive a gradient."""
     for value in backbone.idle_in_dense():
         value.requires_grad = False
     return backbone

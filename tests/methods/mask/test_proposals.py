@@ -11,10 +11,10 @@ from ahs_seg.methods.mask.proposals import (
     ClassTerm,
     MaskFeatures,
     ProposalLossConfig,
-    answer,
     coarse_scores,
-    frame_of,
     padded,
+    padded_size_of,
+    proposal_output,
     supervise,
 )
 from ahs_seg.methods.mask.query_decoder import QueryPrediction
@@ -24,12 +24,12 @@ from ahs_seg.types import IGNORE, ClassText, MaskProposals
 SURE = 100.0
 
 
-@pytest.mark.parametrize(("size", "frame"), [((64, 96), (64, 96)), ((1, 65), (32, 96)), ((33, 32), (64, 32))])
-def test_images_are_padded_to_whole_cells_right_and_below(size: tuple[int, int], frame: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "padded_size"), [((64, 96), (64, 96)), ((1, 65), (32, 96)), ((33, 32), (64, 32))])
+def test_images_are_padded_to_whole_cells_right_and_below(size: tuple[int, int], padded_size: tuple[int, int]) -> None:
     images = torch.rand(2, 3, *size)
-    assert frame_of(images, ConvPyramid((4, 4, 4, 4))) == frame
-    larger = padded(images, frame)
-    assert larger.shape == (2, 3, *frame)
+    assert padded_size_of(images, ConvPyramid((4, 4, 4, 4))) == padded_size
+    larger = padded(images, padded_size)
+    assert larger.shape == (2, 3, *padded_size)
     assert torch.equal(larger[:, :, : size[0], : size[1]], images)
     assert larger.sum().item() == pytest.approx(images.sum().item(), rel=1e-5)
 
@@ -60,11 +60,11 @@ def test_the_answer_has_the_last_prediction_and_logarithms_of_its_coarse_scores(
     predictions = (QueryPrediction(states, torch.zeros(1, 2, 4, 4)), QueryPrediction(states, proposals.masks))
     features = MaskFeatures(dense=dense, predictions=predictions, frame=(16, 16), size=(16, 14))
     words = ClassText(torch.zeros(2, 1, 6), torch.zeros(2, 1, 6))
-    output = answer(features, proposals.classes, words, dense)
+    output = proposal_output(features, proposals.classes, words, dense)
     assert output.proposals is not None
     assert (output.proposals.frame, output.proposals.size) == ((16, 16), (16, 14))
     torch.testing.assert_close(output.logits.exp(), coarse_scores(proposals, (4, 4)))
-    nothing = answer(features, torch.zeros(1, 2, 2), words, dense)
+    nothing = proposal_output(features, torch.zeros(1, 2, 2), words, dense)
     assert nothing.logits.isfinite().all()
 
 

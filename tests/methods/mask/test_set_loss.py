@@ -146,7 +146,7 @@ def test_losses_are_the_plain_formulas() -> None:
         wanted[image, query] = targets[image].labels[index]
     weight = torch.where(wanted == 3, 0.1, 1.0)
     log_odds = logits.log_softmax(-1).gather(-1, wanted[..., None])[..., 0]
-    loss = proposal_class_loss(logits, matches, targets, void_weight=0.1)
+    loss = proposal_class_loss(logits, matches, targets, no_object_weight=0.1)
     torch.testing.assert_close(loss, -(weight * log_odds).sum() / weight.sum())
 
 
@@ -164,7 +164,7 @@ def test_a_batch_without_targets_has_no_mask_loss_and_a_gradient_of_zero() -> No
     assert masks.grad is not None
     assert not masks.grad.any()
     expected = -logits.log_softmax(-1)[..., -1].mean()
-    torch.testing.assert_close(proposal_class_loss(logits, matches, targets, void_weight=0.1), expected)
+    torch.testing.assert_close(proposal_class_loss(logits, matches, targets, no_object_weight=0.1), expected)
 
 
 def test_the_generator_alone_decides_the_points() -> None:

@@ -1,1 +1,1 @@
-"""The cost family: CLIP's similarity of patches and words, aggregated into a segmentation."""
+"""The cost family: the cost volume of CLIP's patch features and text embeddings, aggregated to class logits."""

@@ -1,4 +1,4 @@
-"""Cost aggregation: from dense features and words to logits, a few classes at a time."""
+"""Cost aggregation: class logits from patch features and text embeddings, computed in chunks of classes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GPU_BUDGET = 2 * 2**30
 
 
 class AggregationLayer(nn.Module):
-    """Spatial aggregation of each class, then aggregation between classes."""
+    """One aggregation layer: spatial aggregation within each class, then aggregation across classes."""
 
     def __init__(self, spatial: SpatialAggregation, classwise: ClassAggregation) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class AggregationLayer(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """Everything that depends on the image or on the vocabulary but not on the class chunk."""
+    """Tensors that depend on the image or on the vocabulary, but not on the chunk of classes."""
 
     dense: Tensor
     spatial: list[tuple[GuidanceTerms, GuidanceTerms]]
@@ -49,11 +49,11 @@ class _Shared:
 class CostHead(nn.Module):
     """CAT-Seg's cost embedding, aggregation and guided decoder (Cho et al., CVPR 2024, section 3).
 
-    Classes meet only in the class attention, and there only through a summary. So they run in chunks, in as many
-    sweeps as there are layers and one more: each sweep ends a layer and begins the next while a chunk is in cache.
-    `similarity` is a map of the cosine, number by number (None: the cosine itself). `budget` bounds the bytes of a
-    chunk's intermediate maps; None takes a size that suits the device. Between the sweeps one map per class is kept:
-    4 * h * w * dim bytes.
+    Classes interact only in the class attention, and there only through a summary of all classes. Classes are therefore
+    processed in chunks, in one pass over all chunks per layer and a final one: each pass finishes one layer of a chunk
+    and starts the next layer while the chunk is in cache. `similarity` is an element-wise function of the cosine (None:
+    the cosine itself). `budget` is the maximum size in bytes of a chunk's intermediate maps (None: a default for the
+    device). Between passes one map per class is stored: 4 * h * w * dim bytes.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class CostHead(nn.Module):
         *,
         words: Float[Tensor, "#b t p d"] | None = None,
     ) -> Float[Tensor, "b t H W"]:
-        """Logits at four times the grid of `dense`; `words` guide the class attention (None: `text` does)."""
+        """Logits at four times the resolution of `dense`.
+
+        `words` are the text embeddings that guide the class attention (None: those of `text`).
+        """
         if text.shape[2] != self.prompts:
             raise ConfigError(
                 f"text has {text.shape[2]} prompts per class, this head was built for {self.prompts}; "
@@ -109,7 +112,7 @@ class CostHead(nn.Module):
         return torch.cat(logits, 1)
 
     def embed_cost(self, cost: Float[Tensor, "b p t h w"]) -> Float[Tensor, "b t h w c"]:
-        """The cost of each class as a map of vectors."""
+        """The cost of each class embedded as a map of `dim` channels."""
         planes = self.embed(cost.transpose(1, 2).flatten(0, 1))
         return planes.permute(0, 2, 3, 1).unflatten(0, (cost.shape[0], cost.shape[2]))
 
@@ -134,7 +137,7 @@ class CostHead(nn.Module):
         shared: _Shared,
         maps: Tensor | None,
     ) -> tuple[Tensor, ClassSummary]:
-        """End layer `index` - 1 and begin layer `index` for one chunk."""
+        """Maps and class summary of one chunk after layer `index` - 1 is finished and layer `index` is started."""
         if maps is None or summary is None:
             cost = cosine_cost(shared.dense, text)
             maps = self.embed_cost(cost if self.similarity is None else self.similarity(cost))
@@ -145,7 +148,7 @@ class CostHead(nn.Module):
         return maps, self._layers()[index].classwise.summarise(maps, terms, self.class_pooling)
 
     def _parts(self, steps: Sequence[_Step], maps: list[Tensor | None]) -> Iterator[ClassSummary]:
-        """The summaries of the chunks one by one; their maps take the place of the old ones."""
+        """The class summaries of the chunks, one by one; each step replaces its entry of `maps`."""
         for place, step in enumerate(steps):
             maps[place], part = self._run(step, maps[place])
             yield part
@@ -167,7 +170,7 @@ class CostHead(nn.Module):
             yield slice(start, min(start + size, count))
 
     def _bytes_per_class(self, dense: Tensor) -> int:
-        """About the largest set of maps that live at once: the MLP of a window block, or the last upsampling."""
+        """Approximate peak memory per class: the maps in the MLP of a window block, or in the last upsampling."""
         positions = dense.shape[0] * dense.shape[-2] * dense.shape[-1]
         return 4 * positions * max(8 * self.embed.out_channels, 16 * 3 * self.decoder.logit.in_channels)
 

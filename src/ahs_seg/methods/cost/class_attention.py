@@ -1,4 +1,4 @@
-"""Class aggregation: attention between the classes at each position, in constant memory."""
+"""Class aggregation: attention across classes at each position, in constant memory for linear attention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AttentionKind = Literal["linear", "full"]
 
 
 class ClassSummary(NamedTuple):
-    """What the queries of any class need to know of all classes.
+    """Key and value information of all classes, as class attention needs it for the queries of any class.
 
     Linear attention: the sums over classes of f(key) value^T and of f(key). Full attention: the keys and the values.
     """
@@ -29,13 +29,13 @@ class ClassSummary(NamedTuple):
 
 
 class ClassAggregation(nn.Module):
-    """Attention over classes (linear or full) and an MLP on the pooled maps, added to the maps.
+    """Attention across classes (linear or full) and an MLP on pooled maps; the result is added to the input maps.
 
-    Classes come in chunks: `summarise` each, `combine`, then `forward` each. Up to `pad_length` the original appends
-    copies of one learnable token; all copies are equal, so here they are one term with that weight.
-    Pooling needs no parameters and may differ between training and evaluation.
+    Classes are processed in chunks: `summarise` each chunk, `combine` the summaries, then `forward` each chunk. The
+    original pads the classes to `pad_length` with copies of one learnable token; all copies are equal, so here they are
+    one weighted term. Pooling has no parameters and may differ between training and evaluation.
 
-    Source: CAT-Seg, class aggregation. As in the original the result contains the pooled input, which is thereby added
+    Source: CAT-Seg, class aggregation. As in the original the result contains the pooled input, which is thus added
     twice, and there is no output projection.
     """
 
@@ -54,21 +54,24 @@ class ClassAggregation(nn.Module):
         self.padding_guidance = nn.Parameter(torch.zeros(guidance_dim))
 
     def guide(self, text: Float[Tensor, "b t g"]) -> tuple[Tensor, Tensor]:
-        """The guidance's part of queries and keys, [b t 1 1 c]; the same at every position."""
+        """The guidance terms of queries and keys, [b t 1 1 c]; equal at every position."""
         text = text[:, :, None, None]
         return self.query.guide(text), self.key.guide(text)
 
     def summarise(
         self, maps: Float[Tensor, "b t h w c"], guidance: tuple[Tensor, Tensor], pooling: int
     ) -> ClassSummary:
-        """What a chunk of classes contributes."""
+        """The class summary of one chunk of classes."""
         normed = self.norm1(pool(maps, pooling))
         key = self._split(self.key(normed, guidance[1]))
         value = self._split(self.value(normed))
         return self._summary(key, value)
 
     def combine(self, parts: Iterable[ClassSummary], count: int) -> ClassSummary:
-        """The summary of all `count` classes, padding included; linear attention holds one part at a time."""
+        """The class summary of all `count` classes, including the padding.
+
+        Linear attention keeps only one summary of a chunk in memory at a time.
+        """
         copies = self.pad_length - count
         if copies <= 0:
             parts = self._attached(parts)
@@ -78,7 +81,7 @@ class ClassAggregation(nn.Module):
             padding = self._summary(key, self._split(self.value(normed)[None, None, None, None]))
         if self.kind == "full":
             first, second = (torch.cat(tensors, -2) for tensors in zip(*parts, strict=True))
-            if copies > 0:  # `copies` equal keys weigh as much as one with log(copies) added to its logit
+            if copies > 0:  # `copies` equal keys act as one key whose logit is increased by log(copies)
                 shape = (*first.shape[:-2], 1, first.shape[-1])
                 first = torch.cat([first, padding.first.expand(shape)], -2)
                 second = torch.cat([second, padding.second.expand(shape)], -2)
@@ -95,7 +98,7 @@ class ClassAggregation(nn.Module):
         count: int,
         pooling: int,
     ) -> Float[Tensor, "b t h w c"]:
-        """The maps of a chunk after the exchange with all `count` classes."""
+        """The maps of a chunk after attention to all `count` classes."""
         pooled = pool(maps, pooling)
         query = self._split(self.query(self.norm1(pooled), guidance[0]))
         mixed = self._read(query, summary, count)
@@ -104,9 +107,9 @@ class ClassAggregation(nn.Module):
         return maps + unpool(pooled, maps.shape[2:4])
 
     def _attached(self, parts: Iterable[ClassSummary]) -> Iterator[ClassSummary]:
-        """The same parts, of which the padding is one with weight zero.
+        """The same summaries, with the padding parameters added with weight zero.
 
-        So every trained parameter is in the graph of every step, which is what processes that train together rely on.
+        This keeps every trainable parameter in the graph of every step, which distributed training requires.
         """
         nothing = 0 * (self.padding_token.sum() + self.padding_guidance.sum())
         for place, part in enumerate(parts):
@@ -132,7 +135,7 @@ class ClassAggregation(nn.Module):
 
 
 def pool(maps: Float[Tensor, "b t h w c"], size: int) -> Float[Tensor, "b t y x c"]:
-    """Means over size x size squares."""
+    """Maps average-pooled over size x size squares."""
     if size == 1:
         return maps
     height, width = maps.shape[2:4]
@@ -142,7 +145,7 @@ def pool(maps: Float[Tensor, "b t h w c"], size: int) -> Float[Tensor, "b t y x 
 
 
 def unpool(maps: Float[Tensor, "b t y x c"], grid: tuple[int, ...]) -> Float[Tensor, "b t h w c"]:
-    """Bilinear upsampling with aligned corners, as in CAT-Seg."""
+    """Maps upsampled to `grid`: bilinear with aligned corners, as in CAT-Seg."""
     if maps.shape[2:4] == tuple(grid):
         return maps
     planes = maps.flatten(0, 1).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""What the configs of all methods of the cost family have in common."""
+"""Base class of the configs of the cost family."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ahs_seg.tuners import Tuner
 
 
 class CostMethodConfig(BaseMethodConfig):
-    """A CLIP, a tuner of it, and the cost aggregation with its parts; methods are named choices of the three."""
+    """Config of a cost method: a CLIP, its tuner, and the cost aggregation with its optional parts."""
 
     backbone: ClipConfig = ClipConfig(resolution=384)
     tuner: Tuner
     cost: CostConfig = CostConfig()
 
     def compose(self, backbone: Backbone) -> CostSegmenter:
-        """The method on a backbone that exists."""
+        """The method on the given backbone."""
         return self.cost.build(self.tuner.apply(backbone), fold=self.tuner.merge)
 
     def objective(
@@ -30,14 +30,14 @@ class CostMethodConfig(BaseMethodConfig):
         *,
         ignore_as_negative: bool = True,
     ) -> SumObjective:
-        """What training minimises; some parts take their start from the training classes."""
+        """The training objective; some parts are initialised from the training classes."""
         segmentation = SegmentationObjective(ignore_as_negative=ignore_as_negative)
         tuned = self.tuner.term()
         energy = [] if tuned is None else [BoundTerm("backbone", tuned)]
         return SumObjective([segmentation, *energy, *self.cost.terms(method, classes)])
 
     def for_classes(self, count: int) -> CostMethodConfig:
-        """The config for training with so many classes; parts that keep something per class take their size from it."""
+        """The config for training with `count` classes, which sets the number of prototypes if it is not set."""
         prototypes = self.cost.prototypes
         if prototypes is None or prototypes.count is not None:
             return self

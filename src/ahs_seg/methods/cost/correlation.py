@@ -1,4 +1,4 @@
-"""The cost volume: how much every patch looks like every class."""
+"""The cost volume: cosine similarities of all patches and all classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cosine_cost(
 ) -> Float[Tensor, "b p t h w"]:
     """Cosine similarity of every patch with every prompt of every class, in [-1, 1].
 
-    `text` may have a leading axis: `b` where each image has classes of its own, 1 where all share them.
+    `text` may have a leading axis: `b` if each image has its own classes, 1 if all images share them.
     """
     patches, words = F.normalize(dense, dim=1), F.normalize(text, dim=-1)
     per_image = "btpd" if words.ndim == 4 else "tpd"
@@ -26,7 +26,7 @@ def cosine_cost(
 def most_similar_classes(
     dense: Float[Tensor, "b d h w"], text: Float[Tensor, "t p d"], count: int
 ) -> Int[Tensor, "b k"]:
-    """The `count` classes of each image with the highest cost at any patch and prompt, in vocabulary order.
+    """Indices of the `count` classes of each image with the highest cost at any patch and prompt, ascending.
 
     Source: CAT-Seg, cost aggregation with more classes than the padding length.
     """

@@ -1,4 +1,4 @@
-"""The guided decoder: from aggregated maps to logits at four times the grid."""
+"""The guided decoder: logits at four times the resolution of the aggregated maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ahs_seg.modules.upsample import GuidedUpsample
 
 @dataclass(frozen=True, slots=True)
 class DecoderTerms:
-    """What the decoder computes once per forward: the guidance's part of both stages and both fused kernels."""
+    """Tensors that the decoder computes once per forward pass: guidance terms and fused kernels of both stages."""
 
     fine: Tensor
     finest: Tensor
@@ -22,7 +22,7 @@ class DecoderTerms:
 
 
 class GuidedDecoder(nn.Module):
-    """Two guided upsamplings and a 3x3 convolution to one logit per class and pixel (CAT-Seg, decoder)."""
+    """Two guided upsampling stages and a 3x3 convolution to one logit per class and pixel (CAT-Seg, decoder)."""
 
     def __init__(self, dim: int, dims: tuple[int, int], *, guidance_dims: tuple[int, int]) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class GuidedDecoder(nn.Module):
         self.logit = nn.Conv2d(dims[1], 1, 3, padding=1)
 
     def prepare(self, guidance: Guidance) -> DecoderTerms:
-        """Everything that is the same for all classes."""
+        """The tensors that are equal for all classes."""
         return DecoderTerms(
             self.up1.guide(guidance.fine), self.up2.guide(guidance.finest), self.up1.kernel(), self.up2.kernel()
         )
 
     def forward(self, maps: Float[Tensor, "b t h w c"], terms: DecoderTerms) -> Float[Tensor, "b t H W"]:
-        """Logits of some classes."""
+        """Logits of one chunk of classes."""
         hidden = self.up1(maps.permute(0, 1, 4, 2, 3), terms.fine, terms.fine_kernel)
         hidden = self.up2(hidden, terms.finest, terms.finest_kernel)
         return self.logit(hidden.flatten(0, 1))[:, 0].unflatten(0, maps.shape[:2])

@@ -1,4 +1,4 @@
-"""What the image tells the cost aggregation: appearance, and finer maps for the decoder."""
+"""Image guidance of the cost aggregation: an appearance map, and finer maps for the decoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ahs_seg.types import ImageFeatures
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """Maps computed once per image: at the grid, at twice and at four times its resolution."""
+    """Guidance maps of the images at the resolution of the patch grid, and at two and four times that resolution."""
 
     appearance: Float[Tensor, "b g h w"]
     fine: Float[Tensor, "b g2 H2 W2"]
@@ -21,7 +21,7 @@ class Guidance:
 
 
 class GuidancePyramid(nn.Module):
-    """Projections of the dense features and of two hidden levels, the latter upsampled by 2 and by 4.
+    """Guidance maps: projections of the dense features and of two hidden levels, the latter upsampled by 2 and 4.
 
     Source: CAT-Seg, "upsample1", "upsample2" and the guidance projections.
     """
@@ -43,7 +43,7 @@ class GuidancePyramid(nn.Module):
         self.finest = nn.Sequential(nn.Conv2d(upsampled_dims[1], decoder_dims[1], 3, padding=1), nn.ReLU())
 
     def forward(self, features: ImageFeatures) -> Guidance:
-        """The guidance maps of a batch; `features` holds exactly two levels."""
+        """The guidance maps of a batch; `features` must hold exactly two levels."""
         first, second = features.levels
         return Guidance(
             appearance=self.appearance(features.dense),

@@ -1,4 +1,4 @@
-"""The forward of the cost family: CLIP's similarity of patches and words, aggregated into a segmentation."""
+"""The model of the cost family: the cost volume of patch features and text embeddings, aggregated to logits."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class CostOptions(MethodOptions):
-    """`class_pooling` replaces the pooling of the class attention (None: as in training)."""
+    """Inference options of the cost family: `class_pooling` of the class attention (None: as in training)."""
 
-    class_pooling: PositiveInt | None = None  # type: ignore[assignment]  # any pooling, not only none
+    class_pooling: PositiveInt | None = None  # type: ignore[assignment]  # any pooling factor, not only 1
 
 
 class CostSegmenter(Method):
-    """Images and words in, logits at four times the backbone's grid out.
+    """Model of the cost family: class logits at four times the resolution of the backbone's patch grid.
 
-    With more than `keep` classes only the `keep` most similar ones of each image are aggregated (None: all).
-    `levels` are the two hidden levels of the decoder guidance; `parts.fusion` may ask for more. `fold` is the tuner's
-    `merge`: it folds what tuning added to the backbone into its weights, in place.
+    With more than `keep` text rows only the `keep` most similar rows of each image are aggregated (None: all). `levels`
+    are the two hidden levels that guide the decoder; `parts.fusion` may need more levels. `fold` is the tuner's
+    `merge`, which folds the parameters added by the tuner into the weights of the backbone, in place.
     """
 
     options = CostOptions
@@ -57,11 +57,11 @@ class CostSegmenter(Method):
         self.fold = fold
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
-        """The part of the forward that depends on the images alone."""
+        """Image features: the part of the forward pass that does not depend on the text."""
         return self.backbone.encode_resized(images, levels=(*self.levels, *self.parts.fused_levels))
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
-        """The rest of the forward."""
+        """Logits from image features and text embeddings."""
         words = self.prepared(text)
         guiding, fused = features.levels[: len(self.levels)], features.levels[len(self.levels) :]
         dense = self.parts.rectified(features)
@@ -76,29 +76,29 @@ class CostSegmenter(Method):
         return Output(logits, features, words, compared, kept, aligned=aligned)
 
     def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """The words as the parts read them; at inference once per vocabulary."""
+        """Text embeddings after guidance and projection by the parts; computed once per vocabulary at inference."""
         guided = self.parts.guided(text)
         return ClassText(self.parts.projected(guided), guided, seen)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Probability of each class by itself, in [0, 1]."""
+        """Sigmoid probability of each text row, independent of the others, in [0, 1]."""
         return logits.sigmoid()
 
     def merge(self) -> None:
-        """Fold what tuning added into the weights of the backbone."""
+        """Fold the parameters added by the tuner into the weights of the backbone, in place."""
         if self.fold is not None:
             self.backbone = self.fold(self.backbone)
 
     def choose(self, options: CostOptions) -> None:
-        """Set the pooling of the class attention."""
+        """Set the pooling factor of the class attention, in place."""
         self.head.class_pooling = options.class_pooling or self.head.class_pooling
 
 
 class CostConfig(PartsConfig):
-    """Sizes of the cost aggregation; the defaults are CAT-Seg's for ViT-B/16 and ViT-L/14 alike.
+    """Config of the cost aggregation; the defaults are CAT-Seg's, for ViT-B/16 and ViT-L/14.
 
-    `levels` are the hidden levels that guide the decoder, by default a third and two thirds up the backbone.
-    `class_pooling` is the pooling of the class attention; the published evaluation uses 1.
+    `levels` are the hidden levels that guide the decoder, by default those at one third and two thirds of the depth.
+    `class_pooling` is the pooling factor of the class attention; the published evaluation uses 1.
     """
 
     dim: int = 128
@@ -118,7 +118,7 @@ class CostConfig(PartsConfig):
     levels: tuple[int, int] | None = None
 
     def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
-        """The method on top of a (tuned) backbone; `fold` is the `merge` of its tuner."""
+        """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner."""
         pyramid = GuidancePyramid(
             backbone.dim,
             backbone.width,

@@ -1,4 +1,4 @@
-"""CAT-Seg: cost aggregation (Cho et al., CVPR 2024)."""
+"""The five methods of the cost family: CAT-Seg, H-CLIP, AHS-Seg, its simple design, and HPS-Seg."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from ahs_seg.tuners.orthogonal import Modulation
 
 
 class CatSegConfig(CostMethodConfig):
-    """CLIP tuned in its query and value matrices, its cost volume aggregated over space and classes."""
+    """CAT-Seg (Cho et al., CVPR 2024): aggregation of CLIP's cost volume, with tuned query and value matrices."""
 
     name: Literal["cat_seg"] = "cat_seg"
     tuner: Tuner = Attention()
 
 
 class HClipConfig(CostMethodConfig):
-    """CAT-Seg's head on a CLIP tuned by block rotations with cross-layer relations."""
+    """H-CLIP (Peng et al., CVPR 2025): CAT-Seg's head on a CLIP with orthogonal fine-tuning across layers."""
 
     name: Literal["h_clip"] = "h_clip"
     tuner: Tuner = Orthogonal()
 
 
 class AhsSegCost(CostConfig):
-    """The cost aggregation with fusion and projection on; `null` leaves a part out."""
+    """Cost aggregation with fusion and projection by default; `null` switches a part off."""
 
     fusion: FusionConfig | None = FusionConfig()
     projection: ProjectionConfig | None = ProjectionConfig()
 
 
 class AhsSegConfig(CostMethodConfig):
-    """HA-HEM (`tuner.modulation`), MH-FPN (`cost.fusion`) and DC-HSP (`cost.projection`) on top of H-CLIP.
+    """AHS-Seg: H-CLIP with HA-HEM, MH-FPN and DC-HSP.
 
-    Without all three it is H-CLIP.
+    The parts are HA-HEM (`tuner.modulation`), MH-FPN (`cost.fusion`) and DC-HSP (`cost.projection`); with all of them
+    switched off the method is H-CLIP.
     """
 
     name: Literal["ahs_seg"] = "ahs_seg"
@@ -51,7 +52,7 @@ class AhsSegConfig(CostMethodConfig):
 
 
 class AhsSegLiteCost(CostConfig):
-    """The cost aggregation with prototypes, self-distillation and rectification on; `null` leaves a part out."""
+    """Cost aggregation with prototypes, self-distillation and rectification by default; `null` switches a part off."""
 
     rectification: Rectification | None = CertaintyRectification()
     prototypes: Prototypes | None = Prototypes()
@@ -59,9 +60,10 @@ class AhsSegLiteCost(CostConfig):
 
 
 class AhsSegLiteConfig(CostMethodConfig):
-    """HPA (`cost.prototypes`), SDR (`cost.distillation`) and AFR (`cost.rectification`) on top of H-CLIP.
+    """AHS-Seg, simple design: H-CLIP with HPA, SDR and AFR.
 
-    GCS (`cost.geodesic`) is off unless it is asked for (`{}`). Without all of them it is H-CLIP.
+    The parts are HPA (`cost.prototypes`), SDR (`cost.distillation`) and AFR (`cost.rectification`). GCS
+    (`cost.geodesic`) is off by default; `{}` switches it on. With all of them switched off the method is H-CLIP.
     """
 
     name: Literal["ahs_seg_lite"] = "ahs_seg_lite"
@@ -70,7 +72,7 @@ class AhsSegLiteConfig(CostMethodConfig):
 
 
 class HpsPrototypes(Prototypes):
-    """Prototypes with the losses on the sphere; `weight` is the 0.1 of both parts times the 0.1 of this one."""
+    """Prototypes with geodesic losses; `weight` is the product of the overall weight 0.1 and this part's weight 0.1."""
 
     start: Literal["text", "nothing"] = "nothing"
     guidance: NonNegativeFloat = 0.0
@@ -79,7 +81,7 @@ class HpsPrototypes(Prototypes):
 
 
 class HpsSegCost(CostConfig):
-    """The cost aggregation with rectification, alignment and prototypes on; `null` leaves a part out."""
+    """Cost aggregation with rectification, alignment and prototypes by default; `null` switches a part off."""
 
     rectification: Rectification | None = MixingRectification()
     alignment: Alignment | None = Alignment()
@@ -87,9 +89,10 @@ class HpsSegCost(CostConfig):
 
 
 class HpsSegConfig(CostMethodConfig):
-    """HPA (`cost.alignment` with `cost.prototypes`) and AFR (`cost.rectification`) on top of H-CLIP.
+    """HPS-Seg: H-CLIP with HPA and AFR.
 
-    Without them it is H-CLIP.
+    The parts are HPA (`cost.alignment` with `cost.prototypes`) and AFR (`cost.rectification`); with all of them
+    switched off the method is H-CLIP.
     """
 
     name: Literal["hps_seg"] = "hps_seg"

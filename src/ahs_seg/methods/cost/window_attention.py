@@ -1,4 +1,4 @@
-"""Spatial aggregation: shifted-window attention over the map of each class, guided by the image."""
+"""Spatial aggregation: shifted-window attention within the map of each class, guided by image features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLOCKED = -100.0
 
 
 class SpatialAggregation(nn.Module):
-    """Two window-attention blocks, the second one shifted by half a window, that share one norm of the guidance.
+    """Two window-attention blocks, the second with windows shifted by half; they share the norm of the guidance.
 
     Source: CAT-Seg, spatial aggregation; no relative position bias, no dropout.
     """
@@ -26,26 +26,26 @@ class SpatialAggregation(nn.Module):
         self.shifted = WindowBlock(dim, guidance_dim, heads=heads, window=window, shift=window // 2)
 
     def guide(self, appearance: Float[Tensor, "b g h w"]) -> tuple[GuidanceTerms, GuidanceTerms]:
-        """What the two blocks take from the image; the same for all classes."""
+        """The guidance terms of both blocks; equal for all classes."""
         normed = self.guidance_norm(appearance.permute(0, 2, 3, 1)).unsqueeze(1)
         return self.plain.guide(normed), self.shifted.guide(normed)
 
     def forward(
         self, maps: Float[Tensor, "b t h w c"], guidance: tuple[GuidanceTerms, GuidanceTerms]
     ) -> Float[Tensor, "b t h w c"]:
-        """The maps after both blocks."""
+        """The maps of the classes after both blocks."""
         return self.shifted(self.plain(maps, guidance[0]), guidance[1])
 
 
 GuidanceTerms = tuple[Tensor, Tensor]
-"""What the guidance adds to queries and keys: two tensors [b 1 h w c]."""
+"""The terms that the guidance adds to queries and keys: two tensors [b 1 h w c]."""
 
 
 class WindowBlock(nn.Module):
-    """Attention within windows of the grid, then an MLP, both residual.
+    """Residual attention within windows of the grid, then a residual MLP.
 
-    Queries and keys see the features beside the guidance. That linear map of a concatenation is computed as a sum, so
-    the guidance's part is made once per image and not once per class.
+    Queries and keys are linear maps of [features, guidance]. They are computed as a sum, so that the guidance term is
+    computed once per image and not once per class.
     """
 
     def __init__(self, dim: int, guidance_dim: int, *, heads: int, window: int, shift: int) -> None:
@@ -62,7 +62,7 @@ class WindowBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
     def guide(self, normed: Float[Tensor, "b 1 h w g"]) -> GuidanceTerms:
-        """The guidance's part of queries and keys."""
+        """The guidance terms of queries and keys."""
         return self.query.guide(normed), self.key.guide(normed)
 
     def forward(self, maps: Float[Tensor, "b t h w c"], guidance: GuidanceTerms) -> Float[Tensor, "b t h w c"]:
@@ -94,7 +94,10 @@ class WindowBlock(nn.Module):
 
 
 def shift_mask(grid: tuple[int, ...], window: int, shift: int, *, like: Tensor) -> Float[Tensor, "windows n n"] | None:
-    """Additive mask that keeps apart what lies together only because the grid was rolled; none without a shift."""
+    """Additive attention mask between positions that are neighbours only because the grid was rolled.
+
+    None without a shift.
+    """
     if not shift:
         return None
     regions = torch.zeros(grid, device=like.device)

@@ -1,1 +1,1 @@
-"""The mask family: mask proposals and a class score for each of them."""
+"""The mask family: methods that predict mask proposals and class scores for each of them."""

@@ -1,4 +1,4 @@
-"""What the configs of the mask family have in common."""
+"""Base class of the configs of the mask family."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ahs_seg.methods.objective import SumObjective, TrainingClasses
 
 
 class MaskMethodConfig(BaseMethodConfig):
-    """A pixel backbone and the sizes of its two decoders (Mask2Former); the defaults are those of the papers."""
+    """Config of a pixel backbone and its pixel and query decoders (Mask2Former); defaults as in the papers."""
 
     pixels: PixelConfig
     queries: PositiveInt = 100
@@ -31,7 +31,7 @@ class MaskMethodConfig(BaseMethodConfig):
     decoder_feedforward: PositiveInt = 2048
 
     def decoders(self, channels: Sequence[int]) -> tuple[PixelDecoder, MaskedDecoder]:
-        """The decoders for a pixel backbone with maps of so many channels, the finest first."""
+        """The pixel and query decoder for a pixel backbone with maps of these `channels`, finest map first."""
         return (
             PixelDecoder(
                 channels,
@@ -53,24 +53,27 @@ class MaskMethodConfig(BaseMethodConfig):
 
     @abstractmethod
     def term(self) -> nn.Module:
-        """The losses of the method."""
+        """The loss term of the method."""
 
     def objective(
         self, method: nn.Module, classes: TrainingClasses, *, ignore_as_negative: bool = True
     ) -> SumObjective:
-        """The losses of the masks; pixels without a label belong to none, so `ignore_as_negative` changes nothing."""
+        """The training objective of the mask proposals.
+
+        Pixels without a label belong to no mask, so `ignore_as_negative` has no effect.
+        """
         del method, classes, ignore_as_negative
         return SumObjective([self.term()])
 
     def clip(self, backbone: Backbone) -> ClipBackbone:
-        """The backbone as the CLIP that the method reads block by block.
+        """The backbone itself, after a check that it is a CLIP, whose image tower the method runs block by block.
 
         Raises:
-            ConfigError: it is of another kind.
+            ConfigError: the backbone is of another kind.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
-                f"method.backbone is of the kind {backbone.kind}; {self.name} reads the image tower of a CLIP block by "
+                f"method.backbone is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by "
                 "block. Give a CLIP as method.backbone.source."
             )
         return backbone

@@ -1,4 +1,4 @@
-"""Pixel decoder of the mask family: deformable attention over three levels, then one step of a feature pyramid."""
+"""Pixel decoder of the mask family: deformable attention over three levels, then one feature pyramid step."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from transformers.models.mask2former.modeling_mask2former import (
 )
 
 STRIDES = (4, 8, 16, 32)
-"""Strides of the maps that a pixel backbone gives, and of those that the decoder works on."""
+"""Strides of the feature maps of a pixel backbone, which are the inputs of the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelFeatures:
-    """Per-pixel features at stride 4, and the decoder's maps at strides 32, 16 and 8."""
+    """Output of the pixel decoder: mask features at stride 4, and feature maps at strides 32, 16 and 8."""
 
     masks: Float[Tensor, "b c h w"]
     levels: tuple[Float[Tensor, "b d h2 w2"], Float[Tensor, "b d h3 w3"], Float[Tensor, "b d h4 w4"]]
 
 
 class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transformers is untyped
-    """Features for masks from backbone maps of strides 4, 8, 16, 32; always in float32.
+    """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32; always in float32.
 
-    Source: Mask2Former (Cheng et al., CVPR 2022). Deformable attention is the plain PyTorch form of `transformers`,
-    which is exact. `dim` is a multiple of 32 (groups of the norms). Padded borders take part like any other place.
+    Source: Mask2Former (Cheng et al., CVPR 2022). Deformable attention is the pure PyTorch version of `transformers`,
+    which is exact. `dim` must be a multiple of 32 (groups of the norms). Padded positions are not masked out.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
         _initialise(self)
 
     def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
-        """Features from maps of strides 4, 8, 16, 32."""
+        """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32."""
         with torch.autocast(levels[0].device.type, enabled=False):
             out = super().forward([level.float() for level in levels])
         return PixelFeatures(out.mask_features, tuple(out.multi_scale_features))
@@ -67,7 +67,10 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
 
 @torch.no_grad()
 def _initialise(decoder: PixelDecoder) -> None:
-    """As the original code does; `transformers` leaves parts used alone as PyTorch made them, or empty."""
+    """Initialise weights as the original code does.
+
+    `transformers` leaves a decoder that is used alone with the defaults of PyTorch, or uninitialised.
+    """
     for projection in decoder.input_projections:
         nn.init.xavier_uniform_(projection[0].weight)
         nn.init.zeros_(projection[0].bias)
@@ -85,7 +88,7 @@ def _initialise(decoder: PixelDecoder) -> None:
 
 
 def _initialise_attention(part: Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention) -> None:
-    """Every head looks into a direction of its own, point p at p cells from the place itself, all alike."""
+    """Initialise sampling offsets: each head has its own direction, and its point p has the distance p in cells."""
     angles = torch.arange(part.n_heads) * (2 * math.pi / part.n_heads)
     directions = torch.stack([angles.cos(), angles.sin()], -1)
     directions = directions / directions.abs().amax(-1, keepdim=True)

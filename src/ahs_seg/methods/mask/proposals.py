@@ -1,4 +1,4 @@
-"""What the methods of the mask family share: padded frames, the answer in proposals, losses with deep supervision."""
+"""Shared code of the mask family: padding, output from mask proposals, and losses with deep supervision."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from ahs_seg.methods.mask.set_loss import (
 )
 from ahs_seg.types import ClassText, ImageFeatures, MaskProposals, Output
 
-LEAST = 1e-8
-"""Least score whose logarithm is taken."""
+MIN_SCORE = 1e-8
+"""Lower bound of scores before the logarithm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskFeatures(ImageFeatures):
-    """Features of images with mask predictions, the last one last.
+    """Image features with the mask predictions of all decoder layers, in order.
 
-    Masks span `frame` pixels (height, width), of which the images are the top left `size`.
+    Masks cover the padded images of `frame` pixels (height, width); the images are their top left `size` pixels.
     """
 
     predictions: tuple[QueryPrediction, ...]
@@ -43,40 +43,40 @@ class MaskFeatures(ImageFeatures):
     size: tuple[int, int]
 
 
-def frame_of(images: Float[Tensor, "b 3 H W"], pixels: PixelBackbone) -> tuple[int, int]:
-    """The size of images padded to whole cells of the coarsest map of a pixel backbone."""
+def padded_size_of(images: Float[Tensor, "b 3 H W"], pixels: PixelBackbone) -> tuple[int, int]:
+    """Height and width of the images, rounded up to multiples of the largest stride of the pixel backbone."""
     height, width = (-(-side // pixels.stride) * pixels.stride for side in images.shape[-2:])
     return height, width
 
 
-def padded(images: Float[Tensor, "b 3 h w"], frame: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
-    """Normalised images with zeros to the right and below, as the originals pad them."""
+def padded(images: Float[Tensor, "b 3 h w"], padded_size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
+    """Normalised images padded with zeros at the right and bottom, as in the original codes."""
     height, width = images.shape[-2:]
-    return F.pad(images, (0, frame[1] - width, 0, frame[0] - height))
+    return F.pad(images, (0, padded_size[1] - width, 0, padded_size[0] - height))
 
 
-def answer(
+def proposal_output(
     features: MaskFeatures, classes: Float[Tensor, "b q t"], words: ClassText, compared: Float[Tensor, "b d h w"]
 ) -> Output:
-    """The output of a method whose last prediction has these scores of all rows."""
+    """Segmentation output from the last mask prediction and its scores of all text rows."""
     masks = features.predictions[-1].masks
     proposals = MaskProposals(masks, classes, features.frame, features.size)
-    afar = coarse_scores(proposals, (compared.shape[-2], compared.shape[-1]))
-    return Output(afar.clamp(min=LEAST).log(), features, words, compared, proposals=proposals)
+    coarse = coarse_scores(proposals, (compared.shape[-2], compared.shape[-1]))
+    return Output(coarse.clamp(min=MIN_SCORE).log(), features, words, compared, proposals=proposals)
 
 
 def coarse_scores(proposals: MaskProposals, grid: tuple[int, int]) -> Float[Tensor, "b t h w"]:
-    """Scores of all rows seen from afar: with the masks at the places of a coarse grid over the frame."""
+    """Per-row scores with the mask logits downsampled to `grid`, a coarse grid over the padded image."""
     masks = F.interpolate(proposals.masks.float(), size=grid, mode="bilinear", align_corners=False).sigmoid()
     total = torch.einsum("bqt,bqhw->bthw", proposals.classes.float(), masks)
     return total / masks.sum(1, keepdim=True).clamp(min=1)
 
 
 class ProposalLossConfig(Config):
-    """Weights of the losses of every prediction and costs of the matching; the defaults are those of Mask2Former.
+    """Weights of the losses of every prediction, and of the matching costs; the defaults are Mask2Former's.
 
-    `points` are sampled for each mask (see `PointSampling`). A query that answers for nothing counts `void_weight` in
-    the loss of classes.
+    `points` are sampled for each mask (see `PointSampling`). Unmatched queries have the weight `void_weight` in the
+    class loss.
     """
 
     mask: NonNegativeFloat = 5.0
@@ -91,13 +91,13 @@ class ProposalLossConfig(Config):
 
     @property
     def costs(self) -> MatchingCosts:
-        """The costs of a pair."""
+        """The weights of the matching cost."""
         return MatchingCosts(self.label_cost, self.mask_cost, self.dice_cost)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassTerm:
-    """Class logits [b q k + 1] of every prediction, and the weight of their loss."""
+    """Class logits [b q k + 1] of every prediction (last column: no object), and the weight of their loss."""
 
     logits: Sequence[Tensor]
     weight: float
@@ -110,10 +110,11 @@ def supervise(
     config: ProposalLossConfig,
     draw: Draw,
 ) -> tuple[dict[str, Tensor], list[Match]]:
-    """Weighted losses of all predictions, each matched by itself, and the matches of the last one.
+    """Weighted losses of all predictions, each with its own matching, and the matches of the last prediction.
 
-    The first term's logits decide the matching. Losses are called `mask`, `dice` and as the terms are, with `_0`, `_1`,
-    ... for predictions before the last. The last prediction draws its random points first, as in the originals.
+    The logits of the first term are used for the matching. Losses have the names `mask`, `dice` and those of the terms,
+    with the suffixes `_0`, `_1`, ... for predictions before the last. The last prediction draws its random points
+    first, as in the original codes.
     """
     count, last = number_of_masks(targets), len(masks) - 1
     leading = next(iter(terms.values()))
@@ -127,7 +128,7 @@ def supervise(
         )
         entropy, dice = proposal_mask_losses(masks[index], matches, targets, count=count, sampling=sampling, draw=draw)
         for name, term in terms.items():
-            loss = proposal_class_loss(term.logits[index], matches, targets, void_weight=config.void_weight)
+            loss = proposal_class_loss(term.logits[index], matches, targets, no_object_weight=config.void_weight)
             losses[name + suffix] = term.weight * loss
         losses |= {f"mask{suffix}": config.mask * entropy, f"dice{suffix}": config.dice * dice}
         found = matches if index == last else found

@@ -1,4 +1,4 @@
-"""Masks at points: targets from label maps, sampling, and the points worth looking at."""
+"""Losses of mask proposals: targets, matching of queries, point sampling, class loss and mask losses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ahs_seg.types import IGNORE
 
 
 def proposal_class_loss(
-    logits: Float[Tensor, "b q k"], matches: Sequence[Match], targets: Sequence[MaskTargets], *, void_weight: float
+    logits: Float[Tensor, "b q k"], matches: Sequence[Match], targets: Sequence[MaskTargets], *, no_object_weight: float
 ) -> Float[Tensor, ""]:
-    """Cross-entropy over the classes and, as the last, none: the target of a query that answers for nothing.
+    """Cross-entropy over classes plus a final no-object class, the target of unmatched queries.
 
-    A mean in which queries without a target count `void_weight`. Source: Mask2Former.
+    Weighted mean in which unmatched queries have the weight `no_object_weight`. Source: Mask2Former.
     """
-    void = logits.shape[-1] - 1
-    wanted = torch.full(logits.shape[:2], void, device=logits.device)
+    no_object = logits.shape[-1] - 1
+    wanted = torch.full(logits.shape[:2], no_object, device=logits.device)
     for row, match, target in zip(wanted, matches, targets, strict=True):
         row[match.queries] = target.labels[match.targets]
-    weights = torch.ones(void + 1, device=logits.device)
-    weights[void] = void_weight
+    weights = torch.ones(no_object + 1, device=logits.device)
+    weights[no_object] = no_object_weight
     return F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), weight=weights)
 
 
@@ -39,9 +39,9 @@ def proposal_mask_losses(
     sampling: PointSampling,
     draw: Draw,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Binary cross-entropy and dice loss of matched masks at chosen points; sums over masks, divided by `count`.
+    """Binary cross-entropy and Dice loss of matched masks at sampled points; sums over masks, divided by `count`.
 
-    Without any match both are zero.
+    Without any match both losses are zero.
     """
     predicted = torch.cat([mask[match.queries] for mask, match in zip(masks, matches, strict=True)]).float()
     wanted = torch.cat([target.masks[match.targets] for target, match in zip(targets, matches, strict=True)])
@@ -59,7 +59,7 @@ def proposal_mask_losses(
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Queries of one image (ascending), and the target that each answers for."""
+    """Matched pairs of one image: query indices (ascending), and the index of the target of each query."""
 
     queries: Int[Tensor, " n"]
     targets: Int[Tensor, " n"]
@@ -67,7 +67,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MatchingCosts:
-    """Weights of the three terms of the cost of a pair; the defaults are those of Mask2Former."""
+    """Weights of the three terms of the matching cost of a query and a target; the defaults are Mask2Former's."""
 
     label: float = 2.0
     mask: float = 5.0
@@ -84,10 +84,10 @@ def match(
     points: int,
     draw: Draw,
 ) -> list[Match]:
-    """The assignment of queries to targets with the least sum of costs, image by image.
+    """Matched queries and targets of each image: the assignment with the minimal total cost.
 
-    Masks are compared at the same `points` uniform points; `logits` are those of the classes and, last, of none.
-    Source: Mask2Former, `HungarianMatcher`.
+    All masks of an image are compared at the same `points` uniformly drawn points; the last column of `logits` is the
+    no-object class. Source: Mask2Former, `HungarianMatcher`.
     """
     return [
         _match(*pair, costs=costs, points=draw((1, points, 2)))
@@ -106,45 +106,48 @@ def _match(
     predicted, wanted = sample(masks[None], points)[0], sample(target.masks[None], points)[0]
     cost = -costs.label * logits.softmax(-1)[:, target.labels]
     cost = cost + costs.mask * pairwise_bce(predicted, wanted) + costs.dice * pairwise_dice(predicted, wanted)
-    # A cost that is not finite is taken only where there is no other choice.
+    # A cost that is not finite is chosen only if there is no alternative.
     queries, chosen = linear_sum_assignment(cost.nan_to_num(nan=1e30, posinf=1e30, neginf=1e30).cpu().numpy())
     device = masks.device
     return Match(torch.from_numpy(queries).long().to(device), torch.from_numpy(chosen).long().to(device))
 
 
 def pairwise_bce(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -> Float[Tensor, "q n"]:
-    """Binary cross-entropy of every query with every target, mean over points."""
+    """Binary cross-entropy of every query mask with every target mask, mean over points."""
     return (F.softplus(logits).sum(1, keepdim=True) - logits @ targets.T) / logits.shape[1]
 
 
 def pairwise_dice(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -> Float[Tensor, "q n"]:
-    """Dice loss of every query with every target."""
+    """Dice loss of every query mask with every target mask."""
     masks = logits.sigmoid()
     return 1 - (2 * masks @ targets.T + 1) / (masks.sum(1)[:, None] + targets.sum(1) + 1)
 
 
 Draw = Callable[[tuple[int, ...]], Tensor]
-"""Uniform random numbers in [0, 1) of a shape."""
+"""Function from a shape to a tensor of uniform random numbers in [0, 1)."""
 
 
 def drawing(generator: torch.Generator | None, device: torch.device) -> Draw:
-    """Numbers of this generator, on this device (None: those of PyTorch's own, which training seeds for each step)."""
+    """A source of uniform random numbers on `device`.
+
+    With None it uses PyTorch's default generator, which training seeds for each step.
+    """
     place = device if generator is None else generator.device
     return lambda shape: torch.rand(shape, generator=generator, device=place).to(device)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskTargets:
-    """The classes present in one image, ascending, and where they are."""
+    """The classes present in one image, ascending, and one binary mask per class."""
 
     labels: Int[Tensor, " n"]
     masks: Float[Tensor, "n H W"]
 
 
-def mask_targets(labels: Int[Tensor, "b H W"], frame: tuple[int, int]) -> list[MaskTargets]:
-    """One mask per class present; `frame` pads them with zeros to the right and below, as the images were padded."""
+def mask_targets(labels: Int[Tensor, "b H W"], padded_size: tuple[int, int]) -> list[MaskTargets]:
+    """Target masks of each image, one per present class, padded with zeros at the right and bottom like the images."""
     height, width = labels.shape[-2:]
-    padding = (0, frame[1] - width, 0, frame[0] - height)
+    padding = (0, padded_size[1] - width, 0, padded_size[0] - height)
     found = []
     for image in labels:
         present = image[image != IGNORE].unique()
@@ -154,16 +157,16 @@ def mask_targets(labels: Int[Tensor, "b H W"], frame: tuple[int, int]) -> list[M
 
 
 def sample(maps: Float[Tensor, "n c H W"], points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n c p"]:
-    """Bilinear values at points (x, y) in [0, 1] x [0, 1], zero outside of the maps."""
+    """Values of maps at points (x, y) in [0, 1] x [0, 1], bilinearly interpolated; zero outside of the maps."""
     return F.grid_sample(maps, 2 * points[:, :, None] - 1, align_corners=False).squeeze(3)
 
 
 @dataclass(frozen=True, slots=True)
 class PointSampling:
-    """How many points stand for a mask, and how they are chosen.
+    """Sampling of points at which mask losses are computed; the defaults are Mask2Former's.
 
-    Of `points` * `oversample` uniform points those nearest to the mask's border make up the share `importance`, fresh
-    uniform ones the rest. Source: PointRend (Kirillov et al., CVPR 2020), numbers of Mask2Former.
+    A share `importance` of the `points` are the most uncertain ones (mask logit nearest to zero) of `points` *
+    `oversample` uniform points; the rest is drawn uniformly. Source: PointRend (Kirillov et al., CVPR 2020).
     """
 
     points: int = 12_544
@@ -172,7 +175,7 @@ class PointSampling:
 
     @torch.no_grad()
     def choose(self, masks: Float[Tensor, "n H W"], draw: Draw) -> Float[Tensor, "n p 2"]:
-        """Points for masks given as logits."""
+        """Sampled points for masks given as logits."""
         count, near = len(masks), int(self.importance * self.points)
         points = draw((count, int(self.points * self.oversample), 2))
         distance = sample(masks[:, None], points)[:, 0].abs()
@@ -183,7 +186,7 @@ class PointSampling:
 
 
 def number_of_masks(targets: Sequence[MaskTargets]) -> float:
-    """Targets of the whole batch, averaged over processes, at least 1."""
+    """Number of target masks in the batch, averaged over processes; at least 1."""
     count = torch.tensor(float(sum(len(target.labels) for target in targets)))
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         count = count.to(targets[0].masks.device)

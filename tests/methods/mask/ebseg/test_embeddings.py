@@ -10,8 +10,8 @@ def balanced_by_hand(logits: list[Tensor], seen: Tensor, alpha: float, beta: flo
     p = [one[..., :-1].softmax(-1) for one in logits]
     u = torch.where(seen, alpha, beta)
     s = (1e-8 + p[0] ** (1 - u - gamma) * p[2] ** u * p[1] ** gamma).log()
-    void = logits[0].softmax(-1)[..., -1:]
-    c = torch.cat([s.softmax(-1) * (1 - void), void], -1)
+    no_object = logits[0].softmax(-1)[..., -1:]
+    c = torch.cat([s.softmax(-1) * (1 - no_object), no_object], -1)
     return (c + 1e-8).log().softmax(-1)[..., :-1]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of single proposals."""
+"""Masked crops of single proposals."""
 
 import torch
 
@@ -13,7 +13,7 @@ def test_boxes_are_tight_and_end_after_the_last_pixel() -> None:
     assert bounding_boxes(masks).tolist() == [[2, 1, 6, 3], [6, 4, 7, 5], [0, 0, 7, 5]]
 
 
-def test_outside_of_the_mask_a_picture_is_zero() -> None:
+def test_a_crop_is_zero_outside_of_the_mask() -> None:
     image = torch.ones(3, 8, 8)
     masks = torch.zeros(1, 8, 8, dtype=torch.bool)
     masks[0, 2:4, 2:4] = True
@@ -31,13 +31,13 @@ def test_a_patch_is_foreground_if_any_of_its_pixels_is() -> None:
     assert cut_regions(image, masks, 8).foreground(4).tolist() == [[True, False, False, True]]
 
 
-def test_no_mask_gives_no_picture() -> None:
+def test_no_mask_gives_no_crop() -> None:
     regions = cut_regions(torch.ones(3, 6, 6), torch.zeros(0, 6, 6, dtype=torch.bool), 4)
     assert regions.pixels.shape == (0, 3, 4, 4)
     assert regions.foreground(2).shape == (0, 4)
 
 
-def test_shrunk_boxes_lie_within_and_keep_the_least_area() -> None:
+def test_shrunk_boxes_lie_within_and_keep_the_minimum_area() -> None:
     torch.manual_seed(0)
     boxes = torch.tensor([[10, 20, 110, 70]]).expand(200, 4)
     found = shrunk(boxes, 0.81)

@@ -11,10 +11,10 @@ from tests.support.scan import build, images, words
 from tests.support.small_methods import SCAN_SMALL
 
 
-def losses(method: ScanSegmenter, pictures: Tensor, labels: Tensor, classes: int) -> dict[str, Tensor]:
-    output = method(pictures, words(classes))
+def losses(method: ScanSegmenter, inputs: Tensor, labels: Tensor, classes: int) -> dict[str, Tensor]:
+    output = method(inputs, words(classes))
     rows = torch.arange(classes)
-    view = TrainingForward(pictures, labels, rows, rows, output, 0.0)
+    view = TrainingForward(inputs, labels, rows, rows, output, 0.0)
     known = TrainingClasses(tuple(map(str, rows.tolist())), (None,) * classes, lambda: torch.zeros(classes, 24))
     return SCAN_SMALL.objective(method, known)(method, view)
 

@@ -15,14 +15,14 @@ from tests.support.scan import build, images, words
 @torch.no_grad()
 def test_proposals_are_scored_as_the_formulas_say() -> None:
     method = build(ensemble=EnsembleConfig(threshold=0.6, weight=0.6, ratio=0.5))
-    pictures, text = images(), words(5)
-    features = method.encode(pictures)
+    inputs, text = images(), words(5)
+    features = method.encode(inputs)
     output = method.decode(features, text)
     assert output.proposals is not None
     assert output.proposals.resized == "sigmoids"
     rows = F.normalize(torch.cat([text[:, 0], method.void]), dim=-1)
     own = (100 * F.normalize(features.embeddings[-1], dim=-1) @ rows.T).softmax(-1)
-    seen = method.backbone.normalise(pictures)
+    seen = method.backbone.normalise(inputs)
     context = method.context(seen, features.frame)
     for index in range(2):
         logits = F.interpolate(features.predictions[-1].masks[index][None], size=(64, 96), mode="bilinear")[0]
@@ -85,7 +85,7 @@ def test_every_switch_changes_what_is_predicted() -> None:
 def test_while_training_the_second_stage_rests() -> None:
     method, plain = build().train(), build(ensemble=None).train()
     assert torch.equal(method(images(), words(3)).logits, plain(images(), words(3)).logits)
-    assert method.encode(images()).pictures is None
+    assert method.encode(images()).crop_embeddings is None
 
 
 def test_trained_are_all_but_the_two_clips() -> None:
@@ -94,16 +94,16 @@ def test_trained_are_all_but_the_two_clips() -> None:
 
 
 @torch.no_grad()
-def test_the_original_clip_gives_the_context_and_the_shifted_one_looks_at_pictures() -> None:
+def test_the_original_clip_gives_the_context_and_the_shifted_one_encodes_crops() -> None:
     method = build()
     before = method.encode(images())
     for value in method.shifted.parameters():
         value.mul_(1.1)
     after = method.encode(images())
     assert torch.equal(before.embeddings[-1], after.embeddings[-1])
-    assert before.pictures is not None
-    assert after.pictures is not None
-    assert not torch.allclose(before.pictures, after.pictures)
+    assert before.crop_embeddings is not None
+    assert after.crop_embeddings is not None
+    assert not torch.allclose(before.crop_embeddings, after.crop_embeddings)
 
 
 def test_the_output_is_that_of_encode_and_decode() -> None:
@@ -111,5 +111,5 @@ def test_the_output_is_that_of_encode_and_decode() -> None:
     with torch.no_grad():
         features = method.encode(images())
         assert torch.equal(method.decode(features, words(3)).logits, method(images(), words(3)).logits)
-        other = dataclasses.replace(features, pictures=None, valid=None)
+        other = dataclasses.replace(features, crop_embeddings=None, valid=None)
         assert not torch.equal(method.decode(other, words(3)).logits, method(images(), words(3)).logits)

@@ -1,4 +1,4 @@
-"""The alignment of HPS-Seg: dense features turned a little on the sphere before they meet the words."""
+"""The alignment of HPS-Seg: a small learned rotation of dense features before the comparison with text."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from ahs_seg.config import Config
 
 
 class Alignment(Config):
-    """Hyperspherical alignment (HPS-Seg, HPA): `share` bounds how far a feature turns, about 6 degrees at 0.1."""
+    """Config of the hyperspherical alignment (HPS-Seg, HPA).
+
+    `share` limits the angle between a feature and its aligned version: about 6 degrees at 0.1.
+    """
 
     reduction: PositiveInt = 4
     share: NonNegativeFloat = 0.1
 
     def build(self, dim: int) -> HypersphericalAligner:
-        """The aligner of dense features of this size."""
+        """The aligner for dense features with `dim` channels."""
         return HypersphericalAligner(dim, reduction=self.reduction, share=self.share)
 
 
 class HypersphericalAligner(nn.Module):
-    """Unit vectors e = normalise(f + share * normalise(MLP(f))) of the normalised features f.
+    """Aligned features e = normalise(f + share * normalise(MLP(f))) of the normalised features f.
 
-    Source: HPS-Seg, HPA. The published code computes the loss from e and throws it away; here e is what the words are
-    compared with, in training and at inference, as the method's text says.
+    Source: HPS-Seg, HPA. The published code uses e only in the loss and then discards it; here e is compared with the
+    text embeddings, in training and at inference, as the text of the method says.
     """
 
     def __init__(self, dim: int, *, reduction: int = 4, share: float = 0.1) -> None:
@@ -39,6 +42,6 @@ class HypersphericalAligner(nn.Module):
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]  # these convolutions have one
 
     def forward(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
-        """The aligned features, unit vectors."""
+        """The aligned features, normalised to unit length."""
         unit = F.normalize(dense, dim=1)
         return F.normalize(unit + self.share * F.normalize(self.mlp(unit), dim=1), dim=1)

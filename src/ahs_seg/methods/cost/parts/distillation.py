@@ -1,4 +1,4 @@
-"""SDR's teacher: the image encoder as it was before tuning."""
+"""SDR: self-distillation from the image encoder before tuning."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from ahs_seg.types import TrainingForward
 
 
 def distillation_loss(student: Float[Tensor, "b d h w"], teacher: Float[Tensor, "b d h w"]) -> Float[Tensor, ""]:
-    """Mean angle between the features of both at the same place, in radians. Source: AHS-Seg's simple design, SDR."""
+    """Mean angle, in radians, between student and teacher features at the same position.
+
+    Source: AHS-Seg's simple design, SDR.
+    """
     one, other = (F.normalize(part.movedim(1, -1), dim=-1) for part in (student, teacher))
     return geodesic_distance(one, other).mean()
 
 
 def distillation_schedule(progress: float, *, initial: float = 0.5, final: float = 0.1) -> float:
-    """The weight after a share of the training: half a cosine from `initial` to `final`.
+    """Loss weight at a training progress in [0, 1]: half a cosine period from `initial` to `final`.
 
-    The published code raises it from 0 over the first 5,000 steps, against its own words "large at the start".
+    The published code raises it from 0 over the first 5,000 steps, although its text says "large at the start".
     """
     return final + 0.5 * (initial - final) * (1 + math.cos(math.pi * progress))
 
@@ -37,10 +40,10 @@ _DOT = "/"  # names of buffers have no dots
 
 
 class Distillation(Config):
-    """Spherical self-distillation (AHS-Seg's simple design, SDR): the tuned encoder stays near the CLIP it was.
+    """Spherical self-distillation (AHS-Seg's simple design, SDR): keeps the tuned encoder near the original CLIP.
 
-    The loss is `weight` times a factor that falls over the training from `initial` to `final`
-    (`losses.distillation`).
+    The loss (`distillation_loss`) is multiplied by `weight` and by a factor that falls from `initial` to `final` during
+    training (`distillation_schedule`).
     """
 
     weight: NonNegativeFloat = 0.1
@@ -48,21 +51,21 @@ class Distillation(Config):
     final: NonNegativeFloat = 0.1
 
     def build(self, backbone: Backbone) -> FrozenTeacher:
-        """The teacher of a tuned backbone whose training has not begun."""
+        """The teacher for a backbone with tuner, created before the first training step."""
         return FrozenTeacher(backbone)
 
     def term(self, backbone: Backbone, classes: TrainingClasses) -> DistillationTerm:
-        """What distillation asks of training; the teacher is the backbone as it is now."""
+        """The loss term of the distillation; the teacher is the backbone in its current state."""
         del classes
         return DistillationTerm(self, backbone)
 
 
 class FrozenTeacher(nn.Module):
-    """Dense features of the CLIP that a backbone was when the teacher was made; no gradient, no parameter.
+    """Dense features of a backbone in its state when the teacher was created; no gradient and no parameters.
 
-    Rotations leave the weights as they are, so the teacher of a rotated CLIP is the same weights without rotations and
-    costs no memory. Of weights that are tuned themselves it keeps their values. The published code's teacher is the
-    student in evaluation mode, so its loss is a rounding floor without gradient.
+    Rotations do not change the original weights, so the teacher of a rotated CLIP uses the same weights without the
+    rotations and needs no memory. Weights that are tuned directly are copied. In the published code the teacher is the
+    student in evaluation mode, so that its loss is only a rounding error without gradient.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -71,14 +74,14 @@ class FrozenTeacher(nn.Module):
         if not tuned and backbone.adapter is None:
             raise ConfigError(
                 "method.cost.distillation keeps a tuned image encoder near its start, but nothing of it is tuned. "
-                "Choose another method.tuner, or leave distillation out (null)."
+                "Choose another method.tuner, or switch distillation off (null)."
             )
         for name, value in tuned.items():
             self.register_buffer(name.replace(".", _DOT), value.detach().clone())
 
     @torch.no_grad()
     def forward(self, backbone: Backbone, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
-        """Dense features of images (RGB in [0, 1]) at the resolution of the backbone."""
+        """The teacher's dense features of images (RGB in [0, 1]) at the resolution of the backbone."""
         encoder = _PlainEncoder(backbone)
         start = {f"backbone.model.{name.replace(_DOT, '.')}": value for name, value in self.named_buffers()}
         dense: Tensor = functional_call(encoder, start, (images,))
@@ -86,7 +89,7 @@ class FrozenTeacher(nn.Module):
 
 
 class _PlainEncoder(nn.Module):
-    """The image encoder without an adapter; it shares every weight with the backbone."""
+    """The image encoder of a backbone without its adapter; all weights are shared, not copied."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -97,7 +100,7 @@ class _PlainEncoder(nn.Module):
 
 
 class DistillationTerm(nn.Module):
-    """SDR: the tuned encoder stays near the CLIP it was when the term was made."""
+    """Loss term of SDR: mean angle to the features of the encoder in its state when the term was created."""
 
     def __init__(self, config: Distillation, backbone: Backbone) -> None:
         super().__init__()
@@ -106,9 +109,9 @@ class DistillationTerm(nn.Module):
         self._distance: Tensor | None = None
 
     def forward(self, backbone: Backbone, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `distillation`."""
+        """The weighted loss, under the key `distillation`."""
         student, images = view.output.features.dense, resize(view.images, backbone.resolution)
-        # In the precision of the student: what differs between two precisions is not forgetting.
+        # Same precision as the student, so that rounding differences do not count as a change of the encoder.
         with torch.autocast(student.device.type, dtype=student.dtype, enabled=student.dtype != torch.float32):
             teacher = self.teacher(backbone, images)
         distance = distillation_loss(student.float(), teacher.float())
@@ -117,6 +120,6 @@ class DistillationTerm(nn.Module):
         return {"distillation": self.config.weight * factor * distance}
 
     def statistics(self, backbone: Backbone) -> dict[str, float]:
-        """The last mean angle to the teacher, in radians."""
-        del backbone  # the figure is that of the last step
+        """Values to log: the mean angle to the teacher in the last step, in radians."""
+        del backbone  # the value was stored in the last step
         return {} if self._distance is None else {"teacher/distance": self._distance.item()}

@@ -1,4 +1,4 @@
-"""MH-FPN: levels of the vision tower on a common hypersphere, fused into one map for the appearance guidance."""
+"""MH-FPN: hidden levels of the vision tower, projected to hyperspheres and fused for the appearance guidance."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 
 def boundary_loss(logits: Float[Tensor, "b t h w"], labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
-    """Cross-entropy of the edge strength of each class against that of its mask, at full and at half resolution.
+    """Binary cross-entropy between predicted and true edge strength of each class, at full and at half resolution.
 
-    Labels are taken at the resolution of the logits. Of each image the classes that are present count, at positions
-    none of whose eight neighbours is without a label; the loss is a mean over all of these. At half resolution
-    probabilities and masks are 2x2 means, and a position has a label if all four have. No class present: 0.
+    Label maps are resized to the resolution of the logits. The loss is the mean over the classes present in each image
+    and over the positions where all eight neighbours have a label. At half resolution probabilities and masks are 2x2
+    means, and a position has a label if all four pixels have one. Without any class present the loss is 0.
 
-    Source: AHS-Seg, boundary-aware loss. The published code takes gradients of class numbers, so that an edge between
-    classes 3 and 120 counts sixty times one between 3 and 5, compares them with the maps of all classes, and divides
-    by the strongest edge, which is that to ignored pixels. Its value is recorded in the parity tests.
+    Source: AHS-Seg, boundary-aware loss. The published code computes gradients of class indices, so that an edge
+    between classes 3 and 120 counts sixty times one between 3 and 5, compares them with the maps of all classes, and
+    divides by the strongest edge, which is that to ignored pixels. Its value is recorded in the parity tests.
     """
     small = nearest_labels(labels, (logits.shape[-2], logits.shape[-1]))
     valid = small != IGNORE
@@ -48,7 +48,10 @@ def boundary_loss(logits: Float[Tensor, "b t h w"], labels: Int[Tensor, "b H W"]
 
 
 def edges(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-    """Edge strength of maps with values in [0, 1]: the Sobel gradient over 4, at most 1, which a full step gives."""
+    """Edge strength in [0, 1] of maps with values in [0, 1]: the Sobel gradient magnitude divided by 4.
+
+    A step from 0 to 1 has the edge strength 1.
+    """
     kernel = torch.tensor(_SOBEL, device=maps.device, dtype=maps.dtype)
     kernels = torch.stack([kernel, kernel.T]).unsqueeze(1)
     gradient = F.conv2d(F.pad(maps.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), kernels)
@@ -70,36 +73,37 @@ def _scale_loss(
 
 
 class FusionConfig(Config):
-    """Multi-scale hyperspherical fusion (AHS-Seg, MH-FPN).
+    """Config of the multi-scale hyperspherical fusion (AHS-Seg, MH-FPN).
 
-    `levels` are indices of vision blocks, the last index meaning the dense output of the last block; by default a
-    third, two thirds and the end of the tower. `boundary_weight` is the weight of the boundary loss.
+    `levels` are indices (0-based) of vision blocks; the last index means the dense output of the last block. By
+    default they are at one third, two thirds and the full depth of the tower. `boundary_weight` is the weight of the
+    boundary loss.
     """
 
     levels: tuple[int, ...] | None = Field(default=None, min_length=1)
     boundary_weight: float = Field(default=0.1, ge=0)
 
     def build(self, dim: int, width: int, depth: int) -> HypersphericalFusion:
-        """The fusion of levels `width` wide of a tower `depth` deep into maps `dim` wide.
+        """The fusion module, from levels with `width` channels of a tower with `depth` blocks to `dim` channels.
 
         Raises:
-            ConfigError: a level that the tower does not have; the message names the valid range.
+            ConfigError: the tower does not have a level; the message names the valid range.
         """
         levels = self.levels or tuple(sorted({max(part * depth // 3 - 1, 0) for part in (1, 2, 3)}))
         return HypersphericalFusion(dim, width, levels=check_levels(levels, depth))
 
     def term(self, fusion: HypersphericalFusion, classes: TrainingClasses) -> BoundaryTerm:
-        """What the fusion asks of training."""
+        """The loss term of the fusion."""
         del fusion, classes
         return BoundaryTerm(self)
 
 
 class HypersphericalFusion(nn.Module):
-    """Each level aligned to a hypersphere and enhanced, their weighted mean, and an output projection.
+    """Fused map of hidden levels: each level is projected to a hypersphere and enhanced, then averaged with weights.
 
-    The weights are a softmax over one learned number per level. Source: AHS-Seg, multi-scale hyperspherical FPN. There
-    its size is fixed to 512 and it never runs: its hook on the last block does not fire, since dense CLIP features
-    leave that block another way, and the sliding window leaves it out.
+    The weights are a softmax over one learned parameter per level; an output projection follows. Source: AHS-Seg,
+    multi-scale hyperspherical FPN. There its size is fixed to 512 and it never runs: its hook on the last block is not
+    called, because dense CLIP features bypass the forward of that block, and the sliding window skips it.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"weights"})
@@ -115,25 +119,25 @@ class HypersphericalFusion(nn.Module):
 
     @property
     def shares(self) -> Float[Tensor, " levels"]:
-        """How much each level counts; they add up to 1."""
+        """The weights of the levels; they sum to 1."""
         return self.weights.softmax(0)
 
     def forward(self, levels: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b d h w"]:
-        """The fused map of the levels, given in the order of `levels`."""
+        """The fused map; the inputs are in the order of `self.levels`."""
         enhanced = torch.stack([part(level) for part, level in zip(self.processors, levels, strict=True)])
         fused: Tensor = self.output(torch.einsum("l,lbdhw->bdhw", self.shares, enhanced))
         return fused
 
     def statistics(self) -> dict[str, float]:
-        """The share of every level."""
+        """Values to log: the weight of every level."""
         return {f"fusion/{level}": share for level, share in zip(self.levels, self.shares.tolist(), strict=True)}
 
 
 class LevelProcessor(nn.Module):
-    """One level on a hypersphere of learned radius, then a depthwise-separable convolution.
+    """Projection of one level to a hypersphere of learned radius, followed by a depthwise-separable convolution.
 
-    The radius sets the scale at which the convolution sees the level. The projection is the identity where the sizes
-    are equal, as in the original.
+    The radius is the scale of the convolution's input. If `width` equals `dim`, the linear projection is the identity,
+    as in the original.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"radius"})
@@ -149,26 +153,26 @@ class LevelProcessor(nn.Module):
         )
 
     def on_sphere(self, level: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        """Every position as a vector of length `radius`."""
+        """The level with the feature vector of every position scaled to length `radius`."""
         aligned = self.align(level.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return self.radius * F.normalize(aligned, dim=1)
 
     def forward(self, level: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        """The level, aligned and enhanced."""
+        """The projected and enhanced level."""
         enhanced: Tensor = self.enhance(self.on_sphere(level))
         return enhanced
 
 
 def group_norm(dim: int) -> nn.GroupNorm:
-    """32 groups, or as many as the number of channels has in common with 32."""
+    """Group norm with gcd(32, dim) groups."""
     return nn.GroupNorm(math.gcd(32, dim), dim)
 
 
 def check_levels(levels: Sequence[int], depth: int) -> tuple[int, ...]:
-    """The levels, if a tower `depth` deep has them all.
+    """The levels as a tuple, after a check that a tower with `depth` blocks has them.
 
     Raises:
-        ConfigError: naming the level and the valid range.
+        ConfigError: a level does not exist; the message names it and the valid range.
     """
     if wrong := [level for level in levels if not 0 <= level < depth]:
         raise ConfigError(
@@ -179,17 +183,17 @@ def check_levels(levels: Sequence[int], depth: int) -> tuple[int, ...]:
 
 
 class BoundaryTerm(nn.Module):
-    """MH-FPN: the boundary loss of the logits."""
+    """Loss term of MH-FPN: the boundary loss of the logits."""
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
         self.weight = config.boundary_weight
 
     def forward(self, fusion: HypersphericalFusion, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `boundary`."""
-        del fusion  # its maps act through the logits
+        """The weighted loss, under the key `boundary`."""
+        del fusion  # the fused maps affect the loss through the logits
         return {"boundary": self.weight * boundary_loss(view.output.logits, view.labels)}
 
     def statistics(self, fusion: HypersphericalFusion) -> dict[str, float]:
-        """Shares of the fused levels."""
+        """Values to log: the weights of the fused levels."""
         return fusion.statistics()

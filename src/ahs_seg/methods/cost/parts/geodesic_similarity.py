@@ -1,4 +1,4 @@
-"""GCS: similarity along the sphere instead of the cosine."""
+"""GCS: geodesic similarity (a linear function of the angle) instead of the cosine."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from ahs_seg.modules.geodesic import angle_of_cosine
 
 
 class Geodesic(Config):
-    """Similarity along the sphere instead of the cosine (AHS-Seg's simple design, GCS).
+    """Config of the geodesic similarity that replaces the cosine (AHS-Seg's simple design, GCS).
 
-    `curvature` is where the learned one starts. At 2 words at right angles to a place have the similarity 0, as with
-    the cosine. The document starts at 1: there they have 1/2, and aggregation hardly learns.
+    `curvature` is the initial value of the learned curvature. With 2, orthogonal vectors have the similarity 0, as with
+    the cosine. The published document starts at 1: then they have 1/2, and the aggregation hardly learns.
     """
 
     curvature: PositiveFloat = 2.0
 
     def build(self) -> GeodesicSimilarity:
-        """The similarity."""
+        """The similarity module."""
         return GeodesicSimilarity(self.curvature)
 
 
 class GeodesicSimilarity(nn.Module):
-    """1 - k d / pi of the angle d, where the curvature k > 0 is learned: a falling map of the angle, one parameter.
+    """Geodesic similarity 1 - k d / pi of the angle d, with a learned curvature k > 0.
 
-    The published code projects words and patches with separate learned layers first, which destroys what CLIP aligned,
-    and normalises the image along its width; here the vectors stay CLIP's. Most similar classes stay most similar.
+    The published code first projects text embeddings and patch features with separate learned layers, which destroys
+    their alignment by CLIP, and normalises the image along its width; here CLIP's vectors are used. The similarity
+    decreases with the angle, so the order of the classes by similarity does not change.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"raw_curvature"})
@@ -44,9 +45,9 @@ class GeodesicSimilarity(nn.Module):
 
     @property
     def curvature(self) -> Float[Tensor, ""]:
-        """The curvature, above zero."""
+        """The curvature k, greater than 0."""
         return F.softplus(self.raw_curvature)
 
     def forward(self, cosine: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """The similarity of pairs with these cosines; 1 for the same direction, 1 - k for opposite ones."""
+        """Similarities from cosines: 1 for equal directions, 1 - k for opposite ones."""
         return 1 - self.curvature * angle_of_cosine(cosine) / math.pi

@@ -1,4 +1,4 @@
-"""DC-HSP: image and text projected onto the hypersphere that forms the correlation, words by their complexity."""
+"""DC-HSP: projection of patch features and text embeddings to a hypersphere, text depending on class complexity."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def contrastive_loss(
     *,
     temperature: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of class means of the features among the words of the classes present in the batch.
+    """Contrastive loss: cross-entropy of per-class mean features against the text embeddings of all present classes.
 
-    Labels are taken at the grid of the features; cells without a label are left out. With fewer than two classes it
-    is 0.
+    Label maps are resized to the grid of the features; positions without a label are excluded. With fewer than two
+    classes in the batch the loss is 0.
 
-    Source: AHS-Seg, class-aware contrastive loss. The published code compares features of 24x24 cells with labels of
-    384x384 pixels, which fails, and takes ignored pixels for class 0.
+    Source: AHS-Seg, class-aware contrastive loss. The published code compares features of 24x24 positions with labels
+    of 384x384 pixels, which fails, and treats ignored pixels as class 0.
     """
     small = nearest_labels(labels, (features.shape[-2], features.shape[-1])).flatten()
     valid = small != IGNORE
@@ -50,9 +50,9 @@ REST_SUFFIX = "-other"
 
 
 def relation_margins(labels: Sequence[str], categories: Sequence[str | None]) -> Float[Tensor, "k k"]:
-    """The distance that every two classes should have; 0 stands for no relation.
+    """Target cosine distance of every pair of classes; 0 means that the pair has no relation.
 
-    Classes of one super-category are siblings (0.5). A class "<x>-other" stands for the super-category as a whole: it
+    Classes of the same super-category are siblings (0.5). A class "<x>-other" represents the whole super-category: it
     is the parent (0.3) of the other members.
     """
     members: defaultdict[str, list[int]] = defaultdict(list)
@@ -69,9 +69,10 @@ def relation_margins(labels: Sequence[str], categories: Sequence[str | None]) ->
 
 
 def hierarchy_loss(text: Float[Tensor, "t d"], margins: Float[Tensor, "t t"]) -> Float[Tensor, ""]:
-    """Mean of |1 - cos(a, b) - margin| over the related pairs; without relations 0.
+    """Mean absolute difference between cosine distance and margin over the related pairs of classes.
 
-    Source: AHS-Seg, hierarchy loss, which in the published code never receives relations.
+    |1 - cos(a, b) - margin|; 0 without relations. Source: AHS-Seg, hierarchy loss, which in the published code never
+    receives relations.
     """
     first, second = margins.triu(1).nonzero(as_tuple=True)
     if not len(first):
@@ -82,10 +83,10 @@ def hierarchy_loss(text: Float[Tensor, "t d"], margins: Float[Tensor, "t t"]) ->
 
 
 class ProjectionConfig(Config):
-    """Dynamic class-aware hyperspherical projection (AHS-Seg, DC-HSP).
+    """Config of the dynamic class-aware hyperspherical projection (AHS-Seg, DC-HSP).
 
-    `rank` is that of the dynamic part and `scale` where its factor starts; `dropout` is that of the complexity network.
-    `contrastive_weight` and `hierarchy_weight` are the weights of its two losses.
+    `rank` is the rank of the dynamic term and `scale` its initial factor; `hidden` and `dropout` belong to the
+    complexity estimator. `contrastive_weight` and `hierarchy_weight` are the weights of the two losses.
     """
 
     rank: PositiveInt = 64
@@ -96,20 +97,20 @@ class ProjectionConfig(Config):
     hierarchy_weight: float = Field(default=0.02, ge=0)
 
     def build(self, dim: int) -> DynamicProjection:
-        """The projection of the joint space, which has `dim` dimensions."""
+        """The projection module for a joint space of `dim` dimensions."""
         estimator = ComplexityEstimator(dim, self.hidden, dropout=self.dropout)
         return DynamicProjection(dim, estimator, rank=self.rank, scale=self.scale)
 
     def term(self, projection: DynamicProjection, classes: TrainingClasses) -> ProjectionTerm:
-        """What the projection asks of training."""
+        """The loss term of the projection."""
         del projection
         return ProjectionTerm(self, classes)
 
 
 class ComplexityEstimator(nn.Module):
-    """How complex a class is, from the embedding of its words (AHS-Seg, class complexity estimator).
+    """Estimated complexity of a class, in (0, 1), from its text embedding (AHS-Seg, class complexity estimator).
 
-    The original has three more heads, which nothing uses.
+    The original has three more heads, which are not used.
     """
 
     def __init__(self, dim: int, hidden: tuple[int, int] = (256, 128), *, dropout: float = 0.1) -> None:
@@ -126,17 +127,17 @@ class ComplexityEstimator(nn.Module):
         )
 
     def forward(self, text: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 1"]:
-        """A number in (0, 1) for every embedding."""
+        """One complexity in (0, 1) per text embedding."""
         complexity: Tensor = self.network(text).sigmoid()
         return complexity
 
 
 class DynamicProjection(nn.Module):
-    """Image features by one matrix, words by a matrix that depends on their complexity: P_base + c s B A.
+    """Projected image features and text embeddings; the text matrix P_base + c s B A depends on the complexity c.
 
-    Both base matrices start as the identity and B as zero, so that the correlation starts as CLIP's. In the original
-    the projected features enter losses only, and the sizes do not fit (768 for 512); here they form the correlation.
-    A radius after which everything is normalised, as the original has it, does nothing and is left out.
+    Both base matrices are initialised to the identity and B to zero, so that the initial correlation is CLIP's. In the
+    original the projected features are used only in losses, and the sizes do not fit (768 for 512); here they form the
+    correlation. The original's radius has no effect, because a normalisation follows it, and is left out.
 
     Source: AHS-Seg, dynamic class-aware hyperspherical projection.
     """
@@ -154,22 +155,22 @@ class DynamicProjection(nn.Module):
         self.scale = nn.Parameter(torch.tensor(scale))
 
     def image(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
-        """Directions of the patches in the space of the correlation, of unit length."""
+        """Projected patch features, normalised to unit length."""
         projected = F.normalize(features, dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
         return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
 
     def text(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        """Directions of the words in the space of the correlation, of unit length."""
+        """Projected text embeddings, normalised to unit length."""
         return self.project(F.normalize(embeddings, dim=-1))
 
     def project(self, words: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        """What `text` does after normalising."""
+        """Projected text embeddings of unit length; the inputs `words` must already be normalised."""
         dynamic = self.up(self.down(words))
         projected = self.text_base(words) + self.estimator(words) * self.scale * dynamic
         return F.normalize(projected, dim=-1)
 
     def complexity(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
-        """How complex each text is, in (0, 1)."""
+        """The complexity of each text embedding, in (0, 1)."""
         return self.estimator(F.normalize(embeddings, dim=-1)).squeeze(-1)
 
 
@@ -180,7 +181,7 @@ def _identity(dim: int) -> nn.Linear:
 
 
 class ProjectionTerm(nn.Module):
-    """DC-HSP: the contrastive loss of image and words, and the hierarchy loss of the words, after projection."""
+    """Loss term of DC-HSP: contrastive loss of image and text, and hierarchy loss of text, after projection."""
 
     def __init__(self, config: ProjectionConfig, classes: TrainingClasses) -> None:
         super().__init__()
@@ -191,8 +192,8 @@ class ProjectionTerm(nn.Module):
         self.margins: Tensor
 
     def forward(self, projection: DynamicProjection, view: TrainingForward) -> dict[str, Tensor]:
-        """The losses, called `contrastive` and `hierarchy`."""
-        del projection  # it acts through the output
+        """The weighted losses, under the keys `contrastive` and `hierarchy`."""
+        del projection  # the output already contains the projected features
         rows = view.output.text.embeddings.float().mean(1)
         words = sum_of_rows(rows, view.row_class, len(view.classes))
         margins = self.margins[view.classes][:, view.classes]
@@ -204,7 +205,7 @@ class ProjectionTerm(nn.Module):
 
     @torch.no_grad()
     def statistics(self, projection: DynamicProjection) -> dict[str, float]:
-        """The complexities of the training classes: mean, spread and range; and the factor of the dynamic part."""
+        """Values to log: statistics of the complexities of the training classes, and the factor of the dynamic term."""
         training = projection.training
         complexity = projection.eval().complexity(self.embed())
         projection.train(training)

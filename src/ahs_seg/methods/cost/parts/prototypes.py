@@ -1,4 +1,4 @@
-"""HPA's memory: one direction for every class of training, learned from what its pixels look like."""
+"""HPA: one prototype (unit vector) per training class, a moving average of the features of its pixels."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def prototype_loss(
     temperatures: Float[Tensor, " k"],
     ready: Bool[Tensor, " k"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of cosines over temperatures: -log softmax_c(f . P_c / tau_c)[y], a mean over labelled features.
+    """Mean cross-entropy of labelled features against all prototypes: -log softmax_c(f . P_c / tau_c)[y].
 
-    Only classes that are `ready` take part. Without any labelled feature of these it is 0. Source: AHS-Seg's simple
-    design, HPA.
+    `rows` are the class indices of the features (`IGNORE`: no label). Only classes that are `ready` are used; without
+    any labelled feature of these the loss is 0. Source: AHS-Seg's simple design, HPA.
     """
     cosine = F.normalize(features, dim=-1) @ prototypes.T
     return _cross_entropy(cosine, rows, temperatures, ready)
@@ -38,7 +38,7 @@ def prototype_loss(
 def prototype_distance(
     features: Float[Tensor, "n d"], rows: Int[Tensor, " n"], prototypes: Float[Tensor, "k d"], ready: Bool[Tensor, " k"]
 ) -> Float[Tensor, ""]:
-    """Geodesic distance of labelled features to the prototype of their class, a mean; source: HPS-Seg, HPA."""
+    """Mean geodesic distance of labelled features to the prototype of their class. Source: HPS-Seg, HPA."""
     valid = _valid(rows, ready)
     own = prototypes[torch.where(valid, rows, 0)]
     return _mean(geodesic_distance(F.normalize(features, dim=-1), own), valid)
@@ -51,9 +51,9 @@ def prototype_contrast(
     temperatures: Float[Tensor, " k"],
     ready: Bool[Tensor, " k"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of 1 - d / pi over temperatures, d the angle to each prototype, a mean over labelled features.
+    """Mean cross-entropy of labelled features with the logits (1 - d / pi) / tau, d the angle to each prototype.
 
-    It pushes classes apart, which HPS-Seg claims and its published code has no term for.
+    It separates the classes, which HPS-Seg claims, but its published code has no loss for it.
     """
     cosine = F.normalize(features, dim=-1) @ prototypes.T
     return _cross_entropy(1 - angle_of_cosine(cosine) / math.pi, rows, temperatures, ready)
@@ -61,7 +61,7 @@ def prototype_contrast(
 
 def _cross_entropy(similarity: Tensor, rows: Tensor, temperatures: Tensor, ready: Tensor) -> Tensor:
     valid = _valid(rows, ready)
-    # Finite, so that rows which do not count have no infinite gradient either.
+    # A finite mask value, so that excluded features have no infinite gradient.
     logits = (similarity / temperatures).masked_fill(~ready, torch.finfo(similarity.dtype).min)
     return _mean(F.cross_entropy(logits, torch.where(valid, rows, 0), reduction="none"), valid)
 
@@ -72,7 +72,7 @@ def _valid(rows: Tensor, ready: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """The mean over valid values, or a 0 that hangs on the graph."""
+    """The mean over valid values; without any, a 0 that is still part of the autograd graph."""
     return torch.where(valid, values, 0).sum() / valid.sum().clamp(min=1)
 
 
@@ -80,14 +80,15 @@ LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.01, 1.0
 
 
 class Prototypes(Config):
-    """A prototype per training class (AHS-Seg's simple design and HPS-Seg, HPA).
+    """Config of the prototypes, one per training class (AHS-Seg's simple design and HPS-Seg, HPA).
 
-    `count` is the number of training classes; an experiment fills it in. Prototypes start from the `text` of the
-    classes or from `nothing`. `guidance` is how far words of any vocabulary are drawn to prototypes (0: not at all).
+    `count` is the number of training classes; an experiment sets it. Prototypes are initialised with the text
+    embeddings of the classes ("text") or are empty until their class occurs ("nothing"). `guidance` is how strongly the
+    text embeddings of any vocabulary are moved towards the prototypes (0: not at all).
 
-    `weight` is that of the loss. The `cosine` loss is a cross-entropy over the cosines with all prototypes. The
-    `geodesic` loss is `distance_weight` times the distance to the own prototype plus `contrast_weight` times a
-    cross-entropy over distances.
+    `weight` is the weight of the loss. The `cosine` loss is a cross-entropy over the cosines with all prototypes. The
+    `geodesic` loss is `distance_weight` times the distance to the prototype of the own class plus `contrast_weight`
+    times a cross-entropy over the distances.
     """
 
     count: PositiveInt | None = None
@@ -101,10 +102,10 @@ class Prototypes(Config):
     contrast_weight: NonNegativeFloat = 1.0
 
     def build(self, dim: int) -> PrototypeBank:
-        """The empty bank for features of this size.
+        """An empty prototype bank for features with `dim` channels.
 
         Raises:
-            ConfigError: the number of training classes is not known.
+            ConfigError: the number of training classes is not set.
         """
         if self.count is None:
             raise ConfigError(
@@ -117,17 +118,17 @@ class Prototypes(Config):
         )
 
     def term(self, bank: PrototypeBank, classes: TrainingClasses) -> PrototypeTerm:
-        """What the prototypes ask of training; a bank that starts from text takes that of the classes."""
+        """The loss term of the prototypes; with `start="text"` it also initialises the bank."""
         return PrototypeTerm(self, bank, classes)
 
 
 class PrototypeBank(nn.Module):
-    """Unit vectors, one per training class; a row of zeros is a class without a prototype yet.
+    """Prototypes, one unit vector per training class; a row of zeros is a class without a prototype yet.
 
-    `seen` marks classes whose prototype comes from features. Temperatures are tau_c = temperature * exp(theta_c) within
-    [0.01, 1], one per class: in a logarithm a step of the optimiser changes all of them by the same ratio.
-    The published code starts from random vectors, which dominate until their class is visited, updates each process by
-    itself, and (HPS-Seg) before the loss is taken, so a batch is compared with itself.
+    `seen` is True for classes whose prototype comes from features. Each class has a temperature tau_c = temperature *
+    exp(theta_c), clamped to [0.01, 1]; an optimiser step on the logarithm changes all temperatures by the same ratio.
+    The published code starts from random vectors, which dominate until their class occurs, updates each process
+    separately, and (HPS-Seg) updates before the loss is computed, so that a batch is compared with itself.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"theta"})
@@ -152,7 +153,7 @@ class PrototypeBank(nn.Module):
 
     @property
     def ready(self) -> Bool[Tensor, " k"]:
-        """Which classes have a prototype."""
+        """True for classes that have a prototype."""
         return self.prototypes.square().sum(1) > 0
 
     @property
@@ -162,10 +163,10 @@ class PrototypeBank(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "k d"]) -> None:
-        """Take these directions as prototypes until their classes are seen; those that were seen keep theirs.
+        """Initialise the prototypes of classes that are not `seen` yet with the directions of these vectors.
 
         Raises:
-            ConfigError: there are more or fewer vectors than classes.
+            ConfigError: the number of vectors differs from the number of classes.
         """
         if vectors.shape != self.prototypes.shape:
             raise ConfigError(
@@ -179,7 +180,7 @@ class PrototypeBank(nn.Module):
     def sums(
         self, features: Float[Tensor, "n d"], rows: Int[Tensor, " n"]
     ) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
-        """The sum of the unit features of each class, and how many there are; rows that are `IGNORE` do not count."""
+        """Sum and number of the normalised features of each class; features with the label `IGNORE` are excluded."""
         valid = rows != IGNORE
         weights, places = valid.to(features.dtype), torch.where(valid, rows, 0)
         unit = F.normalize(features, dim=-1) * weights[:, None]
@@ -187,9 +188,9 @@ class PrototypeBank(nn.Module):
 
     @torch.no_grad()
     def update(self, sums: Float[Tensor, "k d"], counts: Float[Tensor, " k"]) -> None:
-        """Move the prototypes of present classes towards the directions of their sums over all processes.
+        """Update the prototypes of present classes: a moving average of their mean features over all processes.
 
-        At its first sight a class takes the direction itself.
+        The first update of a class sets its prototype to the mean feature.
         """
         packed = torch.cat([sums, counts[:, None]], 1)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -201,24 +202,24 @@ class PrototypeBank(nn.Module):
         self.seen |= present
 
     def guide(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """Words of any vocabulary drawn to the prototypes they are near: normalise(t + guidance * mixture).
+        """Text embeddings of any vocabulary moved towards similar prototypes: normalise(t + guidance * mixture).
 
-        The mixture of a word is the direction of its softmax-weighted prototypes. The published code has this and never
-        calls it. With guidance 0 the words are returned as they are.
+        The mixture is the normalised mean of the prototypes, weighted by a softmax over their similarities. The
+        published code contains this function but never calls it. With guidance 0 the input is returned unchanged.
         """
         if not self.guidance:
             return text
         words, ready = F.normalize(text, dim=-1), self.ready
-        # The bank changes in place between forward and backward; the graph keeps its own copy.
+        # The bank is updated in place between forward and backward, so the autograd graph needs a copy.
         prototypes = self.prototypes.clone()
         nearness = words @ prototypes.T / self.temperatures.detach()
-        # Finite, so that a bank without any prototype gives equal shares of zeros and not a number that is none.
+        # A finite mask value, so that a bank without any prototype gives a mean of zeros and not NaN.
         shares = nearness.masked_fill(~ready, torch.finfo(nearness.dtype).min).softmax(-1)
         return F.normalize(words + self.guidance * F.normalize(shares @ prototypes, dim=-1), dim=-1)
 
 
 class PrototypeTerm(nn.Module):
-    """HPA: the loss against the prototypes of previous steps, and what the step gives to the next ones."""
+    """Loss term of HPA: loss against the prototypes of earlier steps; collects the features for their update."""
 
     def __init__(self, config: Prototypes, bank: PrototypeBank, classes: TrainingClasses) -> None:
         super().__init__()
@@ -226,16 +227,16 @@ class PrototypeTerm(nn.Module):
         if bank.count != len(classes.labels):
             raise ConfigError(
                 f"method.cost.prototypes.count is {bank.count}, but training has {len(classes.labels)} classes. "
-                "Set it to that number, or leave it out: an experiment fills it in."
+                "Set it to that number, or leave it out: an experiment sets it."
             )
         if config.start == "text":
             bank.start(classes.embed())
-        # Not buffers: what a process has collected must not be replaced by what another has.
+        # Not buffers: the sums of one process must not be overwritten by those of another.
         self._sums: Tensor | None = None
         self._counts: Tensor | None = None
 
     def forward(self, bank: PrototypeBank, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `prototypes`, or the two of the geodesic kind."""
+        """The weighted loss `prototypes`, or the two geodesic losses `prototype_distance` and `prototype_contrast`."""
         config = self.config
         features, rows = _labelled_features(view)
         self._collect(bank, features.detach(), rows)
@@ -251,14 +252,14 @@ class PrototypeTerm(nn.Module):
         }
 
     def update(self, bank: PrototypeBank) -> None:
-        """Move the prototypes by what all parts and processes of the step have seen."""
+        """Update the prototypes with the features of all micro-batches and processes of the step."""
         if self._sums is not None and self._counts is not None:
             bank.update(self._sums, self._counts)
         self._sums = self._counts = None
 
     @torch.no_grad()
     def statistics(self, bank: PrototypeBank) -> dict[str, float]:
-        """The share of classes seen, and the temperatures."""
+        """Values to log: the share of classes with a prototype from features, and the range of the temperatures."""
         temperatures = bank.temperatures
         return {
             "prototypes/seen": bank.seen.float().mean().item(),
@@ -274,9 +275,9 @@ class PrototypeTerm(nn.Module):
 
 
 def _labelled_features(view: TrainingForward) -> tuple[Float[Tensor, "n d"], Int[Tensor, " n"]]:
-    """The features that prototypes are made of, and the place of their class in the training vocabulary."""
+    """The aligned features of all positions, and the index of their class in the training vocabulary."""
     features = view.output.aligned
-    assert features is not None, "methods with prototypes give the map that they are made of"
+    assert features is not None, "a method with prototypes must return the map `aligned`"
     labels = nearest_labels(view.labels, (features.shape[-2], features.shape[-1])).flatten()
     labelled = labels != IGNORE
     rows = torch.where(labelled, view.classes[torch.where(labelled, labels, 0)], IGNORE)

@@ -1,4 +1,4 @@
-"""AFR: dense features gated by channel, by place and by how certain the network is of them."""
+"""AFR: dense features gated by channel, by position and by their estimated certainty."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _EPS = 1e-12
 def perturbed_style(
     dense: Float[Tensor, "b d h w"], *, strength: float = 0.1, generator: torch.Generator | None = None
 ) -> Float[Tensor, "b d h w"]:
-    """Features whose mean and spread over places were changed at random, per image and channel.
+    """Features with randomly changed mean and standard deviation over positions, per image and channel.
 
-    With mean m and spread s of a channel: (f - m) exp(strength e1) + m + strength s e2. It stands in for another
-    augmentation of the same image, without a second pass through the encoder.
+    With mean m and standard deviation s of a channel, and normal noise e1 and e2: (f - m) exp(strength e1) + m +
+    strength s e2. This replaces a second augmentation of the image and saves a second pass through the encoder.
     """
     noise = torch.randn(2, *dense.shape[:2], 1, 1, device=dense.device, dtype=dense.dtype, generator=generator)
     mean = dense.mean((2, 3), keepdim=True)
@@ -33,7 +33,10 @@ def perturbed_style(
 
 
 def consistency_loss(one: Float[Tensor, "b d h w"], other: Float[Tensor, "b d h w"]) -> Float[Tensor, ""]:
-    """Mean of 1 - cosine of both at the same place; source: AHS-Seg's simple design, AFR (never called in its code)."""
+    """Mean cosine distance (1 - cosine) of two feature maps at the same positions.
+
+    Source: AHS-Seg's simple design, AFR (never called in its code).
+    """
     return 1 - F.cosine_similarity(one, other, dim=1).mean()
 
 
@@ -44,12 +47,13 @@ def gate_regulariser(
     open_weight: float = 0.1,
     smooth_weight: float = 0.01,
 ) -> Float[Tensor, ""]:
-    """open_weight * mean(1 - channel * spatial) + smooth_weight * total variation of the spatial gate.
+    """Regulariser that keeps gates open and the spatial gate smooth.
 
-    Source: HPS-Seg, AFR. The published code pulls every gate to one half, which the cosine undoes and which is the
-    opposite of "keep by default, suppress what harms".
+    open_weight * mean(1 - channel * spatial) + smooth_weight * total variation of the spatial gate. Source: HPS-Seg,
+    AFR. The published code pulls every gate to one half, which has no effect on the cosine and is the opposite of "keep
+    by default, suppress what harms".
     """
-    kept = (channel.mean(1) * spatial.mean((2, 3))).mean()  # a mean of products of all pairs is the product of means
+    kept = (channel.mean(1) * spatial.mean((2, 3))).mean()  # the mean of all pairwise products is the product of means
     variation = spatial.new_zeros(())
     for axis in (2, 3):
         if spatial.shape[axis] > 1:
@@ -59,7 +63,7 @@ def gate_regulariser(
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a rectifier found for a batch: gates in (0, 1), certainty in (0, 1], and how much of the result is gated."""
+    """Gates of a batch, in (0, 1), and certainty, in (0, 1]; `mix` is the share of the gated features in the result."""
 
     channel: Float[Tensor, "b d 1 1"]
     spatial: Float[Tensor, "b 1 h w"]
@@ -68,9 +72,10 @@ class Gates:
 
 
 class CertaintyRectification(Config):
-    """AFR of AHS-Seg's simple design: each position has a certainty of its own.
+    """AFR of AHS-Seg's simple design: gates by channel, position and a certainty per position.
 
-    `weight` is that of the consistency loss (`losses.rectification`), `strength` how far it perturbs the style.
+    `weight` is the weight of the consistency loss (`consistency_loss`), `strength` that of its style perturbation
+    (`perturbed_style`).
     """
 
     name: Literal["certainty"] = "certainty"
@@ -79,20 +84,20 @@ class CertaintyRectification(Config):
     strength: NonNegativeFloat = 0.1
 
     def build(self, dim: int) -> CertaintyRectifier:
-        """The rectifier of dense features of this size."""
+        """The rectifier for dense features with `dim` channels."""
         return CertaintyRectifier(dim, reduction=self.reduction)
 
     def term(self, rectifier: CertaintyRectifier, classes: TrainingClasses) -> ConsistencyTerm:
-        """What the rectifier asks of training."""
+        """The loss term of the rectifier."""
         del rectifier, classes
         return ConsistencyTerm(self)
 
 
 class MixingRectification(Config):
-    """AFR of HPS-Seg: each image has an uncertainty, which decides how much of the gates is taken.
+    """AFR of HPS-Seg: gates by channel and position, mixed in by an uncertainty per image.
 
-    `weight` is that of its regulariser: `open_weight` times the share that the gates hold back, and `smooth_weight`
-    times the total variation of the spatial gate.
+    `weight` is the weight of the regulariser: `open_weight` times the mean closed share of the gates plus
+    `smooth_weight` times the total variation of the spatial gate (`gate_regulariser`).
     """
 
     name: Literal["mixing"] = "mixing"
@@ -102,11 +107,11 @@ class MixingRectification(Config):
     smooth_weight: NonNegativeFloat = 0.01
 
     def build(self, dim: int) -> MixingRectifier:
-        """The rectifier of dense features of this size."""
+        """The rectifier for dense features with `dim` channels."""
         return MixingRectifier(dim, reduction=self.reduction)
 
     def term(self, rectifier: MixingRectifier, classes: TrainingClasses) -> GateTerm:
-        """What the rectifier asks of training."""
+        """The loss term of the rectifier."""
         del rectifier, classes
         return GateTerm(self)
 
@@ -115,11 +120,11 @@ Rectification = Annotated[CertaintyRectification | MixingRectification, Field(di
 
 
 class CertaintyRectifier(nn.Module):
-    """f + a (gate f - f), gate = channel * spatial * certainty.
+    """Gated dense features f + a (gate f - f), with a learned and gate = channel * spatial * certainty.
 
     Source: AHS-Seg's simple design, AFR. The published code builds it for the width of the vision tower, where it
-    crashes, and rectifies the correlation only in sliding windows; here it has the joint dimension and feeds guidance
-    and correlation on every path.
+    crashes, and rectifies the correlation only in sliding windows; here it has the joint dimension, and guidance and
+    correlation always use its result.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
@@ -134,7 +139,7 @@ class CertaintyRectifier(nn.Module):
         self.mix_logit = nn.Parameter(torch.zeros(()))
 
     def gates(self, dense: Float[Tensor, "b d h w"]) -> Gates:
-        """The gates of a batch; certainty is 1 / (1 + u) of the uncertainty u > 0 at each position."""
+        """The gates of a batch; certainty is 1 / (1 + u) with the uncertainty u > 0 of each position."""
         return Gates(
             channel=self.channel(dense.mean((2, 3))).sigmoid()[:, :, None, None],
             spatial=self.spatial(dense).sigmoid(),
@@ -150,12 +155,12 @@ class CertaintyRectifier(nn.Module):
 
 
 class MixingRectifier(nn.Module):
-    """(1 - mix) f + mix (f * channel * spatial), mix = sigmoid(w) (1 - uncertainty of the image).
+    """Gated dense features (1 - mix) f + mix (f * channel * spatial), mix = sigmoid(w) (1 - image uncertainty).
 
-    Source: HPS-Seg, AFR. The published code starts every bias at 2, also those of the uncertainty, which switches the
-    part nearly off (mix 0.06), and the spatial gate with weights so large that it is 0 or 1 at random. Here both gates
-    start open (0.88) and the uncertainty undecided (0.5). Its other estimate of the uncertainty, an entropy over all
-    places and classes at once, is always close to 1 and was never passed in.
+    Source: HPS-Seg, AFR. The published code initialises all biases to 2, also those of the uncertainty, which almost
+    switches the part off (mix 0.06), and the spatial gate with weights so large that it is 0 or 1 at random. Here both
+    gates are initialised open (0.88) and the uncertainty to 0.5. Its other estimate of the uncertainty, an entropy over
+    all positions and classes together, is always close to 1 and was never passed in.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
@@ -180,7 +185,7 @@ class MixingRectifier(nn.Module):
             nn.init.constant_(gate.get_parameter("bias"), self.OPEN)
 
     def gates(self, dense: Float[Tensor, "b d h w"]) -> Gates:
-        """The gates of a batch; certainty is one number per image."""
+        """The gates of a batch; certainty is one value per image."""
         pooled = dense.mean((2, 3))
         certainty = 1 - self.uncertainty(pooled).sigmoid()[:, :, None, None]
         return Gates(
@@ -197,7 +202,7 @@ class MixingRectifier(nn.Module):
 
 
 class ConsistencyTerm(nn.Module):
-    """AFR of the simple design: rectified features do not depend on style."""
+    """Loss term of AFR in the simple design: rectified features must not change under a style perturbation."""
 
     def __init__(self, config: CertaintyRectification) -> None:
         super().__init__()
@@ -205,7 +210,7 @@ class ConsistencyTerm(nn.Module):
         self._figures: dict[str, Tensor] = {}
 
     def forward(self, rectifier: CertaintyRectifier, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `consistency`."""
+        """The weighted loss, under the key `consistency`."""
         dense = view.output.features.dense.float()
         with torch.no_grad():
             self._figures = _means(rectifier.gates(dense))
@@ -219,7 +224,7 @@ class ConsistencyTerm(nn.Module):
 
 
 class GateTerm(nn.Module):
-    """AFR of HPS-Seg: gates stay open and smooth unless it pays to close them."""
+    """Loss term of AFR in HPS-Seg: regularises gates to be open and smooth."""
 
     def __init__(self, config: MixingRectification) -> None:
         super().__init__()
@@ -227,7 +232,7 @@ class GateTerm(nn.Module):
         self._figures: dict[str, Tensor] = {}
 
     def forward(self, rectifier: MixingRectifier, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `gates`."""
+        """The weighted loss, under the key `gates`."""
         config = self.config
         gates = rectifier.gates(view.output.features.dense.float())
         self._figures = _means(gates)

@@ -1,4 +1,4 @@
-"""What may stand between CLIP and the cost aggregation, part by part; every part can be left out."""
+"""The optional parts between CLIP and the cost aggregation, and the order in which they act."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ FUSED_SHARE = 0.5
 
 @runtime_checkable
 class Guiding(Protocol):
-    """Draws words to what training saw."""
+    """Interface of a part that moves text embeddings towards the prototypes of training classes."""
 
     def guide(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """The words to use."""
+        """The guided text embeddings."""
 
 
 @runtime_checkable
 class Projecting(Protocol):
-    """A space of its own for the comparison of patches and words."""
+    """Interface of a part that projects patch features and text embeddings to its own space for the comparison."""
 
     def image(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
-        """Patches in that space."""
+        """Patch features in that space."""
 
     def text(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """Words in that space."""
+        """Text embeddings in that space."""
 
 
 class CostParts(nn.Module):
-    """The optional parts of the cost family, in the order in which they act (None: not there).
+    """The optional parts of the cost family, in the order in which they act (None: the part is switched off).
 
-    rectifier: dense map -> dense map, before everything else. fusion: hidden levels -> map of the joint width that is
-    averaged with the dense map for the appearance guidance. prototypes: `guide(text)` draws words to what training
-    saw. aligner: dense map -> the map that is compared with words. projection: `image(map)` and `text(embeddings)`, a
-    space of its own for the comparison.
+    rectifier: dense map -> dense map, before all other parts. fusion: hidden levels -> map of the joint dimension that
+    is averaged with the dense map for the appearance guidance. prototypes: `guide(text)` moves text embeddings towards
+    the prototypes of training classes. aligner: dense map -> the map that is compared with text embeddings.
+    projection: `image(map)` and `text(embeddings)` project both to a separate space for the comparison.
     """
 
     def __init__(
@@ -69,40 +69,40 @@ class CostParts(nn.Module):
 
     @property
     def fused_levels(self) -> tuple[int, ...]:
-        """The hidden levels that the fusion asks for."""
+        """The hidden levels that the fusion needs."""
         return () if self.fusion is None else self.fusion.levels
 
     def rectified(self, features: ImageFeatures) -> Float[Tensor, "b d h w"]:
-        """The dense map that the other parts start from."""
+        """The dense map after the rectifier, input of all other parts."""
         return features.dense if self.rectifier is None else self.rectifier(features.dense)
 
     def appearance(
         self, dense: Float[Tensor, "b d h w"], levels: tuple[Float[Tensor, "b c h w"], ...]
     ) -> Float[Tensor, "b d h w"]:
-        """The map of the appearance guidance."""
+        """The dense map for the appearance guidance, averaged with the fused levels if there is a fusion."""
         if self.fusion is None:
             return dense
         return (1 - FUSED_SHARE) * dense + FUSED_SHARE * self.fusion(levels)
 
     def aligned(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
-        """The map that prototypes are made of, in the joint space."""
+        """The dense map after the aligner, in the joint space; prototypes are computed from it."""
         return dense if self.aligner is None else self.aligner(dense)
 
     def compared(self, aligned: Float[Tensor, "b d h w"]) -> Float[Tensor, "b e h w"]:
-        """The map that is compared with words."""
+        """The dense map after the projection, which is compared with the text embeddings."""
         return aligned if self.projection is None else self.projection.image(aligned)
 
     def guided(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """The words, drawn to the prototypes."""
+        """The text embeddings after guidance by the prototypes."""
         return text if self.prototypes is None else self.prototypes.guide(text)
 
     def projected(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """The words in the space of the comparison."""
+        """The text embeddings after the projection, in the space of the comparison."""
         return text if self.projection is None else self.projection.text(text)
 
 
 class PartsConfig(Config):
-    """Which parts there are; None leaves a part out, and the method is bit for bit the one without it."""
+    """Configs of the optional parts; None switches a part off, with exactly the results of a method without it."""
 
     fusion: FusionConfig | None = None
     projection: ProjectionConfig | None = None
@@ -113,7 +113,7 @@ class PartsConfig(Config):
     distillation: Distillation | None = None
 
     def build_parts(self, backbone: Backbone) -> CostParts:
-        """The parts for a backbone, which knows the sizes."""
+        """The parts, with the sizes of the given backbone."""
         dim, width, depth = backbone.dim, backbone.width, backbone.depth
         return CostParts(
             rectifier=None if self.rectification is None else self.rectification.build(dim),
@@ -124,7 +124,7 @@ class PartsConfig(Config):
         )
 
     def terms(self, method: nn.Module, classes: TrainingClasses) -> list[nn.Module]:
-        """The terms of the parts that are on, each bound to its part of the method."""
+        """The loss terms of the enabled parts, each bound to its submodule of the method."""
         places = {
             "parts.fusion": self.fusion,
             "parts.projection": self.projection,

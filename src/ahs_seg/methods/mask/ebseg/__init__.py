@@ -1,1 +1,1 @@
-"""EBSeg: mask proposals named by balanced embeddings (Shan et al., CVPR 2024)."""
+"""EBSeg: mask proposals classified by a balance of three embeddings (Shan et al., CVPR 2024)."""

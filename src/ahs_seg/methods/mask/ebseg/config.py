@@ -1,4 +1,4 @@
-"""EBSeg: mask proposals named by balanced embeddings (Shan et al., CVPR 2024)."""
+"""Config of EBSeg (Shan et al., CVPR 2024)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
 
 
 class EBSegConfig(MaskMethodConfig):
-    """Mask proposals from SAM's encoder and a frozen CLIP, named by balanced embeddings.
+    """EBSeg (Shan et al., CVPR 2024): mask proposals from SAM's encoder and CLIP, classified by balanced embeddings.
 
-    The defaults are EBSeg-B's. `recognition_blocks` of CLIP's blocks recognise regions; `taps` (blocks counted from 1)
-    are added to the pixel backbone's maps, by default a third, two thirds and all of the blocks before those.
-    `value_start` is the block after which the value path begins, by default a sixth of all. `alpha`, `beta` and `gamma`
-    are those of `balanced_scores`; with all of them zero only supervised embeddings count.
+    The defaults are EBSeg-B's. The last `recognition_blocks` blocks of CLIP compute region embeddings. The maps of the
+    blocks in `taps` (counted from 1) are added to the maps of the pixel backbone; by default they are at one third, two
+    thirds and the full depth of the blocks before the recognition blocks. `value_start` is the block after which the
+    value path begins, by default at one sixth of the depth. CLIP's input has `clip_scale` times the size of the image.
+    `alpha`, `beta` and `gamma` are those of `balanced_scores`; if all are 0, only the supervised embeddings are used.
     """
 
     name: Literal["ebseg"] = "ebseg"
@@ -44,11 +45,11 @@ class EBSegConfig(MaskMethodConfig):
         return self.assemble(self.backbone.build(), self.pixels.build())
 
     def compose(self, backbone: Backbone) -> EBSegSegmenter:
-        """The method on a CLIP that exists; the weights of the pixel backbone are random."""
+        """The method on the given CLIP; the pixel backbone has random weights."""
         return self.assemble(self.clip(backbone), self.pixels.build_empty())
 
     def assemble(self, backbone: ClipBackbone, pixels: PixelBackbone) -> EBSegSegmenter:
-        """The method on networks that exist."""
+        """The method on the given networks."""
         front = backbone.depth - self.recognition_blocks
         recognition = RegionRecognition(
             backbone,
@@ -66,5 +67,5 @@ class EBSegConfig(MaskMethodConfig):
         )
 
     def term(self) -> nn.Module:
-        """The losses of the method."""
+        """The loss term of the method."""
         return EBSegObjective(self.loss)

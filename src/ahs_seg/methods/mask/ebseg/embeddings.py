@@ -1,4 +1,4 @@
-"""EBSeg's three embeddings of a mask, and the balance between them (Shan et al., CVPR 2024)."""
+"""EBSeg's embeddings of mask proposals, and the balance of their class scores (Shan et al., CVPR 2024)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.utils.checkpoint import checkpoint
 from ahs_seg.methods.mask.query_decoder import QueryPrediction
 
 MOST = 10.0
-"""Bound of the scale of supervised embeddings."""
+"""Upper bound of the learned scale of supervised embeddings."""
 TINY = 1e-8
 
 
 class Perceptron(nn.Sequential):
-    """Three linear layers with ReLU between them."""
+    """An MLP of three linear layers with ReLU between them."""
 
     def __init__(self, inner: int, out: int) -> None:
         layers = [nn.Linear(inner, inner), nn.ReLU(), nn.Linear(inner, inner), nn.ReLU(), nn.Linear(inner, out)]
@@ -26,10 +26,10 @@ class Perceptron(nn.Sequential):
 
 
 class SupervisedEmbedding(nn.Module):
-    """Embeddings of masks in the joint space, from the state of their query and the mean feature inside the mask.
+    """Mask embeddings in the joint space, from the query state and the mean mask feature inside the mask.
 
-    Their length is `scale` (at most 10). An original behaviour that we keep: the loss that compares them with each
-    other (`similarity_structure_loss`) wants squares of this length near 1, and so ties it to about 1.
+    Their length is the learned `scale` (at most 10). As in the original, the loss on their pairwise dot products
+    (`similarity_structure_loss`) pulls the square of this length, and so the length, towards 1.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
@@ -41,7 +41,7 @@ class SupervisedEmbedding(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, prediction: QueryPrediction, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b q d"]:
-        """One embedding per query; gradients flow through states and features, not through the choice of pixels."""
+        """One embedding per query; there are gradients for states and features, but not for the binary masks."""
         inside = (prediction.masks.detach() > 0).flatten(2).to(features.dtype)
         pooled = inside @ features.flatten(2).transpose(1, 2) / (inside.sum(-1, keepdim=True) + TINY)
         embedded = F.normalize(self.embed(self.pool(pooled) + prediction.states), dim=-1)
@@ -49,11 +49,11 @@ class SupervisedEmbedding(nn.Module):
 
 
 class AttentionBias(nn.Module):
-    """Where each head of a CLIP should look for the region of each mask.
+    """Attention bias that directs each attention head of CLIP to the region of each mask.
 
-    The bias is formed at the resolution of the mask features and max-pooled to CLIP's grid, head by head, so that it
-    is never there for all heads at once. `weight` and `shift` start at 1 and 0: the original draws both from
-    (-1, 1), which leaves the sign of the bias to chance.
+    The bias is computed at the resolution of the mask features and max-pooled to CLIP's patch grid, head by head, so
+    that the full-resolution bias of all heads is never in memory at once. `weight` and `shift` are initialised to 1 and
+    0: the original draws both from (-1, 1), so that the sign of the bias is random.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"weight", "shift"})
@@ -66,18 +66,18 @@ class AttentionBias(nn.Module):
         self.shift = nn.Parameter(torch.zeros(1))
 
     def keys(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "heads b c h w"]:
-        """What mask embeddings are multiplied with, for every head."""
+        """The feature maps, one per head, whose dot product with a mask embedding gives the bias."""
         embedded = self.embed(features.permute(0, 2, 3, 1))
         return embedded.unflatten(-1, (self.heads, -1)).permute(3, 0, 4, 1, 2)
 
     def forward(
         self, masks: Float[Tensor, "b q c"], keys: Float[Tensor, "heads b c h w"], grid: tuple[int, int]
     ) -> Float[Tensor, "b heads q n"]:
-        """The bias of embedded masks on a grid of n places."""
+        """The bias of all mask embeddings on a grid with n positions."""
         return torch.stack([self._one_head(masks, key, grid) for key in keys], 1)
 
     def _one_head(self, masks: Tensor, key: Tensor, grid: tuple[int, int]) -> Tensor:
-        if torch.is_grad_enabled():  # at the features' resolution it is large: form it again in the backward pass
+        if torch.is_grad_enabled():  # large at full resolution: recompute it in the backward pass
             pooled: Tensor = checkpoint(self._pooled, masks, key, grid, use_reentrant=False)
             return pooled
         return self._pooled(masks, key, grid)
@@ -86,14 +86,15 @@ class AttentionBias(nn.Module):
         return F.adaptive_max_pool2d(self.full(masks, key), grid).flatten(2)
 
     def full(self, masks: Float[Tensor, "b q c"], key: Float[Tensor, "b c h w"]) -> Float[Tensor, "b q h w"]:
-        """The bias for one head at the features' resolution."""
+        """The bias of one head at the resolution of the mask features."""
         return torch.einsum("bqc,bchw->bqhw", masks, key) * self.weight + self.shift
 
 
 def mean_inside(dense: Float[Tensor, "b d h w"], masks: Float[Tensor, "b q H W"]) -> Float[Tensor, "b q d"]:
-    """Mean of a dense map over the masks, which are resized to it and cut at one half; zero for an empty mask.
+    """Mean of a dense map inside each mask; zero for an empty mask.
 
-    It is not a unit vector: where places disagree it is short, and its class scores are even.
+    Masks are logits; they are resized to the map and binarised at a probability of one half. The mean is not
+    normalised: if the features inside a mask differ, it is short and its class scores are nearly uniform.
     """
     resized = F.interpolate(masks, size=dense.shape[-2:], mode="bilinear", align_corners=False)
     inside = (resized > 0).flatten(2).to(dense.dtype)
@@ -110,19 +111,20 @@ def balanced_scores(
     beta: float,
     gamma: float,
 ) -> Float[Tensor, "b q t"]:
-    """Scores of t classes from logits of three embeddings; the last column of each (k = t + 1) stands for none.
+    """Scores of t classes from the logits of three embeddings; the last column of the logits is the no-object class.
 
-    With u = `alpha` for classes that training has seen and `beta` for others, a class has the weight
-    A^(1 - u - gamma) * C^u * B^gamma of its probabilities among the t classes (supervised A, recognised B, averaged
-    C); their softmax is scaled by one less the supervised probability of none. Without `seen` all classes are new.
-    In float32 and in logarithms, since powers of small probabilities underflow.
+    The logits have k = t + 1 columns. A class has the unnormalised score A^(1 - u - gamma) * C^u * B^gamma of its
+    softmax probabilities among the t classes (supervised A, recognised B, averaged C), with u = `alpha` for seen
+    classes and u = `beta` for others. The normalised scores are multiplied by one minus the supervised no-object
+    probability. Without `seen` all classes are unseen. Computed in float32 and with logarithms, because powers of small
+    probabilities underflow.
     """
     logs = [logits[..., :-1].float().log_softmax(-1) for logits in (supervised, recognised, averaged)]
     weight = torch.full((logs[0].shape[-1],), beta, device=supervised.device)
     if seen is not None:
         weight = torch.where(seen, alpha, weight)
     mixed = ((1 - weight - gamma) * logs[0] + gamma * logs[1] + weight * logs[2]).exp() + TINY
-    void = supervised.float().softmax(-1)[..., -1:]
-    scores = mixed / mixed.sum(-1, keepdim=True) * (1 - void)
-    total = scores.sum(-1, keepdim=True) + void + TINY * (scores.shape[-1] + 1)
+    no_object = supervised.float().softmax(-1)[..., -1:]
+    scores = mixed / mixed.sum(-1, keepdim=True) * (1 - no_object)
+    total = scores.sum(-1, keepdim=True) + no_object + TINY * (scores.shape[-1] + 1)
     return (scores + TINY) / total

@@ -1,4 +1,4 @@
-"""What training of EBSeg minimises."""
+"""The training losses of EBSeg."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ahs_seg.types import TrainingForward
 
 
 class EBSegLossConfig(ProposalLossConfig):
-    """Weights of EBSeg's losses; those of classes are its 2.0 times 0.75."""
+    """Config of EBSeg's losses and their weights; class losses have the original weight 2.0 times 0.75."""
 
     supervised: NonNegativeFloat = 1.5
     recognised: NonNegativeFloat = 1.5
@@ -22,9 +22,10 @@ class EBSegLossConfig(ProposalLossConfig):
 
 
 class EBSegObjective(nn.Module):
-    """Losses of every prediction, matched by the supervised embeddings, and the structure loss of the last one.
+    """Loss term of EBSeg: class and mask losses of every prediction, and the structure loss of the last one.
 
-    `draw` gives the random points (None: PyTorch's generator, which training seeds for each step).
+    The logits of the supervised embeddings are used for the matching. `draw` is the source of random points (None:
+    PyTorch's default generator, which training seeds for each step).
     """
 
     def __init__(self, config: EBSegLossConfig, *, draw: Draw | None = None) -> None:

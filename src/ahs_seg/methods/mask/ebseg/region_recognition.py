@@ -1,4 +1,4 @@
-"""Naming regions with a CLIP as it is: its last blocks look where a bias on attention points."""
+"""Region embeddings from a frozen CLIP, whose last blocks attend to the region by an attention bias."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Block = Any  # a CLIPEncoderLayer; transformers is untyped
 
 @dataclass(frozen=True, slots=True)
 class PatchMemory:
-    """Keys and values of the patches in one of the last blocks."""
+    """Attention keys and values of the patches in one of the last blocks."""
 
     keys: Float[Tensor, "b n c"]
     values: Float[Tensor, "b n c"]
@@ -31,11 +31,11 @@ class PatchMemory:
 
 @dataclass(frozen=True, slots=True)
 class FrontFeatures:
-    """What one pass over the image gives: all that recognition of any number of regions needs.
+    """Result of one CLIP forward pass over the image, from which any number of regions can be embedded.
 
-    `taps` are maps after some blocks, `start` is the class token where the last blocks begin and `memory` what the
-    patches are in each of them. `values` are the tokens [class, patches] of the value path in the end. `grid` is the
-    size of the maps.
+    `taps` are the patch maps after the requested blocks, `start` is the class token before the last blocks, and
+    `memory` holds the keys and values of the patches in each of these. `values` are the tokens [class, patches] after
+    the value path. `grid` is the size of the patch grid.
     """
 
     taps: tuple[Float[Tensor, "b c h w"], ...]
@@ -46,10 +46,10 @@ class FrontFeatures:
 
 
 class RegionRecognition:
-    """Reads a frozen CLIP in the manner of EBSeg (Shan et al., CVPR 2024); has no parameters of its own.
+    """EBSeg's forward pass of a frozen CLIP (Shan et al., CVPR 2024); it has no parameters of its own.
 
-    `head` is the number of last blocks in which regions are recognised, `taps` are the numbers of blocks (from 1) whose
-    maps are wanted, `value_start` that of the block after which the value path leaves the ordinary one.
+    `head` is the number of last blocks that compute region embeddings, `taps` are the numbers (from 1) of the blocks
+    whose maps are returned, `value_start` is the number of the block after which the value path branches off.
     """
 
     def __init__(self, backbone: ClipBackbone, *, head: int, taps: Sequence[int], value_start: int) -> None:
@@ -64,13 +64,13 @@ class RegionRecognition:
         self.heads = backbone.heads
 
     def embed(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b m c"], tuple[int, int]]:
-        """Tokens [class, patches] of normalised images, and their grid; what does not fill a patch is left out."""
+        """Tokens [class, patches] of normalised images, and the patch grid; incomplete patches are cropped."""
         patch = self.backbone.patch_size
         height, width = (side // patch * patch for side in pixels.shape[-2:])
         return embed_patches(self.backbone.image_tower, pixels[..., :height, :width])
 
     def __call__(self, pixels: Float[Tensor, "b 3 H W"]) -> FrontFeatures:
-        """One pass over normalised images. The value path is not trained through."""
+        """Features of normalised images from one forward pass; the value path has no gradient."""
         tokens, grid = self.embed(pixels)
         weights = self.backbone.attention_weights("vision")
         blocks = self.backbone.blocks("vision")
@@ -94,16 +94,17 @@ class RegionRecognition:
         return FrontFeatures(tuple(maps[tap] for tap in self.taps), start, tuple(memory), values, grid)
 
     def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
-        """The value path in the joint space, unit vectors."""
+        """Patch features of the value path in the joint space, as unit vectors."""
         with torch.no_grad():
             joint = F.normalize(projected(self.backbone.image_tower, front.values[:, 1:]), dim=-1)
         return joint.transpose(1, 2).unflatten(-1, front.grid)
 
     def recognise(self, front: FrontFeatures, bias: Float[Tensor, "b heads q n"]) -> Float[Tensor, "b q d"]:
-        """Embeddings (joint space, unit vectors) of regions, each a bias for every head on the attention to patches.
+        """Embeddings (joint space, unit vectors) of regions, each given as an attention bias to patches per head.
 
-        Every region is a copy of the class token that sees the patches and itself, and nothing sees it. The original
-        forms this with a mask of -100 over all tokens; here patches are looked up where they were computed once.
+        Every region is a copy of the class token that attends to the patches and to itself; no other token attends to
+        it. The original uses an attention mask of -100 over all tokens; here the stored keys and values of the patches
+        are reused.
         """
         blocks = self.backbone.blocks("vision")[self.front :]
         weights = self.backbone.attention_weights("vision")[self.front :]
@@ -126,7 +127,7 @@ class RegionRecognition:
         return self._finish(block, weights, tokens, mixed)
 
     def _value_update(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
-        """Attention of values to values ("CLIP surgery", Li et al., 2023)."""
+        """Residual update of value-value attention ("CLIP surgery", Li et al., 2023)."""
         value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
         mixed = multi_head_attention(value, value, value, self.heads)
         return F.linear(mixed, weights.output, block.self_attn.out_proj.bias)

@@ -1,4 +1,4 @@
-"""The forward of EBSeg: masks from a pixel backbone and CLIP, three embeddings of each, names by their balance."""
+"""The model of EBSeg: mask proposals from a pixel backbone and CLIP, classified by three balanced embeddings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ahs_seg.methods.base import Method
 from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures, RegionRecognition
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder, PixelFeatures
-from ahs_seg.methods.mask.proposals import MaskFeatures, answer, frame_of, padded
+from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.types import ClassText, Output, Words
@@ -24,10 +24,10 @@ from ahs_seg.types import ClassText, Output, Words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EBSegFeatures(MaskFeatures):
-    """Three embeddings of every mask in the joint space.
+    """Image features with three embeddings of every mask in the joint space.
 
-    `supervised` and `recognised` are there for as many of the last predictions as were asked for, the last one last;
-    `averaged` for the last one.
+    `supervised` and `recognised` have one entry for each prediction (with gradients) or only for the last one, in
+    order; `averaged` belongs to the last prediction.
     """
 
     supervised: tuple[Float[Tensor, "b q d"], ...]
@@ -36,23 +36,24 @@ class EBSegFeatures(MaskFeatures):
 
 
 class Fusion(nn.Sequential):
-    """A map of CLIP in the width of the pixel backbone."""
+    """Projection of a CLIP map to the number of channels of the pixel backbone."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__(nn.LayerNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
-        """The norm is over channels."""
+        """The projected map; the layer norm is over channels."""
         normed = self[0](maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         fused: Tensor = self[1](normed)
         return fused
 
 
 class EBSegSegmenter(Method):
-    """Masks from a pixel backbone and a frozen CLIP; names by a balance of three embeddings.
+    """Model of EBSeg: mask proposals from a pixel backbone and a frozen CLIP, classified by balanced embeddings.
 
-    CLIP sees the images at `clip_scale` of their size, the pixel backbone at their own. `alpha`, `beta` and `gamma` are
-    those of `balanced_scores`. With gradients all predictions get embeddings, for deep supervision, otherwise the last.
+    The input of CLIP has `clip_scale` times the size of the images, that of the pixel backbone their full size.
+    `balance` holds `alpha`, `beta` and `gamma` of `balanced_scores`. With gradients, embeddings are computed for all
+    predictions (deep supervision), otherwise only for the last one.
     """
 
     backbone: ClipBackbone
@@ -82,10 +83,12 @@ class EBSegSegmenter(Method):
         backbone.position_table.requires_grad = True
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> EBSegFeatures:
-        """All that depends on the images alone: masks and the embeddings of what is in them."""
-        frame = frame_of(images, self.pixels)
-        front = self.recognition(self._for_clip(images, frame))
-        features = self.pixel_decoder(self.fused(self.pixels(padded(self.pixels.normalise(images), frame)), front.taps))
+        """Masks and their three embeddings; they do not depend on the text."""
+        padded_size = padded_size_of(images, self.pixels)
+        front = self.recognition(self._for_clip(images, padded_size))
+        features = self.pixel_decoder(
+            self.fused(self.pixels(padded(self.pixels.normalise(images), padded_size)), front.taps)
+        )
         predictions = self.decoder(features)
         wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
         dense = self.recognition.dense(front)
@@ -94,7 +97,7 @@ class EBSegSegmenter(Method):
             dense=dense,
             levels=front.taps,
             predictions=predictions,
-            frame=frame,
+            frame=padded_size,
             size=(height, width),
             supervised=tuple(self.supervised(prediction, features.masks) for prediction in wanted),
             recognised=self._recognised(front, features, [prediction.states for prediction in wanted]),
@@ -102,7 +105,7 @@ class EBSegSegmenter(Method):
         )
 
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
-        """The rest of the forward: scores of every row of the text."""
+        """Scores of every text row from image features and text embeddings."""
         words = self.prepared(text)
         classifier = self.classifier(words)
         logits = [
@@ -112,27 +115,27 @@ class EBSegSegmenter(Method):
         classes = balanced_scores(
             logits[0], logits[1], logits[2], words.seen, alpha=self.alpha, beta=self.beta, gamma=self.gamma
         )
-        return answer(features, classes, words, features.dense)
+        return proposal_output(features, classes, words, features.dense)
 
     def classifier(self, words: ClassText) -> Float[Tensor, "r d"]:
-        """Embeddings of all rows and, last, of none, as unit vectors times CLIP's scale."""
+        """Classifier weights: embeddings of all text rows and, last, of the no-object class, times CLIP's scale."""
         rows = torch.cat([class_embeddings(words), self.void.float()])
         return self.backbone.logit_scale.float() * F.normalize(rows, dim=-1)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores from their logarithms."""
+        """Scores from log-scores (the logits of this method)."""
         return logits.exp()
 
     def fused(self, maps: Sequence[Tensor], taps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps of the pixel backbone, to all but the finest of which a map of CLIP is added."""
+        """Maps of the pixel backbone, with projected CLIP maps added to all but the finest one."""
         changed = [
             level + F.interpolate(fusion(tap), size=level.shape[-2:], mode="bilinear", align_corners=False)
             for level, tap, fusion in zip(maps[1:], taps, self.fusion, strict=True)
         ]
         return [maps[0], *changed]
 
-    def _for_clip(self, images: Tensor, frame: tuple[int, int]) -> Tensor:
-        pixels = padded(self.backbone.normalise(images), frame)
+    def _for_clip(self, images: Tensor, padded_size: tuple[int, int]) -> Tensor:
+        pixels = padded(self.backbone.normalise(images), padded_size)
         if self.clip_scale == 1:
             return pixels
         return F.interpolate(pixels, scale_factor=self.clip_scale, mode="bilinear", align_corners=False)
@@ -140,7 +143,7 @@ class EBSegSegmenter(Method):
     def _recognised(
         self, front: FrontFeatures, features: PixelFeatures, states: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
-        """One pass for the queries of all predictions: they do not see each other."""
+        """Recognised embeddings of all predictions, in one pass: queries do not attend to each other."""
         keys = self.bias.keys(features.masks)
         masks = torch.cat([self.decoder.embed_masks(state) for state in states], 1)
         embedded = self.recognition.recognise(front, self.bias(masks, keys, front.grid))

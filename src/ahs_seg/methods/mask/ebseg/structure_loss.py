@@ -1,4 +1,4 @@
-"""Loss between the structure of image embeddings and that of words."""
+"""Loss on the difference between the similarity structures of mask embeddings and of text embeddings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def similarity_structure_loss(
     matches: Sequence[Match],
     targets: Sequence[MaskTargets],
 ) -> Float[Tensor, ""]:
-    """Mean squared difference between products of matched embeddings and cosines of their classes' words (unit rows).
+    """Mean squared difference of dot products of matched mask embeddings and cosines of their class text embeddings.
 
-    All pairs of an image count, the diagonal too; images without a match do not, where the original's loss of the
-    whole batch is lost to a division by zero. Source: EBSeg, semantic structure consistency loss.
+    `text` holds unit vectors. All pairs within an image are used, including the diagonal. Images without a match are
+    excluded; in the original they make the loss of the whole batch undefined by a division by zero. Source: EBSeg,
+    semantic structure consistency loss.
     """
     cosines = text @ text.T
     terms = []

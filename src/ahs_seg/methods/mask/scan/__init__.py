@@ -1,1 +1,1 @@
-"""SCAN: mask proposals named by an adapted CLIP and a shifted one (Liu et al., CVPR 2024)."""
+"""SCAN: mask proposals classified by calibrated embeddings and by CLIP on masked crops (Liu et al., CVPR 2024)."""

@@ -1,4 +1,4 @@
-"""SCAN: mask proposals calibrated by what CLIP sees in the image (Liu et al., CVPR 2024)."""
+"""Config of SCAN (Liu et al., CVPR 2024)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from ahs_seg.methods.mask.scan.semantic_integration import Refinement, SemanticI
 
 
 class SemanticConfig(Config):
-    """Sizes of the semantic integration; `sigmas` belong to the maps of CLIP, the first map first.
+    """Config of the semantic integration module of SCAN.
 
-    `refinement` is the published one, query by query, or lets queries see one another.
+    `sigmas` are the widths of the frequency filters, one per CLIP level. `looks` is the number of cross-attention
+    layers to CLIP's maps, `layers` the number of refinement layers after them. `refinement` is "each_query" (each query
+    separately, as published) or "all_queries" (with self-attention between queries). `prior` is the initial weight of
+    the image embedding.
     """
 
     sigmas: tuple[float, ...] = (9.0, 7.0, 3.0)
@@ -37,7 +40,7 @@ class SemanticConfig(Config):
     refinement: Refinement = "each_query"
 
     def build(self, width: int, dim: int) -> SemanticIntegration:
-        """The module for a CLIP of these widths."""
+        """The module for a CLIP with this width of the image tower and this dimension of the joint space."""
         return SemanticIntegration(
             width,
             dim,
@@ -53,13 +56,13 @@ class SemanticConfig(Config):
 
 
 class ScanConfig(MaskMethodConfig):
-    """Mask proposals of a pixel backbone, semantic integration, and a second stage on pictures of the masks.
+    """SCAN (Liu et al., CVPR 2024): mask proposals with semantic integration and a second stage on masked crops.
 
-    The defaults are SCAN-B's. `shifted` is the CLIP whose image tower encodes the crops: one fine-tuned by
-    `ahs-seg finetune-crop-clip`, for example (None: the original). `levels` are the blocks of CLIP (counted from 1)
-    whose maps are integrated, by default a half, three quarters and all of them; after the blocks in `shifts` context
-    is shifted.
-    `semantic: null` and `ensemble: null` switch the two off; `ensemble.ratio=0` keeps the pictures without the shift.
+    The defaults are SCAN-B's. `shifted` is the CLIP whose image tower encodes the crops, for example one fine-tuned by
+    `ahs-seg finetune-crop-clip` (None: the original CLIP). `levels` are the blocks of CLIP (counted from 1) whose maps
+    are integrated, by default those at one half, three quarters and the full depth; the contextual shift acts after the
+    blocks in `shifts`. `semantic: null` and `ensemble: null` switch semantic integration and second stage off;
+    `ensemble.ratio=0` keeps the second stage but without the contextual shift.
     """
 
     name: Literal["scan"] = "scan"
@@ -79,21 +82,21 @@ class ScanConfig(MaskMethodConfig):
         """The method with the pre-trained weights of both CLIPs and of the pixel backbone.
 
         Raises:
-            ConfigError: `shifted` is of other sizes than the original CLIP.
+            ConfigError: `shifted` has other sizes than the original CLIP.
         """
         backbone = self.backbone.build()
         return self.assemble(backbone, self.pixels.build(), self._shifted(backbone))
 
     def compose(self, backbone: Backbone) -> ScanSegmenter:
-        """The method on a CLIP that exists, also for pictures; the weights of the pixel backbone are random."""
+        """The method on the given CLIP, which also encodes the crops; the pixel backbone has random weights."""
         clip = self.clip(backbone)
         return self.assemble(clip, self.pixels.build_empty(), ImageTower.copied(clip.image_tower))
 
     def assemble(self, backbone: ClipBackbone, pixels: PixelBackbone, shifted: ImageTower) -> ScanSegmenter:
-        """The method on networks that exist.
+        """The method on the given networks.
 
         Raises:
-            ConfigError: levels or shifts that this CLIP does not have.
+            ConfigError: this CLIP does not have a block in `levels` or `shifts`.
         """
         levels = self.levels or (backbone.depth // 2, 3 * backbone.depth // 4, backbone.depth)
         self._check(levels, backbone.depth)
@@ -111,7 +114,7 @@ class ScanConfig(MaskMethodConfig):
         )
 
     def term(self) -> nn.Module:
-        """The losses of the method."""
+        """The loss term of the method."""
         return ScanObjective(self.loss)
 
     def _shifted(self, backbone: ClipBackbone) -> ImageTower:

@@ -1,4 +1,4 @@
-"""Contextual shift: patches of a region's empty background become the image's class token."""
+"""Contextual shift: in CLIP on masked crops, background patches are replaced with the class token of the image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected, run_blocks
 
 Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
-"""So many of the marked places of every row."""
+"""Function that selects, in every row, the given number of positions among those that are True."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the original CLIP sees in b images.
+    """Features of b whole images from the original CLIP.
 
-    `dense` are the patches after the last block in the joint space, `levels` patch maps after the blocks asked for,
-    `starts` the class token after each block that was asked for, by number (from 1); `image` is the image embedding, of
-    unit length.
+    `dense` are the patch features of the last block in the joint space, `levels` the patch maps of the requested
+    blocks, `starts` the class tokens of the requested blocks by block number (from 1); `image` is the image embedding,
+    normalised to unit length.
     """
 
     dense: Float[Tensor, "b d h w"]
@@ -32,14 +32,14 @@ class Context:
     image: Float[Tensor, "b d"]
 
     def of(self, index: int, count: int) -> Mapping[int, Float[Tensor, "n c"]]:
-        """Class tokens of one image, for so many of its regions."""
+        """Class tokens of image `index`, repeated for `count` regions, by block number."""
         return {number: start[index].expand(count, -1) for number, start in self.starts.items()}
 
 
 def read_context(
     tower: HasImageTower, pixels: Float[Tensor, "b 3 s s"], *, levels: tuple[int, ...], starts: tuple[int, ...]
 ) -> Context:
-    """The context of images in the units of CLIP; blocks are numbered from 1."""
+    """The context of images, normalised for CLIP; the blocks in `levels` and `starts` are numbered from 1."""
     maps: dict[int, Tensor] = {}
     tokens_of: dict[int, Tensor] = {}
     tokens, grid = embed_patches(tower, pixels)
@@ -66,10 +66,11 @@ def embed_regions(
     ratio: float,
     choose: Choose,
 ) -> Float[Tensor, "n d"]:
-    """Embeddings of unit length of pictures of regions, whose patches outside of `foreground` show nothing.
+    """CLIP embeddings of masked crops, normalised to unit length, with contextual shift of background patches.
 
-    After each block in `starts`, of the n background patches of a region `int(ratio * n)` chosen anew become the class
-    token given there. Source: SCAN (Liu et al., CVPR 2024), contextual shift.
+    After each block in `starts`, `int(ratio * n)` of the n background patches of a crop (those not in `foreground`),
+    selected anew by `choose`, are replaced with the class token given for that block. Source: SCAN (Liu et al., CVPR
+    2024), contextual shift.
     """
     background = ~foreground
     wanted = (background.sum(1).double() * ratio).long()
@@ -85,7 +86,10 @@ def embed_regions(
 
 
 def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
-    """Of the marked places of a row, numbered from 0 to m - 1, those at floor(i * m / wanted) for i below wanted."""
+    """Evenly spaced selection of `wanted` of the True positions in each row.
+
+    Of m such positions, numbered from 0, those with the numbers floor(i * m / wanted), i < wanted, are selected.
+    """
     rank, count = marked.long().cumsum(1) - 1, marked.sum(1, keepdim=True).clamp(min=1)
     wanted = wanted.unsqueeze(1)
     first = (rank * wanted + count - 1) // count
@@ -94,12 +98,12 @@ def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Boo
 
 @dataclass(frozen=True)
 class DrawPlaces:
-    """So many of the marked places of a row, all equally likely; with a generator, or PyTorch's own (None)."""
+    """Random selection, with equal probability, of True positions in each row (None: PyTorch's default generator)."""
 
     generator: torch.Generator | None = field(default=None)
 
     def __call__(self, marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
-        """The places drawn."""
+        """The selected positions, `wanted` in each row."""
         device = marked.device if self.generator is None else self.generator.device
         order = torch.rand(marked.shape, generator=self.generator, device=device).to(marked.device)
         rank = order.masked_fill(~marked, 2.0).argsort(1).argsort(1)
@@ -107,6 +111,6 @@ class DrawPlaces:
 
 
 def drawing_for(image: Float[Tensor, "3 H W"], seed: int) -> DrawPlaces:
-    """Draws that depend on the seed and on the content of the image, so that no image disturbs another's."""
+    """A random selection seeded by `seed` and the image content, so that the order of images has no influence."""
     content = (image.detach().cpu() * 255).round().to(torch.uint8).contiguous().numpy()
     return DrawPlaces(torch.Generator().manual_seed(zlib.crc32(content.tobytes(), seed)))

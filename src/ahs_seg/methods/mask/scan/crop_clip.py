@@ -1,4 +1,4 @@
-"""Fine-tuning of the CLIP that looks at pictures of masks: SCAN's second stage of training."""
+"""Model and loss for fine-tuning the CLIP that encodes masked crops in SCAN's second stage."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from ahs_seg.types import IGNORE, ClassText, ImageFeatures, Output, TrainingForw
 def region_contrast(
     regions: Float[Tensor, "n d"], names: Float[Tensor, "n d"], classes: Int[Tensor, " n"], scale: Float[Tensor, ""]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of regions against names and of names against regions, all unit vectors.
+    """Symmetric contrastive loss of region embeddings and class-name embeddings (unit vectors).
 
-    All pairs of the same class are right answers, in equal shares; with different classes this is the loss of CLIP
-    (Radford et al., 2021), as in OVSeg (Liang et al., CVPR 2023). No region gives zero.
+    The mean of the cross-entropies of regions against names and of names against regions. All pairs of the same class
+    are positives with equal target probability; if all classes differ this is the loss of CLIP (Radford et al., 2021),
+    as in OVSeg (Liang et al., CVPR 2023). Without any region the loss is 0.
     """
     if not len(regions):
         return (regions.sum() + scale) * 0
@@ -38,21 +39,22 @@ def region_contrast(
 
 
 LARGEST_SCALE = 100.0
-"""Limit of CLIP's temperature (Radford et al., 2021)."""
+"""Upper bound of the logit scale, the inverse of CLIP's temperature (Radford et al., 2021)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextFeatures(ImageFeatures):
-    """Images in the units of CLIP, and what the original CLIP sees in them."""
+    """Images normalised for CLIP (`seen`), and their context from the original CLIP."""
 
     seen: Float[Tensor, "b 3 H W"]
     context: Context
 
 
 class RegionReader(nn.Module):
-    """A CLIP that is never trained, and a copy of its image tower that learns to read pictures of masks.
+    """A frozen CLIP, and a trainable copy of its image tower that encodes masked crops.
 
-    After the blocks in `shifts` (from 1), `ratio` of the patches that show nothing become the class token of the image.
+    After the blocks in `shifts` (numbered from 1), a share `ratio` of the background patches is replaced with the class
+    token of the whole image (contextual shift).
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
@@ -65,7 +67,7 @@ class RegionReader(nn.Module):
         self.scale = nn.Parameter(backbone.logit_scale.detach().log())
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """The context of images (RGB in [0, 1]); logits are those of the original CLIP's patches."""
+        """The context of images (RGB in [0, 1]), with the zero-shot logits of the original CLIP's patch features."""
         seen = self.backbone.normalise(images)
         side = self.backbone.resolution
         shown = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
@@ -77,11 +79,17 @@ class RegionReader(nn.Module):
         return Output(logits, features, words, context.dense)
 
     def read(
-        self, features: ContextFeatures, index: int, masks: Bool[Tensor, "n H W"], *, choose: Choose, least: float = 1.0
+        self,
+        features: ContextFeatures,
+        index: int,
+        masks: Bool[Tensor, "n H W"],
+        *,
+        choose: Choose,
+        min_area: float = 1.0,
     ) -> Float[Tensor, "n d"]:
-        """Unit embeddings of the pictures of masks (none empty) of image `index`; `least` as in `shrunk`."""
+        """Unit embeddings of the crops of non-empty masks of image `index`; `min_area` as in `shrunk`."""
         regions = cut_regions(
-            features.seen[index], masks, self.backbone.resolution, boxes=shrunk(bounding_boxes(masks), least)
+            features.seen[index], masks, self.backbone.resolution, boxes=shrunk(bounding_boxes(masks), min_area)
         )
         foreground = regions.foreground(self.backbone.patch_size)
         starts = features.context.of(index, len(masks))
@@ -89,17 +97,17 @@ class RegionReader(nn.Module):
 
 
 class RegionObjective(nn.Module):
-    """CLIP's contrastive loss of the pictures of all classes of all images, and their names.
+    """Contrastive loss between the masked crops of all classes in all images and the names of these classes.
 
-    Pictures are cut to a part of their box, of at least the share `least` of each side squared.
+    A crop covers a random part of the bounding box, with at least the share `min_area` of its area.
     """
 
-    def __init__(self, *, least: float) -> None:
+    def __init__(self, *, min_area: float) -> None:
         super().__init__()
-        self.least = least
+        self.min_area = min_area
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, called `contrast`."""
+        """The loss, under the key `contrast`."""
         assert isinstance(method, RegionReader)
         features = view.output.features
         assert isinstance(features, ContextFeatures)
@@ -109,7 +117,7 @@ class RegionObjective(nn.Module):
             classes.append(present)
             if len(present):
                 masks = labels == present[:, None, None]
-                embeddings.append(method.read(features, index, masks, choose=DrawPlaces(), least=self.least))
+                embeddings.append(method.read(features, index, masks, choose=DrawPlaces(), min_area=self.min_area))
         owner = torch.cat(classes)
         regions = torch.cat(embeddings) if embeddings else features.seen.new_zeros(0, method.backbone.dim)
         names = class_embeddings(view.output.text)[torch.searchsorted(view.row_class, owner)]
@@ -118,5 +126,5 @@ class RegionObjective(nn.Module):
 
 
 def classes_of(labels: Int[Tensor, "H W"]) -> Int[Tensor, " n"]:
-    """The classes present, ascending."""
+    """The classes present in a label map, ascending."""
     return labels[labels != IGNORE].unique()

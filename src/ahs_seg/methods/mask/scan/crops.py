@@ -1,4 +1,4 @@
-"""Pictures of single proposals: the part of the image that a mask covers, all else in CLIP's mean colour."""
+"""Masked crops: the bounding box of a mask cut out of the image, with CLIP's mean colour outside of the mask."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Pictures of n masks, each in the units of CLIP and zero outside of its mask.
+    """Crops of n masks, normalised for CLIP and zero outside of the mask.
 
-    `masks` say which pixels belong to the mask, `boxes` (left, top, right, bottom; the last two exclusive) where the
-    picture was cut out.
+    `masks` are the masks resized like the crops, `boxes` the cropped boxes in the image (left, top, right, bottom; the
+    last two exclusive).
     """
 
     pixels: Float[Tensor, "n 3 s s"]
@@ -23,7 +23,7 @@ class Regions:
     boxes: Int[Tensor, "n 4"]
 
     def foreground(self, patch: int) -> Bool[Tensor, "n l"]:
-        """The patches, row by row, of which at least one pixel belongs to the mask."""
+        """True for patches (in row-major order) with at least one pixel inside the mask."""
         return F.max_pool2d(self.masks.float().unsqueeze(1), patch).flatten(1) > 0
 
 
@@ -34,25 +34,26 @@ def cut_regions(
     *,
     boxes: Int[Tensor, "n 4"] | None = None,
 ) -> Regions:
-    """The pictures of masks of one image (in the units of CLIP); no mask may be empty.
+    """Masked crops of one image (normalised for CLIP); no mask may be empty.
 
-    Each box, by default the tight one, is stretched to a square: the picture bicubic without antialiasing, its mask to
-    the nearest pixel. Source: SCAN (Liu et al., CVPR 2024), after OVSeg (Liang et al., CVPR 2023).
+    Each box, by default the bounding box, is resized to a square of `side` pixels without keeping the aspect ratio: the
+    crop bicubic without antialiasing, its mask by nearest neighbour. Source: SCAN (Liu et al., CVPR 2024), following
+    OVSeg (Liang et al., CVPR 2023).
     """
     boxes = bounding_boxes(masks) if boxes is None else boxes
-    pictures, covers = [], []
+    crops, covers = [], []
     for mask, (left, top, right, bottom) in zip(masks, boxes.tolist(), strict=True):
         cover = mask[top:bottom, left:right]
         part = image[:, top:bottom, left:right] * cover
-        pictures.append(F.interpolate(part[None], size=(side, side), mode="bicubic", align_corners=False))
+        crops.append(F.interpolate(part[None], size=(side, side), mode="bicubic", align_corners=False))
         covers.append(F.interpolate(cover[None, None].float(), size=(side, side), mode="nearest") > 0)
-    if not pictures:
+    if not crops:
         return Regions(image.new_zeros(0, 3, side, side), masks.new_zeros(0, side, side), boxes)
-    return Regions(torch.cat(pictures), torch.cat(covers)[:, 0], boxes)
+    return Regions(torch.cat(crops), torch.cat(covers)[:, 0], boxes)
 
 
 def bounding_boxes(masks: Bool[Tensor, "n H W"]) -> Int[Tensor, "n 4"]:
-    """Left, top, right and bottom (the last two exclusive) of masks that are not empty."""
+    """Bounding boxes (left, top, right, bottom; the last two exclusive) of non-empty masks."""
     ends = []
     for axis in (1, 2):
         line = masks.any(axis).int()
@@ -61,10 +62,10 @@ def bounding_boxes(masks: Bool[Tensor, "n H W"]) -> Int[Tensor, "n 4"]:
     return torch.stack([left, top, right, bottom], 1)
 
 
-def shrunk(boxes: Int[Tensor, "n 4"], least: float) -> Int[Tensor, "n 4"]:
-    """Boxes within these at random places, whose area is a random share, at least `least`, of theirs."""
+def shrunk(boxes: Int[Tensor, "n 4"], min_area: float) -> Int[Tensor, "n 4"]:
+    """Random boxes inside the given ones, with a random share of their area that is at least `min_area`."""
     count, device = len(boxes), boxes.device
-    share = (least + (1 - least) * torch.rand(count, 1, device=device)).sqrt()
+    share = (min_area + (1 - min_area) * torch.rand(count, 1, device=device)).sqrt()
     full = boxes[:, 2:] - boxes[:, :2]
     size = (full * share).round().long().clamp(min=1)
     corner = boxes[:, :2] + ((full - size + 1) * torch.rand(count, 2, device=device)).long()

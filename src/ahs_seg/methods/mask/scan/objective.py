@@ -1,4 +1,4 @@
-"""What training of SCAN minimises."""
+"""The training losses of SCAN."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ahs_seg.types import TrainingForward
 
 
 class ScanLossConfig(ProposalLossConfig):
-    """Weights of SCAN's losses.
+    """Config of SCAN's losses and their weights.
 
-    Of the predictions before the last, the first `auxiliary` have losses (None: all). The published code has one
-    decoder layer more than its table of weights, so that the loss of its tenth is computed and thrown away: 9.
+    Of the predictions before the last one, the first `auxiliary` have losses (None: all). The published code has one
+    decoder layer more than its table of weights, so that the loss of the tenth prediction is computed but not used: 9.
     """
 
     label: NonNegativeFloat = 2.0
@@ -24,9 +24,10 @@ class ScanLossConfig(ProposalLossConfig):
 
 
 class ScanObjective(nn.Module):
-    """Losses of the predictions, each matched by itself; the second stage takes no part.
+    """Loss term of SCAN: class and mask losses of every prediction, each with its own matching.
 
-    `draw` gives the random points (None: PyTorch's generator, which training seeds for each step).
+    The second stage has no loss. `draw` is the source of random points (None: PyTorch's default generator, which
+    training seeds for each step).
     """
 
     def __init__(self, config: ScanLossConfig, *, draw: Draw | None = None) -> None:

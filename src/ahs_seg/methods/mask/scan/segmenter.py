@@ -1,4 +1,4 @@
-"""The forward of SCAN: proposals that look at CLIP's maps, and a second CLIP that looks at their pictures."""
+"""The model of SCAN: proposals with semantic integration of CLIP's maps, and CLIP on their masked crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
-from ahs_seg.methods.mask.proposals import MaskFeatures, answer, frame_of, padded
+from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.methods.mask.scan.context_shift import (
     Choose,
@@ -27,44 +27,46 @@ from ahs_seg.methods.mask.scan.context_shift import (
     spread_evenly,
 )
 from ahs_seg.methods.mask.scan.crops import cut_regions
-from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig, combine, picture_probabilities
+from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig, combine, crop_probabilities
 from ahs_seg.methods.mask.scan.semantic_integration import SemanticIntegration
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.types import ClassText, Output, Words
 
 TEMPERATURE = 100.0
-"""Scale of all similarities; CLIP's own is not used."""
+"""Scale of all cosine similarities; CLIP's learned logit scale is not used."""
 
 ContextView = Literal["padded", "whole"]
-"""How CLIP sees the image for its context: padded and to the nearest pixel, as published, or the image antialiased."""
+"""CLIP's input for the context: "padded" (padded image, nearest-neighbour resize, as published) or "whole"
+(image without padding, antialiased bilinear resize)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFeatures(MaskFeatures):
-    """What of a forward depends on the images alone.
+    """Result of the part of the forward pass that does not depend on the text.
 
-    `embeddings` are those of the proposals, for as many of the last predictions as were asked for, the last one last.
-    `pictures` are CLIP's embeddings of the pictures of the last prediction's masks, where `valid`; None while training.
+    `embeddings` are the embeddings of the proposals for all predictions (with gradients) or only for the last one, in
+    order. `crop_embeddings` are CLIP's embeddings of the masked crops of the last prediction, defined where `valid` is
+    True; None in training and without a second stage.
     """
 
     embeddings: tuple[Float[Tensor, "b q d"], ...]
-    pictures: Float[Tensor, "b q d"] | None
+    crop_embeddings: Float[Tensor, "b q d"] | None
     valid: Bool[Tensor, "b q"] | None
 
 
 class ScanOptions(MethodOptions):
-    """`ensemble` replaces the settings of the second stage (None: as the model has it)."""
+    """Inference options of SCAN: `ensemble` replaces the settings of the second stage (None: those of the model)."""
 
     ensemble: EnsembleConfig | None = None
 
 
 class ScanSegmenter(Method):
-    """Masks from a pixel backbone, named by embeddings that saw CLIP's maps and by a second CLIP that sees pictures.
+    """Model of SCAN: mask proposals, classified by calibrated embeddings and by CLIP embeddings of masked crops.
 
-    `backbone` is the original CLIP, never trained. `shifted` is the image tower that looks at pictures of masks; after
-    the blocks in `shifts` (numbered from 1) it is shown the original CLIP's class token of the whole image. `levels`
-    are the blocks whose maps `semantic` reads. While training the second stage rests, as it takes no part in any loss.
-    Without `semantic` embeddings stay as the decoder gives them; without `ensemble` there is no second stage.
+    `backbone` is the original CLIP, always frozen. `shifted` is the image tower that encodes masked crops; after the
+    blocks in `shifts` (numbered from 1) it receives the original CLIP's class token of the whole image. `levels` are
+    the blocks whose maps are inputs of `semantic`. The second stage is skipped in training, because it has no loss.
+    Without `semantic` the embeddings of the decoder are not calibrated; without `ensemble` there is no second stage.
     """
 
     options = ScanOptions
@@ -99,53 +101,55 @@ class ScanSegmenter(Method):
         self.context_view = context_view
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ScanFeatures:
-        """All that depends on the images alone: masks, their embeddings, and the embeddings of their pictures."""
-        frame = frame_of(images, self.pixels)
-        predictions = self.decoder(self.pixel_decoder(self.pixels(padded(self.pixels.normalise(images), frame))))
+        """Masks, their embeddings and those of their crops; they do not depend on the text."""
+        padded_size = padded_size_of(images, self.pixels)
+        predictions = self.decoder(self.pixel_decoder(self.pixels(padded(self.pixels.normalise(images), padded_size))))
         wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
         seen = self.backbone.normalise(images)
-        context = self.context(seen, frame)
+        context = self.context(seen, padded_size)
         height, width = images.shape[-2:]
         features = ScanFeatures(
             dense=context.dense,
             levels=context.levels,
             predictions=predictions,
-            frame=frame,
+            frame=padded_size,
             size=(height, width),
             embeddings=self.embed([prediction.states for prediction in wanted], context),
-            pictures=None,
+            crop_embeddings=None,
             valid=None,
         )
         if self.ensemble is None or self.training:
             return features
-        pictures, valid = self.look(seen, features, context, self.ensemble)
-        return replace(features, pictures=pictures, valid=valid)
+        crop_embeddings, valid = self.embed_crops(seen, features, context, self.ensemble)
+        return replace(features, crop_embeddings=crop_embeddings, valid=valid)
 
     def decode(self, features: ScanFeatures, text: Words) -> Output:
-        """The rest of the forward: scores of every row of the text."""
+        """Scores of every text row from image features and text embeddings."""
         words = self.prepared(text)
-        inside, void = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
+        inside, no_object = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
         scores = inside
-        if features.pictures is not None and features.valid is not None and self.ensemble is not None:
-            similarity = TEMPERATURE * features.pictures @ class_embeddings(words).T
-            outside = picture_probabilities(similarity, features.valid, self.ensemble.unscored)
+        if features.crop_embeddings is not None and features.valid is not None and self.ensemble is not None:
+            similarity = TEMPERATURE * features.crop_embeddings @ class_embeddings(words).T
+            outside = crop_probabilities(similarity, features.valid, self.ensemble.unscored)
             settings = self.ensemble
-            scores = combine(inside, void[..., 0], outside, weight=settings.weight, combination=settings.combination)
-        output = answer(features, scores, words, features.dense)
+            scores = combine(
+                inside, no_object[..., 0], outside, weight=settings.weight, combination=settings.combination
+            )
+        output = proposal_output(features, scores, words, features.dense)
         assert output.proposals is not None
         return replace(output, proposals=replace(output.proposals, resized="sigmoids"))
 
-    def context(self, seen: Float[Tensor, "b 3 H W"], frame: tuple[int, int]) -> Context:
-        """What the original CLIP makes of whole images, given in its units."""
+    def context(self, seen: Float[Tensor, "b 3 H W"], padded_size: tuple[int, int]) -> Context:
+        """The context of whole images from the original CLIP; `seen` are images normalised for CLIP."""
         size = (self.backbone.resolution, self.backbone.resolution)
         if self.context_view == "padded":
-            shown = F.interpolate(padded(seen, frame), size=size, mode="nearest")
+            shown = F.interpolate(padded(seen, padded_size), size=size, mode="nearest")
         else:
             shown = F.interpolate(seen, size=size, mode="bilinear", align_corners=False, antialias=True)
         return read_context(self.backbone.image_tower, shown, levels=self.levels, starts=self.shifts)
 
     def embed(self, states: Sequence[Float[Tensor, "b q c"]], context: Context) -> tuple[Float[Tensor, "b q d"], ...]:
-        """Embeddings of the proposals of some predictions in the joint space; all by the same weights."""
+        """Embeddings of the proposals in the joint space, one tensor per prediction; the weights are shared."""
         embeddings = [self.class_embed(state) for state in states]
         if self.semantic is None:
             return tuple(embeddings)
@@ -153,17 +157,17 @@ class ScanSegmenter(Method):
         return tuple(self.semantic(embedding, memory, context.image) for embedding in embeddings)
 
     def class_logits(self, embeddings: Float[Tensor, "b q d"], words: ClassText) -> Float[Tensor, "b q r"]:
-        """Logits of all rows and, last, of none."""
+        """Logits of all text rows and, in the last column, of the no-object class."""
         rows = torch.cat([class_embeddings(words), F.normalize(self.void.float(), dim=-1)])
         return TEMPERATURE * F.normalize(embeddings.float(), dim=-1) @ rows.T
 
     @torch.no_grad()
-    def look(
+    def embed_crops(
         self, seen: Float[Tensor, "b 3 H W"], features: ScanFeatures, context: Context, settings: EnsembleConfig
     ) -> tuple[Float[Tensor, "b q d"], Bool[Tensor, "b q"]]:
-        """The shifted CLIP's embeddings of the pictures of all masks, and which masks have a picture."""
+        """CLIP embeddings of the masked crops of all proposals, and True for proposals whose mask is not empty."""
         masks = features.predictions[-1].masks
-        pictures = masks.new_zeros(*masks.shape[:2], self.backbone.dim)
+        crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim)
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
         for index, image in enumerate(seen):
             choose = spread_evenly if settings.choice == "even" else drawing_for(image, settings.seed)
@@ -172,12 +176,12 @@ class ScanSegmenter(Method):
                 cover = framed[:, : image.shape[1], : image.shape[2]].sigmoid() > settings.threshold
                 found = some[cover.flatten(1).any(1)]
                 valid[index, found] = True
-                pictures[index, found] = self.look_at(
+                crop_embeddings[index, found] = self.embed_image_crops(
                     image, cover[cover.flatten(1).any(1)], context, index, ratio=settings.ratio, choose=choose
                 )
-        return pictures, valid
+        return crop_embeddings, valid
 
-    def look_at(
+    def embed_image_crops(
         self,
         image: Float[Tensor, "3 H W"],
         masks: Bool[Tensor, "n H W"],
@@ -187,7 +191,7 @@ class ScanSegmenter(Method):
         ratio: float,
         choose: Choose,
     ) -> Float[Tensor, "n d"]:
-        """Embeddings of the pictures of some masks of image `index`, none of them empty."""
+        """CLIP embeddings of the masked crops of some non-empty masks of image `index`."""
         if not len(masks):
             return image.new_zeros(0, self.backbone.dim)
         regions = cut_regions(image, masks, self.backbone.resolution)
@@ -196,9 +200,9 @@ class ScanSegmenter(Method):
         return embed_regions(self.shifted, regions.pixels, foreground, starts, ratio=ratio, choose=choose).float()
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores from their logarithms."""
+        """Scores from log-scores (the logits of this method)."""
         return logits.exp()
 
     def choose(self, options: ScanOptions) -> None:
-        """Set the second stage."""
+        """Set the options of the second stage, in place."""
         self.ensemble = options.ensemble or self.ensemble

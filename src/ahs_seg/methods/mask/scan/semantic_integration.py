@@ -1,4 +1,4 @@
-"""SCAN's semantic integration: proposal embeddings are drawn to what CLIP sees in the image."""
+"""SCAN's semantic integration: proposal embeddings calibrated by CLIP's feature maps of the image."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class FrequencyFilter(nn.Module):
-    """Feature maps plus what a small network makes of their damped spectrum; always in float32.
+    """Residual frequency filter: a small network on the low-pass filtered spectrum of feature maps, in float32.
 
     Source: SCAN (Liu et al., CVPR 2024), semantic integration. The gain is one minus a Gaussian around index side // 2
-    of a spectrum that is not shifted. Index side // 2 is the highest frequency there, so this is a low-pass.
+    of a spectrum without fftshift. Index side // 2 is the highest frequency there, so this is a low-pass filter.
     """
 
     def __init__(self, width: int) -> None:
@@ -23,7 +23,7 @@ class FrequencyFilter(nn.Module):
         self.conv2 = nn.Conv2d(2 * width, 2 * width, 1)
 
     def forward(self, maps: Float[Tensor, "b c h w"], *, sigma: float) -> Float[Tensor, "b c h w"]:
-        """The filtered maps; the network is the same whatever the width `sigma` of the gap, in bins."""
+        """The filtered maps; `sigma` is the width of the suppressed band in frequency bins."""
         with torch.autocast(maps.device.type, enabled=False):
             maps = maps.float()
             spectrum = torch.fft.fft2(maps) * (1 - gap(maps.shape[-2], maps.shape[-1], sigma, maps.device))
@@ -33,22 +33,22 @@ class FrequencyFilter(nn.Module):
 
 
 def gap(height: int, width: int, sigma: float, device: torch.device | None = None) -> Float[Tensor, "h w"]:
-    """A Gaussian of height 1 around (height // 2, width // 2)."""
+    """A Gaussian with maximum 1 at (height // 2, width // 2): the suppressed share of each frequency."""
     rows = torch.arange(height, device=device) - height // 2
     columns = torch.arange(width, device=device) - width // 2
     return torch.exp(-(rows[:, None] ** 2 + columns**2) / (2 * sigma**2))
 
 
 Refinement = Literal["each_query", "all_queries"]
-"""Whether queries are refined one by one, as published, or see one another."""
+"""Refinement of each query separately, as published, or with self-attention between all queries."""
 
 
 class QueryLayer(nn.Module):
-    """A post-norm encoder layer on a sequence of length one: two linear maps and an MLP, query by query.
+    """A post-norm transformer layer for sequences of length one: two linear layers and an MLP on each query.
 
     Source: SCAN, "lightweight transformer". The published code reshapes the queries to (b*q, 1, d) before a
-    batch-first transformer, so attention returns the value of the only position, queries never meet, and the matrices
-    of query and key get no gradient; they are left out here.
+    batch-first transformer, so attention returns the value of the only position, queries do not interact, and the query
+    and key matrices get no gradient; they are left out here.
     """
 
     def __init__(self, dim: int, *, feedforward: int, dropout: float) -> None:
@@ -60,7 +60,7 @@ class QueryLayer(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
-        nn.init.xavier_uniform_(self.value.weight, gain=0.5**0.5)  # a third of a matrix three times as high
+        nn.init.xavier_uniform_(self.value.weight, gain=0.5**0.5)  # a third of a stacked matrix with 3x rows
         nn.init.zeros_(self.value.bias)
         nn.init.zeros_(self.output.bias)
 
@@ -73,10 +73,11 @@ class QueryLayer(nn.Module):
 
 
 class SemanticIntegration(nn.Module):
-    """Embeddings of proposals after looking at CLIP's maps and adding its image embedding.
+    """Proposal embeddings calibrated by cross-attention to CLIP's filtered maps and by its image embedding.
 
-    Source: SCAN (Liu et al., CVPR 2024), semantic integration module. `sigmas` are the widths of the frequency filter
-    for CLIP's maps, `prior` is the starting weight of the image embedding.
+    Source: SCAN (Liu et al., CVPR 2024), semantic integration module. `sigmas` are the widths of the frequency filter,
+    one per map of CLIP, `looks` is the number of cross-attention layers, and `prior` is the initial weight of the image
+    embedding.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class SemanticIntegration(nn.Module):
             layer.load_state_dict(self.layers[0].state_dict())  # copies of one layer, as in the original
 
     def memory(self, levels: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b m d"]:
-        """What proposals look at: the filtered maps of CLIP, in the joint width."""
+        """Keys and values of the cross-attention: the filtered maps of CLIP, projected to the joint dimension."""
         filtered = [
             self.filter(level, sigma=sigma).flatten(2) for level, sigma in zip(levels, self.sigmas, strict=True)
         ]
@@ -120,14 +121,14 @@ class SemanticIntegration(nn.Module):
     def forward(
         self, queries: Float[Tensor, "b q d"], memory: Float[Tensor, "b m d"], image: Float[Tensor, "b d"]
     ) -> Float[Tensor, "b q d"]:
-        """The calibrated embeddings; `image` is CLIP's embedding of the image, of unit length."""
+        """The calibrated proposal embeddings; `image` is CLIP's image embedding, normalised to unit length."""
         fused = self.fuse(queries, memory) + self.prior * image.unsqueeze(1)
         for layer in self.layers:
             fused = layer(fused)
         return fused
 
     def fuse(self, queries: Float[Tensor, "b q d"], memory: Float[Tensor, "b m d"]) -> Float[Tensor, "b q d"]:
-        """The embeddings after all looks at the memory; no norm after the last one."""
+        """The proposal embeddings after all cross-attention layers; there is no norm after the last one."""
         for index, look in enumerate(self.looks):
             queries = queries + look(queries, memory, memory, need_weights=False)[0]
             queries = self.norms[index](queries) if index < len(self.norms) else queries
