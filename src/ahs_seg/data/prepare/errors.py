@@ -1,11 +1,11 @@
-"""What goes wrong with a whole data set, as against `SampleError`, which costs one picture."""
+"""Errors that concern a whole dataset; `SampleError` concerns a single image."""
 
 from __future__ import annotations
 
 
 class PrepareError(ValueError):
-    """A data set that cannot be prepared; the message says what is missing or wrong, and what to do."""
+    """Error for a dataset that cannot be prepared; the message says what is missing or wrong, and what to do."""
 
 
 class MissingSourceError(PrepareError):
-    """Files that a data set is made from are not there; the message says which, from where, and where to put them."""
+    """Error for missing source files; the message says which, where to get them, and where to put them."""

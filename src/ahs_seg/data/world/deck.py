@@ -1,4 +1,4 @@
-"""A shuffled deck that can be opened anywhere."""
+"""Shuffled stream of items with random access to any position."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Deck(Generic[T]):
-    """An endless stream of cards: the deck is dealt out, shuffled anew and dealt out again.
+    """Endless stream of items, reshuffled after each pass over all of them.
 
-    Any stretch of whole rounds holds each card equally often, and a card depends on `key` and its place alone.
+    Every complete pass contains each item (`cards`) exactly once, and an item depends only on `key` and its position.
     """
 
     def __init__(self, cards: Sequence[T], key: tuple[int, ...]) -> None:
@@ -24,7 +24,7 @@ class Deck(Generic[T]):
         self.key = key
 
     def deal(self, start: int, count: int) -> list[T]:
-        """Cards `start` to `start + count` of the stream."""
+        """Items `start` to `start + count` (exclusive) of the stream."""
         places = (divmod(place, len(self.cards)) for place in range(start, start + count))
         return [self.cards[_order(self.key, turn, len(self.cards))[place]] for turn, place in places]
 
