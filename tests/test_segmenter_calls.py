@@ -188,7 +188,7 @@ def test_calibrated_confidences_are_nearer_to_the_truth_on_scenes_not_used_for_i
 
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
     found = segmenter.calibrate(WorldDataset(seed=5, count=24, names=20))
-    assert found.source == "24 pictures with 20 classes"
+    assert found.source == "24 images with 20 classes"
     raw, calibrated = Reliability(), Reliability()
     scenes = WorldDataset(seed=6, count=16, names=20)
     for index in range(len(scenes)):

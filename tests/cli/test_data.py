@@ -28,12 +28,12 @@ def run(*arguments: object, **environment: str):
 
 def test_prepare_verify_list(tmp_path):
     root = miniature.ade150(tmp_path)
-    assert "ade20k-150             150 classes, 2,000 pictures      not prepared" in run("list", "--root", root).output
+    assert "ade20k-150             150 classes, 2,000 images      not prepared" in run("list", "--root", root).output
     done = run("prepare", NAME, "--root", root)
     assert done.exit_code == 0
-    assert "ADE20K-150: 2 pictures, 2 label maps made" in done.output
+    assert "ADE20K-150: 2 images, 2 label maps made" in done.output
     assert run("verify", NAME, "--root", root).exit_code == 0
-    assert "prepared, 2 pictures" in run("list", DETECTRON2_DATASETS=str(root)).output
+    assert "prepared, 2 images" in run("list", DETECTRON2_DATASETS=str(root)).output
     SPEC.label_path(root, "ADE_val_00000001").unlink()
     found = run("verify", NAME, DETECTRON2_DATASETS=str(root))
     assert found.exit_code == 1
@@ -44,7 +44,7 @@ def test_prepare_verify_list(tmp_path):
 
 def test_faults_are_an_exit_status(tmp_path):
     root = miniature.ade150(tmp_path)
-    miniature.picture(SPEC.image_path(root, "ADE_val_00000001"), 9, 9)
+    miniature.write_image(SPEC.image_path(root, "ADE_val_00000001"), 9, 9)
     done = run("prepare", NAME, "--root", root)
     assert done.exit_code == 1
     assert "faulty: ADE_val_00000001" in done.output

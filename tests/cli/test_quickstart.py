@@ -27,4 +27,4 @@ def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, m
     (model,) = tmp_path.glob("run*/model")
     calibration = read_description(model).calibration
     assert calibration is not None
-    assert calibration.source == "2 pictures with 150 classes"
+    assert calibration.source == "2 images with 150 classes"

@@ -19,7 +19,7 @@ from ahs_seg.types import IGNORE
 
 
 def coded(height: int, width: int) -> Sample:
-    """A sample whose picture and labels spell the place of each pixel."""
+    """A sample whose image and labels spell the place of each pixel."""
     rows, columns = np.mgrid[:height, :width]
     image = np.stack([rows, columns, np.zeros_like(rows)], -1).astype(np.uint8)
     return Sample(image, (rows * 1000 + columns).astype(np.int32), "coded")
@@ -49,7 +49,7 @@ def test_resize_chooses_among_sizes():
     assert shapes == {(8, 11), (16, 21)}
 
 
-def test_crop_moves_picture_and_labels_together_and_reaches_every_place():
+def test_crop_moves_image_and_labels_together_and_reaches_every_place():
     corners = set()
     for seed in range(300):
         part = Crop(height=6, width=5).apply(coded(8, 7), np.random.default_rng(seed))
@@ -59,7 +59,7 @@ def test_crop_moves_picture_and_labels_together_and_reaches_every_place():
     assert corners == {row * 1000 + column for row in range(3) for column in range(3)}
 
 
-def test_crop_of_a_smaller_picture_is_padded_right_and_below():
+def test_crop_of_a_smaller_image_is_padded_right_and_below():
     crop = Crop(height=6, width=9)
     result = crop.pad(crop.apply(coded(4, 20), np.random.default_rng(0)))
     assert result.labels.shape == (6, 9)
@@ -107,7 +107,7 @@ def test_flip_only_flips_half_of_the_time():
 
 
 @given(height=st.integers(1, 60), width=st.integers(1, 60), seed=st.integers(0, 99))
-def test_any_picture_becomes_the_size_of_the_crop(height, width, seed):
+def test_any_image_becomes_the_size_of_the_crop(height, width, seed):
     recipe = Augmentation(resize=Resize(sizes=(16, 24), longest=40), crop=Crop(height=20, width=28))
     before = coded(height, width)
     result = recipe.apply(before, np.random.default_rng(seed))

@@ -13,7 +13,7 @@ from ahs_seg.types import IGNORE
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """One picture of PASCAL, half of it background, as the original scripts leave its label maps."""
+    """One image of PASCAL, half of it background, as the original scripts leave its label maps."""
     half = np.array([[3, 255], [3, 255]], np.uint8)
     files = {
         "pascal-voc-20": half,

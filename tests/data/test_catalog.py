@@ -21,9 +21,9 @@ CLASSES = {
 }
 
 
-def put(name, root, pictures, labels, dtype=np.uint8):
+def put(name, root, images, labels, dtype=np.uint8):
     spec = find_spec(name)
-    for each in pictures:
+    for each in images:
         path = spec.image_path(root, each)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (3, 1)).save(path)
@@ -73,7 +73,7 @@ def test_labels_that_do_not_exist(tmp_path, name, value, last):
 
 def test_sizes_that_differ(tmp_path):
     put("ade20k-150", tmp_path, ["a"], {"a": [[0], [1]]})
-    with pytest.raises(SampleError, match=r"label map is 1x2, its picture 3x1"):
+    with pytest.raises(SampleError, match=r"label map is 1x2, its image 3x1"):
         open_benchmark("ade20k-150", tmp_path)[0]
 
 
@@ -89,5 +89,5 @@ def test_what_is_not_there(tmp_path):
     with pytest.raises(CatalogError, match=r"nothing in .*: ahs-seg data prepare ade20k-150 --root"):
         open_benchmark("ade20k-150", tmp_path)
     put("ade20k-150", tmp_path, [], {"a": [[0]]})
-    with pytest.raises(CatalogError, match=r"1 label maps but no picture"):
+    with pytest.raises(CatalogError, match=r"1 label maps but no image"):
         open_benchmark("ade20k-150", tmp_path)

@@ -18,7 +18,7 @@ HSV = [[0, 3, 5], [10, 200, 250], [45, 128, 77], [85, 255, 255], [110, 99, 180],
 HSV += [[60, 0, 200], [30, 255, 1], [150, 77, 33], [179, 7, 255]]
 OPENCV_RGB = [[5, 4, 4], [250, 119, 53], [57, 77, 38], [0, 255, 212], [110, 133, 180], [191, 175, 200], [128, 0, 4]]
 OPENCV_RGB += [[200, 200, 200], [1, 1, 0], [33, 23, 32], [255, 248, 248]]
-"""cv2.cvtColor(HSV, cv2.COLOR_HSV2RGB) of OpenCV 5.0 in a picture wide enough for its vector instructions."""
+"""cv2.cvtColor(HSV, cv2.COLOR_HSV2RGB) of OpenCV 5.0 in an image wide enough for its vector instructions."""
 
 
 def random_image(seed: int = 0) -> np.ndarray:

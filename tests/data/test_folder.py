@@ -18,10 +18,10 @@ def make(root: Path, names: list[str], *, labels: np.ndarray | None = None, clas
     (root / "classes.txt").parent.mkdir(parents=True, exist_ok=True)
     (root / "classes.txt").write_text(classes)
     for name in names:
-        for folder, picture in {"images": Image.new("RGB", (3, 2)), "annotations": Image.fromarray(values)}.items():
+        for folder, image in {"images": Image.new("RGB", (3, 2)), "annotations": Image.fromarray(values)}.items():
             path = root / folder / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
+            image.save(path)
     return root
 
 
@@ -91,19 +91,19 @@ def test_check_reports_every_kind_of_fault_together(tmp_path):
     for expected in [
         f"broken.png: no label map; expected {annotations / 'broken.png'}.",
         f"nolabel.png: no label map; expected {annotations / 'nolabel.png'}.",
-        "size.png: label map is 6x4, its picture 3x2; sizes must agree.",
-        "turned.png: label map is 2x3, its picture 3x2; sizes must agree. One is turned",
+        "size.png: label map is 6x4, its image 3x2; sizes must agree.",
+        "turned.png: label map is 2x3, its image 3x2; sizes must agree. One is rotated",
         "outside.png: label value 77; the class list allows 0..2 and 255 (ignored).",
         "lossy.png: mode RGB; a label map has one number a pixel",
         "broken.png: damaged or incomplete picture",
-        "orphan.png: label map without a picture of that name.",
-        "twice.bmp: 2 pictures are called twice",
+        "orphan.png: label map without an image of that name.",
+        "twice.bmp: 2 images are called twice",
         "both.png: 2 label maps of that name, keep one.",
     ]:
         assert expected in faults
     assert "fine" not in faults
     assert len(caught.value.faults) == 11
-    assert str(caught.value).startswith(f"{tmp_path}: 11 faults in 10 pictures:\n  ")
+    assert str(caught.value).startswith(f"{tmp_path}: 11 faults in 10 images:\n  ")
     assert seen[-1] == (10, 10)
 
 
@@ -118,7 +118,7 @@ def test_a_long_list_of_faults_is_cut_with_the_count_of_the_rest(tmp_path):
     assert len(caught.value.faults) == 60
 
 
-def test_one_bad_picture_costs_that_picture_alone(tmp_path):
+def test_one_bad_image_costs_that_image_alone(tmp_path):
     make(tmp_path, ["a", "b"])
     (tmp_path / "images" / "a.png").write_text("junk")
     dataset = FolderDataset(tmp_path)
@@ -134,7 +134,7 @@ def test_missing_folders_name_what_is_there(tmp_path):
     with pytest.raises(FolderError, match=r"masks: no such folder; .* Folders beside it: annotations, images\."):
         FolderDataset(tmp_path, annotations="masks")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(FolderError, match=r"bare: no pictures; allowed endings are \.avif"):
+    with pytest.raises(FolderError, match=r"bare: no images; allowed endings are \.avif"):
         FolderDataset(tmp_path, images="bare")
 
 

@@ -74,7 +74,7 @@ def test_wrong_tables_are_explained(scores, accuracies, message):
         Calibration.parse({"scores": scores, "accuracies": accuracies, "source": "x"})
 
 
-class Pictures:
+class Images:
     vocabulary = Vocabulary.parse("cat, dog")
 
     def __len__(self) -> int:
@@ -86,14 +86,14 @@ class Pictures:
         return Sample(np.zeros((2, 2, 3), np.uint8), np.array([[0, 1], [1, IGNORE]], np.int32), str(index))
 
 
-def test_only_labelled_pixels_of_readable_pictures_count(caplog):
+def test_only_labelled_pixels_of_readable_images_count(caplog):
     def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.array([[0, 0], [1, 1]], np.int32), np.array([[0.8, 0.8], [0.8, 0.1]], np.float32)
 
-    calibration = calibrate(predict, Pictures())
+    calibration = calibrate(predict, Images())
     assert calibration.accuracies == pytest.approx((2 / 3,))
-    assert calibration.source == "2 pictures with 2 classes"
+    assert calibration.source == "2 images with 2 classes"
     assert "1.jpg: damaged" in caplog.text
-    assert calibrate(predict, Pictures(), images=1).source == "1 pictures with 2 classes"
+    assert calibrate(predict, Images(), images=1).source == "1 images with 2 classes"
     with pytest.raises(CalibrationError, match="no labelled pixel"):
-        calibrate(predict, Pictures(), images=0)
+        calibrate(predict, Images(), images=0)

@@ -6,7 +6,7 @@ from tests.support.small_methods import SHORT
 from tests.support.tiny_models import ColourMethod
 
 
-def test_notebooks_show_a_picture_without_anything_from_elsewhere() -> None:
+def test_notebooks_show_an_image_without_anything_from_elsewhere() -> None:
     image = drawn(40, 49)
     segmenter = Segmenter(ColourMethod(), prompts=SHORT)
     html = segmenter(image, ["<script>alert(1)</script>", "a & b"])._repr_html_()

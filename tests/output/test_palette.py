@@ -42,8 +42,8 @@ def test_paint_and_overlay_mix_brightness_and_colour():
     assert np.array_equal(overlay(image, np.full((2, 3), IGNORE)), image)
 
 
-def test_overlay_of_another_picture_is_refused():
-    with pytest.raises(ValueError, match="labels are 3x2, the picture 4x2"):
+def test_overlay_of_another_image_is_refused():
+    with pytest.raises(ValueError, match="labels are 3x2, the image 4x2"):
         overlay(np.zeros((2, 4, 3), np.uint8), LABELS)
 
 
@@ -51,7 +51,7 @@ def test_borders_lie_at_the_left_or_upper_pixel():
     assert borders(LABELS).tolist() == [[False, True, True], [True, True, False]]
 
 
-def test_small_pictures_are_enlarged_pixel_by_pixel():
+def test_small_images_are_enlarged_pixel_by_pixel():
     large = enlarged(LABELS, least=4)
     assert large.shape == (4, 6)
     assert (large[::2, ::2] == LABELS).all()

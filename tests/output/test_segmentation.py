@@ -25,8 +25,8 @@ def made(classes: int) -> Segmentation:
 def test_saved_label_maps_hold_the_indices_and_the_names(classes, mode, tmp_path: Path):
     found = made(classes)
     path = found.save(tmp_path / "deep" / "map.png")
-    with Image.open(path) as picture:
-        assert picture.mode == mode
+    with Image.open(path) as image:
+        assert image.mode == mode
     assert np.array_equal(read_labels(path), found.labels)
     names = json.loads(path.with_suffix(".classes.json").read_text(encoding="utf-8"))
     assert names == {"classes": found.classes, "pixels": found.areas()}
@@ -35,8 +35,8 @@ def test_saved_label_maps_hold_the_indices_and_the_names(classes, mode, tmp_path
 
 def test_saved_palette_shows_the_colours_of_the_overlay(tmp_path: Path):
     found = made(3)
-    with Image.open(found.save(tmp_path / "map.png")) as picture:
-        shown = np.asarray(picture.convert("RGB"))
+    with Image.open(found.save(tmp_path / "map.png")) as image:
+        shown = np.asarray(image.convert("RGB"))
     assert [tuple(shown[found.labels == index][0].tolist()) for index in range(3)] == [colour(i) for i in range(3)]
     tinted = found.overlay(strength=1.0)
     assert tuple(tinted[3, 5]) == tuple(shown[3, 5])

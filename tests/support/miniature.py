@@ -1,4 +1,4 @@
-"""The originals' layouts with a few tiny pictures; every array is written out in the test that uses it."""
+"""The originals' layouts with a few tiny images; every array is written out in the test that uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADE150 = [[0, 1, 2], [150, 75, 0]]
 ADE150_LABELS = [[255, 0, 1], [149, 74, 255]]
 
 
-def picture(path: Path, height: int, width: int, colour: tuple[int, int, int] = (90, 120, 30)) -> Path:
+def write_image(path: Path, height: int, width: int, colour: tuple[int, int, int] = (90, 120, 30)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (width, height), colour).save(path)
     return path
@@ -42,15 +42,15 @@ def palette(path: Path, values: list[list[int]]) -> Path:
 def ade150(root: Path, count: int = 2) -> Path:
     folder = root / "ADEChallengeData2016"
     for number in range(1, count + 1):
-        picture(folder / f"images/validation/ADE_val_{number:08}.jpg", 2, 3)
+        write_image(folder / f"images/validation/ADE_val_{number:08}.jpg", 2, 3)
         grey(folder / f"annotations/validation/ADE_val_{number:08}.png", ADE150)
-    picture(folder / "images/training/ADE_train_00000001.jpg", 2, 3)
+    write_image(folder / "images/training/ADE_train_00000001.jpg", 2, 3)
     grey(folder / "annotations/training/ADE_train_00000001.png", ADE150)
     return root
 
 
 def ade847(root: Path, names: dict[str, tuple[np.ndarray, np.ndarray]], **columns: Any) -> Path:
-    """`names`: picture and segmentation (RGB) for each; written where the index says, in a folder of a scene."""
+    """`names`: image and segmentation (RGB) for each; written where the index says, in a folder of a scene."""
     base = "ADE20K_2021_17_01"
     folder = f"{base}/images/ADE/validation/urban/street"
     (root / folder).mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def context459(root: Path, maps: dict[str, np.ndarray]) -> Path:
     folder = root / "VOCdevkit/VOC2010"
     (folder / "trainval").mkdir(parents=True, exist_ok=True)
     for name, values in maps.items():
-        picture(folder / f"JPEGImages/{name}.jpg", *values.shape)
+        write_image(folder / f"JPEGImages/{name}.jpg", *values.shape)
         scipy.io.savemat(folder / f"trainval/{name}.mat", {"LabelMap": values})
     return root
 
@@ -81,7 +81,7 @@ def context459(root: Path, maps: dict[str, np.ndarray]) -> Path:
 def context59(root: Path, images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> Path:
     folder = root / "VOCdevkit/VOC2010"
     for image in images:
-        picture(folder / "JPEGImages" / str(image["file_name"]), image["height"], image["width"])
+        write_image(folder / "JPEGImages" / str(image["file_name"]), image["height"], image["width"])
     content = {"images": images, "annos_segmentation": annotations, "categories": []}
     (folder / "trainval_merged.json").write_text(json.dumps(content))
     return root
@@ -90,9 +90,9 @@ def context59(root: Path, images: list[dict[str, Any]], annotations: list[dict[s
 def voc(root: Path, masks: dict[str, list[list[int]]]) -> Path:
     folder = root / "VOCdevkit/VOC2012"
     for name, values in masks.items():
-        picture(folder / f"JPEGImages/{name}.jpg", len(values), len(values[0]))
+        write_image(folder / f"JPEGImages/{name}.jpg", len(values), len(values[0]))
         palette(folder / f"SegmentationClassAug/{name}.png", values)
-    picture(folder / "JPEGImages/2007_000001.jpg", 2, 2)
+    write_image(folder / "JPEGImages/2007_000001.jpg", 2, 2)
     lists = folder / "ImageSets/Segmentation"
     lists.mkdir(parents=True)
     (lists / "val.txt").write_text("\n".join(masks) + "\n")
@@ -102,7 +102,7 @@ def voc(root: Path, masks: dict[str, list[list[int]]]) -> Path:
 
 def coco(root: Path, split: str, maps: dict[str, list[list[int]]]) -> Path:
     for name, values in maps.items():
-        picture(root / f"coco-stuff/images/{split}/{name}.jpg", len(values), len(values[0]))
+        write_image(root / f"coco-stuff/images/{split}/{name}.jpg", len(values), len(values[0]))
         grey(root / f"coco-stuff/annotations/{split}/{name}.png", values)
     return root
 

@@ -77,7 +77,7 @@ def test_near_duplicates_are_those_of_the_embeddings(tmp_path, segmenter):
     first, second = divmod(int(cosines.triu(1).argmax()), 4)
     names = ["cat", "lamp", "background", "cats"]
     assert finding.line == second + 1
-    assert f"{names[second]!r} is nearly {names[first]!r} (line {first + 1})" in finding.message
+    assert f"{names[second]!r} has nearly the embedding of {names[first]!r} (line {first + 1})" in finding.message
     assert f"{cosines[first, second]:.3f}" in finding.message
 
 

@@ -1,1 +1,1 @@
-"""Images, labels and the datasets that hold them."""
+"""Datasets of labelled images: interface, folders, benchmarks, the synthetic drawn world, and augmentation."""

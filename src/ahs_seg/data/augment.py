@@ -1,6 +1,6 @@
-"""Training augmentation: resize, crop, colour, flip, pad; CAT-Seg's numbers are the defaults.
+"""Training augmentation: random resize, crop, colour jitter, horizontal flip and padding, with the defaults of CAT-Seg.
 
-All randomness comes from the generator that is passed in, so a sample is a function of (seed, step, position).
+All randomness comes from the generator passed in, so that a sample is a function of (seed, step, position).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _CROP_ATTEMPTS: Final = 10
 
 
 class Resize(Config):
-    """Shortest side to one of `sizes`, chosen evenly; both sides shrink further if the longest exceeds `longest`."""
+    """Random resize of the shortest side to one of `sizes` (uniform), with the longest side at most `longest`."""
 
     sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = (384,)
     longest: Size = 1333
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Picture by Pillow's bilinear filter (antialiased), labels by the pixel at floor(i * old / new)."""
+        """Resized sample: antialiased bilinear for the image (Pillow), the pixel at floor(i * old / new) for labels."""
         size = self.sizes[rng.integers(len(self.sizes))]
         height, width = shortest_edge_size(sample.labels.shape, size, self.longest)
         image = Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR)
@@ -40,10 +40,10 @@ class Resize(Config):
 
 
 class Crop(Config):
-    """A place chosen evenly; a picture smaller than the crop is kept whole in that direction, and padded at the end.
+    """Random crop at a uniform position; a side smaller than the crop is kept whole and padded after augmentation.
 
-    With `largest_share` below 1, places where one class covers more than that share of the labelled pixels are tried
-    again, ten times at most (detectron2's category-area constraint).
+    With `largest_share` below 1, crops in which one class covers more than that share of the labelled pixels are drawn
+    again, at most ten times (detectron2's category-area constraint).
     """
 
     height: Size = 384
@@ -51,7 +51,7 @@ class Crop(Config):
     largest_share: Share = 1.0
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """The part of the sample at the chosen place."""
+        """Sample cropped at a random position."""
         full_height, full_width = sample.labels.shape
         height, width = min(self.height, full_height), min(self.width, full_width)
         for _ in range(_CROP_ATTEMPTS):
@@ -62,7 +62,7 @@ class Crop(Config):
         return Sample(sample.image[part], sample.labels[part], sample.name)
 
     def pad(self, sample: Sample) -> Sample:
-        """The sample filled up to the crop's size at the right and at the bottom: grey picture, ignored labels."""
+        """Sample padded to the crop size at the right and bottom: grey in the image, `IGNORE` in the labels."""
         height, width = sample.labels.shape
         below, right = max(self.height - height, 0), max(self.width - width, 0)
         if not below and not right:
@@ -79,7 +79,7 @@ class Crop(Config):
 
 
 class Augmentation(Config):
-    """Every part can be switched off (`null`); the defaults are CAT-Seg's.
+    """Augmentation pipeline with the defaults of CAT-Seg; every step can be switched off with `null`.
 
     Source: CAT-Seg (Cho et al., CVPR 2024), the training loader of the official code.
     """
@@ -90,7 +90,7 @@ class Augmentation(Config):
     flip: Probability = 0.5
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """A changed copy of the sample; the sample itself stays as it is."""
+        """Augmented copy of the sample; the input is not modified."""
         if self.resize is not None:
             sample = self.resize.apply(sample, rng)
         if self.crop is not None:
@@ -105,7 +105,7 @@ class Augmentation(Config):
 
 
 def resize_labels(labels: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "H W"]:
-    """Labels of the pixels at floor(i * old / new): PyTorch's "nearest", not centred on pixels."""
+    """Label map resized by nearest neighbour at floor(i * old / new), as PyTorch's "nearest" (no half-pixel offset)."""
     rows = np.arange(height) * labels.shape[0] // height
     columns = np.arange(width) * labels.shape[1] // width
     result: np.ndarray = labels[rows[:, None], columns]

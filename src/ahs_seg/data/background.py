@@ -1,6 +1,6 @@
-"""What becomes of background: the rules of the literature as data.
+"""Background rules of the literature: how each evaluation protocol treats pixels without an object class.
 
-PASCAL's label maps leave much of a picture to "background", and papers treat it in different ways under similar names.
+In PASCAL label maps a large part of an image is "background", which papers treat in different ways under similar names.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LABEL: Final = "background"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundRule:
-    """One rule: the benchmark whose files it uses, the words asked for, and what counts as background.
+    """One background rule: the benchmark files it uses, the class names of its vocabulary, and the background class.
 
-    `vocabulary` and `words` together are what a model is asked for; the best of the names of a label competes, scores
-    are never merged. `label` is the index of background, `None` if there is no such class. With `unlabelled`, pixels
-    without a label are background.
+    The model predicts the classes of `vocabulary` and `words` together; of several names with one label the best score
+    counts, scores are never merged. `label` is the index of the background class, `None` if there is none. With
+    `unlabelled`, pixels without a label belong to background.
     """
 
     name: str
@@ -37,7 +37,7 @@ class BackgroundRule:
     meaning: str
 
     def asked(self) -> Vocabulary:
-        """The words a model is asked for."""
+        """Vocabulary that the model predicts under this rule."""
         known = Vocabulary.known(self.vocabulary)
         return Vocabulary((*known.entries, *Vocabulary.parse(list(self.words)).entries)) if self.words else known
 
@@ -84,12 +84,12 @@ RULES: Final[tuple[BackgroundRule, ...]] = (
 
 
 def find_rule(name: str) -> BackgroundRule | None:
-    """The rule of that name, if there is one."""
+    """Background rule of the given name, `None` if there is none."""
     return next((rule for rule in RULES if rule.name == name), None)
 
 
 class RuledDataset:
-    """A benchmark under a background rule."""
+    """Benchmark dataset whose vocabulary and labels follow a background rule."""
 
     def __init__(self, rule: BackgroundRule, dataset: BenchmarkDataset) -> None:
         self.rule = rule
@@ -107,19 +107,19 @@ class RuledDataset:
 
 
 def open_ruled(name: str, root: Path) -> BenchmarkDataset | RuledDataset:
-    """A benchmark by its name in the catalogue, or by the name of a background rule.
+    """Dataset of a benchmark, by its name in the catalogue or by the name of a background rule.
 
     Raises:
-        CatalogError: neither of them, or nothing of it below the root.
+        CatalogError: the name is unknown, or none of its files are below the root.
     """
     rule = find_rule(name)
     return open_benchmark(name, root) if rule is None else RuledDataset(rule, open_benchmark(rule.benchmark, root))
 
 
 def background_of(name: str) -> int | None:
-    """The label of background in this benchmark or under this rule, `None` if it has no such class.
+    """Index of the background class in a benchmark or under a background rule, `None` if it has none.
 
-    Programs that predict single names give the names of background this index or a higher one.
+    In predictions made with one index per name, this index and all higher ones are names of background.
     """
     rule = find_rule(name)
     return find_spec(name).background if rule is None else rule.label

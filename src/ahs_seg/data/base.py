@@ -1,4 +1,4 @@
-"""What every dataset gives: pictures, their labels, and the words for the labels."""
+"""Interface of datasets: samples of an image with its label map, and the vocabulary of the labels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture (RGB) and the label of every pixel: an index into the vocabulary, or `IGNORE`.
+    """One RGB image and its label map; a label is an index into the vocabulary, or `IGNORE`.
 
-    `name` is what messages and output files call it; it is unique within its dataset.
+    `name` identifies the sample in messages and output files; it is unique within its dataset.
     """
 
     image: UInt8[np.ndarray, "H W 3"]
@@ -25,11 +25,11 @@ class Sample:
 
 @runtime_checkable
 class SegmentationDataset(Protocol):
-    """Samples by index, the same sample for the same index, and the vocabulary their labels refer to."""
+    """Dataset with deterministic samples by index, and the vocabulary that the labels refer to."""
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes; label k is entry k."""
+        """Classes of the dataset; label k is entry k."""
 
     def __len__(self) -> int: ...
 

@@ -1,7 +1,7 @@
-"""The benchmarks of the field: where their files lie, what their label values mean, and a dataset of each.
+"""Benchmark datasets: file locations, meaning of the label values, and a dataset class for each benchmark.
 
-Folders are those of the original preparation scripts of CAT-Seg (and OVSeg, Mask2Former before it), so a tree made by
-them is read as it is; `ahs_seg.data.prepare` makes the same tree from the original archives.
+The folder layout is that of the original preparation scripts of CAT-Seg (and of OVSeg and Mask2Former before it), so a
+tree made by them can be read directly; `ahs_seg.data.prepare` creates the same tree from the original archives.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 class CatalogError(AhsSegError, ValueError):
-    """A benchmark that is not known, or not there; the message says what is known, or how to prepare it."""
+    """Error for an unknown or missing benchmark; the message lists the known ones or says how to prepare it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
-    """One benchmark: its files below a root, its words, and how its scores are counted.
+    """Specification of one benchmark: its files below a root, its vocabulary, and its evaluation rules.
 
-    `images` and `labels` are folders below the root; files are matched by name. `ignore` lists the values of pixels
-    that are not scored. `count` is the size of the official split, `registered` the name that the original
-    repositories use.
+    `images` and `labels` are folders below the root; files are matched by name. `ignore` lists the label values that
+    are not scored. `count` is the number of images in the official split, `registered` the dataset name in the original
+    repositories.
 
-    `background` is the background rule: of the single names (59 in VOC-20b) all from this index on count as this one
-    class, after the argmax; scores are never merged. The vocabulary says the same (many names with the label
-    "background", of which the best competes), so what predicts its labels needs no further step.
+    `background` is the background index: with one index per name (59 in VOC-20b), every index from this one on is
+    mapped to this class after the argmax; scores are never merged. The vocabulary expresses the same rule (many names
+    with the label "background", of which the best one counts), so predictions of its labels need no further step.
     """
 
     name: str
@@ -51,15 +51,15 @@ class DatasetSpec:
     registered: str
 
     def words(self) -> Vocabulary:
-        """The classes a model is asked for; they are what is scored."""
+        """Vocabulary of the benchmark: the classes that are predicted and scored."""
         return _known(self.vocabulary)
 
     def label_path(self, root: Path, name: str) -> Path:
-        """Where the label map of a picture lies."""
+        """Path of the label map of an image."""
         return root / self.labels / f"{name}{self.label_suffix}"
 
     def image_path(self, root: Path, name: str) -> Path:
-        """Where a picture lies."""
+        """Path of an image."""
         return root / self.images / f"{name}{self.image_suffix}"
 
     def label_names(self, root: Path) -> list[str]:
@@ -67,14 +67,14 @@ class DatasetSpec:
         return _names(root / self.labels, self.label_suffix)
 
     def image_names(self, root: Path) -> list[str]:
-        """Names of all pictures below the root, sorted."""
+        """Names of all images below the root, sorted."""
         return _names(root / self.images, self.image_suffix)
 
     def decode(self, values: UInt[np.ndarray, "H W"], source: str) -> Int32[np.ndarray, "H W"]:
-        """Labels, and `IGNORE`, from the values of a file that messages call `source`.
+        """Label map decoded from raw file values, with `IGNORE` for ignored ones; `source` names the file in messages.
 
         Raises:
-            SampleError: values that are neither.
+            SampleError: a value is neither a label nor an ignored value.
         """
         classes = len(self.words())
         labels = values.astype(np.int32)
@@ -123,7 +123,7 @@ CATALOG: Final[tuple[DatasetSpec, ...]] = (
         count=5105,
         registered="context_59_test_sem_seg",
     ),
-    # 459 is the declared ignore value, which the original script never writes; a raw 0 becomes 65535 there.
+    # 459 is the declared ignore value, but the original script never writes it; a raw 0 becomes 65535 there.
     DatasetSpec(
         name="pascal-context-459",
         title="PASCAL-Context-459",
@@ -176,10 +176,10 @@ CATALOG: Final[tuple[DatasetSpec, ...]] = (
 
 
 def find_spec(name: str) -> DatasetSpec:
-    """The benchmark of that name, ours or the one the original repositories registered.
+    """Specification of a benchmark, by our name or by the one registered in the original repositories.
 
     Raises:
-        CatalogError: listing the names there are.
+        CatalogError: the name is unknown; the message lists the known ones.
     """
     for spec in CATALOG:
         if name in (spec.name, spec.registered):
@@ -188,10 +188,10 @@ def find_spec(name: str) -> DatasetSpec:
 
 
 class BenchmarkDataset:
-    """The pictures of a benchmark that have a label map, in the order of their names.
+    """Dataset of the benchmark images that have a label map, sorted by name.
 
-    As in the original loader, what has no partner of the same name is left out: `without_image` names the label maps
-    among it. Pictures without a label map are part of the layout of PASCAL.
+    As in the original loader, an image or label map without a partner of the same name is skipped; `without_image`
+    lists the skipped label maps. Images without a label map are normal in the PASCAL layout.
     """
 
     def __init__(self, spec: DatasetSpec, root: Path) -> None:
@@ -203,53 +203,53 @@ class BenchmarkDataset:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes; label k is entry k."""
+        """Classes of the benchmark; label k is entry k."""
         return self.spec.words()
 
     @property
     def name(self) -> str:
-        """What reports call this dataset."""
+        """Name of this dataset in reports."""
         return self.spec.name
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        """Picture `index` with its labels.
+        """Image `index` with its label map.
 
         Raises:
-            SampleError: what is wrong with this picture or its label map.
+            SampleError: the image or label map is missing, damaged or invalid, or their sizes differ.
         """
         name = self.names[index]
         image, labels = self.read_image(name), self.read_labels(name)
         if image.shape[:2] != labels.shape:
             (height, width), (label_height, label_width) = image.shape[:2], labels.shape
             raise SampleError(
-                f"{self.spec.label_path(self.root, name)}: label map is {label_width}x{label_height}, its picture "
+                f"{self.spec.label_path(self.root, name)}: label map is {label_width}x{label_height}, its image "
                 f"{width}x{height}; sizes must agree. Unpack the archives again and prepare with --again."
             )
         return Sample(image, labels, name)
 
     def read_image(self, name: str) -> UInt8[np.ndarray, "H W 3"]:
-        """One picture by its name."""
+        """Image of the given name."""
         return read_image(self.spec.image_path(self.root, name))
 
     def read_labels(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """One label map by its name, checked against the classes."""
+        """Label map of the given name, checked against the vocabulary."""
         path = self.spec.label_path(self.root, name)
         return self.spec.decode(read_labels(path), str(path))
 
 
 def open_benchmark(name: str, root: Path) -> BenchmarkDataset:
-    """A prepared benchmark below `root`, made by `ahs-seg data prepare` or by the original scripts.
+    """Dataset of a benchmark below `root`, prepared by `ahs-seg data prepare` or by the original scripts.
 
     Raises:
-        CatalogError: no such benchmark, or nothing of it below the root.
+        CatalogError: the benchmark is unknown, or none of its files are below the root.
     """
     spec = find_spec(name)
     dataset = BenchmarkDataset(spec, root)
     if not len(dataset):
-        found = f"{len(dataset.without_image)} label maps but no picture" if dataset.without_image else "nothing"
+        found = f"{len(dataset.without_image)} label maps but no image" if dataset.without_image else "nothing"
         raise CatalogError(
             f"{spec.title}: {found} in {root / spec.images} and {root / spec.labels}. Prepare it: "
             f"ahs-seg data prepare {spec.name} --root {root}, or give the root of a tree that is prepared."

@@ -1,4 +1,4 @@
-"""Super-categories of class names: which classes are kinds of the same thing."""
+"""Super-categories of classes, such as "animal" for dog and cat."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WORLD_STUFF: Final = "stuff"
 
 
 def categories_of(labels: Sequence[str]) -> tuple[str | None, ...]:
-    """The super-category of every label, None where none is known.
+    """Super-category of every label, None where it is not known.
 
-    Labels are looked up among the classes of COCO-Stuff and of the drawn world, whichever has more of them.
+    Labels are looked up in COCO-Stuff or in the drawn world, whichever contains more of them.
     """
     tables = (_coco_stuff(), _drawn_world())
     table = max(tables, key=lambda names: sum(label in names for label in labels))
@@ -32,5 +32,5 @@ def _coco_stuff() -> Mapping[str, str]:
 
 @cache
 def _drawn_world() -> Mapping[str, str]:
-    """Things of one shape are kinds of that shape; all stuff is stuff."""
+    """Super-categories of the drawn world: the shape for things, "stuff" for all stuff."""
     return {name: thing.shape for name, thing in things().items()} | dict.fromkeys(STUFF, WORLD_STUFF)

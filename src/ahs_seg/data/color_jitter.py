@@ -1,4 +1,4 @@
-"""Random changes of brightness, contrast, saturation and hue, in 8-bit arithmetic."""
+"""Colour jitter: random brightness, contrast, saturation and hue, in 8-bit arithmetic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Factor = Annotated[float, Field(ge=0)]
 _FIXED_POINT: Final = 12
 _HUES: Final = 180
 _RED: Final = np.array([0, 2, 1, 1, 3, 0])
-"""Which of (value, low, falling, rising) each channel takes in the six sectors of the hue circle."""
+"""Index into (value, low, falling, rising) for a channel in each of the six sectors of the hue circle."""
 _GREEN: Final = np.array([3, 0, 0, 2, 1, 1])
 _BLUE: Final = np.array([1, 1, 3, 0, 0, 2])
 _PER_VALUE: Final = np.rint((255 << _FIXED_POINT) / np.arange(256).clip(1)).astype(np.int32) * (np.arange(256) > 0)
@@ -28,11 +28,11 @@ _UNITS: Final = np.array([6 / _HUES, 1 / 255, 1 / 255], np.float32)[:, None, Non
 
 
 class ColourJitter(Config):
-    """The colour augmentation of SSD (Liu et al., ECCV 2016) as detectron2 and CAT-Seg apply it.
+    """Colour augmentation of SSD (Liu et al., ECCV 2016) as detectron2 and CAT-Seg apply it.
 
-    Brightness first; then, with even odds, contrast before or after saturation and hue. Each happens with
-    `probability`. Every step ends in 8 bits and truncates, as the original does. Hue is in OpenCV's units, 180 for the
-    full circle.
+    Brightness comes first, then contrast either before or after saturation and hue, with equal probability. Each step
+    is applied with `probability`. Every step truncates its result to 8 bits, as the original does. Hue is in OpenCV's
+    units, 180 for the full circle.
     """
 
     probability: Probability = 0.5
@@ -42,7 +42,7 @@ class ColourJitter(Config):
     hue: Annotated[int, Field(ge=0, le=90)] = 18
 
     def apply(self, image: UInt8[np.ndarray, "H W 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "H W 3"]:
-        """The picture with its colours changed."""
+        """Image with randomly changed colours."""
         steps: list[Callable[[np.ndarray, np.random.Generator], np.ndarray]] = [self._saturation, self._hue]
         steps.insert(0 if rng.integers(2) else 2, self._contrast)
         for step in (self._brightness, *steps):
@@ -69,7 +69,7 @@ class ColourJitter(Config):
 
 
 def rgb_to_hsv(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    """Hue in 0..179, saturation and value in 0..255: OpenCV's 8-bit conversion, bit for bit."""
+    """HSV image with hue in 0..179, saturation and value in 0..255; bit-exact with OpenCV's 8-bit conversion."""
     red, green, blue = np.moveaxis(image.astype(np.int32), -1, 0)
     value = image.max(-1).astype(np.int32)
     span = value - image.min(-1)
@@ -81,7 +81,7 @@ def rgb_to_hsv(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def hsv_to_rgb(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    """The way back: fractions are cut off as OpenCV does (the same bytes for 99.6 % of colours, else one level off)."""
+    """RGB image converted from HSV with truncation as in OpenCV (equal for 99.6 % of colours, else one level off)."""
     hue, saturation, value = np.moveaxis(image.astype(np.float32), -1, 0) * _UNITS
     sector, within = np.divmod(hue, np.float32(1))
     low, falling, rising = (value * (1 - saturation * part) for part in (np.float32(1), within, 1 - within))

@@ -1,4 +1,4 @@
-"""Which data: a folder of labelled pictures, scenes of the drawn world, or a benchmark."""
+"""Dataset configs: a folder of labelled images, scenes of the drawn world, or a benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WorldNames = Literal["seen", 20, 59, 150, 459, 847]
 
 
 class FolderData(Config):
-    """A folder with `images`, `annotations` and `classes.txt`; see `FolderDataset` for the layout."""
+    """Config of a folder with `images`, `annotations` and `classes.txt`; see `FolderDataset` for the layout."""
 
     name: Literal["folder"] = "folder"
     root: Path
@@ -32,14 +32,14 @@ class FolderData(Config):
 
     @property
     def title(self) -> str:
-        """What reports call this data."""
+        """Name of this dataset in reports."""
         return f"{self.root.resolve().name}{'/' + self.split if self.split else ''}"
 
     def open(self) -> FolderDataset:
-        """The dataset, every file of it read and checked.
+        """Dataset of the folder, after reading and checking every file.
 
         Raises:
-            FolderError: listing everything that is wrong, file by file.
+            FolderError: some files are invalid; the message lists every problem, file by file.
         """
         dataset = FolderDataset(
             self.root,
@@ -54,7 +54,7 @@ class FolderData(Config):
 
 
 class WorldData(Config):
-    """Scenes of the drawn world; `names` is "seen" (training) or the size of a vocabulary."""
+    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary."""
 
     name: Literal["world"] = "world"
     scenes: Literal["train", "validation", "test"] = "train"
@@ -65,16 +65,16 @@ class WorldData(Config):
 
     @property
     def title(self) -> str:
-        """What reports call this data."""
+        """Name of this dataset in reports."""
         return f"world-{self.names} ({self.scenes}, {self.count} scenes)"
 
     def open(self) -> WorldDataset:
-        """The dataset; nothing is stored, scenes are drawn when they are asked for."""
+        """Dataset of synthetic scenes; nothing is stored, each scene is drawn on access."""
         return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
 
 
 class BenchmarkData(Config):
-    """A prepared benchmark below `root`, by its name in the catalogue or that of a background rule."""
+    """Config of a prepared benchmark below `root`, by its name in the catalogue or that of a background rule."""
 
     name: Literal["benchmark"] = "benchmark"
     benchmark: str
@@ -82,35 +82,35 @@ class BenchmarkData(Config):
 
     @property
     def title(self) -> str:
-        """What reports call this data."""
+        """Name of this dataset in reports."""
         return self.benchmark
 
     def open(self) -> BenchmarkDataset | RuledDataset:
-        """The dataset; files are only listed, `ahs-seg data verify` reads them.
+        """Dataset of the benchmark; files are only listed here, `ahs-seg data verify` reads them.
 
         Raises:
-            CatalogError: no such benchmark, or nothing of it below the root.
+            CatalogError: the benchmark is unknown, or none of its files are below the root.
         """
         return open_ruled(self.benchmark, self.root)
 
 
 DataConfig = Annotated[FolderData | WorldData | BenchmarkData, Field(discriminator="name")]
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
-"""All names that `BenchmarkData` takes."""
+"""All names that `BenchmarkData` accepts."""
 
 
 def background_label(data: FolderData | WorldData | BenchmarkData) -> int | None:
-    """Single names from this index on count as this label (`None`: no such rule); see `background_of`."""
+    """Index from which on all name indices count as background (`None`: no such rule); see `background_of`."""
     return background_of(data.benchmark) if isinstance(data, BenchmarkData) else None
 
 
 def parse_data(
     text: str, *, split: str | None = None, count: int = 300, root: Path = Path("datasets")
 ) -> FolderData | WorldData | BenchmarkData:
-    """The data that a command line names: `world-150` (test scenes), a benchmark below `root`, or a folder.
+    """Dataset config for a command-line argument: `world-150` (test scenes), a benchmark below `root`, or a folder.
 
     Raises:
-        ConfigError: a vocabulary of the world that does not exist.
+        ConfigError: the drawn world has no vocabulary of this size.
     """
     if text in BENCHMARKS:
         return BenchmarkData(benchmark=text, root=root)

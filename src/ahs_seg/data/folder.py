@@ -1,9 +1,9 @@
-"""A folder of pictures with label maps, and a check that lists everything wrong with it at once.
+"""Dataset of a folder of images and label maps, with a check that reports all problems at once.
 
 ```
-root/classes.txt                    one class a line, synonyms separated by ", "; the first line is label 0
-root/images/train/street_001.jpg    any picture; the part after images/ may be nested, or flat without splits
-root/annotations/train/street_001.png   8- or 16-bit label map under the same name
+root/classes.txt                    one class per line, synonyms separated by ", "; the first line is label 0
+root/images/train/street_001.jpg    any image; the path below images/ may be nested, or flat without splits
+root/annotations/train/street_001.png   8- or 16-bit label map of the same name
 ```
 """
 
@@ -32,7 +32,7 @@ LISTED_FAULTS: Final = 50
 
 
 class FolderError(AhsSegError, ValueError):
-    """A dataset folder that cannot be used; `faults` has a line per fault, the message shows the first ones."""
+    """Error for an invalid dataset folder; `faults` has one line per problem, the message shows the first ones."""
 
     def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
         lines = [message, *(f"  {fault}" for fault in faults[:LISTED_FAULTS])]
@@ -43,16 +43,16 @@ class FolderError(AhsSegError, ValueError):
 
 
 class FolderDataset:
-    """The pictures of one split with their label maps.
+    """Dataset of the images of one split and their label maps, read from a folder.
 
     `split` names a subfolder of `images` and `annotations`; without it everything below `images` is read. Files whose
-    name starts with a dot or does not end as a picture's are left out. `classes` is a file in `root`, or a vocabulary.
-    `ignore` is the value of pixels without a class: unless given, 255 in 8-bit files and 65535 in 16-bit files.
+    name starts with a dot or has no image suffix are skipped. `classes` is a file in `root`, or a vocabulary. `ignore`
+    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files.
 
     Opening the dataset only lists files; `check` reads them all.
 
     Raises:
-        FolderError: no such folder or split, no pictures.
+        FolderError: the folder or split does not exist, or contains no images.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FolderDataset:
         self._vocabulary = classes if isinstance(classes, Vocabulary) else Vocabulary.read(self.root / classes)
         self._images = list(_files(image_folder, IMAGE_SUFFIXES))
         if not self._images:
-            raise FolderError(f"{image_folder}: no pictures; allowed endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
+            raise FolderError(f"{image_folder}: no images; allowed endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
         self._names = [_key(path, image_folder) for path in self._images]
         self._label_folder = label_folder
         self._labels: dict[str, list[Path]] = {}
@@ -81,22 +81,22 @@ class FolderDataset:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes; label k is line k of the class list."""
+        """Classes of the dataset; label k is line k of the class list."""
         return self._vocabulary
 
     @property
     def name(self) -> str:
-        """What reports call this dataset."""
+        """Name of this dataset in reports."""
         return self.root.resolve().name
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Sample:
-        """Picture `index` in the order of the names.
+        """Sample `index`, in the order of the file names.
 
         Raises:
-            SampleError: what is wrong with this picture or its label map.
+            SampleError: the image or label map is missing, damaged or invalid, or their sizes differ.
         """
         image, labels = read_image(self._images[index]), self._read_labels(index)
         if problem := self._size_problem(index, image, labels):
@@ -104,13 +104,13 @@ class FolderDataset:
         return Sample(image, labels, self._names[index])
 
     def check(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> None:
-        """Read every file once, `workers` at a time, and raise one error that lists everything wrong.
+        """Read every file once, `workers` at a time, and raise one error that lists all problems.
 
-        `progress` is called with the number of pictures read and their total.
+        `progress` is called with the number of images read and the total number.
 
         Raises:
-            FolderError: missing label maps, sizes that differ, label values outside the class list, unreadable files,
-                label maps without a picture, pictures that share a name.
+            FolderError: there are missing label maps, different sizes, label values outside the class list, unreadable
+                files, label maps without an image, or images that share a name.
         """
         found = list(self._layout_faults())
         with ThreadPoolExecutor(workers) as pool:
@@ -120,7 +120,7 @@ class FolderDataset:
                     progress(done, len(self))
         if found:
             kind = "fault" if len(found) == 1 else "faults"
-            raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} pictures:", found)
+            raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} images:", found)
 
     def _faults_of(self, index: int) -> list[str]:
         faults, image, labels = [], None, None
@@ -137,13 +137,13 @@ class FolderDataset:
         return faults
 
     def _layout_faults(self) -> Iterator[str]:
-        pictures = Counter(self._names)
+        images = Counter(self._names)
         for path, name in zip(self._images, self._names, strict=True):
-            if pictures[name] > 1:
-                yield f"{path}: {pictures[name]} pictures are called {name}; each needs a name of its own."
+            if images[name] > 1:
+                yield f"{path}: {images[name]} images are called {name}; each needs a name of its own."
         for name, paths in self._labels.items():
-            if name not in pictures:
-                yield from (f"{path}: label map without a picture of that name." for path in paths)
+            if name not in images:
+                yield from (f"{path}: label map without an image of that name." for path in paths)
 
     def _label_path(self, index: int) -> Path:
         name = self._names[index]
@@ -177,8 +177,8 @@ class FolderDataset:
             return None
         turned = (height, width) == (label_width, label_height)
         return (
-            f"{self._label_path(index)}: label map is {label_width}x{label_height}, its picture {width}x{height}; "
-            "sizes must agree." + turned * " One is turned: was the picture labelled without its EXIF rotation?"
+            f"{self._label_path(index)}: label map is {label_width}x{label_height}, its image {width}x{height}; "
+            "sizes must agree." + turned * " One is rotated: was the image labelled without its EXIF rotation?"
         )
 
 

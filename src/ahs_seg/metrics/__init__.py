@@ -1,4 +1,4 @@
-"""Scores of a segmentation, from counts of pixels that add up over images and processes."""
+"""Segmentation metrics, computed from pixel counts that can be summed over images and processes."""
 
 from ahs_seg.metrics.boundary import boundary_band, count_boundaries
 from ahs_seg.metrics.confusion import ConfusionMatrix, LabelMap, Scores, harmonic_mean

@@ -1,14 +1,15 @@
-"""Boundary IoU: the IoU of the bands along the inner borders of classes, where thin errors show.
+"""Boundary IoU: IoU restricted to a band along the inner boundary of each class, which is sensitive to thin errors.
 
-Source: Cheng et al., "Boundary IoU", CVPR 2021, with its dilation of 2 % of the diagonal. It is defined for pairs of
-masks; for label maps we take these choices:
+Source: Cheng et al., "Boundary IoU", CVPR 2021, with its dilation of 2 % of the diagonal. It is defined for pairs
+of binary masks; for label maps we define it as follows:
 
-- The band of a class holds its pixels within `d` steps (also diagonal ones) of another class or of the picture's edge;
-  that is the mask less its erosion by a 3x3 square, `d` times, as in the authors' code. d = round(0.02 * diagonal), at
-  least 1.
-- Pixels of all pictures are counted together, then IoU per class and the mean over classes with ground truth, as for
-  mIoU.
-- Ignored pixels are cut out of the prediction as well before bands are taken, so a perfect prediction scores 1.
+- The band of a class holds its pixels within `d` steps (also diagonal ones) of another class or of the image's edge;
+  that is the mask minus its erosion by a 3x3 square, applied `d` times, as in the authors' code. d = round(0.02 *
+  diagonal), at least 1.
+- Pixels are accumulated over all images, then IoU is computed per class and averaged over classes with ground truth,
+  as for mIoU.
+- Pixels ignored in the labels are also removed from the prediction before bands are computed, so that a perfect
+  prediction scores 1.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _OUTSIDE: Final = IGNORE - 1
 def boundary_band(
     labels: Integer[np.ndarray, "H W"], *, dilation_ratio: float = DILATION_RATIO
 ) -> Bool[np.ndarray, "H W"]:
-    """Pixels near a border, for all classes at once: a window around them holds more than one value."""
+    """Boundary bands of all classes in one mask: pixels whose neighbourhood contains more than one label."""
     steps = max(1, round(dilation_ratio * hypot(*labels.shape)))
     values = labels.astype(np.int32)
     options = {"size": 2 * steps + 1, "mode": "constant", "cval": _OUTSIDE}
@@ -43,8 +44,8 @@ def count_boundaries(
     *,
     dilation_ratio: float = DILATION_RATIO,
 ) -> Int64[np.ndarray, "n 4"]:
-    """Per class that occurs: its index and the pixels of its band in the labels, in the prediction, in both."""
-    labels = labels.astype(np.int32)  # bytes cannot hold `IGNORE`
+    """One row per class that occurs: class index, and band pixels in the labels, in the prediction and in both."""
+    labels = labels.astype(np.int32)  # uint8 cannot represent `IGNORE`
     cut = np.where(labels == IGNORE, IGNORE, prediction.astype(np.int32))
     wanted = _band_labels(labels, dilation_ratio)
     guessed = _band_labels(cut, dilation_ratio)
@@ -59,5 +60,5 @@ def count_boundaries(
 
 
 def _band_labels(labels: Integer[np.ndarray, "H W"], ratio: float) -> Integer[np.ndarray, "H W"]:
-    """The labels within bands, `IGNORE` elsewhere."""
+    """Labels inside the boundary bands, `IGNORE` elsewhere."""
     return np.where(boundary_band(labels, dilation_ratio=ratio), labels, IGNORE)

@@ -1,11 +1,12 @@
-"""Scores of a segmentation, from counts of pixels that add up over images and processes.
+"""Confusion counts and the segmentation metrics computed from them: IoU, accuracy, mIoU over seen and unseen classes.
 
 Conventions, those of detectron2's `SemSegEvaluator` and of CAT-Seg:
 
-- IoU of a class = hits / (labelled + predicted - hits), accuracy = hits / labelled, over all images together.
-- Pixels labelled `IGNORE` do not exist. A pixel predicted as `IGNORE` ("none of them") is a miss of its class.
-- mIoU is the mean over classes that the ground truth contains. The other denominator in use adds classes that were
-  only predicted; they count as 0.
+- IoU of a class = hits / (labelled + predicted - hits), accuracy = hits / labelled, with counts summed over all images.
+- Pixels labelled `IGNORE` are not counted. A pixel predicted as `IGNORE` ("none of the classes") counts as an error of
+  its class.
+- mIoU is the mean over classes that occur in the ground truth. The alternative denominator also includes classes that
+  were only predicted; their IoU is 0.
 """
 
 from __future__ import annotations
@@ -30,22 +31,23 @@ class MetricError(AhsSegError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores in [0, 1]; `None` where no class defines them.
+    """Metric values in [0, 1]; `None` where a metric is undefined because no class contributes to it.
 
     `iou` and `accuracy` are per class, in the order of the vocabulary, `None` for classes without ground truth.
-    `seen`, `unseen` are mIoU over the classes with ground truth in either group, `harmonic` their harmonic mean.
+    `seen` and `unseen` are the mIoU over the seen and the unseen classes with ground truth, `harmonic` is the harmonic
+    mean of the two.
     """
 
     miou: float | None
     """Mean IoU over classes with ground truth."""
     miou_with_predicted: float | None
-    """Mean IoU over classes with ground truth or prediction."""
+    """Mean IoU over classes that occur in the ground truth or in the prediction."""
     fwiou: float | None
-    """Mean IoU weighted by the labelled pixels."""
+    """Frequency-weighted IoU: mean IoU weighted by the number of labelled pixels per class."""
     macc: float | None
     """Mean accuracy over classes with ground truth."""
     pacc: float | None
-    """Share of labelled pixels that are right."""
+    """Pixel accuracy: fraction of labelled pixels that are predicted correctly."""
     seen: float | None
     unseen: float | None
     harmonic: float | None
@@ -54,24 +56,23 @@ class Scores:
     iou: tuple[float | None, ...]
     accuracy: tuple[float | None, ...]
     boundary_miou: float | None = None
-    """`miou` of the bands along the borders of classes, if they were counted (`ahs_seg.metrics.boundary`)."""
+    """Mean boundary IoU over classes with ground truth, if bands were counted (`ahs_seg.metrics.boundary`)."""
     sg_miou: float | None = None
-    """`miou` where broader classes count in part, if a table was given (`ahs_seg.metrics.sg_iou`)."""
+    """Mean SG-IoU over classes with ground truth, if a table of parent classes was given (`ahs_seg.metrics.sg_iou`)."""
     sg_miou_with_predicted: float | None = None
-    """The same with the other denominator, which is SCAN's."""
+    """Mean SG-IoU over classes that occur in the ground truth or in the prediction, the denominator that SCAN uses."""
 
     def summary(self) -> dict[str, float]:
-        """The single numbers that are defined, by name."""
+        """All scalar metrics that are defined, by name."""
         named = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in named if isinstance(value, float)}
 
 
 class ConfusionMatrix:
-    """Counts of labelled, predicted and rightly predicted pixels per class, exact 64-bit integers.
+    """Labelled, predicted and correctly predicted pixels per class, as exact 64-bit integers.
 
-    These three are all the scores need, and take memory in proportion to the classes. `pairs=True` counts every
-    (label, prediction) pair as well, for those who want to see what is taken for what: `pairs[k, j]` pixels of class
-    k were predicted as j.
+    These three counts are sufficient for all scores, and their memory grows linearly with the number of classes.
+    `pairs=True` also keeps the full confusion matrix: `pairs[k, j]` pixels of class k were predicted as class j.
     """
 
     def __init__(self, num_classes: int, *, pairs: bool = False) -> None:
@@ -91,7 +92,7 @@ class ConfusionMatrix:
     __hash__ = None  # type: ignore[assignment]  # counts change
 
     def update(self, prediction: LabelMap, labels: LabelMap) -> None:
-        """Count the pixels of one image, or of many of one size.
+        """Add the pixels of one image, or of a batch of images of one size, to the counts.
 
         Raises:
             MetricError: maps of different size, values that are neither a class nor `IGNORE`.
@@ -99,7 +100,7 @@ class ConfusionMatrix:
         self.add(self.compare(prediction, labels))
 
     def compare(self, prediction: LabelMap, labels: LabelMap) -> Int64[np.ndarray, "n 3"]:
-        """Each (label, prediction) with its pixels, for `add`; what `update` raises."""
+        """Rows (label, prediction, count), one per pair that occurs, as input of `add`; raises as `update` does."""
         predicted, wanted = _to_array(prediction), _to_array(labels)
         if predicted.shape != wanted.shape:
             raise MetricError(
@@ -113,7 +114,7 @@ class ConfusionMatrix:
         return pair_counts(predicted, wanted)
 
     def add(self, pairs: Int64[np.ndarray, "n 3"]) -> None:
-        """Add pixels by (label, prediction, count), as `pair_counts` gives them."""
+        """Add rows of (label, prediction, count), as returned by `pair_counts`."""
         label, predicted, count = pairs.T
         named = predicted != IGNORE
         hit = label == predicted
@@ -124,7 +125,7 @@ class ConfusionMatrix:
             np.add.at(self.pairs, (label[named], predicted[named]), count[named])
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
-        """The counts of both, e.g. of two processes; pairs survive if both have them."""
+        """Sum of two sets of counts, e.g. of two processes; `pairs` are kept only if both have them."""
         if len(self) != len(other):
             raise MetricError(
                 f"cannot add counts of {len(self)} and {len(other)} classes; use one vocabulary for both."
@@ -136,22 +137,22 @@ class ConfusionMatrix:
         return total
 
     def to_dict(self) -> dict[str, list[int] | list[list[int]]]:
-        """Plain lists of integers, ready for JSON."""
+        """Counts as plain lists of integers, ready for JSON."""
         counts = {name: getattr(self, name).tolist() for name in ("labelled", "predicted", "hits")}
         return counts if self.pairs is None else {**counts, "pairs": self.pairs.tolist()}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, list[int] | list[list[int]]]) -> ConfusionMatrix:
-        """What `to_dict` wrote."""
+        """Confusion matrix restored from the output of `to_dict`."""
         matrix = cls(len(counts["labelled"]), pairs="pairs" in counts)
         for name, values in counts.items():
             setattr(matrix, name, np.array(values, np.int64))
         return matrix
 
     def scores(self, labels: Sequence[str] | None = None, *, seen: Collection[str] | None = None) -> Scores:
-        """Scores of everything counted so far.
+        """Metrics of all pixels counted so far.
 
-        `seen` are the class names that training knew; a class is seen if its label is exactly one of them.
+        `seen` are the class names used in training; a class is seen if its label is exactly one of them.
         """
         union = self.labelled + self.predicted - self.hits
         present = self.labelled > 0
@@ -193,11 +194,11 @@ class ConfusionMatrix:
 
 
 def pair_counts(prediction: Integer[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]) -> Int64[np.ndarray, "m 3"]:
-    """Each (label, prediction) that occurs and how often; labels are classes, predictions classes or `IGNORE`.
+    """Rows of (label, prediction, count), one per pair that occurs; a prediction is a class index or `IGNORE`.
 
-    Memory follows the number of classes that occur here, not that of the vocabulary squared.
+    Memory grows with the classes that occur in this input, not with the square of the vocabulary size.
     """
-    prediction = prediction.astype(np.int64)  # a byte cannot hold 255 + 1
+    prediction = prediction.astype(np.int64)  # uint8 cannot represent 255 + 1
     there = np.flatnonzero(np.bincount(labels))
     guessed = np.flatnonzero(np.bincount(prediction + 1)) - 1
     width = len(guessed)
@@ -209,14 +210,14 @@ def pair_counts(prediction: Integer[np.ndarray, " n"], labels: Integer[np.ndarra
 
 
 def _positions(values: Int64[np.ndarray, " n"], shift: int) -> Int64[np.ndarray, " m"]:
-    """A table from each value (plus `shift`) to its place among the values."""
+    """Lookup table from each value (plus `shift`) to its position in `values`."""
     table = np.zeros(int(values.max(initial=-shift)) + shift + 1, np.int64)
     table[values + shift] = np.arange(len(values))
     return table
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:
-    """2ab / (a + b), 0 if both are 0, `None` if either is missing."""
+    """Harmonic mean 2ab / (a + b); 0 if both values are 0, `None` if either is `None`."""
     if first is None or second is None:
         return None
     return 2 * first * second / (first + second) if first + second else 0.0

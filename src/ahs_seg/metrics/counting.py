@@ -1,4 +1,4 @@
-"""From one picture to its counts, and from the counts of many to scores."""
+"""Per-image pixel counts, and their accumulation over many images into scores."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ BOUNDARY = "boundary_"
 
 
 class Measures(Config):
-    """What is counted besides the three numbers per class that most scores need.
+    """Optional statistics to count in addition to labelled, predicted and correct pixels per class.
 
-    `pairs` every pair of label and prediction (memory: classes squared), `boundary` the bands of boundary IoU,
-    `parents` the table of SG-IoU.
+    `pairs` counts every (label, prediction) pair (memory: classes squared), `boundary` the bands of boundary IoU,
+    `parents` is the table of parent classes for SG-IoU.
     """
 
     pairs: bool = False
@@ -32,7 +32,10 @@ class Measures(Config):
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """The counts of one picture: (label, prediction, pixels), and (class, labelled, predicted, hits) of its bands."""
+    """Pixel counts of one image.
+
+    `pairs` has rows (label, prediction, pixels); `boundary` has rows (class, labelled, predicted, hits) for the bands.
+    """
 
     pairs: list[list[int]]
     boundary: list[list[int]] | None = None
@@ -41,7 +44,7 @@ class ImageCounts:
 def count_image(
     prediction: Integer[np.ndarray, "h w"], labels: Integer[np.ndarray, "H W"], classes: int, *, boundary: bool
 ) -> ImageCounts:
-    """The counts of one picture.
+    """Pixel counts of one image, from its prediction and its ground truth.
 
     Raises:
         MetricError: maps of different size, values that are neither one of the `classes` nor `IGNORE`.
@@ -52,7 +55,7 @@ def count_image(
 
 
 class MetricAccumulator:
-    """Counts of many pictures."""
+    """Pixel counts summed over many images, and the scores computed from them."""
 
     def __init__(self, classes: int, measures: Measures) -> None:
         self.measures = measures
@@ -61,21 +64,21 @@ class MetricAccumulator:
         self.parents = None if measures.parents is None else ParentCounts(measures.parents)
 
     def add(self, image: ImageCounts) -> None:
-        """Add one picture."""
+        """Add the counts of one image."""
         pairs = np.array(image.pairs, np.int64).reshape(-1, 3)
         self.confusion.add(pairs)
         if self.parents is not None:
             self.parents.add(pairs)
         if self.boundary is not None:
             if image.boundary is None:
-                raise MetricError("bands were not counted for this picture; count with measures.boundary")
+                raise MetricError("bands were not counted for this image; count with measures.boundary")
             index, *columns = np.array(image.boundary, np.int64).reshape(-1, 4).T
             totals = (self.boundary.labelled, self.boundary.predicted, self.boundary.hits)
             for total, column in zip(totals, columns, strict=True):
                 total[index] += column
 
     def to_dict(self) -> Counts:
-        """Plain lists of integers, ready for JSON."""
+        """Counts as plain lists of integers, ready for JSON."""
         counts = self.confusion.to_dict()
         if self.boundary is not None:
             counts |= {BOUNDARY + name: values for name, values in self.boundary.to_dict().items()}
@@ -85,16 +88,16 @@ class MetricAccumulator:
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, list[int] | list[list[int]]], measures: Measures) -> MetricAccumulator:
-        """What `to_dict` wrote."""
-        tally = cls(len(counts["labelled"]), measures)
+        """Accumulator restored from the output of `to_dict`."""
+        accumulator = cls(len(counts["labelled"]), measures)
         plain = {name: values for name, values in counts.items() if name in ("labelled", "predicted", "hits", "pairs")}
-        tally.confusion = ConfusionMatrix.from_dict(plain)
-        if tally.boundary is not None:
+        accumulator.confusion = ConfusionMatrix.from_dict(plain)
+        if accumulator.boundary is not None:
             bands = {name.removeprefix(BOUNDARY): counts[name] for name in counts if name.startswith(BOUNDARY)}
-            tally.boundary = ConfusionMatrix.from_dict(bands)
-        if tally.parents is not None:
-            tally.parents.taken = np.array(counts["taken"], np.int64)
-        return tally
+            accumulator.boundary = ConfusionMatrix.from_dict(bands)
+        if accumulator.parents is not None:
+            accumulator.parents.taken = np.array(counts["taken"], np.int64)
+        return accumulator
 
     def __iadd__(self, other: MetricAccumulator) -> MetricAccumulator:
         """Add the counts of another process."""
@@ -113,7 +116,7 @@ class MetricAccumulator:
         return [value if there else None for value, there in zip(values, self.confusion.labelled > 0, strict=True)]
 
     def scores(self, labels: Sequence[str] | None = None, *, seen: Collection[str] | None = None) -> Scores:
-        """Scores of everything counted so far, see `ConfusionMatrix.scores`."""
+        """Metrics of all images counted so far; see `ConfusionMatrix.scores`."""
         scores = self.confusion.scores(labels, seen=seen)
         if self.boundary is not None:
             scores = replace(scores, boundary_miou=self.boundary.scores().miou)

@@ -1,4 +1,4 @@
-"""Tables of broader classes for SG-IoU: read from a file, or proposed from the words alone."""
+"""Tables of parent classes (hypernyms) for SG-IoU: read from a file, or proposed from the class names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 class ParentTableError(AhsSegError, ValueError):
-    """A table that cannot be used; the message says where it is wrong and what is allowed."""
+    """Error for an invalid table of parent classes; the message says what is wrong and what is allowed."""
 
 
 class ParentTable(Config):
-    """For each class the broader (or equivalent) classes that count in part when predicted instead; by index.
+    """For each class, the parent (broader or equivalent) classes that earn partial credit when predicted; by index.
 
     `source` says where the table comes from; tables of different sources give different numbers.
     """
@@ -27,17 +27,18 @@ class ParentTable(Config):
 
     @property
     def edges(self) -> list[tuple[int, int]]:
-        """(class, broader class), in ascending order."""
+        """Pairs (class, parent class), in ascending order."""
         return sorted((narrow, broad) for narrow, several in self.parents.items() for broad in several)
 
     @classmethod
     def load(cls, path: Path, vocabulary: Vocabulary, *, benchmark: str | None = None) -> ParentTable:
-        """The table in a JSON file: `{"armchair": ["chair"]}` or `{"30": [19]}`, by label or by index.
+        """Table read from a JSON file: `{"armchair": ["chair"]}` or `{"30": [19]}`, by label or by index.
 
-        Tables of several benchmarks stand under `maps`, by name; then `benchmark` chooses (`-` and `_` are the same).
+        A file for several benchmarks holds one table per benchmark name under `maps`; `benchmark` selects one of them
+        (`-` and `_` are equivalent).
 
         Raises:
-            ParentTableError: not such a file, none for this benchmark, classes that do not exist.
+            ParentTableError: the file is not such a table, has none for this benchmark, or names unknown classes.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -59,17 +60,18 @@ class ParentTable(Config):
         return cls(source=path.name if benchmark is None else f"{path.name}, {benchmark}", parents=parents)
 
     def to_json(self, vocabulary: Vocabulary) -> str:
-        """The table by labels, as `load` takes it."""
+        """Table as JSON text with class labels as keys, in the format that `load` reads."""
         labels = vocabulary.labels
         named = {labels[narrow]: [labels[broad] for broad in several] for narrow, several in self.parents.items()}
         return json.dumps(named, indent=1, ensure_ascii=False) + "\n"
 
 
 def propose_parents(vocabulary: Vocabulary) -> ParentTable:
-    """Broader classes by the words alone: another class's name is the head of this one's, or the very same name.
+    """Parent classes proposed from the class names: the head noun of one name is the name of another class.
 
     The head of an English name is its end ("swivel chair" -> "chair") or what stands before "of" ("chest of drawers" ->
-    "chest"). All synonyms count. A proposal to be read and corrected: words do not know that a sofa is a seat.
+    "chest"); identical names also match. All synonyms count. The result should be checked and corrected by hand:
+    names do not show that a sofa is a seat.
     """
     names = [{word.casefold() for synonyms in entry.synonyms for word in synonyms} for entry in vocabulary.entries]
     owners: defaultdict[str, list[int]] = defaultdict(list)

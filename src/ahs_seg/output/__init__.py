@@ -1,1 +1,1 @@
-"""Results: the `Segmentation` of an image, its calibration, its colours and its file formats."""
+"""Results of inference: `Segmentation`, confidence calibration, colour palettes, legends and output file formats."""

@@ -1,8 +1,8 @@
-"""From scores to confidences: how often a pixel with such a score is right.
+"""Confidence calibration: mapping of scores to the expected pixel accuracy, fitted by isotonic regression.
 
-A score says how well a word fits a pixel, not how often it is right. On labelled pictures one can count that; a table
-of it (isotonic regression, as Zadrozny and Elkan, KDD 2002) turns scores into confidences. It holds for words and
-pictures like those it was counted on.
+A raw score measures how well a class fits a pixel, not how often the prediction is correct. That accuracy is measured
+on labelled images, and isotonic regression (Zadrozny and Elkan, KDD 2002) gives the mapping from scores to confidences.
+It is valid for classes and images similar to those it was fitted on.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from ahs_seg.types import IGNORE
 logger = logging.getLogger(__name__)
 
 _STEPS: Final = 4096
-"""Fineness to which scores are counted."""
+"""Number of histogram bins in which scores are accumulated."""
 _GROUPS: Final = 64
-"""Groups of equally many pixels whose accuracy is measured."""
+"""Number of equal-mass groups of pixels whose accuracy enters the regression."""
 _BINS: Final = 15
-"""Bins of the calibration error, as in Guo et al., ICML 2017."""
+"""Number of bins of the expected calibration error, as in Guo et al., ICML 2017."""
 
 
 class CalibrationError(AhsSegError, ValueError):
-    """A calibration that is missing or cannot be made; says what to do."""
+    """Error for a calibration that is missing or cannot be fitted; the message says what to do."""
 
 
 class Calibration(Config):
-    """The share of right pixels (`accuracies`) at some `scores`; linear between them, constant outside.
+    """Piecewise linear mapping from scores to pixel accuracy, given at `scores` by `accuracies`; constant outside.
 
-    `source` says what it was counted on. `error_before` and `error_after` are the expected calibration errors of the
-    scores and of the confidences there.
+    `source` describes the data it was fitted on. `error_before` and `error_after` are the expected calibration errors
+    of the scores and of the confidences on that data.
     """
 
     scores: tuple[float, ...]
@@ -61,24 +61,24 @@ class Calibration(Config):
         return self
 
     def __call__(self, scores: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-        """The confidences of these scores."""
+        """Calibrated confidences of the given scores."""
         return np.interp(scores, self.scores, self.accuracies).astype(np.float32)
 
 
 IDENTITY_CALIBRATION: Final = Calibration(scores=(0.0, 1.0), accuracies=(0.0, 1.0), source="none: scores as they are")
-"""Takes scores as confidences, for models without a calibration."""
+"""Identity mapping: scores are used as confidences, for models without a calibration."""
 
 
 @dataclass
 class Reliability:
-    """How many pixels had each score, and how many of them were right; memory does not grow with the pixels."""
+    """Histogram of scores with the number of correct pixels per bin; memory does not grow with the number of pixels."""
 
     pixels: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(_STEPS))
     right: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(_STEPS))
     sums: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(_STEPS))
 
     def add(self, scores: Float[np.ndarray, "*s"], right: Bool[np.ndarray, "*s"]) -> None:
-        """Count some pixels: the score of each, and whether its class was right."""
+        """Add pixels: the score of each, and whether its predicted class is correct."""
         values = np.asarray(scores, np.float64).ravel()
         step = np.clip((values * _STEPS).astype(np.int64), 0, _STEPS - 1)
         self.pixels += np.bincount(step, minlength=_STEPS)
@@ -86,17 +86,17 @@ class Reliability:
         self.sums += np.bincount(step, values, minlength=_STEPS)
 
     def error(self) -> float:
-        """Expected calibration error: the mean distance between score and share of right pixels, over 15 bins."""
+        """Expected calibration error: mean absolute difference between score and accuracy, over 15 bins."""
         return _error(self.sums, self.right, self.pixels, np.arange(_STEPS) * _BINS // _STEPS)
 
     def fit(self, source: str) -> Calibration:
-        """The calibration of what was counted.
+        """Calibration fitted to all pixels added so far.
 
         Raises:
-            CalibrationError: nothing was counted.
+            CalibrationError: no pixels were added.
         """
         if not self.pixels.any():
-            raise CalibrationError("no labelled pixel was counted; calibrate with pictures that have labels")
+            raise CalibrationError("no labelled pixel was counted; calibrate with images that have labels")
         before = np.cumsum(self.pixels) - self.pixels
         group = np.minimum((before * _GROUPS / self.pixels.sum()).astype(np.int64), _GROUPS - 1)
         pixels, right, sums = (np.bincount(group, values) for values in (self.pixels, self.right, self.sums))
@@ -117,12 +117,12 @@ def calibrate(
     *,
     images: int | None = None,
 ) -> Calibration:
-    """The calibration of what `predict` gives (labels and scores) on the first `images` pictures (None: all).
+    """Calibration of the labels and scores that `predict` returns, fitted on the first `images` samples (None: all).
 
-    Every labelled pixel counts the same. Pictures that cannot be read are left out and reported.
+    Every labelled pixel has the same weight. Images that cannot be read are skipped with a warning.
 
     Raises:
-        CalibrationError: there was no labelled pixel.
+        CalibrationError: no image has a labelled pixel.
     """
     reliability, read = Reliability(), 0
     for index in range(len(dataset) if images is None else min(images, len(dataset))):
@@ -135,7 +135,7 @@ def calibrate(
         known = sample.labels != IGNORE
         reliability.add(scores[known], labels[known] == sample.labels[known])
         read += 1
-    return reliability.fit(f"{read} pictures with {len(dataset.vocabulary)} classes")
+    return reliability.fit(f"{read} images with {len(dataset.vocabulary)} classes")
 
 
 def _error(

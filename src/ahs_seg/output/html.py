@@ -1,4 +1,4 @@
-"""A result as a piece of HTML for notebooks: one picture and a table, with nothing to fetch and nothing that runs."""
+"""Self-contained HTML view of a result for notebooks: an overlay and a class table, without scripts or links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROWS: Final = 20
 
 
 def html_of(result: ExportResult) -> str:
-    """The tinted picture (at most 640 pixels wide) and the share and mean score of the classes found, largest first."""
+    """HTML with the overlay (at most 640 pixels wide) and the area and mean score of each class, largest first."""
     present = by_area(result.labels)
     names = result.vocabulary.labels
     colours = colours_for(present, len(names))
@@ -32,7 +32,7 @@ def html_of(result: ExportResult) -> str:
     title = escape(f"{width} x {height} pixels, {len(present)} of {len(names)} classes")
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;font:14px/1.5 sans-serif">'
-        f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{_picture(result, present)}">'
+        f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{_overlay_png(result, present)}">'
         '<table style="border-collapse:collapse"><thead><tr><th></th>'
         '<th style="text-align:left;padding:0 1em">class</th><th>share</th><th style="padding-left:1em">mean score</th>'
         f"</tr></thead><tbody>{''.join(rows)}</tbody>"
@@ -53,7 +53,7 @@ def _row(colour: str | None, name: str, share: str = "", score: str = "") -> str
     )
 
 
-def _picture(result: ExportResult, present: list[int]) -> str:
+def _overlay_png(result: ExportResult, present: list[int]) -> str:
     step = max(1, -(-result.labels.shape[1] // _WIDTH))
     image = np.ascontiguousarray(result.image[::step, ::step])
     labels = np.ascontiguousarray(result.labels[::step, ::step])

@@ -1,4 +1,4 @@
-"""A legend beside a picture, for pictures that leave the page they were made for."""
+"""Overlay images with a legend of class names and colours drawn beside them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXT_SIZES: Final = (11, 44)
 
 @dataclass(frozen=True, slots=True)
 class LegendEntry:
-    """One line of a legend."""
+    """One line of a legend: name, colour and an optional note such as the area share."""
 
     name: str
     colour: Colour
@@ -37,9 +37,9 @@ def segmented(
     *,
     strength: float = 0.6,
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The picture tinted by its labels, with a legend of the classes found and their share of the picture.
+    """Overlay of the labels on the image, with a legend of the classes present and their area shares.
 
-    Small pictures are enlarged, pixel by pixel, to leave room for the legend.
+    Small images are enlarged by pixel repetition to leave room for the legend.
     """
     present = areas(labels)
     colours = colours_for(present, len(names))
@@ -50,10 +50,10 @@ def segmented(
     return with_legend(tinted, entries)
 
 
-def with_legend(picture: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry]) -> UInt8[np.ndarray, "H _ 3"]:
-    """The picture with a panel at its right side; entries that do not fit are counted in the last line."""
-    height = picture.shape[0]
-    size = int(np.clip(min(picture.shape[:2]) / 26, *_TEXT_SIZES))
+def with_legend(image: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry]) -> UInt8[np.ndarray, "H _ 3"]:
+    """Image with a legend panel on its right; entries that do not fit are counted in the last line."""
+    height = image.shape[0]
+    size = int(np.clip(min(image.shape[:2]) / 26, *_TEXT_SIZES))
     line, margin = round(size * 1.7), size
     fitting = max(1, (height - 2 * margin) // line)
     shown = list(entries[:fitting])
@@ -73,7 +73,7 @@ def with_legend(picture: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEnt
         middle = top + size / 2
         draw.text((left, middle), name, fill=_INK, font=font, anchor="lm")
         draw.text((width - margin, middle), entry.note, fill=_QUIET, font=font, anchor="rm")
-    return np.concatenate([picture, np.asarray(panel)], 1)
+    return np.concatenate([image, np.asarray(panel)], 1)
 
 
 def _percent(share: float) -> str:
@@ -86,7 +86,7 @@ def _shortened(name: str) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib carries: Latin, Greek, Cyrillic and more."""
+    """DejaVu Sans font, packaged with matplotlib; covers Latin, Greek, Cyrillic and other scripts."""
     font = resources.files("matplotlib").joinpath("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
     with resources.as_file(font) as path:
         return ImageFont.truetype(path, size)

@@ -1,4 +1,4 @@
-"""Colours for labels, and pictures with labels drawn over them."""
+"""Colour palette for class labels, and overlays of label maps on images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ahs_seg.types import IGNORE
 Colour: TypeAlias = tuple[int, int, int]
 
 STABLE_CLASSES: Final = 24
-"""Vocabularies up to this size have one colour per class for good; larger ones are coloured picture by picture."""
+"""Largest vocabulary with a fixed colour per class; for larger ones, colours are assigned for each image."""
 
 _COUNT: Final = 512
 _LIGHTNESS: Final = (0.45, 0.86)
@@ -47,16 +47,16 @@ _CONES_TO_LAB: Final = np.array(
 
 
 def colour(index: int) -> Colour:
-    """The colour of label `index`: far from all colours before it, neither dark nor pale; repeats after 512."""
+    """Colour of label `index`: distinct from all colours before it, of medium lightness; repeats after 512."""
     red, green, blue = _table()[index % _COUNT].tolist()
     return red, green, blue
 
 
 def colours_for(present: Iterable[int], classes: int) -> dict[int, Colour]:
-    """A colour for each label in `present` (most important first), out of a vocabulary of `classes`.
+    """Colour of each label in `present` (most important first), for a vocabulary of `classes` classes.
 
-    In a small vocabulary label k always has colour k. In a large one neighbours in the palette look alike, so the
-    labels of one picture share out the most distinct colours; a legend belongs beside it.
+    In a small vocabulary label k always has colour k. In a large one, later colours of the palette are hard to
+    distinguish, so the labels of one image get the first, most distinct colours; show such an image with a legend.
     """
     labels = [label for label in dict.fromkeys(present) if label != IGNORE]
     if classes <= STABLE_CLASSES:
@@ -65,7 +65,7 @@ def colours_for(present: Iterable[int], classes: int) -> dict[int, Colour]:
 
 
 def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
-    """The number of pixels of every label in a label map, largest first; ignored pixels are not counted."""
+    """Pixel count of every label in a label map, largest first; ignored pixels are not counted."""
     counts = np.bincount(labels.ravel().astype(np.intp) - IGNORE)[-IGNORE:]
     found = np.flatnonzero(counts)
     order = found[np.argsort(-counts[found], kind="stable")]
@@ -73,12 +73,12 @@ def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
 
 
 def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
-    """The labels in label maps, largest area in the first map first, then those of the next."""
+    """Labels present in the given label maps, sorted by area in the first map, followed by those of the next maps."""
     return list(dict.fromkeys(label for labels in maps for label in areas(labels)))
 
 
 def paint(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
-    """The label map in plain colours; labels without a colour are mid grey."""
+    """Label map rendered as an RGB image; labels without a colour are mid grey."""
     table = np.full((max(int(labels.max(initial=0)), *colours, 0) - IGNORE + 1, 3), 128, np.uint8)
     for label, value in colours.items():
         table[label - IGNORE] = value
@@ -92,16 +92,16 @@ def overlay(
     *,
     strength: float = 0.6,
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture in the colours of its labels, with a thin dark line between neighbours.
+    """Overlay of label colours on the input image, with a thin dark contour between adjacent labels.
 
-    Labelled pixels keep the brightness of the picture but not its hue, so that colours are those of the legend;
-    ignored pixels stay as they are. `strength` is the share of the label's colour, 0 to 1. Without `colours`, label k
-    has colour k.
+    Labelled pixels keep the brightness of the input image but not its hue, so that colours match the legend; ignored
+    pixels are unchanged. `strength` is the opacity of the label colour, 0 to 1. Without `colours`, label k has colour
+    k.
     """
     if labels.shape != image.shape[:2]:
         raise ValueError(
-            f"labels are {labels.shape[1]}x{labels.shape[0]}, the picture {image.shape[1]}x{image.shape[0]}; "
-            "draw labels over their own picture."
+            f"labels are {labels.shape[1]}x{labels.shape[0]}, the image {image.shape[1]}x{image.shape[0]}; "
+            "pass labels of the same size as the image."
         )
     chosen = {label: colour(label) for label in by_area(labels)} if colours is None else colours
     grey = np.asarray(Image.fromarray(image).convert("L"))
@@ -114,13 +114,13 @@ def overlay(
 
 
 def enlarged(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:
-    """Picture or label map repeated pixel by pixel until its shorter side has at least `least` pixels."""
+    """Image or label map enlarged by pixel repetition until its shorter side has at least `least` pixels."""
     factor = -(-least // min(pixels.shape[:2]))
     return pixels.repeat(factor, 0).repeat(factor, 1) if factor > 1 else pixels
 
 
 def borders(labels: Integer[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """The pixels whose right or lower neighbour has another label."""
+    """Mask of the pixels whose right or lower neighbour has a different label."""
     edge = np.zeros(labels.shape, np.bool_)
     edge[:, :-1] = labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
@@ -129,7 +129,7 @@ def borders(labels: Integer[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 
 @cache
 def _table() -> UInt8[np.ndarray, "n 3"]:
-    """After the first twelve, each colour is as far as possible from those before it (in OKLab, Ottosson 2020)."""
+    """Palette of 512 colours: 12 fixed ones, then each farthest from those before it (OKLab, Ottosson 2020)."""
     grid = np.arange(4, 256, 11)
     candidates = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3).astype(np.uint8)
     lab = _oklab(candidates)

@@ -1,4 +1,4 @@
-"""What a segmenter gives back: a class for every pixel, and ways to look at it and to keep it."""
+"""Segmentation result: per-pixel labels and scores, with methods to inspect, draw, export and save them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
-    """The class of every pixel of `image` (an index into `vocabulary`) and its score in [0, 1].
+    """Class label of every pixel of `image` (an index into `vocabulary`) and its score in [0, 1].
 
-    Pixels whose confidence was below `unknown_below` have the label -1 (`IGNORE`), and keep the score of the class they
-    would have had. `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), `logits`
-    the log-odds of every class, if they were asked for.
+    Pixels with a confidence below `unknown_below` have the label -1 (`IGNORE`) and keep the score of their best class.
+    `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), and `logits` the log-odds
+    of every class, if requested.
     """
 
     image: UInt8[np.ndarray, "H W 3"] = field(repr=False)
@@ -39,30 +39,30 @@ class Segmentation:
 
     @property
     def classes(self) -> list[str]:
-        """The labels of the vocabulary; `classes[labels[y, x]]` is what stands at a pixel that is not unknown."""
+        """Class labels of the vocabulary; `classes[labels[y, x]]` is the class of a pixel that is not unknown."""
         return self.vocabulary.labels
 
     @property
     def unknown(self) -> Bool[np.ndarray, "H W"]:
-        """The pixels that no class was sure enough of."""
+        """Mask of the unknown pixels: those without a class of sufficient confidence."""
         return self.labels == IGNORE
 
     @property
     def confidence(self) -> Float[np.ndarray, "H W"]:
-        """The share of right pixels among those with such a score, by the model's calibration.
+        """Calibrated confidence of every pixel: the expected accuracy of pixels with the same score.
 
         Raises:
-            CalibrationError: the model has none.
+            CalibrationError: the model has no calibration.
         """
         if self.calibration is None:
             raise CalibrationError(
-                "this model has no calibration, so its scores say nothing about how often they are right; count that "
-                "with segmenter.calibrate(dataset), or use .scores"
+                "this model has no calibration, so the accuracy at a given score is not known; fit one with "
+                "segmenter.calibrate(dataset), or use .scores"
             )
         return self.calibration(self.scores)
 
     def top(self, y: int, x: int) -> list[tuple[str, float]]:
-        """The best classes of one pixel, best first, with their scores; as many as `top_k` asked for."""
+        """Best classes of one pixel with their scores, best first; `top_k` sets their number."""
         if self.top_labels is None or self.top_scores is None:
             label = int(self.labels[y, x])
             return [] if label == IGNORE else [(self.classes[label], float(self.scores[y, x]))]
@@ -70,42 +70,42 @@ class Segmentation:
         return [(self.classes[label], score) for label, score in pairs]
 
     def areas(self) -> dict[str, int]:
-        """The number of pixels of every class that was found, largest first; unknown pixels are not counted."""
+        """Pixel count of every class present, largest first; unknown pixels are not counted."""
         return {self.classes[index]: count for index, count in areas(self.labels).items()}
 
     def masks(self) -> dict[str, Bool[np.ndarray, "H W"]]:
-        """The pixels of every class that was found, largest first."""
+        """Binary mask of every class present, largest first."""
         return {self.classes[index]: self.labels == index for index in by_area(self.labels)}
 
     def overlay(self, *, strength: float = 0.6) -> UInt8[np.ndarray, "H W 3"]:
-        """The picture tinted by its classes; unknown pixels stay as they are."""
+        """Input image overlaid with the class colours; unknown pixels are unchanged."""
         colours = colours_for(by_area(self.labels), len(self.vocabulary))
         return overlay(self.image, self.labels, colours, strength=strength)
 
     def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, list[Polygon]]:
-        """The outlines of every class that was found, except background, largest class first.
+        """Polygons of every class present except background, largest class first.
 
-        Their corners are corners of pixels, and filling them gives the masks exactly. With `tolerance` (in pixels)
-        they have fewer corners and are that much off.
+        Vertices lie on pixel corners, and filling the polygons gives the masks exactly. With `tolerance` (in pixels)
+        they have fewer vertices and deviate by at most that distance.
         """
         found = {index: polygons_of(self.labels == index, tolerance=tolerance) for index in objects(self)}
         return {self.classes[index]: polygons for index, polygons in found.items()}
 
     def to_coco(self, *, file_name: str = "image.png") -> dict[str, Any]:
-        """A COCO document of this picture: one annotation (RLE) for every class that was found, except background."""
+        """COCO document of this image: one RLE annotation for every class present, except background."""
         return coco_document(ExportItem(Path(file_name).with_suffix(""), self, Path(file_name)))
 
     def save(self, path: Path | str, format: Format | None = None) -> Path:  # noqa: A002  # what it is called elsewhere
-        """Write a file in the format that its suffix stands for, or in a named one.
+        """Path of the written file; its format is given by the file suffix or by `format`.
 
-        `.png` is a label map of class indices with its class names beside it as `.classes.json`, `.jpg` and `.webp` are
-        overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
+        `.png` is a label map of class indices with the class names in a `.classes.json` file beside it, `.jpg` and
+        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
 
         Raises:
-            FormatError: no format has this suffix, or the named one has another.
+            FormatError: no format has this suffix, or `format` uses a different one.
         """
         return save_result(self, Path(path), format)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """HTML view of the result, shown by notebooks."""
         return html_of(self)

@@ -1,1 +1,1 @@
-"""Words: vocabularies, prompt templates, and which classes training has seen."""
+"""Vocabularies (class names and synonyms), prompt templates, and which classes were seen in training."""

@@ -1,4 +1,4 @@
-"""Checking and comparing class lists: what is wrong with one, and what tells two apart."""
+"""Checks of a class list for errors and doubtful names, and a comparison of two class lists."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ahs_seg.vocabulary.vocabulary import ClassName, ClassSource, Vocabulary, Vo
 Level = Literal["error", "warning", "note"]
 BACKGROUND: Final = frozenset(["background", "other", "others", "void", "nothing", "unlabeled", "unlabelled", "rest"])
 NEAR: Final = 0.95
-"""Cosine of the embeddings of two names from which they count as near-duplicates."""
+"""Cosine similarity of two text embeddings at or above which the names count as near-duplicates."""
 LISTED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to look at: an error makes the list unusable, a warning may cost accuracy, a note is to know.
+    """One finding about a class list: an error makes it unusable, a warning may cost accuracy, a note is information.
 
-    `line` counts from 1, in a file as its editor does (None: the list as a whole).
+    `line` is the line number in the file, starting at 1 (None: the finding concerns the whole list).
     """
 
     level: Level
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What was found in a class list of `classes` lines, and what could not be checked."""
+    """Result of checking a class list of `classes` lines: the findings, and the checks that were not possible."""
 
     source: str
     classes: int
@@ -48,17 +48,17 @@ class LintReport:
 
     @property
     def usable(self) -> bool:
-        """Whether there is no error."""
+        """Whether the list has no errors."""
         return all(finding.level != "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
+        """All fields as a dictionary, ready for JSON."""
         return {**asdict(self), "usable": self.usable}
 
 
 @dataclass(frozen=True, slots=True)
 class VocabularyDiff:
-    """Labels that only one of two lists has, those that both have, and those of these whose words differ."""
+    """Difference of two class lists: labels in only one of them, labels in both, common labels with different names."""
 
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
@@ -67,20 +67,21 @@ class VocabularyDiff:
 
     @property
     def equal(self) -> bool:
-        """Whether both have the same labels with the same words, in whatever order."""
+        """Whether both lists have the same labels with the same names, in any order."""
         return not (self.only_first or self.only_second or self.reworded)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
+        """All fields as a dictionary, ready for JSON."""
         return {**asdict(self), "equal": self.equal}
 
 
 @dataclass(frozen=True, slots=True)
 class LintModel:
-    """What a model can say about class names; `Segmenter.lint_model()` makes one.
+    """Model-dependent inputs of the check: prompt length, text embeddings, training classes (`Segmenter.lint_model()`).
 
-    `too_long` gives the message for a class whose prompts do not fit the text tower (None: they fit), `features` a unit
-    vector for every class, `trained_on` the names of the training classes (empty: not known).
+    `too_long` returns an error message for a class whose prompts exceed the context length of the text encoder (None:
+    they fit), `features` one unit-length text embedding per class; `trained_on` are the names of the training classes
+    (empty: not known).
     """
 
     too_long: Callable[[ClassName], str | None]
@@ -89,10 +90,10 @@ class LintModel:
 
 
 def lint_vocabulary(source: Path | str, model: LintModel | None = None, *, near: float = NEAR) -> LintReport:
-    """Everything that is wrong or doubtful in a file of class names (or a known vocabulary), all at once.
+    """Report of all errors and doubtful names in a file of class names or a known vocabulary.
 
-    With a model also what depends on it: names too long for its tokenizer, names whose embeddings nearly coincide (a
-    cosine of `near` or more), and classes it was trained on.
+    With a model, the report also covers names too long for its text encoder, names with nearly equal text embeddings (a
+    cosine similarity of `near` or more), and classes the model was trained on.
 
     Raises:
         VocabularyError: the file cannot be read.
@@ -109,7 +110,7 @@ def lint_vocabulary(source: Path | str, model: LintModel | None = None, *, near:
 
 
 def diff_vocabularies(first: ClassSource, second: ClassSource) -> VocabularyDiff:
-    """What two class lists have in common and what not; capitals do not count."""
+    """Common and differing classes of two class lists; upper and lower case are not distinguished."""
     one, two = _by_label(first), _by_label(second)
     common = [key for key in one if key in two]
     return VocabularyDiff(
@@ -129,7 +130,7 @@ def _by_label(source: ClassSource) -> dict[str, ClassName]:
 
 
 def describe_vocabulary(source: ClassSource) -> dict[str, Any]:
-    """The classes of a list with their names and synonyms, as JSON takes them."""
+    """Classes of a list with their names and synonyms, ready for JSON."""
     vocabulary = Vocabulary.parse(source)
     return {
         "count": len(vocabulary),
@@ -160,7 +161,7 @@ def _lines(source: Path | str) -> Iterator[_Line]:
 
 
 def _spelling(lines: Sequence[_Line]) -> tuple[list[Finding], list[_Entry]]:
-    """What can be said without a model, and the lines that are classes."""
+    """Findings that need no model, and the lines that hold a valid class."""
     findings: list[Finding] = []
     entries: list[_Entry] = []
     for number, line in lines:
@@ -178,8 +179,8 @@ def _spelling(lines: Sequence[_Line]) -> tuple[list[Finding], list[_Entry]]:
     labels = {entry.label.casefold() for _, entry in entries}
     if not labels & BACKGROUND:
         message = (
-            "no word for background: every pixel gets one of these classes, however little it fits. Add 'background' "
-            "or names of what else is in the pictures, unless these classes cover all of it."
+            "no background class: every pixel is assigned one of these classes, even where none fits. Add 'background' "
+            "or names of what else is in the images, unless these classes cover all of it."
         )
         findings.append(Finding("note", "no-background", None, message))
     return findings, entries
@@ -205,7 +206,7 @@ def _duplicates(entries: Sequence[_Entry]) -> Iterator[Finding]:
 
 
 def _fitting(entries: Sequence[_Entry], model: LintModel) -> tuple[list[_Entry], list[Finding]]:
-    """The classes that the tokenizer takes, and a finding for each of the others."""
+    """Classes whose prompts fit the text encoder, and one finding for each class that does not fit."""
     fitting, long = [], []
     for number, entry in entries:
         message = model.too_long(entry)
@@ -217,7 +218,7 @@ def _fitting(entries: Sequence[_Entry], model: LintModel) -> tuple[list[_Entry],
 
 
 def _near_duplicates(entries: Sequence[_Entry], model: LintModel, near: float) -> Iterator[Finding]:
-    """Pairs of classes, some rows at a time: a list of thousands has millions of pairs."""
+    """Findings for pairs of classes with nearly equal text embeddings; compared block by block to bound memory."""
     single = list({entry.label.casefold(): (number, entry) for number, entry in reversed(entries)}.values())[::-1]
     if not single:
         return
@@ -228,7 +229,9 @@ def _near_duplicates(entries: Sequence[_Entry], model: LintModel, near: float) -
             (where, one), (number, other) = single[first], single[second]
             if first < second:
                 cosine = float(text[first] @ text[second])
-                message = f"{other.label!r} is nearly {one.label!r} (line {where}) to the model: cosine {cosine:.3f}"
+                message = (
+                    f"{other.label!r} has nearly the embedding of {one.label!r} (line {where}): cosine {cosine:.3f}"
+                )
                 yield Finding("warning", "near-duplicate", number, message)
 
 
@@ -251,6 +254,6 @@ def _folded(entry: ClassName) -> list[str]:
 
 
 def _plain(word: str) -> str:
-    """A name without capitals, hyphens and the s of a plural: what differs only in these is one thing."""
+    """Name in lower case without punctuation, blanks and plural "s", to detect names that differ only in these."""
     joined = "".join(character for character in word.casefold() if character.isalnum())
     return joined.removesuffix("s") if len(joined) > 3 and not joined.endswith("ss") else joined

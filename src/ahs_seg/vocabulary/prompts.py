@@ -1,4 +1,4 @@
-"""From a vocabulary to prompts, and from the embeddings of prompts to one text tensor."""
+"""Class prompts: prompt texts built from a vocabulary, and their embeddings assembled into one tensor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from ahs_seg.vocabulary.vocabulary import SynonymRule, Vocabulary
 
 
 class PromptConfig(Config):
-    """How class names become prompts.
+    """Prompt templates, synonym rule and template ensembling used to turn class names into prompts.
 
     `templates` is `cat_seg`, `imagenet`, `vild`, or a list of texts with one `{}` each. `ensemble` averages the
-    embeddings of several templates into one prompt, which is what heads expect; otherwise each is a prompt.
+    embeddings of all templates into one prompt embedding, which is what heads expect; otherwise each template gives a
+    prompt of its own.
     """
 
     templates: Literal["cat_seg", "imagenet", "vild"] | tuple[str, ...] = "cat_seg"
@@ -39,17 +40,17 @@ class PromptConfig(Config):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The templates themselves."""
+        """Prompt templates as texts, with `{}` in place of the class name."""
         named = {"cat_seg": CAT_SEG, "imagenet": IMAGENET, "vild": VILD}
         return named[self.templates] if isinstance(self.templates, str) else self.templates
 
     @property
     def prompts_per_row(self) -> int:
-        """The size of axis `p` of the text tensor."""
+        """Number of prompts per class: the size of axis `p` of the text embeddings."""
         return 1 if self.ensemble else len(self.texts)
 
     def table(self, vocabulary: Vocabulary) -> PromptTable:
-        """The prompts of a vocabulary."""
+        """Table of all prompts of a vocabulary."""
         rows = vocabulary.rows(self.synonyms)
         cells = tuple(tuple(_fill(self.texts, row.words, self.ensemble)) for row in rows)
         return PromptTable(vocabulary, cells, tuple(row.class_index for row in rows))
@@ -57,9 +58,9 @@ class PromptConfig(Config):
 
 @dataclass(frozen=True)
 class PromptTable:
-    """Rows (axis `t` of a method) of prompts (axis `p`); each prompt is one or more texts, whose mean it is.
+    """Prompts of a vocabulary: rows (axis `t` of a method) of prompts (axis `p`), each the mean of one or more texts.
 
-    `row_class` gives the class of each row, in ascending order. A class has the score of its best row.
+    `row_class` gives the class index of each row, in ascending order. The score of a class is that of its best row.
     """
 
     vocabulary: Vocabulary
@@ -68,18 +69,18 @@ class PromptTable:
 
     @property
     def texts(self) -> list[str]:
-        """Every different text once; what a text tower has to encode."""
+        """All distinct prompt texts, in order of first use: the input of the text encoder."""
         return list(dict.fromkeys(text for row in self.cells for cell in row for text in cell))
 
     def owner(self, text: str) -> str:
-        """The label of the first class that uses `text`."""
+        """Label of the first class that uses the prompt `text`."""
         found = next(i for i, row in enumerate(self.cells) if any(text in cell for cell in row))
         return self.vocabulary.labels[self.row_class[found]]
 
     def assemble(self, embeddings: Float[Tensor, "n d"]) -> Float[Tensor, "t p d"]:
-        """Unit-length embeddings of every prompt from those of `texts`, in that order; differentiable.
+        """L2-normalised embedding of every prompt, from the embeddings of `texts` in the same order; differentiable.
 
-        Several texts count as the mean of their normalised embeddings, normalised again (Radford et al., 2021).
+        Several texts of a prompt: the mean of their normalised embeddings, normalised again (Radford et al., 2021).
         """
         unit = F.normalize(embeddings, dim=-1)
         position = {text: index for index, text in enumerate(self.texts)}

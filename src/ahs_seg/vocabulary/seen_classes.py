@@ -1,4 +1,4 @@
-"""Which classes of a vocabulary a training has seen, told from the words alone."""
+"""Detection of the classes of a vocabulary that were seen in training, by comparing class names."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary, VocabularyError
 
 
 class Overlap(Config):
-    """The words of a training, a tuple for each of its classes, and maps that are given for known vocabularies.
+    """Names of the training classes (a tuple of synonyms each), and fixed seen/unseen maps for known vocabularies.
 
-    A class overlaps with the training if it shares a word with it (`overlaps`). For a vocabulary in `maps`, by its name
-    in the literature, the map counts instead: one "1" or "0" per class.
+    A class is seen if it shares a name or synonym with a training class (`overlaps`). For a known vocabulary listed in
+    `maps`, the map is used instead: one "1" (seen) or "0" (unseen) per class.
     """
 
     words: tuple[tuple[str, ...], ...] = ()
     maps: dict[str, str] = Field(default_factory=dict)
 
     def of(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
-        """For every class of a vocabulary, whether the training has seen it; None if nothing is known of the training.
+        """Seen flag of every class of a vocabulary; None if the training classes are not known.
 
         Raises:
-            VocabularyError: a map has another length than its vocabulary.
+            VocabularyError: the length of a map differs from its vocabulary, or it holds other digits than 0 and 1.
         """
         for name, bits in self.maps.items():
             if name in known_vocabularies() and Vocabulary.known(name) == vocabulary:
@@ -42,31 +42,31 @@ class Overlap(Config):
 
 
 def overlaps(entry: ClassName, known: set[str]) -> bool:
-    """Whether a class has a synonym among normalised words; either may be the plural in "s" of the other."""
+    """Whether any synonym of a class is among the normalised names `known`, up to a plural "s" on either side."""
     words = [normalised(word) for name in entry.synonyms for word in name]
     return any(word in known or f"{word}s" in known or word.removesuffix("s") in known for word in words)
 
 
 def normalised(word: str) -> str:
-    """A word in lower case with single blanks, also for "-" and "_"."""
+    """Name in lower case, with single spaces in place of "-", "_" and repeated blanks."""
     return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
 
 
 def words_of(vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
-    """All words of every class."""
+    """All names and synonyms of every class."""
     return tuple(tuple(word for name in entry.synonyms for word in name) for entry in vocabulary.entries)
 
 
 def published_overlap() -> Overlap:
-    """The words of EBSeg's training on COCO-Stuff-171, and its maps for the benchmarks.
+    """Training class names of EBSeg on COCO-Stuff-171, and its published seen/unseen maps for the benchmarks.
 
-    Source: the overlap files of the official code. Its lists of test synonyms are not those that are encoded, which is
-    why the maps are kept: words alone would tell a few classes apart differently.
+    Source: the overlap files of the official code. Its lists of test synonyms differ from the names that are encoded,
+    which is why the maps are kept: comparing names alone would classify a few classes differently.
     """
     text = resources.files("ahs_seg").joinpath("vocabulary", "ebseg_overlap.json").read_text(encoding="utf-8")
     return Overlap.parse(json.loads(text), source="ebseg_overlap.json")
 
 
 def row_overlap(seen: Sequence[bool] | None, row_class: Sequence[int]) -> list[bool] | None:
-    """The same for rows of a text, whose classes are given."""
+    """Seen flag of every prompt row, expanded from per-class flags; `row_class` gives the class of each row."""
     return None if seen is None else [seen[index] for index in row_class]

@@ -1,11 +1,11 @@
-"""Prompt templates; `{}` stands for the class name."""
+"""Prompt templates; `{}` is replaced by the class name."""
 
 from __future__ import annotations
 
 from typing import Final
 
 CAT_SEG: Final = ("A photo of a {} in the scene",)
-"""CAT-Seg and its successors, in training and in testing."""
+"""The single template of CAT-Seg and the methods built on it, for training and testing."""
 
 VILD: Final = (
     "a photo of a {}.",

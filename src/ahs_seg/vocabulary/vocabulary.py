@@ -1,4 +1,4 @@
-"""The classes a user names: labels, the names that share a label, and the synonyms of each name."""
+"""Vocabulary of a call: class labels, the names that share a label, and the synonyms of each name."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from ahs_seg.errors import AhsSegError
 
 SynonymRule = Literal["first", "mean", "max", "joined"]
-"""Use of synonyms: only the first (as CAT-Seg), the mean of their embeddings, the best of them per pixel, or all in one
-prompt, separated by commas (as SAN)."""
+"""How synonyms are used: only the first one (CAT-Seg), the mean of their embeddings, the best-scoring one per pixel, or
+all of them in one prompt, separated by commas (SAN)."""
 
 
 BACKGROUND: Final = "background"
 
 
 class VocabularyError(AhsSegError, ValueError):
-    """Class names that cannot be used; the message says which, and what is allowed."""
+    """Error for invalid class names; the message says which name is wrong and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassName:
-    """One label and the names that carry it; a name may list its synonyms, separated by commas.
+    """One class: its label and the names that map to it; a name may list synonyms, separated by commas.
 
-    Synonyms are words for one thing (`"sofa, couch"`) and follow the synonym rule. Names are different things
-    with one label (`"car"` and `"bus"` for `vehicle`): under every rule each competes by itself, the best counts.
+    Synonyms denote one thing (`"sofa, couch"`) and are combined by the synonym rule. Names denote different things that
+    share a label (`"car"` and `"bus"` for `vehicle`): under every rule each name is scored separately, and the class
+    gets the best score.
     """
 
     label: str
@@ -44,19 +45,19 @@ class ClassName:
 
     @classmethod
     def parse(cls, text: str) -> ClassName:
-        """The class in `sofa, couch` (synonyms) or `vehicle = car, auto; bus` (several names, one label)."""
+        """Class parsed from `sofa, couch` (synonyms) or `vehicle = car, auto; bus` (several names, one label)."""
         label, equals, names = text.partition("=")
         parts = tuple(_split(names if equals else text, ";"))
         return cls(_tidy(label) if equals else _split(parts[0], ",")[0], parts)
 
     @property
     def synonyms(self) -> tuple[tuple[str, ...], ...]:
-        """The synonyms of each name."""
+        """Synonyms of each name, in the order given."""
         return tuple(tuple(_split(name, ",")) for name in self.names)
 
     @property
     def in_full(self) -> ClassName:
-        """The same class labelled by all of its words, unless its label is none of them."""
+        """Class relabelled with all of its names, joined by commas; unchanged if its label is not its first name."""
         words = self._words
         return ClassName(", ".join(words), self.names) if self.label == words[0] else self
 
@@ -66,7 +67,7 @@ class ClassName:
 
 
 class VocabularyRow(NamedTuple):
-    """One thing to look for: the class it counts for, and the words whose mean describes it."""
+    """One prompt row: the index of its class, and the synonyms whose embeddings are averaged for it."""
 
     class_index: int
     words: tuple[str, ...]
@@ -74,7 +75,7 @@ class VocabularyRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Classes with unique labels; the label of a pixel is an index into them."""
+    """Ordered list of classes with unique labels; the label of a pixel is an index into this list."""
 
     entries: tuple[ClassName, ...]
 
@@ -92,19 +93,19 @@ class Vocabulary:
 
     @property
     def labels(self) -> list[str]:
-        """One label per class, in order."""
+        """Label of every class, in order."""
         return [entry.label for entry in self.entries]
 
     @property
     def background(self) -> int | None:
-        """The index of the class labelled "background", if there is one: what annotations of things leave out."""
+        """Index of the class labelled "background", `None` if there is none; annotation formats omit this class."""
         return next((index for index, label in enumerate(self.labels) if label.casefold() == BACKGROUND), None)
 
     def with_background(self, names: Sequence[str]) -> Vocabulary:
-        """The vocabulary and a last class "background" with these names.
+        """Vocabulary with a class "background" of these names appended as the last class.
 
         Raises:
-            VocabularyError: no name or a blank one, or there is a background already.
+            VocabularyError: no names are given, one is blank, or the vocabulary already has a background class.
         """
         if isinstance(names, str) or self.background is not None:
             raise VocabularyError(
@@ -115,15 +116,15 @@ class Vocabulary:
 
     @classmethod
     def parse(cls, source: ClassSource) -> Vocabulary:
-        """The vocabulary that `source` describes.
+        """Vocabulary built from any supported description: a list, a mapping, a text, a file or a known name.
 
-        A list or a `.txt` file has one class per item or line (`ClassName.parse`). A text is the name of a known
-        vocabulary, the path of a `.txt` file, or class names separated by commas (or by line breaks, which
-        leaves the commas to synonyms). A mapping gives each label its name or names. Where several classes begin
-        with the same word, as in ADE20K-847, they are labelled by all of their words.
+        A list or a `.txt` file has one class per item or line (`ClassName.parse`). A string is the name of a known
+        vocabulary, the path of a `.txt` file, or class names separated by commas (or by line breaks, so that
+        commas separate synonyms). A mapping gives each label its name or names. Where several classes have the same
+        first name, as in ADE20K-847, each is labelled with all of its names.
 
         Raises:
-            VocabularyError: no class, a name that is blank or not text, a label given twice, an unreadable file.
+            VocabularyError: there is no class, a name is blank or no string, a label is repeated, a file is unreadable.
         """
         if isinstance(source, Vocabulary):
             return source
@@ -142,7 +143,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> Vocabulary:
-        """The classes in a text file, one per line; lines that start with `#` are comments."""
+        """Vocabulary read from a text file with one class per line; lines that start with `#` are comments."""
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
@@ -151,13 +152,13 @@ class Vocabulary:
 
     @classmethod
     def known(cls, name: str) -> Vocabulary:
-        """A vocabulary of the literature by its name, see `known_vocabularies`."""
+        """Vocabulary of a published benchmark, by its name; see `known_vocabularies`."""
         if name not in (known := known_vocabularies()):
             raise VocabularyError(f"no vocabulary is called {name!r}; known are {', '.join(known)}")
         return cls._from_file(_folder().joinpath(f"{name}.txt").read_text(encoding="utf-8"), name)
 
     def rows(self, rule: SynonymRule) -> list[VocabularyRow]:
-        """What is looked for under a synonym rule: one or more rows per class, in the order of the classes."""
+        """Prompt rows under a synonym rule: one or more rows per class, in the order of the classes."""
         rows: list[VocabularyRow] = []
         for index, entry in enumerate(self.entries):
             for words in entry.synonyms:
@@ -170,7 +171,7 @@ class Vocabulary:
         return rows
 
     def collisions(self, rule: SynonymRule = "first") -> dict[str, tuple[int, ...]]:
-        """Classes that a synonym rule cannot tell apart: their common words, and the indices of the classes."""
+        """Groups of classes with identical prompts under a synonym rule: the shared names, and the class indices."""
         groups: defaultdict[tuple[str, ...], dict[int, str]] = defaultdict(dict)
         for row in self.rows(rule):
             groups[tuple(sorted(map(str.casefold, row.words)))][row.class_index] = ", ".join(row.words)
@@ -204,11 +205,11 @@ class Vocabulary:
 
 
 ClassSource: TypeAlias = Vocabulary | str | Path | Mapping[str, str | Sequence[str]] | Iterable[str]
-"""All that `Vocabulary.parse` takes."""
+"""Every type that `Vocabulary.parse` accepts."""
 
 
 def known_vocabularies() -> list[str]:
-    """The names that `Vocabulary.known` takes."""
+    """Names of the packaged vocabularies, as `Vocabulary.known` accepts them."""
     names = [file.name for file in _folder().iterdir()]
     return sorted(name.removesuffix(".txt") for name in names if name.endswith(".txt"))
 

@@ -22,7 +22,7 @@ def test_ade20k_150(tmp_path):
     assert dataset.vocabulary.labels[149] == "flag"
 
 
-def test_ade20k_150_values_that_do_not_exist_cost_that_picture(tmp_path):
+def test_ade20k_150_values_that_do_not_exist_cost_that_image(tmp_path):
     root = miniature.ade150(tmp_path)
     miniature.grey(root / "ADEChallengeData2016/annotations/validation/ADE_val_00000002.png", [[151, 0, 0]] * 2)
     summary = prepare("ade20k-150", root)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.index import IndexEntry
-from ahs_seg.data.prepare.jobs import Make, PrepareTask, encode_labels, inspect, picture_size, run_task
+from ahs_seg.data.prepare.jobs import Make, PrepareTask, encode_labels, image_size, inspect, run_task
 from ahs_seg.errors import SampleError
 from ahs_seg.io.images import read_labels
 
@@ -90,10 +90,10 @@ def test_sizes_are_those_of_upright_images(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (5, 4)).save(tmp_path / "turned.jpg", exif=exif)
     Image.new("RGB", (5, 4)).save(tmp_path / "plain.jpg")
-    assert picture_size(tmp_path / "turned.jpg") == (5, 4)
-    assert picture_size(tmp_path / "plain.jpg") == (4, 5)
+    assert image_size(tmp_path / "turned.jpg") == (5, 4)
+    assert image_size(tmp_path / "plain.jpg") == (4, 5)
     with pytest.raises(SampleError, match=r"missing\.jpg: no such"):
-        picture_size(tmp_path / "missing.jpg")
+        image_size(tmp_path / "missing.jpg")
 
 
 def test_sixteen_bits_survive_in_a_tiff(tmp_path: Path) -> None:

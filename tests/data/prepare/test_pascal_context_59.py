@@ -42,7 +42,7 @@ def test_pascal_context_59_damage(tmp_path):
     images = [{"image_id": k, "file_name": f"{k}.jpg", "phase": "val", "height": 2, "width": 3} for k in (1, 2)]
     annotations = [{"image_id": 2, "category_id": 2, "segmentation": {"size": [2, 2], "counts": [4]}}]
     root = miniature.context59(tmp_path, images, annotations)
-    assert "an annotation of 2x2 in a picture of 3x2" in prepare("pascal-context-59", root).faulty["2"]
+    assert "an annotation of 2x2 in an image of 3x2" in prepare("pascal-context-59", root).faulty["2"]
     path = root / "VOCdevkit/VOC2010/trainval_merged.json"
     path.write_text(json.dumps({"images": images}))
     with pytest.raises(PrepareError, match="not the annotations of PASCAL-Context"):

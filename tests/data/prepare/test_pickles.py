@@ -97,7 +97,7 @@ def test_other_content_is_named(tmp_path):
         read_pickled_mapping(path)
     path = write(tmp_path / "index.pkl", {"folder": [1, 2], "other": []})
     mapping = read_pickled_mapping(path)
-    with pytest.raises(PickleError, match=r"no list of texts called 'filename' \(columns folder, other\)"):
+    with pytest.raises(PickleError, match=r"no list of strings called 'filename' \(columns folder, other\)"):
         texts_of(mapping, "filename", path)
     with pytest.raises(PickleError, match=r"called 'folder' \(list there\)"):
         texts_of(mapping, "folder", path)

@@ -100,7 +100,7 @@ def test_damaged_label_maps_are_made_again(tmp_path, indexed):
     assert stored(NAME, root)["ADE_val_00000002"] == ADE150_LABELS
 
 
-def test_pictures_are_never_written(tmp_path):
+def test_images_are_never_written(tmp_path):
     root = miniature.ade150(tmp_path)
     images = {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")}
     prepare(NAME, root)
@@ -117,15 +117,15 @@ def test_nothing_that_can_be_used(tmp_path):
 
 def test_the_summary_says_what_is_wrong(tmp_path):
     root = miniature.ade150(tmp_path)
-    miniature.picture(SPEC.image_path(root, "ADE_val_00000002"), 5, 5)
+    miniature.write_image(SPEC.image_path(root, "ADE_val_00000002"), 5, 5)
     text = str(prepare(NAME, root))
-    assert text.startswith("ADE20K-150: 1 pictures, 1 label maps made, 0 kept")
+    assert text.startswith("ADE20K-150: 1 images, 1 label maps made, 0 kept")
     assert "note: the official split has 2000" in text
     assert "faulty: ADE_val_00000002: " in text
 
 
 @pytest.mark.parametrize("name", ["ade20k-150", "pascal-context-59"])
-def test_sizes_that_differ_cost_that_picture(tmp_path, name):
+def test_sizes_that_differ_cost_that_image(tmp_path, name):
     if name == "ade20k-150":
         root = miniature.ade150(tmp_path)
         wrong = root / "ADEChallengeData2016/images/validation/ADE_val_00000001.jpg"
@@ -133,7 +133,7 @@ def test_sizes_that_differ_cost_that_picture(tmp_path, name):
         images = [{"image_id": k, "file_name": f"{k}.jpg", "phase": "val", "height": 2, "width": 3} for k in (1, 2)]
         root = miniature.context59(tmp_path, images, [])
         wrong = root / "VOCdevkit/VOC2010/JPEGImages/1.jpg"
-    miniature.picture(wrong, 4, 4)
+    miniature.write_image(wrong, 4, 4)
     summary = prepare(name, root)
     assert summary.made == 1
-    assert "picture is 4x4, its annotation 3x2" in next(iter(summary.faulty.values()))
+    assert "image is 4x4, its annotation 3x2" in next(iter(summary.faulty.values()))

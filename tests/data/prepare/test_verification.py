@@ -29,8 +29,8 @@ def test_a_sound_tree(tmp_path):
     make(tmp_path, 3)
     found = check(tmp_path)
     assert (found.checked, found.faults) == (3, ())
-    assert found.notes == ("the official split has 2000 pictures, this one 3.",)
-    assert str(found).startswith("ADE20K-150: 3 pictures checked, no faults.")
+    assert found.notes == ("the official split has 2000 images, this one 3.",)
+    assert str(found).startswith("ADE20K-150: 3 images checked, no faults.")
 
 
 def test_every_kind_of_fault_names_its_file(tmp_path):
@@ -41,7 +41,7 @@ def test_every_kind_of_fault_names_its_file(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(label[3])
     image[4].unlink()
     image[5].write_bytes(image[5].read_bytes()[:300])
-    miniature.picture(image[6], 3, 2)
+    miniature.write_image(image[6], 3, 2)
     Image.fromarray(np.zeros((2, 3), np.uint8)).save(label[7].with_name("stray.png"))
     faults = check(tmp_path).faults
     for path, words in [
@@ -50,11 +50,11 @@ def test_every_kind_of_fault_names_its_file(tmp_path):
         (label[1], "damaged or incomplete"),
         (label[2], "label value 150; ADE20K-150 allows 0..149 and 255"),
         (label[2], "since it was prepared"),
-        (label[3], "label map is 4x4, its picture 3x2"),
-        (image[4], "no such picture"),
+        (label[3], "label map is 4x4, its image 3x2"),
+        (image[4], "no such image"),
         (image[5], "cut short since it was prepared (300 bytes"),
-        (image[5], "not a readable picture"),
-        (label[6], "label map is 3x2, its picture 2x3"),
+        (image[5], "not a readable image"),
+        (label[6], "label map is 3x2, its image 2x3"),
         (label[7].with_name("stray.png"), "not in the index"),
     ]:
         assert any(fault.startswith(f"{path}: ") and words in fault for fault in faults), (path, words)
@@ -70,16 +70,16 @@ def test_a_label_map_that_was_changed_for_another_sound_one(tmp_path):
 
 def test_faults_of_the_preparation_are_repeated(tmp_path):
     miniature.ade150(tmp_path)
-    miniature.picture(SPEC.image_path(tmp_path, "ADE_val_00000001"), 9, 9)
+    miniature.write_image(SPEC.image_path(tmp_path, "ADE_val_00000001"), 9, 9)
     prepare(NAME, tmp_path)
     assert any("ADE_val_00000001: was faulty when it was prepared" in fault for fault in check(tmp_path).faults)
-    assert state(SPEC, tmp_path) == "prepared, 1 pictures, 1 faulty"
+    assert state(SPEC, tmp_path) == "prepared, 1 images, 1 faulty"
 
 
 def test_without_an_index_everything_is_read_all_the_same(tmp_path):
     label, image = make(tmp_path, 3)
     index_path(SPEC, tmp_path).unlink()
-    assert state(SPEC, tmp_path) == "3 pictures, no index"
+    assert state(SPEC, tmp_path) == "3 images, no index"
     found = check(tmp_path)
     assert found.faults == ()
     assert "made by other scripts" in found.notes[0]

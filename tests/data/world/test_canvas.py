@@ -7,6 +7,6 @@ from ahs_seg.data.world.names import Thing
 
 
 def test_an_object_outside_is_not_drawn():
-    picture = np.zeros((16, 16, 3), np.float32)
-    assert draw(picture, place(Thing("red", "plain", "star"), -90.0, 5.0, 8.0, np.random.default_rng(0))) is None
-    assert picture.max() == 0
+    image = np.zeros((16, 16, 3), np.float32)
+    assert draw(image, place(Thing("red", "plain", "star"), -90.0, 5.0, 8.0, np.random.default_rng(0))) is None
+    assert image.max() == 0

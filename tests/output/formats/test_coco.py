@@ -82,7 +82,7 @@ def test_background_is_what_no_annotation_covers(tmp_path: Path):
     assert {one["category_id"] for one in coco.anns.values()} == {1, 2}
 
 
-def test_a_run_without_pictures_is_valid(tmp_path: Path):
+def test_a_run_without_images_is_valid(tmp_path: Path):
     assert COCO(run(tmp_path, [])).imgs == {}
 
 

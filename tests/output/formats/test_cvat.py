@@ -9,13 +9,13 @@ from ahs_seg.output.formats import open_format
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item
 
-PICTURES = {"b/two": blobs(1, unknown=True), "a": blobs(2, size=(9, 40))}
+IMAGES = {"b/two": blobs(1, unknown=True), "a": blobs(2, size=(9, 40))}
 
 
 def exported(folder: Path, words: Vocabulary = WORDS) -> ElementTree.Element:
     exporter = open_format("cvat", folder, words)
     exporter.start()
-    for name, labels in PICTURES.items():
+    for name, labels in IMAGES.items():
         exporter.add(item(name, labels, words, Path(f"photos/{name}.jpg")))
     (path,) = exporter.finish()
     return ElementTree.parse(path).getroot()
@@ -41,7 +41,7 @@ def test_the_masks_are_the_label_maps(tmp_path: Path):
     images = root.findall("image")
     assert [(image.get("id"), image.get("name")) for image in images] == [("0", "a.jpg"), ("1", "b/two.jpg")]
     for image, name in zip(images, ("a", "b/two"), strict=True):
-        assert np.array_equal(painted(image, WORDS.labels), PICTURES[name])
+        assert np.array_equal(painted(image, WORDS.labels), IMAGES[name])
 
 
 def test_background_has_no_mask(tmp_path: Path):

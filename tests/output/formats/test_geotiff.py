@@ -70,7 +70,7 @@ def test_ground_control_points_are_kept(tmp_path: Path):
         assert found.gcps[1].to_epsg() == 4326
 
 
-def test_pictures_without_a_place_have_none(tmp_path: Path):
+def test_images_without_a_place_have_none(tmp_path: Path):
     made(blobs(1)).save(tmp_path / "x.tif")
     open_format("geotiff", tmp_path, WORDS).add(item("y", blobs(1), source=scene(tmp_path / "plain.tif")))
     for name in ("x.tif", "y.tif"):

@@ -46,26 +46,26 @@ def test_a_code_is_that_of_the_converter():
 def test_tasks_and_interface(tmp_path: Path):
     exporter = open_format("labelstudio", tmp_path, WORDS)
     exporter.start()
-    pictures = {"street one/ü": blobs(1, unknown=True), "b": blobs(2)}
-    for name, labels in pictures.items():
+    images = {"street one/ü": blobs(1, unknown=True), "b": blobs(2)}
+    for name, labels in images.items():
         exporter.add(item(name, labels, source=Path(f"photos/{name}.jpg")))
     tasks_file, interface_file = exporter.finish()
     view = ElementTree.parse(interface_file).getroot()
-    (picture,), (brush,) = view.findall("Image"), view.findall("BrushLabels")
+    (image,), (brush,) = view.findall("Image"), view.findall("BrushLabels")
     assert [label.get("value") for label in brush] == WORDS.labels
     tasks = json.loads(tasks_file.read_text(encoding="utf-8"))
-    addresses = [task["data"][picture.get("value", "")[1:]] for task in tasks]
+    addresses = [task["data"][image.get("value", "")[1:]] for task in tasks]
     assert addresses == ["/data/local-files/?d=b.jpg", "/data/local-files/?d=street%20one/%C3%BC.jpg"]
     schema = LabelInterface(interface_file.read_text(encoding="utf-8"))
     schema.validate()
     ids = set()
-    for task, labels in zip(tasks, (pictures["b"], pictures["street one/ü"]), strict=True):
+    for task, labels in zip(tasks, (images["b"], images["street one/ü"]), strict=True):
         (prediction,) = task["predictions"]
         assert schema.validate_prediction(prediction, return_errors=True) == []
         assert prediction["score"] == 0.75
         assert prediction["model_version"].startswith("AHS-Seg")
         for region in prediction["result"]:
-            assert (region["type"], region["to_name"]) == ("brushlabels", picture.get("name"))
+            assert (region["type"], region["to_name"]) == ("brushlabels", image.get("name"))
             assert region["from_name"] == brush.get("name")
             assert (region["original_height"], region["original_width"]) == labels.shape
             assert region["image_rotation"] == 0

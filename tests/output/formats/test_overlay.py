@@ -7,8 +7,8 @@ from ahs_seg.output.formats import open_format
 from tests.support.results import WORDS, blobs, item
 
 
-def test_overlay_shows_the_picture_and_a_legend(tmp_path: Path):
+def test_overlay_shows_the_image_and_a_legend(tmp_path: Path):
     open_format("overlay", tmp_path, WORDS).add(item("x", blobs(0, size=(300, 300))))
-    picture = read_image(tmp_path / "x.overlay.png")
-    assert picture.shape[0] == 300
-    assert picture.shape[1] > 300
+    image = read_image(tmp_path / "x.overlay.png")
+    assert image.shape[0] == 300
+    assert image.shape[1] > 300

@@ -27,8 +27,8 @@ def test_label_map_with_unknown_pixels(tmp_path: Path):
     assert names["classes"] == WORDS.labels
     assert names["unknown"] == {"value": 255, "pixels": int((labels == IGNORE).sum())}
     assert sum(names["pixels"].values()) + names["unknown"]["pixels"] == labels.size
-    with Image.open(tmp_path / "deep/a.b.png") as picture:
-        shown = np.asarray(picture.convert("RGB"))
+    with Image.open(tmp_path / "deep/a.b.png") as image:
+        shown = np.asarray(image.convert("RGB"))
     assert (shown[labels == IGNORE] == 128).all()
 
 
@@ -37,8 +37,8 @@ def test_unknown_never_takes_the_place_of_a_class(classes, mode, value, tmp_path
     words = Vocabulary.parse([f"thing {index}" for index in range(classes)])
     open_format("png", tmp_path, words).add(item("x", [[classes - 1, IGNORE]], words))
     assert read_labels(tmp_path / "x.png").tolist() == [[classes - 1, value]]
-    with Image.open(tmp_path / "x.png") as picture:
-        assert picture.mode == mode
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.mode == mode
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from tests.support.rings import winding
 
 
 def drawn(text: str, shape: tuple[int, int], classes: int) -> np.ndarray:
-    """The label map that rows stand for; every row has a class, and at least three corners within the picture."""
+    """The label map that rows stand for; every row has a class, and at least three corners within the image."""
     labels = np.full(shape, IGNORE)
     for line in text.splitlines():
         number, *parts = line.split()
@@ -52,17 +52,17 @@ def test_a_run_is_a_data_set(tmp_path: Path):
     (described,) = exporter.finish()
     data = yaml.safe_load(described.read_text(encoding="utf-8"))
     assert data["names"] == dict(enumerate(WORDS.labels))
-    pictures = sorted(path for path in (described.parent / data["train"]).rglob("*") if path.is_file())
-    assert [path.relative_to(described.parent).as_posix() for path in pictures] == [
+    images = sorted(path for path in (described.parent / data["train"]).rglob("*") if path.is_file())
+    assert [path.relative_to(described.parent).as_posix() for path in images] == [
         "images/frame.png",
         "images/images_/train/a.b.jpg",
     ]
-    for path, seed in zip(pictures, (2, 1), strict=True):
-        before, _, after = path.as_posix().rpartition("/images/")  # how YOLO finds the labels of a picture
+    for path, seed in zip(images, (2, 1), strict=True):
+        before, _, after = path.as_posix().rpartition("/images/")  # how YOLO finds the labels of an image
         rows = Path(f"{before}/labels/{after}").with_suffix(".txt").read_text()
         assert np.array_equal(drawn(rows, (23, 31), 3), blobs(seed))
-    assert pictures[1].read_bytes() == photo.read_bytes()
-    assert np.array_equal(read_image(pictures[0]), made(blobs(2)).image)
+    assert images[1].read_bytes() == photo.read_bytes()
+    assert np.array_equal(read_image(images[0]), made(blobs(2)).image)
 
 
 def test_another_reader_finds_the_same_objects(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The benchmarks made from their original archives: one file per data set, and what they share."""
+"""Preparation of the benchmarks from their original archives: one file per dataset, and shared steps."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ PREPARATIONS: Final = (
 
 
 def find_preparation(name: str) -> Preparation:
-    """How the benchmark of that name is prepared.
+    """Preparation of the benchmark of the given name.
 
     Raises:
-        CatalogError: listing the names there are.
+        CatalogError: the name is unknown; the message lists the known ones.
     """
     spec = find_spec(name)
     return next(preparation for preparation in PREPARATIONS if preparation.spec is spec)

@@ -1,7 +1,7 @@
-"""ADE20K-150: the scene-parsing challenge of 2016.
+"""Preparation of ADE20K-150, the scene-parsing challenge of 2016.
 
 Source: CAT-Seg, datasets/prepare_ade20k_150.py. Label = value - 1; 0 ("other") is ignored. Only the validation split is
-converted, as there. Values above 150, which the original would pass on as labels that do not exist, are errors here.
+converted, as in the original. Values above 150, which the original passes on as invalid labels, are errors here.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ SOURCE: Final = ArchiveSource(
 
 
 def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
-    """The labels of one annotation."""
+    """Label map converted from one annotation file."""
     raw = read_labels(path)
     if raw.max() > 150:
-        raise SampleError(f"{path}: value {raw.max()}; the annotations of this data set hold 0..150.")
+        raise SampleError(f"{path}: value {raw.max()}; the annotations of this dataset have values 0..150.")
     return convert_ids(raw, "ade20k-150", 255)
 
 
 def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every annotation of the validation split."""
+    """One job per annotation of the validation split."""
     paths = sorted((root / _ANNOTATIONS).glob("ADE_val_*.png"))
     return [PrepareJob(path.stem, partial(convert, path)) for path in paths], {}
 

@@ -1,11 +1,12 @@
-"""ADE20K-847: the full ADE20K (2021_17_01) with the 847 classes of MaskFormer.
+"""Preparation of ADE20K-847: the full ADE20K (2021_17_01) with the 847 classes of MaskFormer.
 
-Source: CAT-Seg, datasets/prepare_ade20k_full.py (from Mask2Former). The object of a pixel is floor(R / 10) * 256 + G of
-`<name>_seg.png`; objects that are not among the 847, and 0 (nothing), are ignored. Where the shorter side exceeds 512
-pixels, picture and objects are shrunk to 512 as OpenCV does it; all pictures are saved again as JPEG (quality 75, as
-there), because scores are published at that size. This is the one data set whose pictures are written.
+Source: CAT-Seg, datasets/prepare_ade20k_full.py (from Mask2Former). The object index of a pixel is
+floor(R / 10) * 256 + G of `<name>_seg.png`; objects that are not among the 847, and 0 (nothing), are ignored. Where the
+shorter side exceeds 512 pixels, image and objects are resized to 512 exactly as OpenCV does; all images are saved again
+as JPEG (quality 75, as in the original), because published scores use that size. This is the only dataset whose images
+are rewritten.
 
-The pickled index is read without executing it. Only validation pictures are prepared, as there.
+The pickled index is read without executing it. Only validation images are prepared, as in the original.
 """
 
 from __future__ import annotations
@@ -48,21 +49,21 @@ SOURCE: Final = ArchiveSource(
 
 
 def objects_of(segmentation: UInt8[np.ndarray, "H W 3"]) -> UInt16[np.ndarray, "H W"]:
-    """Index of the object at every pixel, 1-based; 0 is nothing."""
+    """Object index of every pixel, 1-based; 0 is no object."""
     red, green = segmentation[..., 0].astype(np.uint16), segmentation[..., 1]
     return red // 10 * 256 + green
 
 
 def convert(source: Path, target: Path) -> UInt16[np.ndarray, "h w"]:
-    """The labels of the picture `source`, which is saved to `target` at their size.
+    """Label map of the image `source`; the image itself is saved to `target` at the same size.
 
     Raises:
-        SampleError: picture or annotation are missing or damaged, or differ in size.
+        SampleError: the image or its annotation is missing or damaged, or their sizes differ.
     """
     pixels = _stored_pixels(source)
     objects = objects_of(read_image(source.with_name(f"{source.stem}_seg.png")))
     if pixels.shape[:2] != objects.shape:
-        raise SampleError(f"{source}: picture and annotation differ in size; unpack the archive again.")
+        raise SampleError(f"{source}: image and annotation differ in size; unpack the archive again.")
     height, width = objects.shape
     size = shrunk_size(height, width, _SHORT_SIDE)
     if size != (height, width):
@@ -74,7 +75,7 @@ def convert(source: Path, target: Path) -> UInt16[np.ndarray, "h w"]:
 
 
 def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every validation picture in the index of the release."""
+    """One job per validation image in the index of the release."""
     path = root / _INDEX
     index = read_pickled_mapping(path)
     folders, files = (texts_of(index, key, path) for key in ("folder", "filename"))
@@ -86,14 +87,14 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
             continue
         place = PurePosixPath(folder, file)
         if place.is_absolute() or ".." in place.parts or len(PurePosixPath(file).parts) != 1:
-            raise PrepareError(f"{path}: refused, its entry {str(place)!r} leads outside of the data set.")
+            raise PrepareError(f"{path}: refused, its entry {str(place)!r} leads outside of the dataset.")
         source = root / place
         jobs.append(PrepareJob(source.stem, partial(convert, source, _SPEC.image_path(root, source.stem))))
     return jobs, {}
 
 
 def _stored_pixels(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture as stored: annotations were drawn without regard to EXIF, and the original ignores it too."""
+    """Image pixels as stored, without EXIF rotation: the annotations and the original script ignore EXIF as well."""
     try:
         with Image.open(path, formats=("JPEG",)) as image:
             return np.array(image.convert("RGB"))

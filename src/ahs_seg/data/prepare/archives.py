@@ -1,7 +1,7 @@
-"""Unpacking zip and tar archives: only what is needed, nothing outside of its place, safe to kill and run again.
+"""Safe extraction of zip and tar archives: only the needed members, no path outside the target, resumable.
 
-While a folder or file is being unpacked a marker stands beside it; what a marker stands beside is not complete, and
-the next run goes on there. Links, devices and names that lead elsewhere are refused before anything is written.
+While a folder or file is being unpacked, a marker file exists beside it; a target with a marker is incomplete, and the
+next run continues there. Links, devices and names that lead outside the target are refused before anything is written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DAMAGED: Final = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.
 
 
 class ArchiveError(PrepareError):
-    """An archive that is damaged, holds something else, or tries to write outside of its folder."""
+    """Error for an archive that is damaged, lacks the expected members, or would write outside of its folder."""
 
 
 @runtime_checkable
@@ -43,12 +43,12 @@ class _Member(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name is that of an archive that can be unpacked."""
+    """Whether the file name has the suffix of a supported archive format."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def is_there(target: Path) -> bool:
-    """Whether a folder or file is complete: it exists, is not empty, and is not being unpacked."""
+    """Whether a folder or file is complete: it exists, is not empty, and has no marker of an unfinished extraction."""
     if _marker(target).exists():
         return False
     return any(target.iterdir()) if target.is_dir() else target.is_file() and target.stat().st_size > 0
@@ -59,11 +59,11 @@ def unpack(
 ) -> int:
     """Number of files unpacked from `archive`.
 
-    `members` gives each wanted folder (ending in "/") or file of the archive the folder or file it becomes. It is found
-    at any depth, so `a/b/` is also found as `outer/a/b/`. `endings` narrows the files of folders down.
+    `members` maps each wanted folder (ending in "/") or file of the archive to its target path. Members are found at
+    any depth, so `a/b/` also matches `outer/a/b/`. `endings` selects files of the folders by suffix.
 
     Raises:
-        ArchiveError: nothing of that name in it; damage; links or names that lead outside.
+        ArchiveError: a member is missing, the archive is damaged, or a link or name leads outside the target.
     """
     try:
         with _opened(archive) as listed:
@@ -79,13 +79,13 @@ def unpack(
 
 
 def place(source: Path, target: Path) -> None:
-    """Copy one file to where it is expected, in one step."""
+    """Copy one file to its target path atomically."""
     with source.open("rb") as file:
         _write(file, target, source.stat().st_size)
 
 
 def sync() -> None:
-    """Wait until everything written is on the disk, where the system can be asked for it."""
+    """Wait until all written data is on the disk, on systems that support it."""
     if hasattr(os, "sync"):
         os.sync()
 
@@ -96,7 +96,7 @@ def _marker(target: Path) -> Path:
 
 @contextmanager
 def _marked(targets: list[Path]) -> Iterator[None]:
-    """Markers that stay unless the work between was finished and reached the disk."""
+    """Context with a marker beside every target; markers are removed only when the work is finished and on the disk."""
     for target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)
         _marker(target).touch()
@@ -112,7 +112,7 @@ def _check_found(
     if missing := [name for name in members if not any(_below(member.name, name) is not None for member, _ in wanted)]:
         start = ", ".join(member.name for member in listed[:3]) or "nothing"
         raise ArchiveError(
-            f"{archive}: holds nothing called {' or '.join(missing)}; it begins with {start}. Is it the archive that "
+            f"{archive}: holds no {' or '.join(missing)}; its first members are {start}. Is it the archive that "
             "was published under this name?"
         )
 
@@ -131,7 +131,7 @@ def _target(name: str, members: Mapping[str, Path], endings: tuple[str, ...]) ->
 
 
 def _below(name: str, wanted: str) -> str | None:
-    """The part of a name below the folder `wanted`, "" if it is the file `wanted`, None if it is neither."""
+    """Part of a member name below the folder `wanted`, "" if it is the file `wanted`, None if it is neither."""
     _, found, after = f"/{name}".partition(f"/{wanted}")
     return after if found and bool(after) == wanted.endswith("/") else None
 

@@ -1,4 +1,4 @@
-"""COCO-Stuff-171, validation and training.
+"""Preparation of COCO-Stuff-171, validation and training splits.
 
 Source: CAT-Seg, datasets/prepare_coco_stuff.py. The 171 of 182 category ids that are used become 0..170 in ascending
 order: 80 things, then 91 kinds of stuff. Everything else is ignored.
@@ -22,15 +22,15 @@ from ahs_seg.io.images import read_labels
 
 CocoSplit = Literal["train2017", "val2017"]
 
-_PICTURES: Final = {  # sizes and checksums: TensorFlow Datasets, url_checksums/coco.txt
+_IMAGES: Final = {  # sizes and checksums: TensorFlow Datasets, url_checksums/coco.txt
     "train2017": (19336861798, "sha256:69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929"),
     "val2017": (815585330, "sha256:4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05"),
 }
 
 
 def sources(split: CocoSplit) -> tuple[ArchiveSource, ...]:
-    """Pictures and annotations of one split."""
-    size, checksum = _PICTURES[split]
+    """Archives of the images and annotations of one split."""
+    size, checksum = _IMAGES[split]
     return (
         ArchiveSource(
             file=f"{split}.zip",
@@ -51,12 +51,12 @@ def sources(split: CocoSplit) -> tuple[ArchiveSource, ...]:
 
 
 def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
-    """The labels of one annotation."""
+    """Label map converted from one annotation file."""
     return convert_ids(read_labels(path), "coco-stuff-171", 255)
 
 
 def list_jobs(split: CocoSplit, root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every annotation of the split."""
+    """One job per annotation of the split."""
     paths = sorted((root / "coco-stuff/annotations" / split).glob("*.png"))
     return [PrepareJob(path.stem, partial(convert, path)) for path in paths], {}
 

@@ -1,4 +1,4 @@
-"""Downloads that go on where they were cut off, and are checked before they get their name."""
+"""Resumable downloads, checked for size and checksum before they get their final name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ahs_seg.io.progress import ProgressBar
 _CHUNK: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60
 _BROKEN: Final = (OSError, http.client.HTTPException)
-"""What a connection that breaks raises; `urllib.error.URLError` and time-outs are among the first."""
+"""Exceptions raised by an interrupted connection; `OSError` includes `urllib.error.URLError` and time-outs."""
 
 
 class DownloadError(PrepareError):
-    """A file that could not be fetched whole; what was received is kept, so the next try goes on from there."""
+    """Error for an incomplete download; the received bytes are kept, so that the next attempt continues from there."""
 
 
 def download(
@@ -37,14 +37,14 @@ def download(
     pause: float = 2.0,
     progress: bool = True,
 ) -> None:
-    """Fetch `url` (http or https) to `path`.
+    """Download `url` (http or https) to `path`, resuming a partial download.
 
-    The file grows as `<path>.part` and is renamed once it has the right size (`size` in bytes, or what the server
-    says) and `checksum`, e.g. "sha256:69a8...". A connection that breaks is taken up again after `pause` seconds;
-    `attempts` of them in a row may bring nothing.
+    Data is written to `<path>.part`, which is renamed once it has the right size (`size` in bytes, or the one stated by
+    the server) and `checksum`, e.g. "sha256:69a8...". An interrupted connection is retried after `pause` seconds, until
+    `attempts` connections in a row bring no data.
 
     Raises:
-        DownloadError: the server refuses, the connection cannot be kept, size or checksum are wrong.
+        DownloadError: the server refuses, the connection fails repeatedly, or size or checksum are wrong.
     """
     if not url.startswith(("http://", "https://")):
         raise DownloadError(f"{url}: only http and https addresses are fetched.")
@@ -68,7 +68,7 @@ def download(
         left = attempts if _size(part) > before else left - 1
         if left <= 0:
             raise DownloadError(
-                f"{url}: {problem}. {_size(part):,} bytes are kept in {part}; run the command again to go on there."
+                f"{url}: {problem}. {_size(part):,} bytes are kept in {part}; run the command again to continue."
             ) from problem
         time.sleep(pause)
     _check(url, part, size=size, checksum=checksum)
@@ -77,7 +77,7 @@ def download(
 
 
 def _fetch(url: str, part: Path, path_tag: Path, *, progress: bool) -> int | None:
-    """Append what is missing to the part; the size of the whole file, if the server says it."""
+    """Size of the whole file if the server states it, after appending the missing bytes to the partial file."""
     have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": "ahs-seg", "Accept-Encoding": "identity"})  # noqa: S310  # checked by the caller
     if have:
@@ -115,7 +115,7 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], count: int, track
 
 
 def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Where the answer begins in the file, and the size of the whole file."""
+    """Byte offset at which the response begins, and the size of the whole file (`None`: not stated)."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if found and int(found[1]) == have:
@@ -126,11 +126,11 @@ def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | No
 
 
 def _after_the_end(error: urllib.error.HTTPError, part: Path, have: int) -> int:
-    """A range that the server does not have: the file is whole, or it is not the same file any more."""
+    """File size after the server rejects the range: the file is complete, or it has changed and is fetched again."""
     total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
     if total != str(have):
         part.unlink()
-        raise http.client.HTTPException("what was kept is longer than the file; beginning again")
+        raise http.client.HTTPException("the partial file is longer than the file; starting again")
     return have
 
 
@@ -145,7 +145,7 @@ def _check(url: str, part: Path, *, size: int | None, checksum: str) -> None:
             problem = f"has the {kind} {found}, expected is {expected}"
     if problem:
         part.unlink()
-        raise DownloadError(f"{url}: what was fetched {problem}. It was removed; try again, or fetch it by hand.")
+        raise DownloadError(f"{url}: the downloaded file {problem}. It was removed; try again, or fetch it by hand.")
 
 
 def _size(path: Path) -> int:

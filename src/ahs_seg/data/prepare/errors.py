@@ -1,4 +1,4 @@
-"""What goes wrong with a whole data set, as against `SampleError`, which costs one picture."""
+"""Errors that concern a whole dataset; `SampleError` concerns a single image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ahs_seg.errors import AhsSegError
 
 
 class PrepareError(AhsSegError, ValueError):
-    """A data set that cannot be prepared; the message says what is missing or wrong, and what to do."""
+    """Error for a dataset that cannot be prepared; the message says what is missing or wrong, and what to do."""
 
 
 class MissingSourceError(PrepareError):
-    """Files that a data set is made from are not there; the message says which, from where, and where to put them."""
+    """Error for missing source files; the message says which, where to get them, and where to put them."""

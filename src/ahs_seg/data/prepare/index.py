@@ -1,6 +1,6 @@
-"""The record of a prepared data set: every picture with its size and checksums, and what was left out and why.
+"""Index of a prepared dataset: size and checksum of every image, and the reasons for images that were left out.
 
-It stands beside the label folder, as `<folder>.index.json`, where the original loaders do not look.
+The index is stored beside the label folder as `<folder>.index.json`, which the original loaders ignore.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FORMAT: Final = 1
 
 
 class IndexEntry(NamedTuple):
-    """One picture with its label map; sizes of files in bytes."""
+    """Index entry of one image and its label map; file sizes are in bytes."""
 
     height: int
     width: int
@@ -30,7 +30,7 @@ class IndexEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """All pictures of a data set by their names; `left_out` and `faulty` give a reason for each name they hold."""
+    """Index of all images of a dataset by name; `left_out` and `faulty` give the reason for each name they contain."""
 
     dataset: str
     files: dict[str, IndexEntry]
@@ -38,7 +38,7 @@ class Index:
     faulty: dict[str, str] = field(default_factory=dict)
 
     def write(self, spec: DatasetSpec, root: Path) -> Path:
-        """Replace the index of a data set in one step; the path of the index."""
+        """Path of the written index; an existing one is replaced atomically."""
         path = index_path(spec, root)
         rows = ",\n  ".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(self.files.items()))
         head = {
@@ -57,10 +57,10 @@ class Index:
 
     @classmethod
     def read(cls, spec: DatasetSpec, root: Path) -> Index | None:
-        """The index of a data set, `None` if it has none.
+        """Index of a dataset, `None` if it has none.
 
         Raises:
-            PrepareError: a damaged index, or one of another version.
+            PrepareError: the index is damaged or of another version.
         """
         path = index_path(spec, root)
         try:
@@ -72,15 +72,15 @@ class Index:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PrepareError(f"{path}: not an index ({error}). Remove it and prepare the data set again.") from None
+            raise PrepareError(f"{path}: not an index ({error}). Remove it and prepare the dataset again.") from None
 
 
 def index_path(spec: DatasetSpec, root: Path) -> Path:
-    """Where the index of a data set stands."""
+    """Path of the index of a dataset."""
     folder = root / spec.labels
     return folder.with_name(f"{folder.name}.index.json")
 
 
 def checksum(content: bytes) -> str:
-    """What the index keeps of a file's content."""
+    """BLAKE2b-128 hash of a file's content, as stored in the index."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

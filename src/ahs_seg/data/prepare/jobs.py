@@ -1,4 +1,4 @@
-"""One label map: made, or kept where it is already there; always whole, checked, and written down for the index."""
+"""Preparation of one label map: converted, or kept if it exists; always complete, checked and entered in the index."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ahs_seg.io.images import IMAGE_FORMATS, read_labels
 _EXIF_ORIENTATION: Final = 0x0112
 
 Make: TypeAlias = Callable[[], UInt[np.ndarray, "H W"] | None]
-"""Label values as the data set stores them, or `None` where the original leaves the picture out."""
+"""Function that returns raw label values as the dataset stores them, or `None` where the original skips the image."""
 
 
 class PrepareJob(NamedTuple):
-    """A picture by its name and how its label map is made; `make` can be sent to another process."""
+    """Name of an image and the function that makes its label map; `make` must be picklable."""
 
     name: str
     make: Make
@@ -33,7 +33,7 @@ class PrepareJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PrepareTask:
-    """A job with its place. Without `make` the label map must be there; `known` is what the index says of it."""
+    """Job with its dataset and root; without `make` the label map must exist. `known` is its entry in the index."""
 
     spec: DatasetSpec
     root: Path
@@ -43,7 +43,7 @@ class PrepareTask:
 
 
 class PrepareOutcome(NamedTuple):
-    """What became of a task: an entry of the index, or the reason why there is none."""
+    """Result of a task: an index entry, or the reason why there is none."""
 
     name: str
     state: Literal["made", "kept", "left out", "faulty"]
@@ -52,7 +52,7 @@ class PrepareOutcome(NamedTuple):
 
 
 def run_task(task: PrepareTask) -> PrepareOutcome:
-    """Keep the label map that is there if it is as the index says, or else whole and plausible; make it otherwise."""
+    """Outcome of one task: an existing label map is kept if it matches the index or passes the checks, else remade."""
     label = task.spec.label_path(task.root, task.name)
     try:
         if label.exists() and (entry := _kept(task, label)):
@@ -68,29 +68,28 @@ def run_task(task: PrepareTask) -> PrepareOutcome:
 
 
 def inspect(spec: DatasetSpec, root: Path, name: str) -> IndexEntry:
-    """The entry of a picture and its label map; the label map is read in full, of the picture only the header.
+    """Index entry of an image and its label map; the label map is read in full, the image only up to its header.
 
     Raises:
-        SampleError: either is missing or damaged, labels outside of the classes, sizes that differ.
+        SampleError: a file is missing or damaged, a label is outside of the vocabulary, or the sizes differ.
     """
     label, image = spec.label_path(root, name), spec.image_path(root, name)
     values = read_labels(label)
     spec.decode(values, str(label))
-    height, width = picture_size(image)
+    height, width = image_size(image)
     if values.shape != (height, width):
         raise SampleError(
-            f"{label}: label map is {values.shape[1]}x{values.shape[0]}, its picture {width}x{height}; "
-            "sizes must agree."
+            f"{label}: label map is {values.shape[1]}x{values.shape[0]}, its image {width}x{height}; sizes must agree."
         )
     content = label.read_bytes()
     return IndexEntry(height, width, image.stat().st_size, len(content), checksum(content))
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of an upright picture, from its header.
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image after EXIF rotation, read from its header.
 
     Raises:
-        SampleError: missing, or not a picture.
+        SampleError: the file is missing or not an image.
     """
     try:
         with Image.open(path, formats=IMAGE_FORMATS) as image:
@@ -98,15 +97,15 @@ def picture_size(path: Path) -> tuple[int, int]:
             width, height = image.size
     except FileNotFoundError:
         raise SampleError(
-            f"{path}: no such picture, but there is a label map for it. Unpack the archive again."
+            f"{path}: no such image, but there is a label map for it. Unpack the archive again."
         ) from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise SampleError(f"{path}: not a readable picture ({error}). Unpack the archive again.") from None
+        raise SampleError(f"{path}: not a readable image ({error}). Unpack the archive again.") from None
     return (width, height) if turned else (height, width)
 
 
 def encode_labels(values: UInt[np.ndarray, "H W"], suffix: str) -> bytes:
-    """A label map as a file: 8 bits in a PNG, 16 in a TIFF (packed without loss, unlike the originals')."""
+    """Encoded label map: 8-bit PNG, or 16-bit TIFF with lossless compression (the originals are uncompressed)."""
     buffer = io.BytesIO()
     if suffix == ".tif":
         Image.fromarray(values.astype(np.uint16)).save(buffer, "TIFF", compression="tiff_adobe_deflate")
@@ -117,10 +116,10 @@ def encode_labels(values: UInt[np.ndarray, "H W"], suffix: str) -> bytes:
 
 def _write(task: PrepareTask, label: Path, values: UInt[np.ndarray, "H W"]) -> IndexEntry:
     image = task.spec.image_path(task.root, task.name)
-    height, width = picture_size(image)
+    height, width = image_size(image)
     if values.shape != (height, width):
         raise SampleError(
-            f"{image}: picture is {width}x{height}, its annotation {values.shape[1]}x{values.shape[0]}; sizes must "
+            f"{image}: image is {width}x{height}, its annotation {values.shape[1]}x{values.shape[0]}; sizes must "
             "agree. Unpack both archives again."
         )
     task.spec.decode(values, str(label))

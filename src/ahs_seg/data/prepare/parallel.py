@@ -1,4 +1,4 @@
-"""The same work for many items on all cores, in order, with a progress bar."""
+"""Parallel map over items in worker processes, with ordered results and a progress bar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from ahs_seg.io.progress import ProgressBar
 
 _WORTH_A_PROCESS: Final = 100
-"""Items below which starting a process takes longer than it saves."""
+"""Number of items per worker below which starting a process takes longer than it saves."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,10 +22,10 @@ R = TypeVar("R")
 def run_parallel(
     work: Callable[[T], R], items: Sequence[T], *, description: str, workers: int | None = None, progress: bool = True
 ) -> Iterator[R]:
-    """The results in the order of the items; `workers` are processes, by default as many as cores (for enough items).
+    """Results of `work` in the order of the items; `workers` is the number of processes (default: up to one per core).
 
-    Processes, not threads: Pillow holds Python's lock while it encodes. They end with the process that started them,
-    even when that is killed.
+    Processes are used because Pillow holds the GIL while encoding. Workers end with their parent process, even if it is
+    killed.
     """
     track = ProgressBar(description, shown=progress)
     count = workers or min(os.cpu_count() or 1, 1 + len(items) // _WORTH_A_PROCESS)

@@ -1,4 +1,4 @@
-"""The pictures of PASCAL-Context: those of VOC 2010."""
+"""Source archive of the PASCAL-Context images, which are those of VOC 2010."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ahs_seg.data.prepare.sources import ArchiveSource
 
 FOLDER: Final = "VOCdevkit/VOC2010"
 
-PICTURES: Final = ArchiveSource(
+IMAGES: Final = ArchiveSource(
     file="VOCtrainval_03-May-2010.tar",
     members={"VOC2010/JPEGImages/": f"{FOLDER}/JPEGImages"},
     page="http://host.robots.ox.ac.uk/pascal/VOC/voc2010/",

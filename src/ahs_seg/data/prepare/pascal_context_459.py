@@ -1,9 +1,9 @@
-"""PASCAL-Context-459: all classes, from one MATLAB file per picture.
+"""Preparation of PASCAL-Context-459: all classes, from one MATLAB file per image.
 
-Source: CAT-Seg, datasets/prepare_pascal_context_459.py, with its list of 5,104 validation pictures; pictures without a
-file are left out, as there. Label = LabelMap - 1. A LabelMap of 0, which stands for nothing, wraps to 65535 in the
-original without notice; here it becomes the ignored value that the original declares (459) and never writes. Values
-above 459 are errors. If `labels.txt` of the release is there, its names must be those of our vocabulary in that order.
+Source: CAT-Seg, datasets/prepare_pascal_context_459.py, with its list of 5,104 validation images; images without a
+file are left out, as in the original. Label = LabelMap - 1. A LabelMap value of 0, which means no class, silently wraps
+to 65535 in the original; here it becomes the ignore value that the original declares (459) but never writes. Values
+above 459 are errors. If `labels.txt` of the release exists, its names must equal our vocabulary in the same order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxtyping import UInt16
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.data.prepare.jobs import PrepareJob
-from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
+from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids, read_ids
@@ -29,7 +29,7 @@ from ahs_seg.errors import SampleError
 _SPEC: Final = find_spec("pascal-context-459")
 _IGNORED: Final = _SPEC.ignore[0]
 _DAMAGED: Final = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
-"""What scipy's reader raises on files that are no MATLAB files, or cut off."""
+"""Exceptions that scipy raises for truncated files and files that are not MATLAB files."""
 
 SOURCE: Final = ArchiveSource(
     file="trainval.tar.gz",
@@ -41,10 +41,10 @@ SOURCE: Final = ArchiveSource(
 
 
 def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
-    """The labels of one file.
+    """Label map converted from one MATLAB file.
 
     Raises:
-        SampleError: a damaged file, or one that holds no LabelMap of 0..459.
+        SampleError: the file is damaged, or contains no LabelMap with values 0..459.
     """
     try:
         raw = np.asarray(scipy.io.loadmat(path, variable_names=["LabelMap"])["LabelMap"])
@@ -56,7 +56,7 @@ def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
 
 
 def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every picture of the official list that has a file."""
+    """One job per image of the official list that has a MATLAB file, and the reason for every other image."""
     check_names(root / FOLDER / "labels.txt")
     jobs, left_out = [], {}
     for name in read_ids("pascal-context-459-val"):
@@ -69,7 +69,7 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
 
 
 def check_names(path: Path) -> None:
-    """Compare the names in `labels.txt` ("1: accordion", one a line), if it is there, with the vocabulary.
+    """Check that the names in `labels.txt` ("1: accordion", one per line), if it exists, equal the vocabulary.
 
     Raises:
         PrepareError: names or numbers differ.
@@ -83,4 +83,4 @@ def check_names(path: Path) -> None:
             raise PrepareError(f"{path}: class {number} is {name!r} there, expected is {label!r}. Fetch it again.")
 
 
-PASCAL_CONTEXT_459: Final = Preparation(_SPEC, (PICTURES, SOURCE), list_jobs)
+PASCAL_CONTEXT_459: Final = Preparation(_SPEC, (IMAGES, SOURCE), list_jobs)

@@ -1,10 +1,10 @@
-"""PASCAL-Context-59: the most frequent classes, from the run-length codes of `trainval_merged.json`.
+"""Preparation of PASCAL-Context-59: the most frequent classes, from the RLE masks of `trainval_merged.json`.
 
-Source: CAT-Seg, datasets/prepare_pascal_context_59.py. The annotations of a picture are painted in the order of the
+Source: CAT-Seg, datasets/prepare_pascal_context_59.py. The annotations of an image are painted in the order of the
 file, later ones over earlier ones; the 59 ids become labels in ascending order; 0 (background) and all others are
-ignored. The list of pictures is that of the JSON (phase "val"), not the list of PASCAL-Context-459.
+ignored. The list of images is that of the JSON (phase "val"), not the list of PASCAL-Context-459.
 
-The original stops at a picture without annotations; here it gets a label map that is ignored everywhere.
+The original fails on an image without annotations; here such an image gets a label map that is ignored everywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxtyping import UInt16
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.data.prepare.jobs import PrepareJob
-from ahs_seg.data.prepare.pascal_context import FOLDER, PICTURES
+from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
@@ -39,29 +39,29 @@ SOURCE: Final = ArchiveSource(
 
 
 def paint(height: int, width: int, annotations: list[dict[str, Any]]) -> UInt16[np.ndarray, "H W"]:
-    """The labels of a picture of that size.
+    """Label map of the given size, painted from RLE annotations.
 
     Raises:
-        SampleError: a run-length code that is damaged or of another size.
+        SampleError: an RLE mask is damaged or has another size.
     """
     canvas = np.zeros((height, width), np.uint16)
     for annotation in annotations:
         mask = decode_rle(annotation["segmentation"])
         if mask.shape != canvas.shape:
-            raise SampleError(f"an annotation of {mask.shape[1]}x{mask.shape[0]} in a picture of {width}x{height}.")
+            raise SampleError(f"an annotation of {mask.shape[1]}x{mask.shape[0]} in an image of {width}x{height}.")
         canvas[mask] = annotation["category_id"]
     return convert_ids(canvas, "pascal-context-59", 255)
 
 
 def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every validation picture of the JSON."""
+    """One job per validation image of the JSON file."""
     path = root / _ANNOTATIONS
     try:
         content = json.loads(path.read_bytes())
-        pictures = {image["image_id"]: image for image in content["images"] if image["phase"] == "val"}
+        images = {image["image_id"]: image for image in content["images"] if image["phase"] == "val"}
         annotations = defaultdict(list)
         for annotation in content["annos_segmentation"]:
-            if annotation["image_id"] in pictures:
+            if annotation["image_id"] in images:
                 wanted = {key: annotation[key] for key in ("category_id", "segmentation")}
                 annotations[annotation["image_id"]].append(wanted)
         return [
@@ -69,10 +69,10 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
                 PurePosixPath(image["file_name"]).stem,
                 partial(paint, int(image["height"]), int(image["width"]), annotations[key]),
             )
-            for key, image in pictures.items()
+            for key, image in images.items()
         ], {}
     except (ValueError, KeyError, TypeError) as error:
         raise PrepareError(f"{path}: not the annotations of PASCAL-Context ({error!r}); fetch it again.") from None
 
 
-PASCAL_CONTEXT_59: Final = Preparation(find_spec("pascal-context-59"), (PICTURES, SOURCE), list_jobs)
+PASCAL_CONTEXT_59: Final = Preparation(find_spec("pascal-context-59"), (IMAGES, SOURCE), list_jobs)

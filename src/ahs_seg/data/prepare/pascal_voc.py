@@ -1,7 +1,7 @@
-"""PASCAL-VOC-20 and 20b: VOC 2012 with the masks of SegmentationClassAug.
+"""Preparation of PASCAL-VOC-20 and 20b: VOC 2012 with the masks of SegmentationClassAug.
 
 Source: CAT-Seg, datasets/prepare_voc.py. 1..20 become 0..19, void (255) is ignored. Background (0) is ignored in VOC-20
-and becomes label 20 in VOC-20b. A mask in which nothing would be left is left out, as there.
+and becomes label 20 in VOC-20b. A mask without any remaining label is left out, as in the original.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ SOURCES: Final = (
 
 
 def convert(path: Path, table: str) -> UInt16[np.ndarray, "H W"] | None:
-    """The labels of one mask by the table of that name; `None` if it has none."""
+    """Label map converted from one mask by the named table; `None` if every pixel is ignored."""
     labels = convert_ids(read_labels(path), table, 255)
     return labels if (labels != 255).any() else None
 
 
 def list_jobs(table: str, root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
-    """A job for every picture of the validation list."""
+    """One job per image of the validation list."""
     path = root / _LISTS / "val.txt"
     try:
         names = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError) as error:
-        raise PrepareError(f"{path}: the list of validation pictures cannot be read ({error}).") from None
+        raise PrepareError(f"{path}: the list of validation images cannot be read ({error}).") from None
     return [PrepareJob(name, partial(convert, root / _MASKS / f"{name}.png", table)) for name in names], {}
 
 

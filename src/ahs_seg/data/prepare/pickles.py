@@ -1,13 +1,13 @@
-"""The index of ADE20K (2021), a pickle, read as data: nothing in the file is imported, called or run.
+"""Safe reader for the pickled index of ADE20K (2021): nothing in the file is imported, called or executed.
 
-Python's unpickler asks for every class and function by name. Here it gets an inert stand-in for the few names that
-numpy arrays are written with (the file holds statistics that are not needed), and an error for any other name.
+Python's unpickler looks up every class and function by name. Here the few names used by numpy arrays resolve to an
+inert placeholder (the file contains statistics that are not needed), and any other name is an error.
 """
 
 from __future__ import annotations
 
 import io
-import pickle  # only below, with every name replaced or refused
+import pickle  # used only with every name replaced or refused
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ _ARRAYS: Final = frozenset(
         *("numpy.ndarray", "numpy.dtype", "_codecs.encode"),
     ]
 )
-"""What numpy arrays and numbers are pickled with, by any version of numpy."""
+"""Names with which any version of numpy pickles arrays and numbers."""
 
 _DAMAGED: Final = (
     *(EOFError, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, ImportError),
@@ -29,11 +29,11 @@ _DAMAGED: Final = (
 
 
 class PickleError(AhsSegError, ValueError):
-    """A pickle that is refused or damaged; nothing of it was run."""
+    """Error for a refused or damaged pickle; no code in it was executed."""
 
 
 class _Inert:
-    """Stands where the file has an array; takes anything and does nothing."""
+    """Placeholder for an array in the file; accepts any arguments and does nothing."""
 
     state: object = None
 
@@ -51,17 +51,17 @@ class _Reader(pickle.Unpickler):
         if f"{module}.{name}" in _ARRAYS:
             return _Inert
         raise PickleError(
-            f"asks for {module}.{name} and is refused; nothing of it was run. The original index holds texts, lists "
+            f"asks for {module}.{name} and is refused; nothing of it was run. The original index holds strings, lists "
             "and arrays only: fetch it again from its source."
         )
 
 
 def read_pickled_mapping(path: Path) -> dict[str, object]:
-    """The mapping in a pickle of plain values; arrays in it are stand-ins, read those of texts with `texts_of`.
+    """Mapping read from a pickle of plain values; arrays become placeholders, read string arrays with `texts_of`.
 
     Raises:
-        PickleError: the file asks for anything that is neither a plain value nor an array, named in the message; it
-            holds no mapping; it is damaged.
+        PickleError: the file contains anything other than plain values and arrays (named in the message), holds no
+            mapping, or is damaged.
     """
     try:
         value = _Reader(io.BytesIO(path.read_bytes())).load()
@@ -75,15 +75,15 @@ def read_pickled_mapping(path: Path) -> dict[str, object]:
 
 
 def texts_of(mapping: dict[str, object], key: str, path: Path) -> list[str]:
-    """A column of texts, written as a list, a tuple or an array of objects.
+    """Column of strings, stored as a list, a tuple or an array of objects.
 
     Raises:
-        PickleError: no such column, or other values in it.
+        PickleError: the column is missing or contains other values.
     """
     column = mapping.get(key)
     if isinstance(column, _Inert) and isinstance(column.state, tuple):
         column = column.state[-1]
     if not isinstance(column, list | tuple) or not all(isinstance(text, str) for text in column):
         given = f"columns {', '.join(mapping)}" if key not in mapping else f"{type(mapping[key]).__name__} there"
-        raise PickleError(f"{path}: no list of texts called {key!r} ({given}). Is it the index of ADE20K_2021_17_01?")
+        raise PickleError(f"{path}: no list of strings called {key!r} ({given}). Is it the index of ADE20K_2021_17_01?")
     return list(column)

@@ -1,4 +1,4 @@
-"""A whole data set: its sources provided, its label maps made on all cores, its index written."""
+"""Preparation of a whole dataset: provide its sources, convert its label maps in parallel, write its index."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ahs_seg.data.prepare.parallel import run_parallel
 from ahs_seg.data.prepare.sources import ArchiveSource, provide
 
 _SHOWN: Final = 10
-"""Lines about what is left out as intended; faults are all shown."""
+"""Maximum number of lines about intentionally omitted images; faults are always shown."""
 
 ListJobs: TypeAlias = Callable[[Path], tuple[list[PrepareJob], dict[str, str]]]
-"""From a root: the jobs, and the reason for each name of the official list that is left out."""
+"""Function of the root that returns the jobs, and the reason for each omitted name of the official list."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareSummary:
-    """What a preparation did: numbers of label maps, and a reason for each that was left out or is faulty."""
+    """Summary of a preparation: numbers of label maps, and the reason for each one omitted or faulty."""
 
     spec: DatasetSpec
     made: int
@@ -33,9 +33,9 @@ class PrepareSummary:
     index: Path
 
     def __str__(self) -> str:
-        """Lines for a terminal, every fault among them."""
+        """Summary as text for the terminal, including every fault."""
         total = self.made + self.kept
-        lines = [f"{self.spec.title}: {total} pictures, {self.made} label maps made, {self.kept} kept as they were."]
+        lines = [f"{self.spec.title}: {total} images, {self.made} label maps made, {self.kept} kept as they were."]
         if total != self.spec.count:
             lines.append(f"note: the official split has {self.spec.count}; scores of other splits are not comparable.")
         lines += [f"left out: {name}: {reason}" for name, reason in list(self.left_out.items())[:_SHOWN]]
@@ -47,7 +47,7 @@ class PrepareSummary:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How one data set is made: what from, and which label maps."""
+    """Recipe for one dataset: its source files, and the jobs that make its label maps."""
 
     spec: DatasetSpec
     sources: tuple[ArchiveSource, ...]
@@ -63,14 +63,14 @@ class Preparation:
         workers: int | None = None,
         progress: bool = True,
     ) -> PrepareSummary:
-        """Make what is missing below `root` and write the index; `again` makes everything anew.
+        """Summary of a run that makes the missing label maps below `root` (all with `again`) and writes the index.
 
-        Label maps that are there are kept: those of the index if their checksums agree, others (of a run that was
-        killed, or of the original scripts) if they can be read and fit their pictures. Where the sources are gone and
-        label maps are there, these are indexed as they are.
+        Existing label maps are kept: indexed ones if their checksums match, others (of an interrupted run or of the
+        original scripts) if they can be read and match their images. If the sources are missing but label maps exist,
+        these are indexed unchanged.
 
         Raises:
-            PrepareError: sources are missing or damaged, or nothing could be made of them.
+            PrepareError: sources are missing or damaged, or no label map could be made.
         """
         left_out: dict[str, str] = {}
         try:
@@ -101,7 +101,7 @@ class Preparation:
         left_out = left_out | {o.name: o.reason for o in outcomes if o.state == "left out"}
         faulty = {outcome.name: outcome.reason for outcome in outcomes if outcome.state == "faulty"}
         if not files:
-            reasons = [*faulty.values(), *left_out.values()] or ["it lists no pictures."]
+            reasons = [*faulty.values(), *left_out.values()] or ["it lists no images."]
             raise PrepareError(f"{self.spec.title}: nothing could be prepared. The first reason: {reasons[0]}")
         path = Index(self.spec.name, files, left_out, faulty).write(self.spec, root)
         made = sum(outcome.state == "made" for outcome in outcomes)

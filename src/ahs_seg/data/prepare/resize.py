@@ -1,7 +1,7 @@
-"""Shrinking as OpenCV does it, to the bit: ADE20K-847 is scored on pictures that its original script shrank with it.
+"""Bit-exact OpenCV downscaling: ADE20K-847 is scored on images that its original script resized with OpenCV.
 
-Pillow blurs when it shrinks; OpenCV's bilinear filter takes four neighbours whatever the factor. A label map shrunk
-elsewhere would differ at every border, so both are reproduced here instead of adding OpenCV as a dependency.
+Pillow antialiases when downscaling; OpenCV's bilinear filter uses four neighbours for any factor. Label maps resized by
+another library differ at every border, so both filters are reproduced here instead of adding OpenCV as a dependency.
 Source: OpenCV 4, modules/imgproc/src/resize.cpp (`resizeGeneric_` with 11-bit weights, `resizeNN`).
 """
 
@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
 _ONE = 2048
-"""A weight of 1 in OpenCV's fixed-point arithmetic."""
+"""Weight 1 in OpenCV's fixed-point arithmetic."""
 
 
 def shrunk_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """(height, width) with the shorter side at most `short_side` and the same proportions."""
+    """(height, width) with the shorter side at most `short_side` and the aspect ratio preserved."""
     if min(height, width) <= short_side:
         return height, width
     if width >= height:
@@ -24,14 +24,14 @@ def shrunk_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 def shrink_nearest(values: Shaped[np.ndarray, "H W"], height: int, width: int) -> Shaped[np.ndarray, "h w"]:
-    """`cv2.resize(..., interpolation=cv2.INTER_NEAREST)` to a size that is nowhere larger."""
+    """Nearest-neighbour downscaling, equal to `cv2.resize(..., interpolation=cv2.INTER_NEAREST)`."""
     rows, columns = (_nearest(old, new) for old, new in zip(values.shape, (height, width), strict=True))
     return values[rows][:, columns]
 
 
 def shrink_bilinear(image: UInt8[np.ndarray, "H W c"], height: int, width: int) -> UInt8[np.ndarray, "h w c"]:
-    """`cv2.resize(..., interpolation=cv2.INTER_LINEAR)` of bytes to a size that is nowhere larger."""
-    if image.shape[:2] == (2 * height, 2 * width):  # OpenCV takes the mean of each square instead
+    """Bilinear downscaling of an 8-bit image, equal to `cv2.resize(..., interpolation=cv2.INTER_LINEAR)`."""
+    if image.shape[:2] == (2 * height, 2 * width):  # OpenCV averages each 2x2 square instead
         squares = image.reshape(height, 2, width, 2, -1).sum((1, 3), np.int32)
         return ((squares + 2) >> 2).astype(np.uint8)
     left, right, a, b = _neighbours(image.shape[1], width)

@@ -1,4 +1,4 @@
-"""What a data set is made from: archives and files as their publishers name them, found, fetched and unpacked."""
+"""Source files of a dataset: published archives and files, located, downloaded and unpacked."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ahs_seg.data.prepare.downloads import download
 from ahs_seg.data.prepare.errors import MissingSourceError
 
 DOWNLOADS = "downloads"
-"""The folder below the root where archives are looked for and fetched to."""
+"""Folder below the root where archives are looked for and downloaded to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveSource:
-    """One published file, and what it becomes below the root.
+    """One published source file, and where its content is placed below the root.
 
-    `members` maps folders (ending in "/") or files of the archive to their places below the root; of a file that is no
-    archive it has the one entry. `endings` narrows folders down to the files that are needed. `page` is where to get
-    the file by hand; `url`, `size` (bytes) and `checksum` ("sha256:...") are given where they are public.
+    `members` maps folders (ending in "/") or files of the archive to paths below the root; a file that is not an
+    archive has a single entry. `endings` selects the needed files of the folders by suffix. `page` is where to get the
+    file by hand; `url`, `size` (bytes) and `checksum` ("sha256:...") are given where they are public.
     """
 
     file: str
@@ -32,11 +32,11 @@ class ArchiveSource:
     checksum: str = ""
 
     def is_unpacked(self, root: Path) -> bool:
-        """Whether everything it becomes is there."""
+        """Whether all of its content is completely unpacked below the root."""
         return all(is_there(root / target) for target in self.members.values())
 
     def find(self, folders: Sequence[Path]) -> Path | None:
-        """The file in one of the folders, packed as published or otherwise."""
+        """Path of the file in one of the folders, also with another archive suffix; `None` if it is not found."""
         names = [self.file]
         for suffix in ARCHIVE_SUFFIXES:
             if self.file.endswith(suffix):
@@ -44,7 +44,7 @@ class ArchiveSource:
         return next((path for folder in folders for name in names if (path := folder / name).is_file()), None)
 
     def how_to_get(self, root: Path, folders: Sequence[Path]) -> str:
-        """A line that says where the file comes from, where to put it, and what stands for it."""
+        """Instruction of one line: where to get the file, where to put it, and which folder can replace it."""
         target = root / next(iter(self.members.values()))
         fetch = f"--download fetches it from {self.url}" if self.url else f"get it from {self.page}"
         where = " or ".join(str(folder) for folder in folders)
@@ -59,12 +59,12 @@ def provide(
     fetch: bool = False,
     progress: bool = True,
 ) -> None:
-    """See to it that everything the sources become is below the root.
+    """Unpack all sources below the root, downloading missing files if `fetch` is set.
 
-    Archives are looked for in `archives`, the root and its folder "downloads". Nothing is fetched unless `fetch`.
+    Archives are looked for in `archives`, the root and its folder "downloads".
 
     Raises:
-        MissingSourceError: listing each file that is missing, where to get it and where to put it.
+        MissingSourceError: files are missing; the message lists each, where to get it and where to put it.
     """
     folders = [*archives, root, root / DOWNLOADS]
     missing = [source for source in sources if not source.is_unpacked(root)]

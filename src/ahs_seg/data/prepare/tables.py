@@ -1,4 +1,4 @@
-"""Which value of the original files becomes which label; the tables themselves are JSON files with their source."""
+"""Mapping of raw values in the original files to labels; the tables are JSON files that state their source."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _VALUES = 65536
 
 
 def convert_ids(raw: UInt[np.ndarray, "H W"], table: str, ignore: int) -> UInt16[np.ndarray, "H W"]:
-    """Labels of raw values (0..65535) by the table of that name; values not in it become `ignore`."""
+    """Labels mapped from raw values (0..65535) by the named table; values not in the table become `ignore`."""
     return _lookup(table, ignore)[raw]
 
 
 def raw_ids(table: str) -> list[int]:
-    """The raw value of label 0, 1, 2, ..."""
+    """Raw values of the labels 0, 1, 2, ... in the named table."""
     ids = json.loads(_folder().joinpath(f"{table}.json").read_text(encoding="utf-8"))["raw_ids"]
     return [int(value) for value in ids]
 
 
 def read_ids(name: str) -> list[str]:
-    """The picture names in a packaged list."""
+    """Image names in a packaged list."""
     lines = _folder().joinpath(f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""A prepared tree read in full and compared with its index."""
+"""Verification of a prepared dataset: every file is read and compared with the index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ahs_seg.io.images import read_image
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What reading a data set found: a line per fault that names the file, and notes that are no faults."""
+    """Result of a verification: one line per fault with its file name, and notes that are not faults."""
 
     spec: DatasetSpec
     checked: int
@@ -24,22 +24,22 @@ class Verification:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Lines for a terminal."""
+        """Result as text for the terminal."""
         found = f"{len(self.faults)} faults" if self.faults else "no faults"
-        lines = [f"{self.spec.title}: {self.checked} pictures checked, {found}."]
+        lines = [f"{self.spec.title}: {self.checked} images checked, {found}."]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *(f"fault: {f}" for f in self.faults)])
 
 
 def verify(name: str, root: Path, *, workers: int | None = None, progress: bool = True) -> Verification:
-    """Read every picture and label map of a prepared data set.
+    """Verification of a prepared dataset, after reading every image and label map.
 
-    Faults are files that are missing, cut short or changed since the index was written, labels outside of the classes,
-    sizes that differ, and label maps without a picture. A tree without index (made by the original scripts) is read
-    in the same way; nothing can be said about what it lacks.
+    Faults are files that are missing, truncated or changed since the index was written, labels outside of the
+    vocabulary, different sizes, and label maps without an image. A tree without index (made by the original scripts) is
+    read in the same way, but missing files cannot be detected.
 
     Raises:
-        CatalogError: no such benchmark, or nothing of it below the root.
-        PrepareError: an index that cannot be read.
+        CatalogError: the benchmark is unknown, or none of its files are below the root.
+        PrepareError: the index cannot be read.
     """
     spec = find_spec(name)
     index = Index.read(spec, root)
@@ -102,16 +102,16 @@ def _notes(spec: DatasetSpec, root: Path, index: Index | None, count: int) -> li
     else:
         notes += [f"{name} is left out: {reason}" for name, reason in index.left_out.items()]
     if count != spec.count:
-        notes.append(f"the official split has {spec.count} pictures, this one {count}.")
+        notes.append(f"the official split has {spec.count} images, this one {count}.")
     return notes
 
 
 def state(spec: DatasetSpec, root: Path) -> str:
-    """In a few words, how far a data set is prepared; nothing is read but the lists of files and the index."""
+    """Short description of how far a dataset is prepared; only the file lists and the index are read."""
     index = Index.read(spec, root)
     found = len(BenchmarkDataset(spec, root))
     if index is None:
-        return f"{found} pictures, no index" if found else "not prepared"
+        return f"{found} images, no index" if found else "not prepared"
     faulty = f", {len(index.faulty)} faulty" if index.faulty else ""
     missing = len(index.files) - found
-    return f"prepared, {found} pictures{faulty}" + (f", {missing} missing" if missing > 0 else "")
+    return f"prepared, {found} images{faulty}" + (f", {missing} missing" if missing > 0 else "")

@@ -1,4 +1,4 @@
-"""Drawing: objects and camera effects on a picture in memory."""
+"""Rendering of objects and camera effects (lighting, blur, noise) on an image array."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASPECT: Final = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One object on a picture, in pixels and radians; `aspect` is width over height."""
+    """Position, size, orientation and tint of one object, in pixels and radians; `aspect` is width over height."""
 
     thing: Thing
     row: float
@@ -38,7 +38,7 @@ class Placement:
 def place(
     thing: Thing, row: float, column: float, radius: float, rng: np.random.Generator, hard: float = 1.0
 ) -> Placement:
-    """An object at a place, turned, stretched and tinted at random."""
+    """Placement of an object at a given position, with random rotation, aspect ratio and tint."""
     angle, aspect, first, second = rng.random(4, dtype=np.float32)
     return Placement(
         thing=thing,
@@ -52,9 +52,9 @@ def place(
     )
 
 
-def draw(picture: DrawnImage, item: Placement) -> tuple[tuple[slice, slice], Plane] | None:
-    """Paint one object; returns the touched box and the opacity in it, or nothing if it lies outside."""
-    box = _box(item, picture.shape[0], picture.shape[1])
+def draw(image: DrawnImage, item: Placement) -> tuple[tuple[slice, slice], Plane] | None:
+    """Bounding box and opacity of an object after drawing it into `image`; `None` if it lies outside."""
+    box = _box(item, image.shape[0], image.shape[1])
     if box is None:
         return None
     rows, columns = box
@@ -69,37 +69,37 @@ def draw(picture: DrawnImage, item: Placement) -> tuple[tuple[slice, slice], Pla
     first, second = tones(item.thing.colour)
     pattern = surface(item.thing.texture, u, v, distance, item.radius, item.phase)[..., None]
     paint = np.clip(first + item.tint + pattern * (second - first), 0, 1)
-    target = picture[rows, columns]
+    target = image[rows, columns]
     target += opacity[..., None] * (paint - target)
     return box, opacity
 
 
 @cache
 def tones(colour: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The colour itself and the lighter or darker tone of its patterns."""
+    """RGB of a colour, and of the lighter or darker tone of its patterns."""
     first = np.array(COLOURS[colour], np.float32)
     bright = float(first @ np.array([0.3, 0.59, 0.11], np.float32)) > 0.45
     second = first * np.float32(0.35) if bright else first * np.float32(0.45) + np.float32(0.52)
     return first, second
 
 
-def finish(picture: DrawnImage, rng: np.random.Generator, hard: float) -> NDArray[np.uint8]:
-    """The picture as a camera gives it: uneven light, exposure, sometimes blur, noise, 8 bits.
+def finish(image: DrawnImage, rng: np.random.Generator, hard: float) -> NDArray[np.uint8]:
+    """8-bit image with simulated camera effects: uneven lighting, exposure, occasional blur, and noise.
 
-    `hard` scales the nuisances; 0 leaves the picture as drawn.
+    `hard` scales the strength of the effects; 0 leaves the image as drawn.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     gain, turn, light, blur, sigma = rng.random(5, dtype=np.float32)
     slope_y, slope_x = np.sin(turn * 2 * np.pi), np.cos(turn * 2 * np.pi)
     ramp = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * slope_y
     ramp = ramp + np.linspace(-1, 1, width, dtype=np.float32)[None] * slope_x
     light_map = (1 + ramp * np.float32(SHADING * hard * light)) * np.float32(1 + GAIN * hard * (2 * gain - 1))
-    picture = picture * light_map[..., None].astype(np.float32)
+    image = image * light_map[..., None].astype(np.float32)
     if blur < BLUR_PROBABILITY * hard:
-        picture = _blur(picture)
+        image = _blur(image)
     noise = np.float32((NOISE[0] + (NOISE[1] - NOISE[0]) * sigma) * hard)
-    picture += rng.standard_normal(picture.shape, dtype=np.float32) * noise
-    return (np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    image += rng.standard_normal(image.shape, dtype=np.float32) * noise
+    return (np.clip(image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def _box(item: Placement, height: int, width: int) -> tuple[slice, slice] | None:
@@ -111,8 +111,8 @@ def _box(item: Placement, height: int, width: int) -> tuple[slice, slice] | None
     return slice(top, bottom), slice(left, right)
 
 
-def _blur(picture: DrawnImage) -> DrawnImage:
-    rows = np.concatenate([picture[:1], picture, picture[-1:]], 0)
-    picture = (rows[:-2] + rows[2:]) * np.float32(0.25) + picture * np.float32(0.5)
-    columns = np.concatenate([picture[:, :1], picture, picture[:, -1:]], 1)
-    return (columns[:, :-2] + columns[:, 2:]) * np.float32(0.25) + picture * np.float32(0.5)
+def _blur(image: DrawnImage) -> DrawnImage:
+    rows = np.concatenate([image[:1], image, image[-1:]], 0)
+    image = (rows[:-2] + rows[2:]) * np.float32(0.25) + image * np.float32(0.5)
+    columns = np.concatenate([image[:, :1], image, image[:, -1:]], 1)
+    return (columns[:, :-2] + columns[:, 2:]) * np.float32(0.25) + image * np.float32(0.5)

@@ -1,4 +1,4 @@
-"""What people say about drawn things: synonyms, dropped attributes, whole sentences."""
+"""Captions of drawn things: phrases with synonyms and dropped attributes, and whole sentences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SENTENCES: Final = (
 
 
 class Phrase(NamedTuple):
-    """Words for one thing or stuff, and the attributes they tell (`None` for what they leave open)."""
+    """Phrase for one thing or stuff, and the attributes it states (`None` for attributes it does not mention)."""
 
     text: str
     stuff: str | None
@@ -47,7 +47,7 @@ class Phrase(NamedTuple):
 
 
 def phrase(name: Thing | str, rng: np.random.Generator, *, vary: float = 1.0) -> Phrase:
-    """Words for a thing or a stuff; `vary` scales how often a synonym is used or an attribute dropped."""
+    """Random phrase for a thing or stuff; `vary` scales how often a synonym is used or an attribute dropped."""
     if isinstance(name, str):
         return Phrase(_word(name, rng, vary), name, None, None, None)
     dropped = rng.random(3) < DROP_PROBABILITY * vary * np.array([1.0, 1.0, 0.4])
@@ -56,14 +56,14 @@ def phrase(name: Thing | str, rng: np.random.Generator, *, vary: float = 1.0) ->
     words = [None if drop else _word(word, rng, vary) for word, drop in zip(name, dropped, strict=True)]
     if dropped[2]:
         words[2] = _NOUNS[rng.integers(len(_NOUNS))]
-    told = [None if drop else word for word, drop in zip(name, dropped, strict=True)]
-    return Phrase(" ".join(word for word in words if word), None, *told)
+    stated = [None if drop else word for word, drop in zip(name, dropped, strict=True)]
+    return Phrase(" ".join(word for word in words if word), None, *stated)
 
 
 def twisted(item: Phrase, rng: np.random.Generator) -> Phrase:
-    """The phrase with one of its words exchanged for another of its kind: nearly right, and wrong."""
-    told = [kind for kind in _KINDS if getattr(item, kind) is not None]
-    kind = told[rng.integers(len(told))]
+    """Hard negative of a phrase: one of its attributes is replaced by a different value."""
+    stated = [kind for kind in _KINDS if getattr(item, kind) is not None]
+    kind = stated[rng.integers(len(stated))]
     old = getattr(item, kind)
     others = [word for word in _KINDS[kind] if word != old]
     new = others[rng.integers(len(others))]
@@ -72,17 +72,17 @@ def twisted(item: Phrase, rng: np.random.Generator) -> Phrase:
 
 
 def sentence(text: str, rng: np.random.Generator) -> str:
-    """A phrase in a sentence, as a photograph's description."""
+    """Caption sentence from a random template, filled with a phrase."""
     return _SENTENCES[rng.integers(len(_SENTENCES))].format(text)
 
 
 def caption(thing: Thing, kind: str, rng: np.random.Generator) -> str:
-    """The description of a whole photograph of one thing."""
+    """Caption of a photograph with one thing on one kind of stuff."""
     return sentence(f"{phrase(thing, rng).text} on {phrase(kind, rng).text}", rng)
 
 
 def sample_captions(count: int, seed: int, things: list[Thing]) -> list[str]:
-    """Captions to train a tokenizer on."""
+    """Random captions, used to train a tokenizer."""
     rng = np.random.default_rng(seed)
     picks = rng.integers(len(things), size=count), rng.integers(len(STUFF), size=count)
     return [caption(things[thing], STUFF[kind], rng) for thing, kind in zip(*picks, strict=True)]

@@ -1,4 +1,4 @@
-"""The drawn world as a dataset: nothing stored, any scene by its index."""
+"""Dataset of the drawn world: scenes are generated on access by index, nothing is stored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 TRAIN_SEED: Final = 101
 VALIDATION_SEED: Final = 202
 TEST_SEED: Final = 303
-"""Seeds of scenes that never meet: to train on, to choose by, to report (opened once)."""
+"""Seeds of the disjoint splits: training, validation (model selection), and test (reported once)."""
 
 
 class WorldDataset:
-    """`count` scenes of the drawn world with the names of one of its vocabularies.
+    """Dataset of `count` scenes of the drawn world, labelled with one of its vocabularies.
 
-    `names` is the size of a vocabulary (20, 59, 150, 459, 847) or "seen", the 169 names of segmentation training.
-    `hard` scales rotation, uneven light, exposure, noise and blur; 0 gives clean drawings.
+    `names` is the size of a vocabulary (20, 59, 150, 459, 847) or "seen", the 169 classes of segmentation training.
+    `hard` scales rotation, uneven lighting, exposure, noise and blur; 0 gives clean drawings.
     """
 
     def __init__(

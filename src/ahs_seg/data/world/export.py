@@ -1,4 +1,4 @@
-"""Scenes of the drawn world as a folder dataset: something to try commands on, and a layout to copy."""
+"""Export of scenes of the drawn world as a folder dataset, as an example of the folder layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IGNORED = 65535
 
 
 def export_folder(dataset: SegmentationDataset, directory: Path, *, split: str) -> Path:
-    """Write `images/SPLIT`, `annotations/SPLIT` (16-bit, 65535 where no class is) and `classes.txt`."""
+    """Directory with the written `images/SPLIT`, `annotations/SPLIT` (16-bit, 65535 is ignored) and `classes.txt`."""
     write_text(directory / "classes.txt", "\n".join(dataset.vocabulary.labels) + "\n")
     for index in range(len(dataset)):
         sample = dataset[index]

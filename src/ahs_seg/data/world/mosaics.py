@@ -1,7 +1,7 @@
-"""Training batches for a CLIP: photographs with captions, pasted side by side, and scenes with captions.
+"""Training batches for the tiny CLIP: mosaics of captioned photographs, and captioned scenes.
 
-A mosaic puts several captioned photographs into one picture. Which part of the picture a caption belongs to is known
-because we pasted it there, not because anybody drew a mask; so a model can be taught to say things where they are.
+A mosaic combines several captioned photographs in one image. The image region of every caption is known from the
+layout of the mosaic, without any mask annotation, so that a model can learn to localise what a caption describes.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ahs_seg.data.world.scenes import SceneSource
 PATCH: Final = 8
 NOWHERE: Final = -1
 WORDS: Final = (len(STUFF), len(COLOURS), len(TEXTURES), len(SHAPES))
-"""How many stuffs, colours, textures and shapes there are to tell."""
+"""Numbers of stuff classes, colours, textures and shapes that a phrase can state."""
 PRETRAINING_SEED: Final = 404
 _LEAST_CELL: Final = 28
 _LEAST_VISIBLE: Final = 40
-"""Pixels of a thing that must be left in a window for its caption to mention it."""
+"""Minimum number of visible pixels of a thing in a window for its caption to mention it."""
 
 
 class Mix(Config):
-    """What a batch is made of.
+    """Composition of a training batch.
 
-    `count` pictures of `size` pixels: a share of `scenes`, a share of `whole` photographs, the rest mosaics. Of the
-    photographs a share shows `stuff_alone`, a share has a `flat` ground of one colour. `radius` is that of objects.
-    Scenes are windows of larger ones of `scene_size`, if given. Each phrase gets `negatives` twisted copies that nobody
-    said.
+    A batch has `count` images of `size` pixels: a fraction `scenes`, a fraction `whole` of single photographs, the rest
+    mosaics. Of the photographs, a fraction `stuff_alone` shows no object and a fraction `flat` has a background of one
+    colour. `radius` is the range of object radii. Scenes are windows of larger ones of `scene_size`, if given. Each
+    phrase gets `negatives` copies with one attribute changed, as negatives.
     """
 
     size: PositiveInt
@@ -55,9 +55,9 @@ class Mix(Config):
 
 @dataclass(frozen=True, slots=True)
 class CaptionBatch:
-    """Pictures, and for each part of a picture the phrases that were said about it.
+    """Batch of images, and for each region of an image the phrases that describe it.
 
-    `part` gives each patch the part it lies in (`NOWHERE` if it straddles a seam); parts are numbered over the whole
+    `part` gives the region of each patch (`NOWHERE` if the patch crosses a seam); regions are numbered over the whole
     batch. `said[part]` holds indices into `phrases`, padded with `NOWHERE`.
     """
 
@@ -68,12 +68,12 @@ class CaptionBatch:
 
     @property
     def words(self) -> NDArray[np.int64]:
-        """What each phrase tells: numbers of its stuff, colour, texture and shape (`NOWHERE` for untold)."""
+        """Indices of the stuff, colour, texture and shape that each phrase states (`NOWHERE` where it states none)."""
         return np.array([_codes(phrase) for phrase in self.phrases], np.int64)
 
     @property
     def compatible(self) -> NDArray[np.bool_]:
-        """Which pairs of phrases may describe the same thing (only from their words)."""
+        """Matrix of phrase pairs whose stated attributes do not contradict each other."""
         codes = self.words
         open_ = (codes[:, None] < 0) | (codes[None] < 0)
         same = ((codes[:, None] == codes[None]) | open_)[..., 1:].all(-1)
@@ -82,12 +82,12 @@ class CaptionBatch:
 
 @cache
 def trained_things() -> tuple[Thing, ...]:
-    """The things that pre-training may show."""
+    """Things that may occur in pre-training."""
     return tuple(thing for name, thing in things().items() if name not in never_trained())
 
 
 def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
-    """The batch of one step; it depends on the arguments alone."""
+    """Batch of one training step, deterministic in its arguments."""
     rng = np.random.default_rng((seed, step))
     names: dict[Phrase, int] = {}
     images, parts = [], []
@@ -167,7 +167,7 @@ def _scenes(size: int, hard: float) -> SceneSource:
 
 
 def _cuts(rng: np.random.Generator, size: int) -> list[int]:
-    """Borders of 1 to 3 rows or columns, anywhere, none narrower than `_LEAST_CELL`."""
+    """Random borders of 1 to 3 rows or columns, none narrower than `_LEAST_CELL` pixels."""
     most = min(3, size // _LEAST_CELL)
     count = int(rng.integers(1, most + 1))
     spare = size - count * _LEAST_CELL
@@ -177,7 +177,7 @@ def _cuts(rng: np.random.Generator, size: int) -> list[int]:
 
 
 def _inside(span: slice) -> slice:
-    """The patches that lie in a span of pixels, give or take one pixel."""
+    """Patches that lie within a span of pixels, with a tolerance of one pixel."""
     return slice((span.start + PATCH - 2) // PATCH, (span.stop + 1) // PATCH)
 
 

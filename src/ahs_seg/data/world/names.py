@@ -1,4 +1,4 @@
-"""What the drawn world contains: attributes, names, splits and vocabularies."""
+"""Attributes, class names, splits and vocabularies of the drawn world."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SYNONYMS: Final = {
     "wood floor": "wooden planks", "snow": "fresh snow", "gravel": "pebbles", "carpet": "rug", "lava": "magma",
     "leaves": "foliage", "metal": "steel",
 }  # fmt: skip
-"""One other word for each attribute and each stuff, used in captions."""
+"""One synonym for each attribute and each stuff, used in captions."""
 
 NOVEL_ATTRIBUTES: Final = frozenset({"purple", "cyan", "brown", "checkered", "heart", "arrow", "house"})
 NOVEL_STUFF: Final = frozenset({"lava", "leaves", "metal"})
@@ -59,7 +59,7 @@ class WorldError(AhsSegError, ValueError):
 
 
 class Thing(NamedTuple):
-    """One class of objects; its name is its three attributes in this order."""
+    """Object class, defined by three attributes; its name lists them in this order."""
 
     colour: str
     texture: str
@@ -67,23 +67,23 @@ class Thing(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the class, e.g. "red striped star"."""
+        """Class name, e.g. "red striped star"."""
         return f"{self.colour} {self.texture} {self.shape}"
 
 
 @cache
 def things() -> dict[str, Thing]:
-    """All 1008 things by name."""
+    """All 1008 object classes by name."""
     every = (Thing(c, t, s) for c in COLOURS for t in TEXTURES for s in SHAPES)
     return {thing.name: thing for thing in every}
 
 
 @cache
 def splits() -> dict[str, NameSplit]:
-    """What segmentation training knows of every name, things and stuff.
+    """Split of every thing and stuff name: "seen", "combination" or "novel" with respect to segmentation training.
 
-    "seen" names are trained on; "combination" names join known attributes in a new way; "novel" names have an attribute
-    (or are a stuff) that segmentation training never shows.
+    "seen" names are trained on; "combination" names are new combinations of known attributes; "novel" names have an
+    attribute (or are a stuff) that never occurs in segmentation training.
     """
     known = [name for name, thing in things().items() if NOVEL_ATTRIBUTES.isdisjoint(thing)]
     seen = set(_shuffled(known, "seen")[:SEEN_THINGS])
@@ -98,25 +98,25 @@ def splits() -> dict[str, NameSplit]:
 
 @cache
 def seen_names() -> tuple[str, ...]:
-    """The 169 names of segmentation training: stuff, then things."""
+    """The 169 class names of segmentation training: stuff first, then things."""
     return tuple(name for name in (*STUFF, *things()) if splits()[name] == "seen")
 
 
 @cache
 def never_trained() -> frozenset[str]:
-    """The 142 combinations that the tiny CLIP never meets; each of their attributes it meets elsewhere."""
+    """The 142 combinations held out from pre-training of the tiny CLIP; each of their attributes occurs in others."""
     unseen = [name for name in things() if splits()[name] != "seen"]
     return frozenset(_shuffled(unseen, "pre-training")[:NEVER_TRAINED])
 
 
 @cache
 def vocabulary_names(size: int) -> tuple[str, ...]:
-    """The names of the vocabulary with `size` classes; a smaller vocabulary is part of every larger one.
+    """Class names of the vocabulary with `size` classes; a smaller vocabulary is a subset of every larger one.
 
-    Things are taken in turn from the three splits for as long as each lasts.
+    Things are taken alternately from the three splits until a split is exhausted.
 
     Raises:
-        WorldError: for a size that the world does not define.
+        WorldError: the drawn world has no vocabulary of this size.
     """
     if size not in VOCABULARY_SIZES:
         allowed = ", ".join(map(str, VOCABULARY_SIZES))
@@ -136,5 +136,5 @@ def _thing_order() -> tuple[str, ...]:
 
 
 def _shuffled(names: Iterable[str], salt: str) -> Sequence[str]:
-    """The names in an order that depends on nothing but the names and the salt (no library's random stream)."""
+    """Names in a pseudo-random order that depends only on the names and the salt, not on a random generator."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}: {name}".encode()).digest())

@@ -1,4 +1,4 @@
-"""Photographs of one thing on one ground, by seed and index."""
+"""Synthetic photographs of one thing on one background, generated from a seed and an index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHOTO_RADIUS: Final = (0.22, 0.42)
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A picture and what is on it; no ground means one flat colour, no thing means ground alone."""
+    """Synthetic photograph of a thing on a background; `thing` None is no object, `kind` None is one flat colour."""
 
     image: NDArray[np.uint8]
     thing: Thing | None
@@ -29,7 +29,7 @@ class Photo:
 
 
 class PhotoSource:
-    """Photographs of the named things, each equally often, on all grounds; photograph i depends on seed and i alone."""
+    """Source of photographs of the named things, each equally often; photograph i depends only on the seed and i."""
 
     def __init__(self, seed: int, names: Sequence[str], *, size: int = PHOTO_SIZE, hard: float = 1.0) -> None:
         self.seed = seed
@@ -45,7 +45,7 @@ class PhotoSource:
 
 
 def ground_for(thing: Thing, rng: np.random.Generator) -> str:
-    """A random stuff on which the thing shows."""
+    """Random background on which the thing has enough contrast."""
     kinds = [kind for kind in STUFF if shows(thing.colour, kind)]
     return kinds[rng.integers(len(kinds))]
 
@@ -59,16 +59,16 @@ def take_photo(
     *,
     hard: float = 1.0,
 ) -> Photo:
-    """A photograph of `shape` (height, width) with the thing somewhere in it, about wholly visible."""
+    """Photograph of `shape` (height, width) with the thing at a random position, almost fully visible."""
     height, width = shape
     if kind is None:
         flat = rng.uniform(0.15, 0.85, 3).astype(np.float32)
-        picture = np.broadcast_to(flat, (height, width, 3)).copy()
+        image = np.broadcast_to(flat, (height, width, 3)).copy()
     else:
-        picture = crop(kind, height, width, rng).copy()
+        image = crop(kind, height, width, rng).copy()
     if thing is not None:
         down, right = rng.uniform(-1, 1, 2)
         row = height / 2 + down * max(0.0, height / 2 - 0.8 * radius)
         column = width / 2 + right * max(0.0, width / 2 - 0.8 * radius)
-        draw(picture, place(thing, row, column, radius, rng, hard))
-    return Photo(finish(picture, rng, hard), thing, kind)
+        draw(image, place(thing, row, column, radius, rng, hard))
+    return Photo(finish(image, rng, hard), thing, kind)

@@ -1,4 +1,4 @@
-"""Scenes: several objects on a few backgrounds, each scene drawn from a seed and an index alone."""
+"""Scenes with several objects on one to three backgrounds, generated from a seed and an index."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ RADIUS: Final = (0.11, 0.26)
 OBJECTS: Final = (2, 3, 4, 5)
 REGIONS: Final = 3
 _CONTRAST: Final = 0.22
-"""Least distance in RGB between an object's colour and the average of what it lies on."""
+"""Minimum RGB distance between the colour of an object and the mean colour of its background."""
 _ATTEMPTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A drawn picture and, for every pixel, the index of its name in the scene's list of names."""
+    """Synthetic image and its label map; a label is an index into the class names of the source."""
 
     image: NDArray[np.uint8]
     labels: NDArray[np.int32]
 
 
 class SceneSource:
-    """Scenes with the given names, by index; scene i is the same whatever was drawn before, in any process.
+    """Source of scenes with the given class names, by index; scene i depends only on the seed and i.
 
-    Names are dealt from shuffled decks, so each occurs equally often among the objects, or among the backgrounds that
-    were dealt. A picture holds only names of the list, so every pixel has a label.
+    Names are taken from shuffled streams, so that each occurs equally often among the objects or among the background
+    candidates. A scene contains only the given names, so every pixel has a label.
     """
 
     def __init__(self, seed: int, names: Sequence[str], *, size: int = SIZE, hard: float = 1.0) -> None:
@@ -47,7 +47,7 @@ class SceneSource:
         known = things()
         unknown = [name for name in names if name not in known and name not in STUFF]
         if unknown:
-            raise WorldError(f"the drawn world knows no {unknown[0]!r}; see ahs_seg.data.world.names")
+            raise WorldError(f"the drawn world has no class {unknown[0]!r}; see ahs_seg.data.world.names")
         self._label = {name: index for index, name in enumerate(self.names)}
         self._things = ShuffledStream([known[name] for name in names if name in known], (seed, 1))
         self._stuff = ShuffledStream([name for name in names if name in STUFF], (seed, 2))
@@ -55,20 +55,20 @@ class SceneSource:
     def __getitem__(self, index: int) -> Scene:
         rng = np.random.default_rng((self.seed, 0, index))
         dealt = self._deal(index)
-        picture, labels, regions = self._ground(index, dealt, rng)
+        image, labels, regions = self._ground(index, dealt, rng)
         radii = rng.uniform(*RADIUS, len(dealt)).astype(np.float32) * self.size
         taken: list[tuple[float, float, float]] = []
         for thing, radius in sorted(zip(dealt, map(float, radii), strict=True), key=lambda pair: -pair[1]):
             row, column = self._spot(thing, radius, taken, labels, regions, rng)
             taken.append((row, column, radius))
-            drawn = draw(picture, place(thing, row, column, radius, rng, self.hard))
+            drawn = draw(image, place(thing, row, column, radius, rng, self.hard))
             if drawn is not None:
                 box, opacity = drawn
                 labels[box][opacity > 0.5] = self._label[thing.name]
-        return Scene(finish(picture, rng, self.hard), labels)
+        return Scene(finish(image, rng, self.hard), labels)
 
     def _deal(self, index: int) -> list[Thing]:
-        """The objects of a scene: among each four scenes one has 2, one 3, one 4 and one 5."""
+        """Objects of a scene; of every four consecutive scenes, one has 2 objects, one 3, one 4 and one 5."""
         block, place_in_block = divmod(index, len(OBJECTS))
         counts = np.random.default_rng((self.seed, 3, block)).permutation(OBJECTS)
         start = block * sum(OBJECTS) + int(counts[:place_in_block].sum())
@@ -79,16 +79,16 @@ class SceneSource:
     ) -> tuple[DrawnImage, NDArray[np.int32], list[str]]:
         count = int(rng.integers(1, REGIONS + 1))
         kinds = list(dict.fromkeys(self._stuff.take(index * REGIONS, REGIONS)))
-        # Something to stand out from: kinds on which most of the objects show come first.
+        # Backgrounds with enough contrast to all objects come first.
         kinds.sort(key=lambda kind: sum(not shows(thing.colour, kind) for thing in dealt) > 0)
-        picture = crop(kinds[0], self.size, self.size, rng).copy()
+        image = crop(kinds[0], self.size, self.size, rng).copy()
         labels = np.full((self.size, self.size), self._label[kinds[0]], np.int32)
         for kind in kinds[1:count]:
             field = _wavy_field(self.size, rng)
             weight = np.clip(field + 0.5, 0, 1)[..., None]
-            picture += weight * (crop(kind, self.size, self.size, rng) - picture)
+            image += weight * (crop(kind, self.size, self.size, rng) - image)
             labels[field > 0] = self._label[kind]
-        return picture, labels, kinds[:count]
+        return image, labels, kinds[:count]
 
     def _spot(
         self,
@@ -99,7 +99,7 @@ class SceneSource:
         regions: list[str],
         rng: np.random.Generator,
     ) -> tuple[float, float]:
-        """A place where the object shows against its ground and hides as little as possible."""
+        """Position where the object has contrast to the background and occludes as little as possible."""
         best, best_score = (0.0, 0.0), -np.inf
         hidden = [self._label[kind] for kind in regions if not shows(thing.colour, kind)]
         for row, column in rng.uniform(0.13, 0.87, (_ATTEMPTS, 2)) * self.size:
@@ -114,13 +114,13 @@ class SceneSource:
 
 @cache
 def shows(colour: str, kind: str) -> bool:
-    """Whether a thing of this colour stands out from this ground."""
+    """Whether a thing of this colour has enough contrast to this background."""
     distance = np.linalg.norm(np.array(COLOURS[colour]) - mean_colour(kind))
     return bool(distance >= _CONTRAST)
 
 
 def _wavy_field(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Signed distance in pixels to a wavy line across the picture."""
+    """Signed distance in pixels to a wavy line across the image."""
     angle, offset, phase, waves, height = rng.random(5)
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     y, x = axis[:, None], axis[None]

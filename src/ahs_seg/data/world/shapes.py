@@ -1,4 +1,4 @@
-"""Outlines and surfaces of the objects of the drawn world, as functions of the object's own coordinates."""
+"""Shapes and textures of the objects of the drawn world, as functions of object coordinates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane: TypeAlias = NDArray[np.floating[Any]]
-"""One value per pixel of an object's box."""
+"""Array with one value per pixel of an object's bounding box."""
 
 
 def _circle(u: Plane, v: Plane) -> Plane:
@@ -98,13 +98,13 @@ OUTLINES: Final[dict[str, Callable[[Plane, Plane], Plane]]] = {
     "diamond": _diamond,
     "house": _house,
 }
-"""Signed distance to the outline, about 1 per unit, negative inside; v points down, shapes fit in about [-1, 1]."""
+"""Signed distance functions of the shapes, negative inside, slope about 1; v points down, shapes span about [-1, 1]."""
 
 
 def surface(texture: str, u: Plane, v: Plane, distance: Plane, radius: float, phase: Plane) -> Plane:
-    """How much of the second tone each pixel shows, in [0, 1].
+    """Weight of the second colour tone at each pixel for a texture, in [0, 1].
 
-    `radius` is the size of one unit in pixels (edges of the pattern are one pixel soft); `phase` shifts the pattern.
+    `radius` is the size of one unit in pixels (pattern edges are one pixel soft); `phase` shifts the pattern.
     """
     wave = radius / math.pi / 2.4  # pixels per radian of the patterns below
     if texture == "plain":
@@ -143,7 +143,7 @@ def _speckle(shape: tuple[int, ...], phase: Plane) -> Plane:
 
 @cache
 def _grain() -> Plane:
-    """Irregular spots of about two pixels over a third of the area."""
+    """Texture of irregular spots, about two pixels wide, that cover a third of the area."""
     noise = np.random.default_rng(20_240_501).standard_normal((384, 384)).astype(np.float32)
     smooth = np.sum([np.roll(noise, (dy, dx), (0, 1)) for dy in (0, 1) for dx in (0, 1)], 0)
     return np.clip((smooth / np.float32(2) - np.float32(0.45)) * np.float32(4) + np.float32(0.5), 0, 1)

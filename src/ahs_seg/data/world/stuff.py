@@ -1,4 +1,4 @@
-"""Backgrounds of the drawn world: square patches of sky, grass, bricks and so on, drawn once per process."""
+"""Background textures of the drawn world: square tiles of sky, grass, bricks etc., generated once per process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ahs_seg.data.world.names import STUFF
 
 DrawnImage: TypeAlias = NDArray[np.floating[Any]]
-"""Height, width, RGB in [0, 1]."""
+"""Image array of shape (height, width, 3), RGB in [0, 1]."""
 Field: TypeAlias = NDArray[np.floating[Any]]
 
 TILE_SIZE: Final = 160
@@ -24,7 +24,7 @@ _SALT: Final = 7_041_776
 
 @cache
 def tiles(kind: str) -> tuple[DrawnImage, ...]:
-    """The patches of one stuff; each is `TILE_SIZE` pixels square."""
+    """Texture tiles of one stuff; each is `TILE_SIZE` pixels square."""
     paint, index = _PAINTERS[kind], STUFF.index(kind)
     return tuple(
         np.clip(paint(np.random.default_rng((_SALT, index, number))), 0, 1).astype(np.float32)
@@ -34,12 +34,12 @@ def tiles(kind: str) -> tuple[DrawnImage, ...]:
 
 @cache
 def mean_colour(kind: str) -> NDArray[np.float32]:
-    """Average RGB of one stuff."""
+    """Mean RGB of one stuff."""
     return np.mean([tile.mean((0, 1)) for tile in tiles(kind)], 0, dtype=np.float32)
 
 
 def crop(kind: str, height: int, width: int, rng: np.random.Generator) -> DrawnImage:
-    """A random piece of a random patch, mirrored at random (and repeated where the patch is too small)."""
+    """Random crop of a random tile, randomly mirrored; small tiles are extended by reflection."""
     number, top, left, flip = rng.random(4)
     tile = tiles(kind)[int(number * TILES_PER_KIND)]
     while min(tile.shape[:2]) < max(height, width):

@@ -1,7 +1,7 @@
-"""Output formats: label maps, pictures to look at, and the files of annotation tools and of other programs.
+"""Output formats: label maps, overlays, arrays, GeoTIFF, and annotation files (COCO, YOLO, CVAT, Label Studio).
 
-`open_format("coco", folder, vocabulary)` gives the `Exporter` of a run, `save_result` writes one result by itself. One
-file per format.
+`open_format("coco", folder, vocabulary)` returns the `Exporter` of a run; `save_result` writes a single result. Each
+format has a file of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
-    """The exporter of a run that writes this format into a folder."""
+    """Exporter that writes the results of a run to the folder `output` in the named format."""
     match name:
         case "png":
             return SingleFiles(output, vocabulary, ".png", write_label_map)
@@ -77,14 +77,14 @@ _SINGLE: Final[dict[str, tuple[tuple[str, ...], Callable[[ExportItem, Path], Non
     "yolo": ((".txt",), _write_yolo),
     "geotiff": ((".tif", ".tiff"), write_geotiff),
 }
-"""Formats of which one result can be a file: its suffixes (the first format with a suffix is meant) and its writer."""
+"""Formats that can store a single result in one file: suffixes (the first format with a suffix wins) and writer."""
 
 
 def save_result(result: ExportResult, path: Path, name: str | None = None) -> Path:
-    """Write one result in a named format, or in the one that the suffix of the path stands for.
+    """Path of the written file; its format is given by `name`, or by the suffix of the path.
 
     Raises:
-        FormatError: a suffix that no format, or not the named one, has.
+        FormatError: no format has this suffix, or the named format does not use it.
     """
     suffix = path.suffix.lower()
     for known, (suffixes, write) in _SINGLE.items():
@@ -93,4 +93,4 @@ def save_result(result: ExportResult, path: Path, name: str | None = None) -> Pa
             return path
     listed = ", ".join(f"{known} ({' '.join(suffixes)})" for known, (suffixes, _) in _SINGLE.items())
     given = "no format" if name is None else f"no format {name!r}"
-    raise FormatError(f"{path}: {given} with the ending {suffix!r} for a single picture; there are {listed}.")
+    raise FormatError(f"{path}: {given} with the ending {suffix!r} for a single image; there are {listed}.")

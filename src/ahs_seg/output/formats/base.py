@@ -1,12 +1,13 @@
-"""What an output format is: how the results of a run are written, one by one, from any thread or process.
+"""Interface of output formats: an exporter writes the results of a run one by one, from any thread or process.
 
-A run makes an exporter, calls `start` once, `add` for every picture, and `finish` once:
+A run creates an exporter, calls `start` once, `add` for every image, and `finish` once:
 
-- `add` may be called for different pictures from several threads, and from other processes that made the same exporter
-  with the same arguments (only one process calls `start` and `finish`).
-- After a kill nothing is half written; `has` tells what is complete, and a run started with `resume` goes on there.
-- Formats with one file for the run keep a small part per picture (see `Parts`) and join the parts in `finish`, so that
-  memory does not grow with the number of pictures, and the file does not depend on the order of the work.
+- `add` may be called for different images from several threads, and from other processes that created the exporter with
+  the same arguments (only one process calls `start` and `finish`).
+- An interrupted run leaves no partially written file; `has` reports which results are complete, and a run started with
+  `resume` continues from there.
+- Formats with one file per run keep a small part per image (see `Parts`) and merge the parts in `finish`, so that
+  memory does not grow with the number of images and the file does not depend on the processing order.
 """
 
 from __future__ import annotations
@@ -25,35 +26,35 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 class FormatError(AhsSegError, ValueError):
-    """A result that a format cannot hold, or an output folder that belongs to another run; says what to do."""
+    """Error for a result that a format cannot store or an output folder of another run; the message says what to do."""
 
 
 @runtime_checkable
 class ExportResult(Protocol):
-    """What a format needs of a `Segmentation`. The label `IGNORE` marks pixels that are unknown."""
+    """The fields of a `Segmentation` that output formats read; the label `IGNORE` marks unknown pixels."""
 
     @property
     def image(self) -> UInt8[np.ndarray, "H W 3"]:
-        """The picture."""
+        """Input image."""
 
     @property
     def labels(self) -> Int32[np.ndarray, "H W"]:
-        """The class of every pixel."""
+        """Class index of every pixel, `IGNORE` where unknown."""
 
     @property
     def scores(self) -> Float[np.ndarray, "H W"]:
-        """The score of that class, in [0, 1]."""
+        """Score of the predicted class of every pixel, in [0, 1]."""
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The classes."""
+        """Vocabulary that the labels refer to."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportItem:
-    """One picture of a run: its result, and the path (relative, without suffix) that its outputs get.
+    """One image of a run: its result, and the relative path (without suffix) of its output files.
 
-    `source` is the file it was read from, for formats that name it or take its georeference.
+    `source` is the file the image was read from, for formats that copy it, refer to it or use its georeference.
     """
 
     name: Path
@@ -62,40 +63,40 @@ class ExportItem:
 
     @property
     def file_name(self) -> str:
-        """What annotation files call the picture: its name in the run with the suffix of its source."""
+        """File name of the image in annotation files: its name in the run with the suffix of its source file."""
         suffix = self.source.suffix if self.source is not None else ".png"
         return f"{self.name.as_posix()}{suffix}"
 
 
 @runtime_checkable
 class Exporter(Protocol):
-    """A format in a run; made with the folder of outputs and the vocabulary of the run."""
+    """Writer of one format during a run, created with the output folder and the vocabulary of the run."""
 
     def start(self, *, resume: bool = False) -> None:
-        """Begin a run: what an earlier one left behind is forgotten, unless `resume`.
+        """Begin a run; the results of an earlier run are discarded unless `resume` is set.
 
         Raises:
-            FormatError: resuming a run that had other classes or settings.
+            FormatError: the run to resume had other classes or settings.
         """
 
     def add(self, item: ExportItem) -> None:
-        """Write one result; replaces an earlier one of the same name.
+        """Write one result, replacing an earlier one of the same name.
 
         Raises:
-            FormatError: this format cannot hold it.
-            OSError: the disk.
+            FormatError: this format cannot store the result.
+            OSError: the file cannot be written.
         """
 
     def has(self, name: Path) -> bool:
-        """Whether the result of this name is complete."""
+        """Whether the result of this name is completely written."""
 
     def finish(self) -> tuple[Path, ...]:
-        """Write what belongs to the run as a whole; the files written, none for formats of single files."""
+        """Files written for the run as a whole; empty for formats with one file per image."""
 
 
 @dataclass(frozen=True)
 class SingleFiles:
-    """A format with one file for every picture, `NAME` and `suffix`; `write` makes it in one step."""
+    """Exporter with one file per image, called `NAME` plus `suffix`; `write` writes it atomically."""
 
     output: Path
     vocabulary: Vocabulary
@@ -103,25 +104,25 @@ class SingleFiles:
     write: Callable[[ExportItem, Path], None]
 
     def start(self, *, resume: bool = False) -> None:
-        """Nothing is shared between pictures: files of an earlier run stay until they are written again."""
+        """Do nothing: images share no state, and files of an earlier run stay until they are overwritten."""
 
     def add(self, item: ExportItem) -> None:
-        """Write the file of one picture."""
+        """Write the file of one image."""
         self.write(item, self.path(item.name))
 
     def has(self, name: Path) -> bool:
-        """A file appears when it is whole."""
+        """Whether the file of this image exists; files appear only when complete."""
         return self.path(name).exists()
 
     def finish(self) -> tuple[Path, ...]:
-        """There is nothing else."""
+        """No files: this format has none for the run as a whole."""
         return ()
 
     def path(self, name: Path) -> Path:
-        """The file of a picture."""
+        """Path of the output file of an image."""
         return self.output / name.with_name(name.name + self.suffix)
 
 
 def objects(result: ExportResult) -> list[int]:
-    """The classes found, largest first, without background: what formats of annotations hold."""
+    """Classes present in a result, largest first, without background: those that annotation formats store."""
     return [label for label in by_area(result.labels) if label != result.vocabulary.background]

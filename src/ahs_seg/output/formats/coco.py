@@ -1,7 +1,7 @@
-"""COCO: one valid JSON file for a run, with a run-length code for every class of every picture.
+"""COCO format: one JSON file per run, with an RLE mask for every class of every image.
 
-Source: https://cocodataset.org/#format-data, as COCO-Stuff uses it: an annotation is all pixels of a class, holes and
-separate parts included. Category k + 1 is class k of the vocabulary; `score` is the mean score of its pixels.
+Source: https://cocodataset.org/#format-data, as COCO-Stuff uses it: an annotation covers all pixels of a class,
+including disconnected parts. Category k + 1 is class k of the vocabulary; `score` is the mean score of its pixels.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _INFO: Final = {"description": "Predicted by AHS-Seg", "version": "1.0"}
 
 
 def coco_part(item: ExportItem) -> FilePart:
-    """The picture and its annotations, without ids."""
+    """COCO entries of one image and its annotations, without ids."""
     height, width = item.result.labels.shape
     image = {"file_name": item.file_name, "width": width, "height": height}
     return {"image": image, "annotations": [_annotation(item, label) for label in objects(item.result)]}
 
 
 def coco_document(item: ExportItem) -> dict[str, Any]:
-    """A whole document of one picture."""
+    """Complete COCO document for one image."""
     part = coco_part(item)
     return {
         "info": _INFO,
@@ -42,7 +42,7 @@ def coco_document(item: ExportItem) -> dict[str, Any]:
 
 
 def join_coco(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
-    """Write `coco.json`, reading one part at a time."""
+    """Path of the written `coco.json`, merged from the parts one at a time."""
     path = output / FILE
     with replacing_file(path) as file:
         file.write(b'{"info": ' + _json(_INFO))

@@ -1,7 +1,7 @@
-"""CVAT for images 1.1: one XML file for a run, with a mask for every class of every picture.
+"""CVAT for images 1.1 format: one XML file per run, with a mask for every class of every image.
 
-Source: https://docs.cvat.ai/docs/other/xml_format, with `mask` elements as CVAT writes them since version 2.3: the box
-of the mask, and in it the lengths of alternating runs of 0 and 1, row by row.
+Source: https://docs.cvat.ai/docs/other/xml_format, with `mask` elements as CVAT writes them since version 2.3: the
+bounding box of the mask and, inside it, the lengths of alternating runs of 0 and 1 in row-major order.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ FILE: Final = "cvat.xml"
 
 
 def cvat_part(item: ExportItem) -> FilePart:
-    """The picture and its masks."""
+    """Entry of one image and its masks."""
     height, width = item.result.labels.shape
     masks = [_mask(item, label) for label in objects(item.result)]
     return {"name": item.file_name, "width": width, "height": height, "masks": masks}
 
 
 def join_cvat(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
-    """Write `cvat.xml`, reading one part at a time."""
+    """Path of the written `cvat.xml`, merged from the parts one at a time."""
     path = output / FILE
     count = sum(1 for _ in parts)
     with replacing_file(path) as file:

@@ -1,4 +1,4 @@
-"""GeoTIFF label maps with the georeference of their sources, also written window by window. Needs the extra `geo`."""
+"""GeoTIFF label maps with the georeference of the source image, written whole or in windows. Needs the extra `geo`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 256
 TAG: Final = "CLASSES"
-"""The metadata item that holds the names of the classes, as a JSON list."""
+"""Name of the metadata item with the class names, as a JSON list."""
 
 
 @dataclass(frozen=True)
 class LabelWriter:
-    """A label map on the disk, of which windows are written one by one.
+    """GeoTIFF label map open for writing, window by window.
 
-    Pixels that are not valid in `source` (by its nodata value, mask or alpha) are unknown, whatever their label.
+    Pixels that are invalid in `source` (by its nodata value, mask or alpha channel) are written as unknown, whatever
+    their label.
     """
 
     dataset: DatasetWriter
@@ -39,7 +40,7 @@ class LabelWriter:
     source: DatasetReader | None = None
 
     def write(self, labels: Int32[np.ndarray, "h w"], *, top: int = 0, left: int = 0) -> None:
-        """Write a window whose upper left corner is at (top, left)."""
+        """Write the labels of a window whose upper left corner is at (top, left)."""
         from rasterio.enums import MaskFlags
         from rasterio.windows import Window
 
@@ -54,11 +55,11 @@ class LabelWriter:
 def label_writer(
     path: Path, vocabulary: Vocabulary, *, size: tuple[int, int], like: Path | None = None
 ) -> Iterator[LabelWriter]:
-    """A tiled, compressed GeoTIFF of `size` (height, width) that appears when the block ends well.
+    """Writer of a tiled, compressed GeoTIFF of `size` (height, width); the file appears when the block ends normally.
 
-    Transform, coordinate system, ground control points and pixels without data are those of `like`. Unknown pixels are
-    255 (with more than 255 classes: 65535), which is also the file's nodata value. The class names are metadata
-    (`CLASSES`).
+    Transform, coordinate reference system, ground control points and nodata pixels are taken from `like`. Unknown
+    pixels have the value 255 (65535 with more than 255 classes), which is also the nodata value of the file. The class
+    names are stored as metadata (`CLASSES`).
 
     Raises:
         FormatError: rasterio is not installed, or `like` cannot be opened or has another size.
@@ -92,7 +93,7 @@ def label_writer(
 
 @contextmanager
 def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[DatasetReader | None]:
-    """A raster of this size, open for reading."""
+    """Raster open for reading, checked to have the given size; `None` without a path."""
     if path is None:
         yield None
         return
@@ -106,14 +107,14 @@ def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[DatasetReader 
             raise FormatError(f"{path}: its georeference cannot be read ({error}).") from None
         if (dataset.height, dataset.width) != size:
             raise FormatError(
-                f"{path} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; a picture "
-                "that is turned by its EXIF block has no georeference. Choose another format for it."
+                f"{path} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; an image "
+                "rotated by its EXIF orientation has no georeference. Choose another format for it."
             )
         yield dataset
 
 
 def _georeference(source: DatasetReader | None) -> dict[str, Any]:
-    """Transform and coordinate system of a raster (or its ground control points); nothing if it has none."""
+    """Transform and coordinate reference system of a raster, or its ground control points; empty if it has neither."""
     if source is None:
         return {}
     points, system = source.gcps
@@ -123,7 +124,7 @@ def _georeference(source: DatasetReader | None) -> dict[str, Any]:
 
 
 def write_geotiff(item: ExportItem, path: Path) -> None:
-    """The label map of one picture, with the georeference of its source."""
+    """Write the label map of one image with the georeference of its source file."""
     height, width = item.result.labels.shape
     with label_writer(path, item.result.vocabulary, size=(height, width), like=item.source) as writer:
         writer.write(item.result.labels)

@@ -1,9 +1,9 @@
-"""Label Studio: tasks with brush masks as predictions, and the labelling interface they belong to.
+"""Label Studio format: tasks with brush masks as predictions, and the labelling interface for them.
 
-Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels, and for the code of masks
-rle-pack (https://github.com/thi-ng/umbrella), which Label Studio calls: a 32-bit number of values, 5 bits of word size,
-four 4-bit sizes of run lengths (each less one), then runs: a bit 1, two bits that choose a size, the length less one,
-and the value. A mask is the four channels of its pixels, 0 or 255.
+Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels, and for the mask encoding
+rle-pack (https://github.com/thi-ng/umbrella), which Label Studio calls: the number of values in 32 bits, the word size
+in 5 bits, four run-length sizes in 4 bits each (minus one), then the runs: a 1 bit, two bits that select a size, the
+length minus one, and the value. A mask is encoded as four channels per pixel, each 0 or 255.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 FILE: Final = "labelstudio.json"
 INTERFACE: Final = "labelstudio.xml"
 LOCAL: Final = "/data/local-files/?d="
-"""Where Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
+"""URL prefix under which Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
 
 _CHANNELS: Final = 4
 _SIZES: Final = (3, 4, 8, 16)
 
 
 def labelstudio_part(item: ExportItem) -> FilePart:
-    """A task: the picture, and one brush mask for every class that was found."""
+    """Label Studio task of one image, with one brush mask for every class present."""
     return {
         "data": {"image": LOCAL + quote(item.file_name)},
         "predictions": [
@@ -50,7 +50,7 @@ def labelstudio_part(item: ExportItem) -> FilePart:
 
 
 def join_labelstudio(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
-    """Write the list of tasks, reading one part at a time, and the labelling interface."""
+    """Paths of the written task list, merged from the parts one at a time, and labelling interface."""
     path = output / FILE
     with replacing_file(path) as file:
         file.write(b"[")
@@ -62,7 +62,7 @@ def join_labelstudio(output: Path, vocabulary: Vocabulary, parts: Parts) -> tupl
 
 
 def interface(vocabulary: Vocabulary) -> str:
-    """The labelling interface (Settings, Labeling Interface, Code) with one brush for every class."""
+    """XML of the labelling interface with one brush per class, for Settings, Labeling Interface, Code."""
     labels = [
         f'    <Label value={quoteattr(label)} background="#{bytes(colour(index)).hex()}"/>'
         for index, label in enumerate(vocabulary.labels)
@@ -76,7 +76,7 @@ def interface(vocabulary: Vocabulary) -> str:
 
 
 def brush_code(mask: Bool[np.ndarray, "H W"]) -> list[int]:
-    """The mask as Label Studio's brush stores it: the bytes of the code."""
+    """Mask as run-length encoded bytes in the format of Label Studio's brush tool."""
     bits = [f"{mask.size * _CHANNELS:032b}{7:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
     longest = 1 << _SIZES[-1]
     for index, run in enumerate(runs_of(mask.ravel()).tolist()):

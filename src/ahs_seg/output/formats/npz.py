@@ -1,4 +1,4 @@
-"""Arrays for numpy: `labels`, `scores` and `classes` in one compressed file without pickles."""
+"""NPZ format: arrays `labels`, `scores` and `classes` in one compressed file without pickled objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ahs_seg.output.formats.base import ExportItem
 
 
 def write_npz(item: ExportItem, path: Path) -> None:
-    """`labels` (int32, -1 is unknown), `scores` (float16) and `classes` (text); `np.load` reads it as it is."""
+    """Write `labels` (int32, -1 is unknown), `scores` (float16) and `classes` (strings), readable by `np.load`."""
     result, buffer = item.result, io.BytesIO()
     names = np.array(result.vocabulary.labels)
     np.savez_compressed(buffer, labels=result.labels, scores=result.scores.astype(np.float16), classes=names)

@@ -1,4 +1,4 @@
-"""Pictures tinted by their classes, with a legend; to look at."""
+"""Overlay format: images with class colours and a legend, for viewing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ahs_seg.io.atomic import replacing_file
 from ahs_seg.output.formats.base import ExportItem
 from ahs_seg.output.legend import segmented
 
-PICTURE_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+IMAGE_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 PNG_LEVEL: Final = 1
-"""Photographs hardly pack better at higher levels (6: 7 % smaller files in four times the time)."""
+"""PNG compression level; higher ones gain little on photographs (level 6: 7 % smaller files, four times the time)."""
 
 
 def write_overlay(item: ExportItem, path: Path) -> None:
-    """The tinted picture with its legend, as PNG, JPEG or WebP by the suffix of the path."""
+    """Write the overlay with its legend as PNG, JPEG or WebP, depending on the suffix of the path."""
     result = item.result
-    picture = Image.fromarray(segmented(result.image, result.labels, result.vocabulary.labels))
+    rendered = Image.fromarray(segmented(result.image, result.labels, result.vocabulary.labels))
     with replacing_file(path) as file:
-        picture.save(file, PICTURE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)
+        rendered.save(file, IMAGE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)

@@ -1,8 +1,8 @@
-"""Formats with one file for a run: a small part for every picture, joined at the end.
+"""Formats with one file per run: a small part is written for every image, and the parts are merged at the end.
 
-A part is written in one step and belongs to one picture, so that threads, processes and machines do not meet, and a run
-that was killed goes on with the parts it finds. Parts are joined in the order of their names and read one at a time.
-They stay in `.parts` beside the outputs: a later run with `resume` adds to them. Delete the folder when you are done.
+Each part is written atomically and belongs to one image, so that threads, processes and machines need no locks, and an
+interrupted run continues with the parts it finds. Parts are merged in the order of their names and read one at a time.
+They remain in `.parts` beside the outputs: a later run with `resume` adds to them. Delete the folder when you are done.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FOLDER: Final = ".parts"
 _RUN: Final = "run.json"
 
 FilePart = dict[str, Any]
-"""What a format keeps of one picture, as JSON."""
+"""Data that a format stores for one image, as JSON."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a run in the order of their names; each pass reads them again."""
+    """Parts of a run in the order of their names; each iteration reads them from disk again."""
 
     folder: Path
 
@@ -39,7 +39,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class MergedFileFormat:
-    """A format called `name`: `part` is what it keeps of a picture, `join` writes the files of the run."""
+    """Exporter that merges one part per image into the files of the run; `part` builds a part, `join` merges them."""
 
     output: Path
     vocabulary: Vocabulary
@@ -48,7 +48,7 @@ class MergedFileFormat:
     join: Callable[[Path, Vocabulary, Parts], tuple[Path, ...]]
 
     def start(self, *, resume: bool = False) -> None:
-        """Forget the parts of an earlier run, or check that they are of the same classes."""
+        """Delete the parts of an earlier run or, to resume it, check that it has the same classes."""
         folder = self.output / FOLDER / self.name
         words = [[entry.label, *entry.names] for entry in self.vocabulary.entries]
         if not resume:
@@ -56,20 +56,20 @@ class MergedFileFormat:
         elif (folder / _RUN).exists() and json.loads((folder / _RUN).read_text(encoding="utf-8")) != words:
             raise FormatError(
                 f"{self.output} holds a {self.name} run with other classes; resume with the same classes, choose "
-                "another folder, or start anew without resume."
+                "another folder, or start again without resume."
             )
         write_text(folder / _RUN, json.dumps(words, ensure_ascii=False))
 
     def add(self, item: ExportItem) -> None:
-        """Write the part of one picture."""
+        """Write the part of one image."""
         write_text(self._path(item.name), json.dumps(self.part(item), ensure_ascii=False))
 
     def has(self, name: Path) -> bool:
-        """A part appears when it is whole."""
+        """Whether the part of this image exists; parts appear only when complete."""
         return self._path(name).exists()
 
     def finish(self) -> tuple[Path, ...]:
-        """Join the parts."""
+        """Files of the run, merged from the parts."""
         return self.join(self.output, self.vocabulary, Parts(self._items))
 
     @property

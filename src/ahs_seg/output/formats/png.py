@@ -1,4 +1,4 @@
-"""Label maps as PNG with a palette, and the names of the classes beside them."""
+"""PNG format: label maps with a colour palette, and the class names in a JSON file beside them."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ _GREY: Final = (128, 128, 128)
 
 
 def write_names(path: Path, labels: Sequence[str], pixels: Mapping[int, int], **more: object) -> None:
-    """Names and pixels (by label, largest first) of the label map at `path`: `scene.classes.json` for `scene.png`."""
+    """Write the class names and pixel counts (largest first) of a label map: `scene.classes.json` for `scene.png`."""
     names = {"classes": labels, "pixels": {labels[label]: count for label, count in pixels.items()}, **more}
     write_text(path.with_suffix(".classes.json"), json.dumps(names, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_label_map(item: ExportItem, path: Path) -> None:
-    """A PNG with the index of the class of every pixel, and the names of the indices beside it as `.classes.json`.
+    """Write a PNG with the class index of every pixel, and its class names as `.classes.json` beside it.
 
-    Up to 256 classes give a coloured palette PNG, more a 16-bit grey one. Unknown pixels are 255 or 65535, as in label
-    maps of data sets; the JSON says so. 256 classes and unknown pixels take 16 bits.
+    Up to 256 classes give an 8-bit palette PNG, more classes a 16-bit greyscale one; 256 classes and unknown pixels
+    need 16 bits. Unknown pixels have the value 255 or 65535, as in label maps of datasets; the JSON file states it.
     """
     result = item.result
     unknown = result.labels == IGNORE
     wide = len(result.vocabulary) + bool(unknown.any()) > PALETTE_SIZE
     value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
     pixels = areas(result.labels)
-    picture = _picture(result, pixels, unknown, value, wide=wide)
+    label_map = _label_map(result, pixels, unknown, value, wide=wide)
     more = {"unknown": {"value": value, "pixels": int(unknown.sum())}} if unknown.any() else {}
     write_names(path, result.vocabulary.labels, pixels, **more)
     with replacing_file(path) as file:
-        picture.save(file, "PNG")
+        label_map.save(file, "PNG")
 
 
-def _picture(
+def _label_map(
     result: ExportResult, present: Iterable[int], unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool
 ) -> Image.Image:
     values = np.where(unknown, value, result.labels)
     if wide:
         return Image.fromarray(values.astype(np.uint16))
-    picture = Image.fromarray(values.astype(np.uint8))
+    label_map = Image.fromarray(values.astype(np.uint8))
     chosen = colours_for(present, len(result.vocabulary))
     if unknown.any():
         chosen[value] = _GREY
-    picture.putpalette([part for index in range(PALETTE_SIZE) for part in chosen.get(index, colour(index))])
-    return picture
+    label_map.putpalette([part for index in range(PALETTE_SIZE) for part in chosen.get(index, colour(index))])
+    return label_map

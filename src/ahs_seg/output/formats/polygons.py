@@ -1,8 +1,8 @@
-"""Outlines of masks as polygons with holes, exact to the pixel.
+"""Conversion of binary masks to polygons with holes that reproduce the mask exactly.
 
-An outline runs along the edges between pixels, so that its corners are whole numbers (x to the right, y down, the
-picture spans (0, 0) to (width, height)) and the polygon covers exactly the centres of the mask's pixels. Pixels that
-touch only at a corner belong to different polygons.
+A polygon follows the edges between pixels, so that its vertices are integers (x to the right, y down, the image spans
+(0, 0) to (width, height)) and it contains exactly the centres of the mask's pixels. Pixels that touch only at a corner
+belong to different polygons.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from jaxtyping import Bool, Float, Int64
 from scipy import ndimage
 
 Ring: TypeAlias = Float[np.ndarray, "_ 2"]
-"""Corners (x, y) of a closed line, the first not repeated at the end."""
+"""Vertices (x, y) of a closed polygon ring; the first is not repeated at the end."""
 
 
 Corner: TypeAlias = tuple[float, float]
 
 
 class Polygon(NamedTuple):
-    """One connected part of a mask: its outline (clockwise on the screen) and the holes in it (anticlockwise)."""
+    """One connected component of a mask: its outline (clockwise on the screen) and its holes (counterclockwise)."""
 
     outline: Ring
     holes: tuple[Ring, ...] = ()
 
 
 def polygons_of(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -> list[Polygon]:
-    """The parts of a mask, from top to bottom, each with its holes.
+    """One polygon per connected component of a mask, from top to bottom, each with its holes.
 
-    With `tolerance`, corners are left out while the line stays within that many pixels (Douglas and Peucker, 1973);
-    rings that shrink to a line are dropped.
+    With `tolerance`, vertices are removed as long as they lie within that many pixels of the simplified ring (Douglas
+    and Peucker, 1973); rings that collapse to a line are dropped.
     """
     parts, _ = ndimage.label(mask)
     outlines: dict[int, Ring] = {}
@@ -52,10 +52,10 @@ def polygons_of(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -> lis
 
 
 def _rings(mask: Bool[np.ndarray, "H W"]) -> list[Int64[np.ndarray, "n 2"]]:
-    """The closed lines between mask and rest, each from its highest corner (of these the leftmost) to the right.
+    """Boundary rings of a mask, each starting at its topmost (then leftmost) vertex and running to the right.
 
-    The corners of rectilinear rings, taken row by row, are the two ends of horizontal edges in turn, and column by
-    column those of vertical edges. Where two pixels touch at a corner, each has a corner of its own there.
+    Sorted by row, successive pairs of vertices of rectilinear rings are the ends of horizontal edges; sorted by column,
+    the ends of vertical edges. Where two pixels touch only at a corner, each gets a vertex of its own there.
     """
     padded = np.pad(mask, 1).astype(np.int8)
     upper_left, upper_right = padded[:-1, :-1], padded[:-1, 1:]
@@ -104,7 +104,7 @@ def _walk(
 
 
 def simplified(ring: Ring, tolerance: float) -> Ring:
-    """The ring with fewer corners, none of those left out farther than `tolerance` from the new line."""
+    """Ring simplified to fewer vertices; no removed vertex is farther than `tolerance` from the new ring."""
     if tolerance <= 0 or len(ring) < 4:
         return ring
     far = int(np.square(ring - ring[0]).sum(1).argmax())
@@ -126,7 +126,7 @@ def simplified(ring: Ring, tolerance: float) -> Ring:
 
 
 def _distances(points: Ring, start: Float[np.ndarray, " 2"], end: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " n"]:
-    """Distances of points from a piece of a line."""
+    """Distance of every point from the line segment between `start` and `end`."""
     line = end - start
     length = float(line @ line)
     share = np.clip((points - start) @ line / length, 0, 1) if length else np.zeros(len(points))
@@ -135,9 +135,9 @@ def _distances(points: Ring, start: Float[np.ndarray, " 2"], end: Float[np.ndarr
 
 
 def keyhole(polygon: Polygon) -> Ring:
-    """One ring for a polygon with holes: each hole is joined to the line at its left by a cut of no width, to and fro.
+    """Single ring for a polygon with holes: each hole is connected to the ring on its left by a zero-width cut.
 
-    For formats that know no holes. Filled by the even-odd or the non-zero rule it gives the same pixels.
+    For formats without holes. Filling it by the even-odd or the non-zero rule gives the same pixels.
     """
     holes = [np.roll(hole, -int(np.lexsort((hole[:, 1], hole[:, 0]))[0]), 0) for hole in polygon.holes]
     rings = [polygon.outline, *sorted(holes, key=lambda hole: tuple(hole[0]))]
@@ -145,12 +145,12 @@ def keyhole(polygon: Polygon) -> Ring:
     following = np.concatenate([np.roll(ring, -1, 0) for ring in rings])
     first = np.cumsum([0, *map(len, rings)]).tolist()
     cuts: defaultdict[int, list[tuple[float, int, Corner]]] = defaultdict(list)
-    for number in range(1, len(rings)):  # a hole hangs on the outline or on a hole that begins farther to the left
+    for number in range(1, len(rings)):  # a hole is attached to the outline or to a hole that begins farther left
         edge, entry = _left_of(points[: first[number]], following[: first[number]], *rings[number][0].tolist())
         cuts[edge].append((float(np.abs(points[edge] - entry).sum()), number, entry))
 
     def steps(number: int) -> Iterator[Corner | int]:
-        """The corners of a ring, and the numbers of the holes that hang on it."""
+        """Vertices of a ring, and the numbers of the holes attached to it, in order."""
         for edge in range(first[number], first[number + 1]):
             yield _corner(points[edge])
             for _, hole, entry in sorted(cuts[edge]):
@@ -171,7 +171,7 @@ def keyhole(polygon: Polygon) -> Ring:
 
 
 def _left_of(points: Ring, following: Ring, x: float, y: float) -> tuple[int, Corner]:
-    """The edge (from `points` to `following`) that a ray from (x, y) to the left meets first, and where it does."""
+    """First edge (from `points` to `following`) hit by a ray from (x, y) to the left, and the point where it is hit."""
     low, high = np.minimum(points[:, 1], following[:, 1]), np.maximum(points[:, 1], following[:, 1])
     rise = following[:, 1] - points[:, 1]
     slope = np.divide(following[:, 0] - points[:, 0], rise, out=np.zeros(len(rise)), where=rise != 0)

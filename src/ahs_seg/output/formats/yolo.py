@@ -1,10 +1,10 @@
-"""YOLO segmentation: a text file of polygons for every picture, the pictures, and `data.yaml`, ready to train on.
+"""YOLO segmentation format: one text file of polygons per image, the images, and `data.yaml`, ready for training.
 
-Source: https://docs.ultralytics.com/datasets/segment: a row is the number of a class and the corners of one polygon, x
-and y as shares of width and height. `labels/NAME.txt` belongs to `images/NAME.jpg`.
+Source: https://docs.ultralytics.com/datasets/segment: a row is a class index and the vertices of one polygon, x and y
+normalised by width and height. `labels/NAME.txt` belongs to `images/NAME.jpg`.
 
-A row is one connected part of a class. The format knows no holes: they are joined to the outline by cuts of no width
-(`keyhole`), so that filling a row gives exactly the pixels of the part.
+A row is one connected component of a class. The format has no holes: they are connected to the outline by zero-width
+cuts (`keyhole`), so that filling a row gives exactly the pixels of the component.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "data.yaml"
 COPIED: Final = frozenset([".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"])
-"""Pictures that YOLO reads; others are written as PNG."""
+"""Suffixes of image files that YOLO reads; images of other types are written as PNG."""
 
 
 @dataclass(frozen=True)
 class YoloFormat:
-    """`labels/NAME.txt`, `images/NAME` with the suffix of its source, and `data.yaml` for the run."""
+    """Exporter that writes `labels/NAME.txt` and `images/NAME` (with its source suffix) per image, and `data.yaml`."""
 
     output: Path
     vocabulary: Vocabulary
 
     def start(self, *, resume: bool = False) -> None:
-        """Nothing is shared between pictures: files of an earlier run stay until they are written again."""
+        """Do nothing: images share no state, and files of an earlier run stay until they are overwritten."""
 
     def add(self, item: ExportItem) -> None:
-        """Write the picture, then its polygons."""
-        name = _told_apart(item.name)
+        """Write the image file, then its polygons."""
+        name = _without_images_folder(item.name)
         suffix = item.source.suffix if item.source is not None else ""
         if item.source is not None and suffix.lower() in COPIED:
             content = item.source.read_bytes()
@@ -51,23 +51,23 @@ class YoloFormat:
         write_text(self._labels(item.name), rows_of(item.result))
 
     def has(self, name: Path) -> bool:
-        """The polygons are written last."""
+        """Whether the polygon file of this image exists; it is written last."""
         return self._labels(name).exists()
 
     def finish(self) -> tuple[Path, ...]:
-        """Write `data.yaml`; its folders are relative to it."""
+        """Path of the written `data.yaml`; its folders are relative to it."""
         names = dict(enumerate(_names(self.vocabulary)))
         text = yaml.safe_dump({"train": "images", "val": "images", "names": names}, sort_keys=False, allow_unicode=True)
         write_text(self.output / FILE, text)
         return (self.output / FILE,)
 
     def _labels(self, name: Path) -> Path:
-        told = _told_apart(name)
-        return self.output / "labels" / told.with_name(told.name + ".txt")
+        renamed = _without_images_folder(name)
+        return self.output / "labels" / renamed.with_name(renamed.name + ".txt")
 
 
 def rows_of(result: ExportResult) -> str:
-    """The rows of one picture, largest class first."""
+    """Text of all polygon rows of one image, largest class first."""
     height, width = result.labels.shape
     number = {label: index for index, label in enumerate(_names(result.vocabulary))}
     lines = []
@@ -82,6 +82,6 @@ def _names(vocabulary: Vocabulary) -> list[str]:
     return [label for index, label in enumerate(vocabulary.labels) if index != vocabulary.background]
 
 
-def _told_apart(name: Path) -> Path:
-    """YOLO finds the labels of a picture by the last folder called `images` in its path: others get another name."""
+def _without_images_folder(name: Path) -> Path:
+    """Name with folders called `images` renamed: YOLO locates labels by the last folder of that name in the path."""
     return Path(*("images_" if part == "images" else part for part in name.parts[:-1]), name.name)
