@@ -1,9 +1,9 @@
-"""Every class of a large vocabulary aggregated, none left out: seconds and memory of one economical forward.
+"""Time and memory of one CAT-Seg forward pass that aggregates all classes of a large vocabulary.
 
     python -m benchmarks.all_classes [--classes 847 10000]
 
 CAT-Seg at ViT-B/16 size, generated weights, text cached, one thread. By default a method keeps the 256 most similar
-classes; this is what it costs to keep all. Writes `benchmarks/results/all_classes.json`.
+classes; this measures the cost of keeping all. Writes `benchmarks/results/all_classes.json`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).parent / "results" / "all_classes.json"
 
 @torch.no_grad()
 def main() -> None:
-    """Measure each size of vocabulary once."""
+    """Measure each vocabulary size once and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="+", default=[847, 10_000])
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Tiles: time and memory over the size of a GeoTIFF.
+"""Time and memory of tiled segmentation over the size of a GeoTIFF.
 
     python -m benchmarks.big_image [--width 20000] [--heights 1000 4000 20000] [--tile 640] [--threads 2]
 
@@ -40,7 +40,7 @@ PLACE = rasterio.Affine(0.2, 0, 400_000, 0, -0.2, 5_600_000)
 
 
 def draw(path: Path, height: int, width: int) -> None:
-    """A GeoTIFF of soft shapes with some grain, written block by block."""
+    """Write a GeoTIFF of smooth shapes with noise, block by block."""
     rng = np.random.default_rng(0)
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "height": height, "width": width, "tiled": True}
     blocks = {"blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1}
@@ -53,7 +53,7 @@ def draw(path: Path, height: int, width: int) -> None:
 
 
 def measured(height: int, width: int, tile: int, threads: int) -> dict[str, Any]:
-    """Seconds and memory of one picture."""
+    """Time and memory of segmenting one image."""
     torch.set_num_threads(threads)
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
     config = BatchConfig(formats=("png", "geotiff", "overlay"), tiles=TileConfig(size=tile))

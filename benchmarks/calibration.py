@@ -1,8 +1,8 @@
-"""Calibration: how far scores and confidences are from the share of right pixels, for other numbers of words.
+"""Calibration error of scores and confidences, for vocabularies of different sizes.
 
     python -m benchmarks.calibration MODEL [--calibration 40] [--scenes 25]
 
-MODEL is a directory as `make quickstart` writes it. The calibration is counted on validation scenes of the drawn world
+MODEL is a directory as `make quickstart` writes it. The calibration is fitted on validation scenes of the drawn world
 with 150 names; errors are the expected calibration errors (15 bins) on test scenes with 20, 150 and 847 names.
 Writes `benchmarks/results/calibration.json`.
 """

@@ -1,9 +1,9 @@
-"""CAT-Seg at ViT-B/16 size: the economical formulation against the textbook one, in time and memory.
+"""Time and memory of CAT-Seg at ViT-B/16 size: our formulation and the plain one.
 
     python -m benchmarks.cost_family [--threads 1] [--rounds 3] [--all-10000]
 
 One 384x384 image, generated weights, text cached; then one training step, text encoder included. Both formulations
-run in turns in the same process and give the same logits. Writes `benchmarks/results/cost_family.json`.
+run alternately in the same process and give the same logits. Writes `benchmarks/results/cost_family.json`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def build() -> CostSegmenter:
 
 
 def forward_cases(all_10000: bool) -> list[tuple[int, int | None, bool]]:
-    """Classes, how many are kept, and whether the textbook can hold them."""
+    """Number of classes, number of classes kept, and whether the plain formulation fits in memory."""
     cases: list[tuple[int, int | None, bool]] = [(20, 256, True), (150, 256, True), (171, 256, True), (847, 256, True)]
     cases += [(847, None, True), (10_000, 256, True)]
     return [*cases, (10_000, None, False)] if all_10000 else cases
@@ -92,7 +92,7 @@ def forwards(method: CostSegmenter, rounds: int, all_10000: bool) -> list[dict[s
 
 
 def prompts(classes: int) -> Tokens:
-    """Token ids as of "A photo of a NAME in the scene": five shared positions, twelve in all."""
+    """Token ids with the layout of "A photo of a NAME in the scene": five shared positions of twelve."""
     ids = torch.randint(1, 49_000, (classes, PROMPT_TOKENS), generator=torch.Generator().manual_seed(1))
     ids[:, :SHARED] = ids[0, :SHARED]
     ids[:, -1] = 49_407

@@ -1,10 +1,10 @@
-"""Evaluation: memory over 200 and 2,000 images, and what scoring costs beside the model.
+"""Memory of an evaluation over 200 and 2,000 images, and the cost of scoring relative to the model.
 
     python -m benchmarks.evaluation [--images 200 2000] [--threads 2] [--pictures 2]
 
-Memory: drawn scenes with 150 names, the tiny CLIP without training (the cheapest model there is, so that scoring
-weighs most), a fresh process per row. Scoring: everything after the forward (merging, argmax, counting) as a share of
-the forward, for pictures of 640x480 pixels and 150 names; ViT-B/16 has generated weights, and its text is random.
+Memory: drawn scenes with 150 names, the tiny CLIP without training (the cheapest model, so that the share of scoring
+is largest), a fresh process per row. Scoring: everything after the forward pass (merging, argmax, counting) relative to
+the forward pass, for images of 640x480 pixels and 150 names; ViT-B/16 has generated weights, and its text is random.
 Writes `benchmarks/results/evaluation.json`.
 """
 
@@ -45,7 +45,7 @@ CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
 
 
 class Timed(Method):
-    """A method that adds up the seconds of its forward."""
+    """A method that sums up the seconds of its forward passes."""
 
     def __init__(self, method: Method) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def resident_mib(key: str) -> float:
 
 
 def memory(images: int, threads: int) -> dict[str, Any]:
-    """Resident memory while this many drawn images are evaluated."""
+    """Resident memory during an evaluation of this many drawn images."""
     torch.set_num_threads(threads)
     dataset = WorldData(scenes="test", count=images, names=150).open()
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
@@ -115,12 +115,12 @@ def vit_b16() -> ClipBackbone:
     return ClipBackbone(model, byte_tokenizer(), resolution=384)
 
 
-def scoring(title: str, method: Method, inference: InferenceConfig, pictures: int) -> dict[str, Any]:
-    """Seconds of the forward and of everything else, per picture; the first picture is not counted."""
+def scoring(title: str, method: Method, inference: InferenceConfig, images: int) -> dict[str, Any]:
+    """Seconds per image of the forward pass and of everything else; the first image is not counted."""
     rng, timed = np.random.default_rng(0), Timed(method)
     text = F.normalize(torch.randn(CLASSES, 1, method.backbone.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
     tally, rest, forward = MetricAccumulator(CLASSES, Measures()), [], []
-    for _ in range(pictures + 1):
+    for _ in range(images + 1):
         image = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         labels = np.kron(rng.integers(0, CLASSES, (6, 8)), np.ones((80, 80), np.int32)).astype(np.int32)
         timed.seconds, began = 0.0, time.perf_counter()
@@ -149,15 +149,15 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             rows.append(pool.submit(memory, images, options.threads).result())
         print(json.dumps(rows[-1]))
-    whole, catseg, pictures = InferenceConfig(), find_protocol("catseg").inference, options.pictures
+    whole, catseg, timed_images = InferenceConfig(), find_protocol("catseg").inference, options.pictures
     tiny = ZeroShotConfig(backbone=ClipConfig(source=TINY)).build().eval()
     cases: list[tuple[str, Method, InferenceConfig, int]] = [
-        ("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * pictures)
+        ("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * timed_images)
     ]
-    cases += [("zero_shot, ViT-B/16, whole image", ZeroShotConfig().compose(vit_b16()).eval(), whole, 2 * pictures)]
+    cases += [("zero_shot, ViT-B/16, whole image", ZeroShotConfig().compose(vit_b16()).eval(), whole, 2 * timed_images)]
     large = CatSegConfig().compose(vit_b16()).eval()
     large.head.class_pooling = 1
-    cases += [("cat_seg, ViT-B/16, whole image", large, whole, pictures)]
+    cases += [("cat_seg, ViT-B/16, whole image", large, whole, timed_images)]
     cases += [("cat_seg, ViT-B/16, protocol catseg", large, catseg, 1)]
     shares = []
     for case in cases:

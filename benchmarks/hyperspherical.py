@@ -1,9 +1,9 @@
-"""What the parts of HPS-Seg and of AHS-Seg's simple design cost a merged H-CLIP at ViT-B/16 size, in seconds.
+"""Inference time that the parts of HPS-Seg and of AHS-Seg's simple design add to a merged H-CLIP at ViT-B/16 size.
 
     python -m benchmarks.hyperspherical [--threads 1] [--rounds 5]
 
-One 384x384 image, 150 classes, generated weights, words prepared. The methods run in turns in the same process, so that
-what else the machine does meets all of them alike. Writes `benchmarks/results/hyperspherical.json`.
+One 384x384 image, 150 classes, generated weights, text prepared. The methods run alternately in the same process, so
+that other load on the machine affects all of them equally. Writes `benchmarks/results/hyperspherical.json`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONFIGS = {"h_clip": HClipConfig(), "ahs_seg_lite": AhsSegLiteConfig(), "hps_seg
 
 
 def build(model: StemmedClipModel) -> dict[str, CostSegmenter]:
-    """The methods on one CLIP, as merging leaves them: without rotations."""
+    """The methods on one CLIP without rotations, as after merging."""
     methods = {}
     for name, config in CONFIGS.items():
         torch.manual_seed(0)
@@ -48,7 +48,7 @@ def build(model: StemmedClipModel) -> dict[str, CostSegmenter]:
 
 @torch.no_grad()
 def seconds(methods: dict[str, CostSegmenter], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every round after one that does not count."""
+    """Seconds of every round, after one warm-up round."""
     image, text = torch.rand(1, 3, 384, 384), F.normalize(torch.randn(CLASSES, 1, 512), dim=-1)
     words = {name: method.prepare(text) for name, method in methods.items()}
     found: dict[str, list[float]] = {name: [] for name in methods}
@@ -62,7 +62,7 @@ def seconds(methods: dict[str, CostSegmenter], rounds: int) -> dict[str, list[fl
 
 @torch.no_grad()
 def preparation(method: CostSegmenter) -> float:
-    """Seconds for guiding the words of a vocabulary, once."""
+    """Seconds for guiding the text embeddings of a vocabulary once (median of five)."""
     text = F.normalize(torch.randn(CLASSES, 1, 512), dim=-1)
     return statistics.median(measure(lambda: method.prepare(text)).seconds for _ in range(5))
 

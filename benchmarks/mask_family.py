@@ -1,10 +1,10 @@
-"""EBSeg and SCAN at ViT-B/16 size: one 640x640 picture, from pixels to labels, in time and memory.
+"""Time and memory of EBSeg and SCAN at ViT-B/16 size on one 640x640 image, from pixels to labels.
 
     python -m benchmarks.mask_family [--threads 1] [--rounds 3] [--methods ebseg scan]
 
-Generated weights, text cached. "forward" is the method, "labels" goes from its proposals to the label of every pixel,
-and "labels_textbook" forms the scores of all classes at all pixels instead. CPU seconds of the process are given beside
-wall seconds, since they do not depend on what else runs. Writes `benchmarks/results/mask_family.json`.
+Generated weights, text cached. "forward" is the forward pass, "labels" computes the label of every pixel from mask
+proposals, and "labels_textbook" does so with the scores of all classes at all pixels. CPU seconds of the process are
+given besides wall seconds, since they do not depend on other processes. Writes `benchmarks/results/mask_family.json`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SIDE, CLASSES = 640, (150, 847)
 
 
 def build(name: str) -> Method:
-    """EBSeg has the weights of its recording, whose masks differ from each other; SCAN those it starts with."""
+    """The method: EBSeg with the weights of its recording, which give different masks; SCAN at initialisation."""
     torch.manual_seed(0)
     if name == "ebseg":
         return build_ebseg("ebseg_vitb").method
@@ -48,7 +48,7 @@ def build(name: str) -> Method:
 
 
 def textbook(view: MaskView, size: tuple[int, int]) -> Tensor:
-    """Scores of all classes at all pixels, as the originals form them."""
+    """Labels from the scores of all classes at all pixels, as in the original code."""
     framed = F.interpolate(view.masks[None], view.frame, mode="bilinear", align_corners=False)
     masks = F.interpolate(framed[..., : view.size[0], : view.size[1]], size, mode="bilinear", align_corners=False)
     return torch.einsum("qt,qhw->thw", view.classes, masks[0].sigmoid()).argmax(0)

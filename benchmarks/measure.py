@@ -1,4 +1,4 @@
-"""Measuring one call: seconds, and peak memory beyond what was there before it."""
+"""Wall time and additional peak memory of one call."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Measurement:
-    """Wall seconds and mebibytes of resident memory at the peak, beyond the start."""
+    """Wall seconds, and peak resident memory minus that before the call, in MiB."""
 
     seconds: float
     peak_mib: float
 
 
 def measure(call: Callable[[], object]) -> Measurement:
-    """Run `call` once (Linux with glibc only).
+    """Time and peak memory of one call (Linux with glibc only).
 
-    Before it, memory that earlier calls freed but the allocator kept is given back, and the kernel's high-water mark is
-    reset: otherwise a second call would seem to need nothing.
+    Before the call, freed memory that the allocator kept is returned, and the kernel's peak value is reset: otherwise a
+    second call would seem to need no memory.
     """
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

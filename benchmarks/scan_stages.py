@@ -1,11 +1,11 @@
-"""What the second stage of SCAN is worth on the drawn world: trained models, asked with and without it.
+"""Scores of trained SCAN models on the drawn world, with and without the second stage.
 
     ahs-seg quickstart --method scan --seed 0 --output runs/scan0
     python -m benchmarks.scan_stages runs/scan0 runs/scan1 runs/scan2 [--scenes 300]
 
-Each folder is one of a SCAN quickstart. Three settings of the same weights: proposals alone, pictures without context
-shift (no background becomes context), and the model as it is. mIoU on test scenes with 150 names, the training-free
-baseline beside. Writes `benchmarks/results/scan_stages.json`.
+Each folder is the output of a SCAN quickstart. Three settings of the same weights: proposals alone, mask crops without
+contextual shift (no background patch is replaced), and the model as trained. mIoU on test scenes with 150 names, also
+of the training-free baseline. Writes `benchmarks/results/scan_stages.json`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def score(segmenter: Segmenter, dataset: SegmentationDataset, seen: tuple[str, .
 
 
 def stages(model: Path, dataset: SegmentationDataset) -> dict[str, Scores]:
-    """Scores of one model by setting."""
+    """Scores of one model for each setting."""
     segmenter, seen = Segmenter.from_pretrained(model), load_model(model)[0].trained_on
     method = segmenter.method
     assert isinstance(method, ScanSegmenter)

@@ -12,7 +12,7 @@ from ahs_seg.io.atomic import write_text
 
 RESULTS = Path(__file__).parent / "results"
 TEXT: Final = ("", "method")
-"""Columns that hold words; the others are aligned as numbers."""
+"""Columns with text; the others are aligned as numbers."""
 
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
 METHODS: Final = {
@@ -24,11 +24,11 @@ METHODS: Final = {
     "EBSeg": ("ablation_ebseg", "full"),
     "SCAN": ("quickstart", "scan"),
 }
-"""The file that holds the scores of a method, and the row of its ablation table or the method of its quickstarts."""
+"""For each method the file with its scores, and its row in an ablation table or its name in a quickstart result."""
 
 
 def methods() -> Iterator[str]:
-    """All methods on the drawn world, seed by seed the same scenes."""
+    """Table of all methods on the drawn world, on the same scenes for every seed."""
     free = _read("quickstart")["runs"][0]["baselines"][0]["scores"]
     rows = [["zero-shot", "", *(f"{100 * free[key]:.1f}" for key in METRICS)]]
     for title, (file, name) in METHODS.items():
@@ -55,7 +55,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def cost_family(values: dict[str, Any]) -> Iterator[str]:
-    """One forward and one training step, economical beside textbook."""
+    """Table of one forward pass and one training step, in our formulation and the plain one."""
     yield from _head(
         "CAT-Seg, ViT-B/16, one 384x384 image",
         f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), median of {values['rounds']} "
@@ -72,8 +72,8 @@ def cost_family(values: dict[str, Any]) -> Iterator[str]:
 
 
 def all_classes(values: dict[str, Any]) -> Iterator[str]:
-    """Vocabularies aggregated whole."""
-    yield from _head("All classes kept, economical forward alone")
+    """Table of vocabularies of which all classes are aggregated."""
+    yield from _head("All classes kept, economical forward pass only")
     yield from _table(
         ["classes", "seconds", "memory beyond the weights"],
         ([f"{row['classes']:,}", f"{row['seconds']:.0f}", f"{row['peak_mib']:,} MiB"] for row in values["forward"]),
@@ -81,7 +81,7 @@ def all_classes(values: dict[str, Any]) -> Iterator[str]:
 
 
 def evaluation(values: dict[str, Any]) -> Iterator[str]:
-    """Memory over images."""
+    """Table of memory over the number of images, and of the cost of scoring."""
     yield from _head("Evaluation")
     yield from _table(
         ["images", "seconds", "peak resident memory"],
@@ -90,7 +90,7 @@ def evaluation(values: dict[str, Any]) -> Iterator[str]:
 
 
 def calibration(values: dict[str, Any]) -> Iterator[str]:
-    """Calibration errors over the number of words."""
+    """Table of calibration errors over the number of classes."""
     yield from _head(
         "Calibration",
         f"{values['method']} of the quickstart, calibrated on {values['calibration']['source']} of the drawn world; "
@@ -106,12 +106,12 @@ def calibration(values: dict[str, Any]) -> Iterator[str]:
 
 
 def mask_family(values: dict[str, Any]) -> Iterator[str]:
-    """EBSeg and SCAN from pixels to labels."""
+    """Table of EBSeg and SCAN from pixels to labels."""
     yield from _head(
-        f"Mask family, ViT-B/16, one {values['side']}x{values['side']} picture",
+        f"Mask family, ViT-B/16, one {values['side']}x{values['side']} image",
         f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), float32; CPU seconds "
-        "(median) and peak memory beyond the weights. The last columns are the way from proposals to labels, ours and "
-        "with all classes at all pixels.",
+        "(median) and peak memory beyond the weights. The last columns are the step from mask proposals to labels, "
+        "ours and with all classes at all pixels.",
     )
     rows = []
     for row in values["rows"]:
@@ -125,7 +125,7 @@ def mask_family(values: dict[str, Any]) -> Iterator[str]:
 
 
 def scan_stages(values: dict[str, Any]) -> Iterator[str]:
-    """SCAN with and without its second stage."""
+    """Table of SCAN with and without its second stage."""
     runs = list(values["runs"].values())
     yield from _head(
         f"SCAN in small on the drawn world, {values['names']} names, {values['scenes']} test scenes",
@@ -138,12 +138,12 @@ def scan_stages(values: dict[str, Any]) -> Iterator[str]:
 
 
 def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
-    """What rectified features and guided words cost at inference."""
+    """Table of the inference time of rectified features and guided text embeddings."""
     side = "x".join(map(str, values["image"]))
     yield from _head(
         f"Hyperspherical parts at inference, ViT-B/16, one {side} image, {values['classes']} classes",
-        f"{values['threads']} thread(s), merged, words prepared; in turns in one process. Guiding the words by "
-        f"prototypes takes {1000 * values['seconds_to_guide_words']:.1f} ms, once per vocabulary.",
+        f"{values['threads']} thread(s), merged, text prepared; alternately in one process. Guiding the text "
+        f"embeddings by prototypes takes {1000 * values['seconds_to_guide_words']:.1f} ms, once per vocabulary.",
     )
     yield from _table(
         ["method", "rounds", "median", "beside H-CLIP"],
@@ -157,7 +157,7 @@ def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
 
 
 def throughput(values: dict[str, Any]) -> Iterator[str]:
-    """What runs over folders add to the model."""
+    """Table of the overhead of runs over folders relative to the model."""
     yield from _head(f"Runs over folders, {values['threads']} threads, {values['classes']} classes")
     rows = []
     for row in values["speed"]:
@@ -172,7 +172,7 @@ def throughput(values: dict[str, Any]) -> Iterator[str]:
 
 
 def big_image(values: dict[str, Any]) -> Iterator[str]:
-    """Tiles over the size of a GeoTIFF."""
+    """Table of tiled segmentation over the size of a GeoTIFF."""
     yield from _head(f"GeoTIFF in tiles of {values['tile']}, {values['classes']} classes, {values['threads']} threads")
     rows = []
     for row in values["pictures"]:
@@ -217,13 +217,13 @@ TABLES = (
 
 
 def main() -> None:
-    """Write the tables of the results that are there."""
+    """Write the tables of all stored results."""
     write_text(RESULTS / "README.md", "\n".join(page()))
 
 
 def page() -> Iterator[str]:
-    """The lines of the page."""
-    yield from ("# Results", "", "Made by `python -m benchmarks.tables` from the JSON files beside it.", "")
+    """The lines of `benchmarks/results/README.md`."""
+    yield from ("# Results", "", "Generated by `python -m benchmarks.tables` from the JSON files in this folder.", "")
     yield from _head(
         "Methods on the drawn world, 150 names, 300 test scenes", "mIoU in percent, mean ± s.d. over seeds."
     )

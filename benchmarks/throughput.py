@@ -1,12 +1,12 @@
-"""Runs over folders: what the pipeline adds to the model, and whether memory grows with the number of images.
+"""Overhead of runs over folders relative to the model, and their memory over the number of images.
 
     python -m benchmarks.throughput [--images 200] [--large 20] [--threads 2]
 
 A folder of JPEGs of 640x480 pixels goes to label maps and overlays (`segment_files`), once with the quickstart's
-CAT-Seg on the tiny CLIP, once (`--large` images) with CAT-Seg at ViT-B/16 size with generated weights. Beside it stand
-the same pictures, in memory already, given to the model one by one: the sum of the forward passes, and of these with
-merging and argmax. Both run in turns, portion by portion, with the same number of threads. Memory: a fresh process per
-row.
+CAT-Seg on the tiny CLIP, once (`--large` images) with CAT-Seg at ViT-B/16 size with generated weights. For comparison
+the same images, already in memory, are segmented one by one: the sum of the forward passes, and of these with
+merging and argmax. Both run alternately, portion by portion, with the same number of threads. Memory: a fresh process
+per row.
 Writes `benchmarks/results/throughput.json`.
 """
 
@@ -45,7 +45,7 @@ WORDS = Vocabulary.parse("sky, road, car, tree, person, house, grass, sign, wall
 
 
 def draw(folder: Path, count: int) -> list[Path]:
-    """JPEGs with large soft shapes and some grain, as photographs have."""
+    """Write JPEG files with large smooth shapes and noise, similar to photographs."""
     rng, paths = np.random.default_rng(0), []
     for index in range(count):
         coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
@@ -61,7 +61,7 @@ def small_method() -> Method:
 
 
 def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dict[str, Any]:
-    """Seconds of the model alone and of the whole run, over the same pictures, in turns."""
+    """Seconds of the model alone and of the whole run, alternately on the same images."""
     segmenter = Segmenter(Timed(method), prompts=prompts)
     model = cast(Timed, segmenter.method)  # merged, it is another one
     with tempfile.TemporaryDirectory() as folder:
@@ -70,13 +70,13 @@ def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dic
         model.seconds = alone = forward = run = 0.0
         for portion in range(PORTIONS):
             some = paths[portion::PORTIONS]
-            pictures = [read_image(path) for path in some]
+            loaded = [read_image(path) for path in some]
             began, model.seconds = time.perf_counter(), 0.0
-            for picture in pictures:
-                segmenter.segment_many([picture], WORDS)
+            for image in loaded:
+                segmenter.segment_many([image], WORDS)
             alone += time.perf_counter() - began
             forward += model.seconds
-            del pictures
+            del loaded
             began = time.perf_counter()
             summary = segment_files(segmenter, some, WORDS, Path(folder) / f"out{portion}", progress=False)
             run += time.perf_counter() - began
@@ -94,7 +94,7 @@ def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dic
 
 
 def memory(images: int, threads: int) -> dict[str, Any]:
-    """Resident memory of a run over this many images."""
+    """Peak resident memory and seconds of a run over this many images."""
     torch.set_num_threads(threads)
     segmenter = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Data-flow pictures without a script: the flowcharts of the pages (mermaid's `A["name"] -- "label" --> B`) as SVG."""
+"""Flowcharts of the pages (mermaid syntax, `A["name"] -- "label" --> B`) rendered as SVG, without a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHARACTERS, GAP_X, GAP_Y, SWEEPS = 24, 26, 14, 24
 
 @dataclass
 class Node:
-    """A box with lines of text, or (`framed` false) a place that an arrow passes, perhaps with its label."""
+    """A box with lines of text, or (`framed` false) a waypoint of an arrow, optionally with the arrow's label."""
 
     lines: list[str]
     framed: bool = True
@@ -29,32 +29,32 @@ class Node:
 
     @property
     def width(self) -> float:
-        """The room it takes."""
+        """Width in pixels."""
         return max((len(line) for line in self.lines), default=0) * LETTER + 2 * MARGIN * self.framed
 
     @property
     def height(self) -> float:
-        """The room it takes."""
+        """Height in pixels."""
         return len(self.lines) * LINE + MARGIN * self.framed
 
 
 @dataclass
 class Chart:
-    """Boxes by name, and arrows (from, to, label); `paths` are the places that each arrow passes."""
+    """Boxes by name, and arrows (from, to, label); `paths` are the waypoints of each arrow."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[tuple[str, str, str]] = field(default_factory=list)
     paths: list[list[str]] = field(default_factory=list)
 
     def name(self, key: str, label: str | None) -> str:
-        """The node of this key, made when first met."""
+        """The key, after its node has been created if it is new or has a label."""
         if key not in self.nodes or label:
             self.nodes[key] = Node(textwrap.wrap(label or key, CHARACTERS) or [key])
         return key
 
 
 def parse(text: str) -> Chart:
-    """The chart that a block describes: boxes joined by arrows, several by `&`; groups and styles are left out.
+    """The chart that a block describes: boxes connected by arrows, several by `&`; groups and styles are ignored.
 
     Raises:
         ValueError: a line that cannot be read.
@@ -80,7 +80,7 @@ def read_line(chart: Chart, line: str) -> None:
 
 
 def read_boxes(chart: Chart, line: str, at: int) -> tuple[list[str], int]:
-    """The boxes that stand at a place of a line, joined by `&`, and the place after them."""
+    """The boxes at a position of a line, joined by `&`, and the position after them."""
     found = []
     while True:
         box_found = NODE.match(line, at)
@@ -95,12 +95,12 @@ def read_boxes(chart: Chart, line: str, at: int) -> tuple[list[str], int]:
 
 
 def plain(text: str) -> str:
-    """Text without mark-up."""
+    """Text without HTML tags and entities."""
     return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r"<br */?>", " ", text))).strip()
 
 
 def route(chart: Chart) -> None:
-    """Give boxes even ranks, and every arrow a place in each rank between, the first with its label."""
+    """Assign even ranks to boxes, and add a waypoint in each rank that an arrow crosses, the first with its label."""
     for _ in chart.nodes:
         for start, end, _label in chart.edges:
             chart.nodes[end].rank = min(max(chart.nodes[end].rank, chart.nodes[start].rank + 2), 2 * len(chart.nodes))
@@ -115,7 +115,7 @@ def route(chart: Chart) -> None:
 
 
 def place(chart: Chart) -> tuple[float, float]:
-    """Give every node its place, rank below rank, each near those it is joined to; the size of the picture."""
+    """Width and height of the chart, after every node got its position: rank below rank, near its neighbours."""
     route(chart)
     ranks: dict[int, list[str]] = {}
     for key, node in chart.nodes.items():
@@ -139,7 +139,7 @@ def place(chart: Chart) -> tuple[float, float]:
 
 
 def settle(row: list[tuple[Node, list[Node]]]) -> None:
-    """Move the nodes of a rank towards the mean of their neighbours, in that order and without overlap."""
+    """Move the nodes of a rank towards the mean position of their neighbours, sorted by it and without overlap."""
     wanted = [(sum(other.x for other in near) / len(near) if near else node.x, node) for node, near in row]
     wanted.sort(key=lambda pair: pair[0])
     edge = -float("inf")
@@ -152,7 +152,7 @@ def settle(row: list[tuple[Node, list[Node]]]) -> None:
 
 
 def draw(text: str) -> str:
-    """The SVG of a block, in the colours of the page around it."""
+    """The SVG of a block, in the colours of the surrounding page."""
     chart = parse(text)
     words = "; ".join(" ".join(node.lines) for node in chart.nodes.values())
     width, height = place(chart)
@@ -166,7 +166,7 @@ def draw(text: str) -> str:
 
 
 def shown(node: Node) -> str:
-    """One box with its text, or the label of an arrow."""
+    """SVG of one box with its text, or of the label of an arrow."""
     start = node.y + (MARGIN / 2 if node.framed else 0) + 12
     kind = "" if node.framed else ' class="label"'
     lines = "".join(
@@ -180,7 +180,7 @@ def shown(node: Node) -> str:
 
 
 def arrow(path: list[Node]) -> str:
-    """One arrow, smooth from place to place; at its ends it leans towards where it comes from and goes."""
+    """SVG of one arrow as a smooth curve through its waypoints."""
     points = [(lean(path[0], path[1]), path[0].y + path[0].height)]
     points += [(node.x, y) for node in path[1:-1] for y in (node.y, node.y + node.height)]
     points.append((lean(path[-1], path[-2]), path[-1].y))
@@ -192,6 +192,6 @@ def arrow(path: list[Node]) -> str:
 
 
 def lean(node: Node, other: Node) -> float:
-    """Where an arrow touches a box: towards the other end, within the middle of its side."""
+    """The x coordinate at which an arrow touches a box: shifted towards its other end, near the middle of the side."""
     room = 0.35 * node.width
     return node.x + max(-room, min(room, 0.4 * (other.x - node.x)))

@@ -1,4 +1,4 @@
-"""The pictures of the guide: `python docs/hooks/screenshots.py MODEL` drives the web page and draws the others."""
+"""Images of the docs: `python docs/hooks/screenshots.py MODEL` captures the web page and draws the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CARD = (720, 400)
 
 
 def shoot(browser: Browser, address: str, name: str, size: tuple[int, int]) -> None:
-    """One picture: an example segmented, a pixel asked for its scores."""
+    """Take one screenshot: an example is segmented and the scores at one pixel are shown."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.set_default_timeout(120_000)
     page.goto(address)
@@ -41,7 +41,7 @@ def shoot(browser: Browser, address: str, name: str, size: tuple[int, int]) -> N
 
 
 def cards(segmenter: Segmenter) -> None:
-    """The four pictures of the start page, of one shape."""
+    """Write the four images of the start page, all of the same size."""
     scenes = WorldDataset(TEST_SEED, 40, names=59)
     results = [segmenter(scenes[index].image, scenes.vocabulary) for index in range(9)]
     first = results[0]
@@ -55,19 +55,19 @@ def cards(segmenter: Segmenter) -> None:
 
 
 def fitted(pixels: np.ndarray) -> Image.Image:
-    """The picture within a card, on white; small ones pixel by pixel."""
+    """The image scaled by a whole number and centred on a white card."""
     factor = max(1, int(min(CARD[0] / pixels.shape[1], CARD[1] / pixels.shape[0])))
-    picture = Image.fromarray(pixels.repeat(factor, 0).repeat(factor, 1))
-    return ImageOps.pad(picture, CARD, Image.Resampling.LANCZOS, color="white")
+    scaled = Image.fromarray(pixels.repeat(factor, 0).repeat(factor, 1))
+    return ImageOps.pad(scaled, CARD, Image.Resampling.LANCZOS, color="white")
 
 
-def save(name: str, picture: Image.Image) -> None:
-    """Write one picture of the guide."""
-    picture.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
+def save(name: str, image: Image.Image) -> None:
+    """Write one image of the docs."""
+    image.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def main() -> None:
-    """All pictures, of the model given."""
+    """Write all images, with the model given."""
     program = shutil.which("chromium")
     with serving(Workbench(find_models(sys.argv[1:])), port=PORT) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

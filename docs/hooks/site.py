@@ -1,6 +1,7 @@
-"""What the site adds to the pages, which are also read as plain files: formulas and charts as pictures, the reference.
+"""mkdocs hooks that add the API reference, rendered formulas and rendered flowcharts to the pages.
 
-Everything is made while building; a visitor's browser runs no script for it and asks no other host.
+Everything is rendered at build time; the browser needs no script for it and contacts no other host. The pages stay
+readable as plain Markdown files.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?:src|benchmarks|tests|LICENSE|Makefile)[^)]*)\)")
 MADE: list[str] = []
-"""Pictures and formulas of all pages; the text holds `drawnN` until Markdown has been read, which would change them."""
+"""Rendered charts and formulas of all pages; `drawnNx` stands for number N until the Markdown has been parsed."""
 HOME = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 
 
 def on_files(files: Files, config: Any) -> Files:  # mkdocs' own object
-    """Pages that are made: the reference, the notebooks, and what lies outside of `docs/`."""
+    """The files of the site with generated pages added: reference, notebooks, and pages from outside `docs/`."""
     made = dict(reference_pages())
     made |= {target: (ROOT / source).read_text(encoding="utf-8") for source, target in HOME.items()}
     for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
@@ -42,7 +43,7 @@ def on_files(files: Files, config: Any) -> Files:  # mkdocs' own object
 
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """One page: charts, formulas and links as the site needs them."""
+    """The Markdown of one page with charts and formulas rendered and links adapted to the site."""
     depth = page.file.src_uri.count("/")
     for name, target in HOME.items():
         markdown = markdown.replace(f"({'../' * (depth + 1)}{name}", f"({'../' * depth}{target}")
@@ -57,18 +58,18 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
 
 
 def on_page_content(content: str, **_: object) -> str:
-    """The HTML of one page, with its pictures and formulas in their places."""
+    """The HTML of one page with rendered charts and formulas inserted."""
     return re.sub(r"\bdrawn(\d+)x\b", lambda found: MADE[int(found[1])], content)
 
 
 def keep(made: str) -> str:
-    """What stands for a picture or a formula until `on_page_content`."""
+    """Placeholder for a rendered chart or formula until `on_page_content`."""
     MADE.append(made)
     return f"drawn{len(MADE) - 1}x"
 
 
 def block(found: re.Match[str]) -> str:
-    """A fenced block: charts are drawn, titles are quoted as the site's highlighter wants them."""
+    """A fenced block for the site: charts rendered, titles quoted for its highlighter."""
     language, title, code = found.groups()
     if language == "mermaid":
         return keep(draw(code))
@@ -78,7 +79,7 @@ def block(found: re.Match[str]) -> str:
 
 
 def formula(found: re.Match[str]) -> str:
-    """A formula between dollars as MathML, which browsers draw by themselves."""
+    """A formula between dollar signs as MathML, which browsers render without a script."""
     shown, inline = found.groups()
     return formula_of(shown, display="block") if shown else formula_of(inline, display="inline")
 
@@ -90,7 +91,7 @@ def formula_of(text: str, *, display: str) -> str:
 
 
 def public_modules() -> list[str]:
-    """Dotted names of the modules of the package that readers may use."""
+    """Dotted names of all public modules of the package."""
     paths = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.py"))]
     return [".".join(part for part in path.parts if part != "__init__") for path in paths]
 
@@ -109,14 +110,14 @@ def reference_pages() -> dict[str, str]:
 
 
 def first_line(module: str) -> str:
-    """What a module says it is."""
+    """The first line of a module's docstring."""
     path = PACKAGE.parent.joinpath(*module.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def notebook_page(path: Path) -> str:
-    """The cells of a notebook as a page."""
+    """A Markdown page with the cells of a notebook."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     texts = ["".join(cell["source"]) for cell in cells]
     shown = [

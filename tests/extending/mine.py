@@ -11,7 +11,7 @@ import ahs_seg
 
 
 class LastBlock(ahs_seg.TunerConfig):
-    """Train the last block of CLIP's image tower, and nothing else of it."""
+    """Train only the last block of CLIP's image tower."""
 
     name: Literal["last_block"] = "last_block"
 
@@ -24,7 +24,7 @@ class LastBlock(ahs_seg.TunerConfig):
 
 
 class Scaled(ahs_seg.Method):
-    """The cosine similarity of patches and words, with a scale and an offset that are learned."""
+    """Cosine similarity of patch features and text embeddings, with a learned scale and offset."""
 
     def __init__(self, backbone, tuner, scale):
         super().__init__()
@@ -51,7 +51,7 @@ class Scaled(ahs_seg.Method):
 
 
 class ScaledConfig(ahs_seg.BaseMethodConfig):
-    """A toy of a method: CLIP's similarity with a learned scale."""
+    """A toy method: CLIP's cosine similarity with a learned scale."""
 
     name: Literal["scaled"] = "scaled"
     backbone: ahs_seg.ClipConfig = ahs_seg.ClipConfig(source="tiny", resolution=96)
@@ -78,7 +78,7 @@ class Circles:
 
 
 class AreaFiles:
-    """An output format: the pixels of every class as a text file beside each image."""
+    """An output format: one text file per image with the number of pixels of every class."""
 
     def __init__(self, output, vocabulary):
         self.output = Path(output)

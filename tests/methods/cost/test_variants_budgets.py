@@ -96,7 +96,7 @@ def test_inference_needs_less_than_a_twentieth_more(name: str, size: str) -> Non
     whole, parts = gigaflops(build(name, size, frozen=True), 150)
     assert whole - plain == pytest.approx(parts, rel=1e-6)
     assert 1 < whole / plain < 1.05
-    assert table(name)["GFLOP per picture"][list(SIZES).index(size)] == f"{parts:.2f}"
+    assert table(name)["GFLOP per image"][list(SIZES).index(size)] == f"{parts:.2f}"
 
 
 def _similarity(method: CostSegmenter) -> list[torch.nn.Parameter]:
@@ -111,7 +111,7 @@ def _similarity(method: CostSegmenter) -> list[torch.nn.Parameter]:
 def test_parameters_and_arithmetic_of_the_guide(
     dim: int, width: int, depth: int, fusion: tuple[int, float], projection: tuple[int, float]
 ) -> None:
-    """Numbers and GFLOP per picture in docs/methods/ahs_seg.md; nothing is computed, only counted."""
+    """Numbers and GFLOP per image in docs/methods/ahs_seg.md; nothing is computed, only counted."""
     with torch.device("meta"):
         fused, projected = FusionConfig().build(dim, width, depth), ProjectionConfig().build(dim)
         levels = [torch.empty(1, width, 24, 24)] * 3
