@@ -188,8 +188,7 @@ class Segmenter:
         Raises:
             VocabularyError: class names that cannot be used.
             TextTooLongError: a name that the text tower cannot read to its end.
-            ImageError: the only image cannot be read.
-            SampleError: one of several images failed; names its index and source.
+            SampleError: an image cannot be read; of several images, its index and source are named.
             CalibrationError: `unknown_below` of a model without calibration.
         """
         vocabulary = Vocabulary.parse(classes)
