@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ahs_seg.data.color_jitter import ColourJitter
     from ahs_seg.data.folder import FolderDataset
     from ahs_seg.data.world.dataset import WorldDataset
+    from ahs_seg.errors import AhsSegError
     from ahs_seg.evaluation import EvaluationReport, evaluate, merge_reports
     from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
     from ahs_seg.evaluation.protocols import find_protocol, own_protocol
@@ -60,6 +61,7 @@ __all__ = [
     "KNOWN_CHECKPOINTS",
     "AblationOptions",
     "AhsSegConfig",
+    "AhsSegError",
     "AhsSegLiteConfig",
     "Attention",
     "Augmentation",
@@ -129,6 +131,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "errors": "AhsSegError",
     "segmenter": "Segmenter",
     "output.segmentation": "Segmentation",
     "vocabulary.vocabulary": "Vocabulary known_vocabularies",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from ahs_seg.errors import AhsSegError
@@ -200,18 +201,18 @@ def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:
     for part in path:
         fields = [one.model_fields[part] for one in found if part in one.model_fields]
         if fields:
-            found = [one for field in fields for one in _configs_in(field.annotation)]
+            found = [one for field in fields for one in (*_listed(field), *_configs_in(field.annotation))]
         else:
-            tagged = [one for one in found if part in (one.__name__, _tag(one))]
+            tagged = [one for one in found if part in (one.__name__, config_name(one))]
             found = tagged or found
     return sorted({key for one in found for key in one.model_fields})
+
+
+def _listed(field: FieldInfo) -> list[type[Config]]:
+    return [config for one in field.metadata if isinstance(one, OneOf) for config in one.known]
 
 
 def _configs_in(annotation: object) -> list[type[Config]]:
     if isinstance(annotation, type) and issubclass(annotation, Config):
         return [annotation]
     return [one for part in get_args(annotation) for one in _configs_in(part)]
-
-
-def _tag(config: type[Config]) -> object:
-    return config.model_fields["name"].default if "name" in config.model_fields else None

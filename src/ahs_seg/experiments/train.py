@@ -25,6 +25,7 @@ from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, Method, MethodConfig
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.class_pooling import mean_of_rows
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, fit
@@ -184,8 +185,7 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
     def embed() -> Float[Tensor, "k d"]:
         rows = F.normalize(TextCache().encode(method.backbone, table).mean(1), dim=-1)
         owners = torch.tensor(table.row_class, device=rows.device)
-        sums = rows.new_zeros(len(vocabulary), rows.shape[1]).index_add(0, owners, rows)
-        return F.normalize(sums, dim=-1)
+        return mean_of_rows(rows, owners, len(vocabulary))
 
     labels = tuple(vocabulary.labels)
     classes = TrainingClasses(labels, categories_of(labels), embed)
