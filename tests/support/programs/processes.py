@@ -62,7 +62,7 @@ def run_cases(directory: Path, fabric: Fabric) -> None:
     """Train every case in a folder of its own."""
     for case in CASES:
         fit(
-            recipe(case, devices),
+            recipe(case, fabric.world_size),
             METHODS.get(case, lambda: TinyMethod(dropout=0))(),
             TinyDataset(),
             directory / case,

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ahs_seg.methods.objective import TrainingClasses
-from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from tests.support.hyperspherical import Built, build, hps, lite
@@ -43,10 +42,8 @@ def run_cases(directory: Path, fabric: Fabric) -> None:
     for case, (config, _) in CASES.items():
         sized = of_training(config)
         method = build(sized)
-        start = nn.functional.normalize(torch.randn(6, 24, generator=torch.Generator().manual_seed(5)), dim=-1)
-        classes = TrainingClasses(tuple(COLOURS.labels), (None,) * 6, partial(start.view_as, start))
         fit(
-            recipe(case, devices),
+            recipe(case, fabric.world_size),
             method,
             TinyDataset(),
             directory / case,
