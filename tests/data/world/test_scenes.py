@@ -9,7 +9,7 @@ from ahs_seg.data.world.scenes import SceneSource, shows
 
 
 def test_an_unknown_name_is_named():
-    with pytest.raises(ValueError, match="knows no 'green goblin'"):
+    with pytest.raises(ValueError, match="has no class 'green goblin'"):
         SceneSource(0, ["grass", "green goblin"])
 
 
