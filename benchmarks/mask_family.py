@@ -49,7 +49,7 @@ def build(name: str) -> Method:
 
 def textbook(view: MaskView, size: tuple[int, int]) -> Tensor:
     """Labels from the scores of all classes at all pixels, as in the original code."""
-    framed = F.interpolate(view.masks[None], view.frame, mode="bilinear", align_corners=False)
+    framed = F.interpolate(view.masks[None], view.padded_size, mode="bilinear", align_corners=False)
     masks = F.interpolate(framed[..., : view.size[0], : view.size[1]], size, mode="bilinear", align_corners=False)
     return torch.einsum("qt,qhw->thw", view.classes, masks[0].sigmoid()).argmax(0)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ahs_seg.experiments.train import ExperimentResult, train
     from ahs_seg.inference.predict import InferenceConfig
     from ahs_seg.inference.tiling import TileConfig
-    from ahs_seg.inference.windows import PictureWindows, SlidingWindows, WholeImage
+    from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
     from ahs_seg.integrations.transformers_pipeline import register_pipeline
     from ahs_seg.methods import (
         AhsSegConfig,
@@ -84,6 +84,7 @@ __all__ = [
     "Full",
     "HClipConfig",
     "HpsSegConfig",
+    "ImageWindows",
     "InferenceConfig",
     "Method",
     "ModelDescription",
@@ -91,7 +92,6 @@ __all__ = [
     "OptimizerConfig",
     "Orthogonal",
     "Output",
-    "PictureWindows",
     "PromptConfig",
     "Recipe",
     "Resize",
@@ -138,7 +138,7 @@ _MODULES: Final = {
     "vocabulary.prompts": "PromptConfig",
     "vocabulary.lint": "lint_vocabulary diff_vocabularies",
     "inference.predict": "InferenceConfig",
-    "inference.windows": "WholeImage SlidingWindows PictureWindows",
+    "inference.windows": "WholeImage SlidingWindows ImageWindows",
     "inference.tiling": "TileConfig",
     "batch": "segment_files BatchConfig BatchSummary ModelSource",
     "output.formats": "ExportItem Exporter open_format",

@@ -57,7 +57,7 @@ Words = Float[Tensor, "t p d"] | ClassText
 class MaskProposals:
     """Mask proposals, and for each of them one score in [0, 1] per text row.
 
-    `masks` are mask logits on a grid over the padded image, which has `frame` pixels (height, width); the image is its
+    `masks` are mask logits on a grid over the padded image of `padded_size` pixels (height, width); the image is its
     top left part of `size` pixels, the rest is padding. The score of a text row at a pixel is the mean of its scores
     over the proposals, weighted by the sigmoids of their mask logits at that pixel (`inference.mask_scores`). `resized`
     names the tensor that is resized from `size` to the size of the original image: the logits (EBSeg), or their
@@ -66,7 +66,7 @@ class MaskProposals:
 
     masks: Float[Tensor, "b q h w"]
     classes: Float[Tensor, "b q t"]
-    frame: tuple[int, int]
+    padded_size: tuple[int, int]
     size: tuple[int, int]
     resized: Literal["logits", "sigmoids"] = "logits"
 
@@ -75,7 +75,7 @@ class MaskProposals:
 class Output:
     """Result of the forward of every method, in training and at inference.
 
-    `logits` have the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept`
+    `logits` have the method's own resolution. When a method keeps only some classes of a large vocabulary, `kept_rows`
     holds the text row of each channel (per image); all other rows have the logit `PRUNED_LOGIT`.
     `features` are the backbone's, `compared` is the dense map that was compared with `text.embeddings`, `aligned` is
     that map in the joint space, before the method's own projection (None: the method has no such step). A method of
@@ -87,7 +87,7 @@ class Output:
     features: ImageFeatures
     text: ClassText
     compared: Float[Tensor, "b d h2 w2"]
-    kept: Int[Tensor, "b k"] | None = None
+    kept_rows: Int[Tensor, "b k"] | None = None
     proposals: MaskProposals | None = None
     aligned: Float[Tensor, "b d2 h2 w2"] | None = None
 

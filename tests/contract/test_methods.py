@@ -86,11 +86,11 @@ def test_images_of_any_size(method: nn.Module, size: tuple[int, int]) -> None:
 def test_any_number_of_words(method: nn.Module, classes: int) -> None:
     output = method(images(), text(classes))
     count = output.logits.shape[1]
-    if output.kept is None:
+    if output.kept_rows is None:
         assert count == classes
     else:
-        assert output.kept.shape == (2, count)
-        assert all(len(set(rows.tolist())) == count for rows in output.kept)
+        assert output.kept_rows.shape == (2, count)
+        assert all(len(set(rows.tolist())) == count for rows in output.kept_rows)
 
 
 @torch.no_grad()

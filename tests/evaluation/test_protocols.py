@@ -9,7 +9,7 @@ from ahs_seg.config import ConfigError
 from ahs_seg.data.config import BENCHMARKS
 from ahs_seg.evaluation.protocols import PROTOCOLS, Protocol, choose_protocols, find_protocol
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, predict, score_maps
-from ahs_seg.inference.windows import PictureWindows
+from ahs_seg.inference.windows import ImageWindows
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
 from ahs_seg.methods.mask.scan.segmenter import ScanOptions, ScanSegmenter
@@ -44,7 +44,7 @@ def test_windows_over_the_picture_equal_mmsegmentation(kernel, stride):
         ColourMethod(),
         F.normalize(torch.randn(7, 1, 16, generator=torch.Generator().manual_seed(2)), dim=-1),
     )
-    config = InferenceConfig(windows=PictureWindows(kernel=kernel, stride=stride), shortest_edge=50)
+    config = InferenceConfig(windows=ImageWindows(kernel=kernel, stride=stride), shortest_edge=50)
     expected = slide_textbook(method, text, kernel, stride)
     rows, maps = score_maps(method, IMAGE, text, config)
     torch.testing.assert_close(maps(rows), expected.sigmoid())
@@ -131,6 +131,7 @@ def test_options_in_files_written_before_they_had_a_place_of_their_own() -> None
     former = {"shortest_edge": 640, "class_pooling": 1, "ensemble": {"weight": 0.2}}
     assert InferenceConfig.parse(former).options == {"class_pooling": 1, "ensemble": {"weight": 0.2}}
     assert InferenceConfig.parse({"class_pooling": None, "ensemble": None}) == InferenceConfig()
+    assert InferenceConfig.parse({"windows": {"name": "picture_windows"}}).windows == ImageWindows()
     assert InferenceConfig.parse({}, ["options.class_pooling=1"]).title == "whole image, class pooling 1"
 
 

@@ -13,17 +13,17 @@ from ahs_seg.types import MaskProposals
 from tests.support.score_maps import LargestTensor
 
 
-def view_of(queries: int, rows: int, *, grid=(12, 16), frame=(48, 64), size=(41, 57), seed: int = 0) -> MaskView:
+def view_of(queries: int, rows: int, *, grid=(12, 16), padded_size=(48, 64), size=(41, 57), seed: int = 0) -> MaskView:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(1, queries, 3, 4, generator=generator)
     masks = 8 * F.interpolate(coarse, grid, mode="bicubic")[0] - 1
     classes = (4 * torch.randn(queries, rows + 1, generator=generator)).softmax(-1)[:, :-1]
-    return MaskView(masks, classes, frame, size)
+    return MaskView(masks, classes, padded_size, size)
 
 
 def plain(view: MaskView, size: tuple[int, int]) -> Tensor:
     """All masks and all rows at once."""
-    framed = F.interpolate(view.masks[None], view.frame, mode="bilinear", align_corners=False)
+    framed = F.interpolate(view.masks[None], view.padded_size, mode="bilinear", align_corners=False)
     image = framed[..., : view.size[0], : view.size[1]]
     if view.resized == "sigmoids":
         masks = F.interpolate(image.sigmoid(), size, mode="bilinear", align_corners=False)[0]
@@ -71,13 +71,13 @@ def test_labels_are_those_of_everything_at_once(size: tuple[int, int], memory_by
 
 def test_only_some_rows_may_be_asked_for_and_the_first_of_equals_wins() -> None:
     view = view_of(6, 4)
-    twice = MaskView(view.masks, view.classes[:, [3, 1, 1, 0]], view.frame, view.size)
+    twice = MaskView(view.masks, view.classes[:, [3, 1, 1, 0]], view.padded_size, view.size)
     labels, _ = best_rows(MaskScores(twice, (41, 57)), torch.tensor([1, 2, 3]), memory_bytes=10**6)
     assert set(labels.unique().tolist()) <= {1, 3}
 
 
 def test_most_rows_are_left_out_where_masks_are_even() -> None:
-    view = view_of(20, 400, grid=(40, 40), frame=(160, 160), size=(160, 160))
+    view = view_of(20, 400, grid=(40, 40), padded_size=(160, 160), size=(160, 160))
     bands = list(MaskScores(view, (160, 160)).bands(torch.arange(400), 10**6))
     assert sum(len(rows) for _, rows in bands) < 0.5 * 400 * len(bands)
 
@@ -110,4 +110,4 @@ def test_a_batch_is_taken_apart() -> None:
     views = mask_views(MaskProposals(masks, classes, (48, 64), (41, 57)))
     assert torch.equal(views[1].masks, other.masks)
     assert torch.equal(views[0].classes, one.classes)
-    assert views[0].kept is None
+    assert views[0].kept_rows is None

@@ -27,10 +27,10 @@ def _without_gradients():
 def all_logits(method, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
     """Logits of every row, as the original keeps them: `PRUNED_LOGIT` where a row was not kept."""
     output = method(images, text)
-    if output.kept is None:
+    if output.kept_rows is None:
         return output.logits
     full = torch.full((len(images), len(text), *output.logits.shape[-2:]), PRUNED_LOGIT)
-    for target, rows, logits in zip(full, output.kept, output.logits, strict=True):
+    for target, rows, logits in zip(full, output.kept_rows, output.logits, strict=True):
         target[rows] = logits
     return full
 

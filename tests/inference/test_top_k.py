@@ -47,7 +47,7 @@ def test_memory_grows_with_the_depth_and_not_with_the_classes():
 
 
 @pytest.mark.parametrize("keep", [None, 3])
-@pytest.mark.parametrize("windows", ["whole", "sliding", "picture_windows"])
+@pytest.mark.parametrize("windows", ["whole", "sliding", "image_windows"])
 def test_ranks_and_log_odds_agree_with_the_prediction(windows, keep):
     torch.manual_seed(0)
     method, text = ColourMethod(keep=keep), torch.randn(7, 1, 16)

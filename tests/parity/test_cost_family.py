@@ -88,10 +88,10 @@ def test_most_similar_classes_of_300(case: Case) -> None:
     text = case.text("tokens_300")
     case.close("text_embed_300", text[:, 0], 6, 8)
     output = case.logits(text, 1)
-    assert output.kept is not None
-    np.testing.assert_array_equal(output.kept[0].numpy(), case.recording.arrays["topk_selected"])
+    assert output.kept_rows is not None
+    np.testing.assert_array_equal(output.kept_rows[0].numpy(), case.recording.arrays["topk_selected"])
     logits = torch.full((300, 96, 96), PRUNED_LOGIT)
-    logits[output.kept[0]] = output.logits[0]
+    logits[output.kept_rows[0]] = output.logits[0]
     case.close("topk_logits", logits, 3, 8, 8)
 
 

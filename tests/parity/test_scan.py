@@ -99,7 +99,7 @@ def test_proposals(case: ScanCase, features: ScanFeatures) -> None:
         case.close(f"pred_masks_{name}", prediction.masks)
         case.close(f"class_embed_{name}", method.class_embed(prediction.states))
     stored = case.recording.manifest["arrays"]["attn_mask_1"]["shape"]
-    size = (features.frame[0] // 16, features.frame[1] // 16)
+    size = (features.padded_size[0] // 16, features.padded_size[1] // 16)
     resized = F.interpolate(features.predictions[1].masks, size=size, mode="bilinear", align_corners=False)
     blocked = (resized.sigmoid() < 0.5).flatten(2)
     blocked &= ~blocked.all(-1, keepdim=True)  # a query whose mask is empty attends everywhere
@@ -110,7 +110,7 @@ def test_proposals(case: ScanCase, features: ScanFeatures) -> None:
 def test_semantic_integration(case: ScanCase, features: ScanFeatures) -> None:
     method = case.method
     assert method.semantic is not None
-    context = method.context(method.backbone.normalise(case.image), features.frame)
+    context = method.context(method.backbone.normalise(case.image), features.padded_size)
     plain = method.class_embed(features.predictions[-1].states)
     fused = method.semantic.fuse(plain, method.semantic.memory(context.levels))
     case.close("sim_fused_last", fused)
@@ -143,7 +143,7 @@ def test_the_second_stage_on_fixed_masks(case: ScanCase, features: ScanFeatures)
     case.close("stage2_regions", regions.pixels)
     case.close("stage2_region_masks", regions.masks[:, None], 0)
     case.close("stage2_patch_mask", regions.foreground(method.backbone.patch_size)[..., None], 0)
-    context = method.context(seen, features.frame)
+    context = method.context(seen, features.padded_size)
     crops = torch.zeros(len(masks), method.backbone.dim)
     crops[valid] = method.embed_image_crops(
         seen[0], cover[valid], context, 0, ratio=RECORDED.ratio, choose=spread_evenly

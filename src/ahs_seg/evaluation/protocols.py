@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, options_in_words
-from ahs_seg.inference.windows import PictureWindows, SlidingWindows
+from ahs_seg.inference.windows import ImageWindows, SlidingWindows
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Denominator = Literal["labelled", "labelled_or_predicted"]
@@ -53,8 +53,8 @@ class Protocol(Config):
             if inference.shortest_edge
             else "only pictures beyond 5/3 of the backbone's resolution are reduced"
         )
-        after = isinstance(inference.windows, PictureWindows)
-        merged = "mean of windows" if isinstance(inference.windows, PictureWindows | SlidingWindows) else "one view"
+        after = isinstance(inference.windows, ImageWindows)
+        merged = "mean of windows" if isinstance(inference.windows, ImageWindows | SlidingWindows) else "one view"
         if isinstance(inference.windows, SlidingWindows) and inference.windows.global_view:
             merged += ", then mean with the whole picture"
         return {
@@ -128,7 +128,7 @@ PROTOCOLS: Final = {
             source="SCLIP (Wang et al., ECCV 2024), configs/cfg_ade20k.py and clip_segmentor.py; ClearCLIP and "
             "others after it use shortest edge 448. Their class lists name more synonyms than ours, and they resize "
             "with OpenCV, without antialiasing",
-            inference=InferenceConfig(windows=PictureWindows(), shortest_edge=336, longest_edge=2048),
+            inference=InferenceConfig(windows=ImageWindows(), shortest_edge=336, longest_edge=2048),
             prompts=PromptConfig(templates="imagenet", synonyms="max"),
         ),
         Protocol(

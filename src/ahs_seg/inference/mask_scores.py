@@ -31,12 +31,12 @@ class MaskView:
 
     masks: Float[Tensor, "q h w"]
     classes: Float[Tensor, "q t"]
-    frame: tuple[int, int]
+    padded_size: tuple[int, int]
     size: tuple[int, int]
     resized: Literal["logits", "sigmoids"] = "logits"
 
     @property
-    def kept(self) -> None:
+    def kept_rows(self) -> None:
         """Proposals score every row."""
         return
 
@@ -52,7 +52,7 @@ class MaskView:
     def masks_at(self, size: tuple[int, int], top: int = 0, bottom: int | None = None) -> Float[Tensor, "q r W"]:
         """Sigmoids of the masks in pixel rows `top` to `bottom` of the picture at `size`.
 
-        Logits are resized to the frame and cut to the image; they (or their sigmoids) are resized to `size`.
+        Logits are resized to the padded image and cut to the image; they (or their sigmoids) are resized to `size`.
         """
         vertical, horizontal = self._to_picture(0, size[0])[top:bottom], self._to_picture(1, size[1])
         if self.resized == "logits":
@@ -67,9 +67,9 @@ class MaskView:
         return vertical[:, first:last] @ (self.masks[:, first:last].float() @ horizontal.T)
 
     def _to_image(self, axis: int) -> Float[Tensor, "n m"]:
-        """What resizing to the frame and cutting do along one axis, as a matrix."""
+        """What resizing to the padded image and cropping do along one axis, as a matrix."""
         steps = torch.eye(self.masks.shape[1 + axis], device=self.device)[None]
-        return _resized(steps, self.frame[axis])[0, :, : self.size[axis]].T
+        return _resized(steps, self.padded_size[axis])[0, :, : self.size[axis]].T
 
     def _to_picture(self, axis: int, length: int) -> Float[Tensor, "n m"]:
         """What resizing from the image to the picture does along one axis, as a matrix."""
@@ -156,5 +156,5 @@ class MaskBand:
 def mask_views(proposals: MaskProposals) -> list[MaskView]:
     """The proposals of every image of a batch."""
     pairs = zip(proposals.masks, proposals.classes, strict=True)
-    frame, size, resized = proposals.frame, proposals.size, proposals.resized
-    return [MaskView(masks, classes, frame, size, resized) for masks, classes in pairs]
+    padded_size, size, resized = proposals.padded_size, proposals.size, proposals.resized
+    return [MaskView(masks, classes, padded_size, size, resized) for masks, classes in pairs]

@@ -29,7 +29,7 @@ from ahs_seg.inference.score_maps import (
     possible_winners,
     resize_maps,
 )
-from ahs_seg.inference.windows import WORKING_SIDE, PictureWindows, SlidingWindows, WholeImage, WindowGrid
+from ahs_seg.inference.windows import WORKING_SIDE, ImageWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.methods.base import Method
 from ahs_seg.modules.resize import shortest_edge_size
 from ahs_seg.types import Words
@@ -47,7 +47,7 @@ class InferenceConfig(Config):
     `class_pooling` in the cost family; without them the method stays as it was trained.
     """
 
-    windows: Annotated[WholeImage | SlidingWindows | PictureWindows, Field(discriminator="name")] = WholeImage()
+    windows: Annotated[WholeImage | SlidingWindows | ImageWindows, Field(discriminator="name")] = WholeImage()
     shortest_edge: PositiveInt | None = None
     longest_edge: PositiveInt = 2560
     batch: PositiveInt = 1
@@ -56,12 +56,14 @@ class InferenceConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _move_options(cls, values: Any) -> Any:
-        """Files written before options had a place of their own name two of them beside the other keys."""
+    def _read_former_files(cls, values: Any) -> Any:
+        """Earlier files name two options beside the other keys, and windows over the image `picture_windows`."""
         if not isinstance(values, dict):
             return values
         moved = {key: values[key] for key in _FORMER_KEYS if values.get(key) is not None}
         rest = {key: value for key, value in values.items() if key not in _FORMER_KEYS}
+        if isinstance(rest.get("windows"), dict) and rest["windows"].get("name") == "picture_windows":
+            rest["windows"] = {**rest["windows"], "name": "image_windows"}
         return {**rest, "options": {**rest.get("options", {}), **moved}} if moved else rest
 
     @property
@@ -208,7 +210,7 @@ def merge_views(
         window=grid.window,
         canvas=grid.canvas,
         size=shown.size,
-        score_last=isinstance(windows, PictureWindows),
+        score_last=isinstance(windows, ImageWindows),
     )
 
 
@@ -230,7 +232,7 @@ def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, bat
         if output.proposals is not None:
             views += mask_views(output.proposals)
             continue
-        kept = [None] * len(some) if output.kept is None else output.kept
+        kept = [None] * len(some) if output.kept_rows is None else output.kept_rows
         views += [View(logits, rows) for logits, rows in zip(output.logits, kept, strict=True)]
     return views
 

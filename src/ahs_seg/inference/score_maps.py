@@ -30,7 +30,7 @@ class AnyView(Protocol):
     """What one view of a picture says about the rows that it kept (None: all)."""
 
     @property
-    def kept(self) -> Int[Tensor, " k"] | None:
+    def kept_rows(self) -> Int[Tensor, " k"] | None:
         """The rows that it kept."""
 
     @property
@@ -46,7 +46,7 @@ class View:
     """Logits of one view on the method's own grid, for the rows that it kept (None: all)."""
 
     logits: Float[Tensor, "k h w"]
-    kept: Int[Tensor, " k"] | None
+    kept_rows: Int[Tensor, " k"] | None
 
     @property
     def device(self) -> torch.device:
@@ -55,9 +55,9 @@ class View:
 
     def of(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
         """Logits of some rows, `PRUNED_LOGIT` where a row was not kept."""
-        if self.kept is None:
+        if self.kept_rows is None:
             return self.logits[rows].float()
-        equal = rows[:, None] == self.kept
+        equal = rows[:, None] == self.kept_rows
         found = self.logits[equal.int().argmax(1)].float()
         return torch.where(equal.any(1)[:, None, None], found, PRUNED_LOGIT)
 
@@ -152,7 +152,7 @@ def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
 
     The others all have the score of `PRUNED_LOGIT` everywhere; the first stands for them, since it wins every tie.
     """
-    kept = [view.kept for view in views if view.kept is not None]
+    kept = [view.kept_rows for view in views if view.kept_rows is not None]
     device = views[0].device
     if len(kept) < len(views):
         return torch.arange(rows, device=device)

@@ -116,7 +116,7 @@ def _rows(views: Sequence[AnyView], row_class: Sequence[int], *, depth: int) -> 
     The others have one score everywhere, so that the first `depth` classes of them stand for all.
     """
     device = views[0].device
-    kept = [view.kept for view in views if view.kept is not None]
+    kept = [view.kept_rows for view in views if view.kept_rows is not None]
     if len(kept) < len(views):
         return torch.arange(len(row_class), device=device)
     chosen = set(torch.cat(kept).tolist())

@@ -66,14 +66,14 @@ class SlidingWindows(Config):
         return WindowGrid((side, side), (kernel, kernel), [(top, left) for top in tops for left in tops])
 
 
-class PictureWindows(Config):
+class ImageWindows(Config):
     """Square windows over the picture in its own proportions; logits are averaged, then scored.
 
     A side shorter than `kernel` is one window; the last ends at the border. Source: MMSegmentation, `slide` mode,
     as in SCLIP (Wang et al., ECCV 2024) and the training-free methods after it, where these are the sizes.
     """
 
-    name: Literal["picture_windows"] = "picture_windows"
+    name: Literal["image_windows"] = "image_windows"
     kernel: PositiveInt = 224
     stride: PositiveInt = 112
     global_view: Literal[False] = False

@@ -83,8 +83,8 @@ class TrainingStep(nn.Module):
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:
     """The output in float32, with one channel per class."""
-    logits = class_logits(output.logits.float(), output.kept, row_class)
-    return dataclasses.replace(output, logits=logits, kept=None, compared=output.compared.float())
+    logits = class_logits(output.logits.float(), output.kept_rows, row_class)
+    return dataclasses.replace(output, logits=logits, kept_rows=None, compared=output.compared.float())
 
 
 def class_logits(

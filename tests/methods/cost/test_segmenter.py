@@ -80,10 +80,10 @@ def test_only_the_most_similar_classes_are_aggregated() -> None:
     model = method()
     images, text = inputs(30)
     output = model(images, text)
-    assert output.kept is not None
-    assert output.kept.shape == (2, 12)
+    assert output.kept_rows is not None
+    assert output.kept_rows.shape == (2, 12)
     reference = textbook.segment(model, images, text)
-    for logits, kept, rows in zip(output.logits, output.kept, reference, strict=True):
+    for logits, kept, rows in zip(output.logits, output.kept_rows, reference, strict=True):
         assert relative(logits, rows[kept]) < 1e-5
         assert (rows > -99).flatten(1).any(1).sum() == 12
 

@@ -58,11 +58,11 @@ def test_the_answer_has_the_last_prediction_and_logarithms_of_its_coarse_scores(
     proposals = two_masks()
     states, dense = torch.zeros(1, 2, 5), torch.zeros(1, 6, 4, 4)
     predictions = (QueryPrediction(states, torch.zeros(1, 2, 4, 4)), QueryPrediction(states, proposals.masks))
-    features = MaskFeatures(dense=dense, predictions=predictions, frame=(16, 16), size=(16, 14))
+    features = MaskFeatures(dense=dense, predictions=predictions, padded_size=(16, 16), size=(16, 14))
     words = ClassText(torch.zeros(2, 1, 6), torch.zeros(2, 1, 6))
     output = proposal_output(features, proposals.classes, words, dense)
     assert output.proposals is not None
-    assert (output.proposals.frame, output.proposals.size) == ((16, 16), (16, 14))
+    assert (output.proposals.padded_size, output.proposals.size) == ((16, 16), (16, 14))
     torch.testing.assert_close(output.logits.exp(), coarse_scores(proposals, (4, 4)))
     nothing = proposal_output(features, torch.zeros(1, 2, 2), words, dense)
     assert nothing.logits.isfinite().all()

@@ -35,11 +35,11 @@ MIN_SCORE = 1e-8
 class MaskFeatures(ImageFeatures):
     """Image features with the mask predictions of all decoder layers, in order.
 
-    Masks cover the padded images of `frame` pixels (height, width); the images are their top left `size` pixels.
+    Masks cover the padded images of `padded_size` pixels (height, width); the images are their top left `size` pixels.
     """
 
     predictions: tuple[QueryPrediction, ...]
-    frame: tuple[int, int]
+    padded_size: tuple[int, int]
     size: tuple[int, int]
 
 
@@ -60,7 +60,7 @@ def proposal_output(
 ) -> Output:
     """Segmentation output from the last mask prediction and its scores of all text rows."""
     masks = features.predictions[-1].masks
-    proposals = MaskProposals(masks, classes, features.frame, features.size)
+    proposals = MaskProposals(masks, classes, features.padded_size, features.size)
     coarse = coarse_scores(proposals, (compared.shape[-2], compared.shape[-1]))
     return Output(coarse.clamp(min=MIN_SCORE).log(), features, words, compared, proposals=proposals)
 

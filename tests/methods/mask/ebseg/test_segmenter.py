@@ -14,7 +14,7 @@ def test_one_class_and_many_and_more_classes_than_queries() -> None:
         assert proposals is not None
         assert proposals.classes.shape == (2, 6, count)
         assert (proposals.classes.sum(-1) <= 1 + 1e-6).all()
-        assert (proposals.frame, proposals.size) == ((64, 96), (40, 70))
+        assert (proposals.padded_size, proposals.size) == ((64, 96), (40, 70))
     labels = torch.arange(30).repeat_interleave(10)[None, :, None].expand(1, -1, 8)
     with torch.enable_grad():
         losses = losses_of(method, labels.contiguous(), words(30))

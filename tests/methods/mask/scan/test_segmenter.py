@@ -23,7 +23,7 @@ def test_proposals_are_scored_as_the_formulas_say() -> None:
     rows = F.normalize(torch.cat([text[:, 0], method.void]), dim=-1)
     own = (100 * F.normalize(features.embeddings[-1], dim=-1) @ rows.T).softmax(-1)
     seen = method.backbone.normalise(inputs)
-    context = method.context(seen, features.frame)
+    context = method.context(seen, features.padded_size)
     for index in range(2):
         logits = F.interpolate(features.predictions[-1].masks[index][None], size=(64, 96), mode="bilinear")[0]
         masks = logits[:, :50, :70].sigmoid() > 0.6

@@ -47,7 +47,7 @@ class EBSegObjective(nn.Module):
             "supervised": ClassTerm(supervised, config.supervised),
             "recognised": ClassTerm(recognised, config.recognised),
         }
-        targets = mask_targets(view.labels, features.frame)
+        targets = mask_targets(view.labels, features.padded_size)
         draw = self.draw or drawing(None, view.labels.device)
         masks = [prediction.masks for prediction in features.predictions]
         losses, matches = supervise(masks, terms, targets, config, draw)

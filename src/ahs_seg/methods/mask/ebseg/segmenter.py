@@ -97,7 +97,7 @@ class EBSegSegmenter(Method):
             dense=dense,
             levels=front.taps,
             predictions=predictions,
-            frame=padded_size,
+            padded_size=padded_size,
             size=(height, width),
             supervised=tuple(self.supervised(prediction, features.masks) for prediction in wanted),
             recognised=self._recognised(front, features, [prediction.states for prediction in wanted]),

@@ -46,7 +46,7 @@ class ScanObjective(nn.Module):
         losses, _ = supervise(
             [prediction.masks for prediction, _ in counted],
             {"label": ClassTerm(logits, self.config.label)},
-            mask_targets(view.labels, features.frame),
+            mask_targets(view.labels, features.padded_size),
             self.config,
             self.draw or drawing(None, view.labels.device),
         )

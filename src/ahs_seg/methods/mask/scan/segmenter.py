@@ -112,7 +112,7 @@ class ScanSegmenter(Method):
             dense=context.dense,
             levels=context.levels,
             predictions=predictions,
-            frame=padded_size,
+            padded_size=padded_size,
             size=(height, width),
             embeddings=self.embed([prediction.states for prediction in wanted], context),
             crop_embeddings=None,
@@ -172,7 +172,7 @@ class ScanSegmenter(Method):
         for index, image in enumerate(seen):
             choose = spread_evenly if settings.choice == "even" else drawing_for(image, settings.seed)
             for some in torch.arange(masks.shape[1], device=masks.device).split(settings.batch):
-                framed = F.interpolate(masks[index, some][None], size=features.frame, mode="bilinear")[0]
+                framed = F.interpolate(masks[index, some][None], size=features.padded_size, mode="bilinear")[0]
                 cover = framed[:, : image.shape[1], : image.shape[2]].sigmoid() > settings.threshold
                 found = some[cover.flatten(1).any(1)]
                 valid[index, found] = True
