@@ -1,4 +1,4 @@
-"""An endless shuffled order that can be entered anywhere: of training images, and of what the drawn world shows."""
+"""Endless shuffled stream with random access, used to order training images and the contents of drawn scenes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class ShuffledStream(Generic[T]):
-    """All items in one random order after another.
+    """Endless stream of items, reshuffled after each pass over all of them.
 
-    Any stretch of whole rounds holds each item equally often, and an item depends on `key` and its position alone.
+    Every complete pass contains each item exactly once, and an item depends only on `key` and its position.
     """
 
     def __init__(self, items: Sequence[T], key: tuple[int, ...]) -> None:
@@ -28,7 +28,7 @@ class ShuffledStream(Generic[T]):
         return self.items[_order(self.key, turn, len(self.items))[place]]
 
     def take(self, start: int, count: int) -> list[T]:
-        """Items `start` to `start + count` of the stream."""
+        """Items `start` to `start + count` (exclusive) of the stream."""
         return [self[position] for position in range(start, start + count)]
 
 

@@ -26,7 +26,7 @@ LabelMap: TypeAlias = Integer[np.ndarray, "..."] | Integer[Tensor, "..."]
 
 
 class MetricError(AhsSegError, ValueError):
-    """Predictions, labels or counts that cannot be scored."""
+    """Error for predictions, labels or counts that cannot be scored."""
 
 
 @dataclass(frozen=True, slots=True)

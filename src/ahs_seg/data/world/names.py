@@ -55,7 +55,7 @@ NameSplit = Literal["seen", "combination", "novel"]
 
 
 class WorldError(AhsSegError, ValueError):
-    """A vocabulary or name that the drawn world does not have."""
+    """Error for a vocabulary or class name that the drawn world does not have."""
 
 
 class Thing(NamedTuple):
