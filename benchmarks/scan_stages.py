@@ -3,9 +3,9 @@
     ahs-seg quickstart --method scan --seed 0 --output runs/scan0
     python -m benchmarks.scan_stages runs/scan0 runs/scan1 runs/scan2 [--scenes 300]
 
-Each folder is the output of a SCAN quickstart. Three settings of the same weights: proposals alone, mask crops without
-contextual shift (no background patch is replaced), and the model as trained. mIoU on test scenes with 150 names, also
-of the training-free baseline. Writes `benchmarks/results/scan_stages.json`.
+Each folder is the output of a SCAN quickstart. Three settings of the same weights: proposals alone, masked crops
+without contextual shift (no background patch is replaced), and the model as trained. mIoU on test scenes with 150
+names, also of the training-free baseline. Writes `benchmarks/results/scan_stages.json`.
 """
 
 from __future__ import annotations
