@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web import Workbench
 from ahs_seg.demo.web.serve import find_models, serving
-from ahs_seg.output.legend import segmented
-from ahs_seg.output.palette import by_area, colours_for, paint
+from ahs_seg.output.legend import overlay_with_legend
+from ahs_seg.output.palette import by_area, colours_for, render_labels
 from ahs_seg.segmenter import Segmenter
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -45,12 +45,12 @@ def cards(segmenter: Segmenter) -> None:
     scenes = WorldDataset(TEST_SEED, 40, names=59)
     results = [segmenter(scenes[index].image, scenes.vocabulary) for index in range(9)]
     first = results[0]
-    save("start-python", fitted(segmented(first.image, first.labels, first.classes)))
+    save("start-python", fitted(overlay_with_legend(first.image, first.labels, first.classes)))
     grid = [np.concatenate([result.overlay() for result in results[row : row + 4]], 1) for row in (0, 4)]
     save("start-shell", fitted(np.concatenate(grid)))
     save("start-web", fitted(np.asarray(Image.open(IMAGES / "web.png").convert("RGB"))[:640]))
     sample = scenes[11]
-    labels = paint(sample.labels, colours_for(by_area(sample.labels), len(scenes.vocabulary)))
+    labels = render_labels(sample.labels, colours_for(by_area(sample.labels), len(scenes.vocabulary)))
     save("start-data", fitted(np.concatenate([sample.image, labels], 1)))
 
 

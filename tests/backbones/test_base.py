@@ -44,14 +44,14 @@ def test_without_the_adapter_the_features_are_those_of_before() -> None:
 
 def test_text_is_trained_if_a_weight_of_it_or_of_an_adapter_is() -> None:
     backbone = random_backbone().requires_grad_(requires_grad=False)
-    assert not backbone.trains_text()
+    assert not backbone.text_is_trained()
     backbone.stem.requires_grad_(requires_grad=True)
-    assert not backbone.trains_text()  # an image weight has no part in texts
+    assert not backbone.text_is_trained()  # an image weight has no part in texts
     backbone.adapter = Doubled()
-    assert backbone.trains_text()
+    assert backbone.text_is_trained()
     backbone.adapter = None
     backbone.blocks("text").requires_grad_(requires_grad=True)
-    assert backbone.trains_text()
+    assert backbone.text_is_trained()
 
 
 def test_images_are_normalised_by_mean_and_spread() -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ahs_seg.backbones.image_tower import ImageTower, embed_patches, projected, run_blocks
+from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, run_blocks
 from tests.support.builders import random_backbone
 
 
@@ -18,7 +18,7 @@ def test_blocks_one_by_one_are_the_network() -> None:
     tokens = run_blocks(model, embed_patches(model, pixels)[0], kept)
     torch.testing.assert_close(tokens, expected.last_hidden_state)
     embedding = model.visual_projection(expected.pooler_output)
-    torch.testing.assert_close(projected(model, tokens)[:, 0], embedding)
+    torch.testing.assert_close(project_tokens(model, tokens)[:, 0], embedding)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.data.background import RULES, background_of, find_rule, open_ruled
+from ahs_seg.data.background import RULES, background_of, find_rule, open_with_rule
 from ahs_seg.data.catalog import CatalogError, find_spec
 from ahs_seg.types import IGNORE
 
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_what_becomes_of_background(root, name, classes, names, expected):
-    dataset = open_ruled(name, root)
+    dataset = open_with_rule(name, root)
     assert len(dataset.vocabulary) == classes
     assert sum(len(entry.names) for entry in dataset.vocabulary.entries) == names
     assert dataset[0].labels.tolist() == expected

@@ -18,7 +18,7 @@ class LastBlock(ahs_seg.TunerConfig):
     def apply(self, backbone):
         backbone.requires_grad_(False)
         backbone.blocks("vision")[-1].requires_grad_(True)
-        for parameter in backbone.idle_in_dense():
+        for parameter in backbone.unused_in_dense():
             parameter.requires_grad_(False)
         return backbone
 
@@ -38,7 +38,7 @@ class Scaled(ahs_seg.Method):
         return self.backbone.encode_image(nn.functional.interpolate(images, (side, side), mode="bilinear"))
 
     def decode(self, features, text):
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         dense = nn.functional.normalize(features.dense, dim=1)
         cosine = torch.einsum("bdhw,tpd->bthw", dense, words.embeddings) / words.embeddings.shape[1]
         return ahs_seg.Output(cosine * self.scale + self.offset, features, words, features.dense)

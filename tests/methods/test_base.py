@@ -33,7 +33,7 @@ class Sharp(Method):
         return self.backbone.encode_image(images)
 
     def decode(self, features: ImageFeatures, text: Tensor | ClassText) -> Output:
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         logits = torch.einsum("bdhw,td->bthw", features.dense, words.embeddings.mean(1))
         return Output(self.sharpness * self.extra * logits, features, words, features.dense)
 
@@ -44,7 +44,7 @@ class Sharp(Method):
         with torch.no_grad():
             self.extra.fill_(1.0)
 
-    def choose(self, options: Any) -> None:
+    def set_options(self, options: Any) -> None:
         if options.sharpness is not None:
             self.sharpness = options.sharpness
 

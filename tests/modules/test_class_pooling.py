@@ -2,7 +2,7 @@
 
 import torch
 
-from ahs_seg.modules.class_pooling import best_of_rows, class_embeddings, mean_of_rows, of_classes, sum_of_rows
+from ahs_seg.modules.class_pooling import class_embeddings, class_logits_of_rows, max_of_rows, mean_of_rows, sum_of_rows
 from ahs_seg.types import ClassText
 
 
@@ -24,11 +24,11 @@ def test_every_prompt_of_a_row_has_the_same_weight() -> None:
 
 def test_a_class_has_the_score_of_its_best_row_along_any_axis() -> None:
     scores, owner = torch.tensor([[-1.0, -5.0, 2.0, 3.0]]), torch.tensor([0, 0, 1, 2])
-    assert best_of_rows(scores, owner, 3, dim=1).tolist() == [[-1, 2, 3]]
+    assert max_of_rows(scores, owner, 3, dim=1).tolist() == [[-1, 2, 3]]
     planes = scores[:, :, None, None].expand(1, 4, 2, 2)
-    assert best_of_rows(planes, owner, 3, dim=1)[0, :, 1, 1].tolist() == [-1, 2, 3]
+    assert max_of_rows(planes, owner, 3, dim=1)[0, :, 1, 1].tolist() == [-1, 2, 3]
 
 
 def test_what_stands_for_no_class_is_kept() -> None:
     logits = torch.tensor([[[1.0, 5.0, 2.0, 3.0, 0.5]]])
-    assert of_classes(logits, torch.tensor([0, 0, 1, 2])).tolist() == [[[5.0, 2.0, 3.0, 0.5]]]
+    assert class_logits_of_rows(logits, torch.tensor([0, 0, 1, 2])).tolist() == [[[5.0, 2.0, 3.0, 0.5]]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ahs_seg.output.legend import LegendEntry, segmented, with_legend
+from ahs_seg.output.legend import LegendEntry, overlay_with_legend, with_legend
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -35,13 +35,13 @@ def test_long_names_do_not_make_long_panels():
 
 def test_no_entries_and_one_pixel():
     assert with_legend(np.zeros((1, 1, 3), np.uint8), []).shape[0] == 1
-    assert segmented(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), int), ["sky"]).shape[0] == 256
+    assert overlay_with_legend(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), int), ["sky"]).shape[0] == 256
 
 
 def test_segmented_lists_what_was_found_in_the_colours_of_the_image():
     image, labels = np.full((256, 256, 3), 90, np.uint8), np.zeros((256, 256), int)
     labels[:100] = 1
-    result = segmented(image, labels, ["sky", "road", "car"], strength=1.0)
+    result = overlay_with_legend(image, labels, ["sky", "road", "car"], strength=1.0)
     panel = result[:, 256:]
     for row in (50, 200):
         assert shows(panel, tuple(result[row, 10].tolist()))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ahs_seg.output.palette import borders, by_area, colour, colours_for, enlarged, overlay, paint
+from ahs_seg.output.palette import borders, by_area, colour, colours_for, enlarge, overlay, render_labels
 from ahs_seg.types import IGNORE
 
 LABELS = np.array([[0, 0, 0], [0, 5, IGNORE]])
@@ -33,7 +33,7 @@ def test_labels_come_by_area_of_the_first_map():
 
 def test_paint_and_overlay_mix_brightness_and_colour():
     colours = {0: (200, 0, 0), 5: (0, 0, 200)}
-    assert paint(LABELS, colours)[1].tolist() == [[200, 0, 0], [0, 0, 200], [128, 128, 128]]
+    assert render_labels(LABELS, colours)[1].tolist() == [[200, 0, 0], [0, 0, 200], [128, 128, 128]]
     image = np.full((2, 3, 3), (100, 100, 100), np.uint8)
     tinted = overlay(image, LABELS, colours, strength=0.5)
     assert tinted[0, 0].tolist() == [150, 50, 50]
@@ -52,10 +52,10 @@ def test_borders_lie_at_the_left_or_upper_pixel():
 
 
 def test_small_images_are_enlarged_pixel_by_pixel():
-    large = enlarged(LABELS, least=4)
+    large = enlarge(LABELS, least=4)
     assert large.shape == (4, 6)
     assert (large[::2, ::2] == LABELS).all()
-    assert enlarged(large, least=4) is large
+    assert enlarge(large, least=4) is large
 
 
 @given(hnp.arrays(np.int64, (5, 6), elements=st.integers(-1, 700)))

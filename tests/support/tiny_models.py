@@ -46,7 +46,7 @@ class ColourMethod(Method):
         return ColourFeatures(dense, colours=colours)
 
     def decode(self, features: ColourFeatures, text: Words) -> Output:
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         logits = torch.einsum("td,dc,bchw->bthw", words.embeddings.mean(1), self.mix, features.colours) * 3
         kept = None
         if self.keep is not None and len(words) > self.keep:

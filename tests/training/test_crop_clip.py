@@ -10,7 +10,7 @@ from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, s
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
 from ahs_seg.methods.mask.scan.config import ScanConfig
-from ahs_seg.methods.mask.scan.crop_clip import RegionObjective, RegionReader
+from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective
 from ahs_seg.methods.objective import SumObjective
 from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
 from ahs_seg.types import IGNORE, TrainingForward
@@ -74,7 +74,7 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
 
 
 def test_the_loss_reaches_the_tower_alone_and_unlabelled_images_are_fine() -> None:
-    reader = RegionReader(random_backbone(), shifts=(1,), ratio=0.5)
+    reader = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5)
     words = torch.randn(3, 1, 24, generator=torch.Generator().manual_seed(0))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(2 * 64 * 64).reshape(2, 64, 64) // 700 % 3

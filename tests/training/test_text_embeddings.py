@@ -10,7 +10,7 @@ from tests.support.builders import random_backbone
 
 def test_frozen_texts_are_encoded_once() -> None:
     backbone = random_backbone().requires_grad_(requires_grad=False)
-    assert not backbone.trains_text()
+    assert not backbone.text_is_trained()
     text, calls = StepText(), []
     encode = backbone.encode_text
 
@@ -28,8 +28,8 @@ def test_frozen_texts_are_encoded_once() -> None:
 
 def test_trained_towers_are_read_every_time() -> None:
     backbone = Attention().apply(random_backbone().requires_grad_(requires_grad=False))
-    assert backbone.trains_text()
+    assert backbone.text_is_trained()
     assert StepText()(backbone, backbone.tokenizer(["cat"])).requires_grad
     frozen = random_backbone().requires_grad_(requires_grad=False)
     frozen.model.text_projection.weight.requires_grad_(requires_grad=True)
-    assert frozen.trains_text()
+    assert frozen.text_is_trained()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ahs_seg.vocabulary.seen_classes import Overlap, normalised, published_overlap, row_overlap, words_of
+from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms, normalised, published_overlap, row_overlap
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 TRAINING = Overlap(words=(("person", "woman", "women"), ("wall-brick",), ("skis",), ("Traffic  Light",), ("grass",)))
@@ -32,7 +32,7 @@ def test_a_class_overlaps_if_it_shares_a_word(name: str, seen: bool) -> None:
 def test_synonyms_and_names_of_a_class_count() -> None:
     vocabulary = Vocabulary.parse(["dog, puppy", "lawn, grass", "being = dog; people, women", "sky"])
     assert TRAINING.of(vocabulary) == (False, True, True, False)
-    assert words_of(vocabulary) == (("dog", "puppy"), ("lawn", "grass"), ("dog", "people", "women"), ("sky",))
+    assert class_synonyms(vocabulary) == (("dog", "puppy"), ("lawn", "grass"), ("dog", "people", "women"), ("sky",))
     assert Overlap().of(vocabulary) is None
     assert normalised("  Wall-Brick_x ") == "wall brick x"
 

@@ -131,7 +131,7 @@ class Backbone(nn.Module, ABC):
         """The position embeddings of the image tower."""
 
     @abstractmethod
-    def idle_in_dense(self) -> list[nn.Parameter]:
+    def unused_in_dense(self) -> list[nn.Parameter]:
         """Parameters of the image tower that dense features do not use; they never receive a gradient."""
 
     @abstractmethod
@@ -170,7 +170,7 @@ class Backbone(nn.Module, ABC):
         state: dict[str, Tensor] = self.model.state_dict()
         return state
 
-    def trains_text(self) -> bool:
+    def text_is_trained(self) -> bool:
         """Whether training changes the result of `encode_text`."""
         added = [] if self.adapter is None else list(self.adapter.parameters())
         return any(value.requires_grad for value in (*(value for _, value in self.text_state()), *added))

@@ -16,7 +16,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, BackboneError, Tower
 from ahs_seg.backbones.conv_stem import ConvStem
-from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected
+from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.io.atomic import write_text
 from ahs_seg.modules.attention import multi_head_attention
@@ -126,7 +126,7 @@ class ClipBackbone(Backbone):
         layers: list[Any] = [block.self_attn for block in self.blocks(tower)]
         return [AttentionParts(part.q_proj, part.k_proj, part.v_proj, part.out_proj) for part in layers]
 
-    def idle_in_dense(self) -> list[nn.Parameter]:
+    def unused_in_dense(self) -> list[nn.Parameter]:
         """Query and key projection of the last image block; dense features use only its values."""
         last = self.attention("vision")[-1]
         return [*last.query.parameters(), *last.key.parameters()]
@@ -178,7 +178,7 @@ class ClipBackbone(Backbone):
                 hidden[index] = tokens
         last = self._dense_block(blocks[-1], weights[-1], tokens)
         hidden[self.depth - 1] = last
-        dense = projected(self.model, last)
+        dense = project_tokens(self.model, last)
         return ImageFeatures(
             dense=_to_map(dense[:, 1:], grid),
             levels=tuple(_to_map(hidden[index][:, 1:], grid) for index in levels),
@@ -276,7 +276,7 @@ class ClipBackbone(Backbone):
         key, value = self._key_value(block, weights, tokens)
         mixed = multi_head_attention(query, key, value, self.heads)
         start = tokens[:, :1] + F.linear(mixed, weights.output, block.self_attn.out_proj.bias)
-        return projected(self.model, start + block.mlp(block.layer_norm2(start)))[:, 0]
+        return project_tokens(self.model, start + block.mlp(block.layer_norm2(start)))[:, 0]
 
 
 def _shared_prefix(ids: Tensor) -> int:

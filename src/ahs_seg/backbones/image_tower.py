@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-After = Callable[[int, Tensor], Tensor]
+BlockCallback = Callable[[int, Tensor], Tensor]
 """Function of a block number (from 1) and the output tokens of that block [b n c]; returns the next block's input."""
 
 
@@ -60,14 +60,14 @@ def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Fl
     return torch.cat([table[:1], resized[0].flatten(1).T])
 
 
-def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: After) -> Float[Tensor, "b n c"]:
+def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: BlockCallback) -> Float[Tensor, "b n c"]:
     """Output tokens of the last block; `after` is called after every block and may replace its tokens."""
     for number, block in enumerate(tower.vision_model.encoder.layers, 1):
         tokens = after(number, block(tokens, None))
     return tokens
 
 
-def projected(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n d"]:
+def project_tokens(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n d"]:
     """Output tokens of the last block projected to the joint space, not normalised.
 
     The projected class token is the image embedding.

@@ -16,7 +16,7 @@ from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file, write_png
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
 from ahs_seg.output.formats.png import PALETTE_SIZE, write_names
-from ahs_seg.output.legend import segmented
+from ahs_seg.output.legend import overlay_with_legend
 from ahs_seg.output.palette import colour, colours_for
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -147,7 +147,7 @@ class OverlaySink:
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
-        write_png(self._path, segmented(image, labels, self._vocabulary.labels))
+        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels))
 
 
 @contextmanager

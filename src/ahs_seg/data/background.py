@@ -88,7 +88,7 @@ def find_rule(name: str) -> BackgroundRule | None:
     return next((rule for rule in RULES if rule.name == name), None)
 
 
-class RuledDataset:
+class BackgroundRuleDataset:
     """Benchmark dataset whose vocabulary and labels follow a background rule."""
 
     def __init__(self, rule: BackgroundRule, dataset: BenchmarkDataset) -> None:
@@ -106,14 +106,18 @@ class RuledDataset:
         return replace(sample, labels=np.where(sample.labels == IGNORE, np.int32(self.rule.label), sample.labels))
 
 
-def open_ruled(name: str, root: Path) -> BenchmarkDataset | RuledDataset:
+def open_with_rule(name: str, root: Path) -> BenchmarkDataset | BackgroundRuleDataset:
     """Dataset of a benchmark, by its name in the catalogue or by the name of a background rule.
 
     Raises:
         CatalogError: the name is unknown, or none of its files are below the root.
     """
     rule = find_rule(name)
-    return open_benchmark(name, root) if rule is None else RuledDataset(rule, open_benchmark(rule.benchmark, root))
+    return (
+        open_benchmark(name, root)
+        if rule is None
+        else BackgroundRuleDataset(rule, open_benchmark(rule.benchmark, root))
+    )
 
 
 def background_of(name: str) -> int | None:

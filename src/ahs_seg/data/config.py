@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ahs_seg.config import Config
-from ahs_seg.data.background import RULES, RuledDataset, background_of, open_ruled
+from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
@@ -85,13 +85,13 @@ class BenchmarkData(Config):
         """Name of this dataset in reports."""
         return self.benchmark
 
-    def open(self) -> BenchmarkDataset | RuledDataset:
+    def open(self) -> BenchmarkDataset | BackgroundRuleDataset:
         """Dataset of the benchmark; files are only listed here, `ahs-seg data verify` reads them.
 
         Raises:
             CatalogError: the benchmark is unknown, or none of its files are below the root.
         """
-        return open_ruled(self.benchmark, self.root)
+        return open_with_rule(self.benchmark, self.root)
 
 
 DataConfig = Annotated[FolderData | WorldData | BenchmarkData, Field(discriminator="name")]

@@ -31,7 +31,7 @@ from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
-from ahs_seg.vocabulary.seen_classes import Overlap, words_of
+from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
@@ -199,7 +199,7 @@ def describe(run: TrainingConfig, vocabulary: Vocabulary) -> ModelDescription:
         prompts=run.training.prompts,
         inference=run.inference,
         trained_on=tuple(vocabulary.labels),
-        overlap=Overlap(words=words_of(vocabulary)),
+        overlap=Overlap(words=class_synonyms(vocabulary)),
     )
 
 

@@ -53,7 +53,7 @@ class Method(nn.Module, ABC):
         """
         return ClassText(text, text, seen)
 
-    def prepared(self, text: Words) -> ClassText:
+    def ensure_prepared(self, text: Words) -> ClassText:
         """`text` itself if it is already prepared, otherwise the result of `prepare`."""
         return text if isinstance(text, ClassText) else self.prepare(text)
 
@@ -70,13 +70,13 @@ class Method(nn.Module, ABC):
         chosen = self.options.parse(dict(options or {}), source=f"inference.options of {type(self).__name__}")
         twin = copy.deepcopy(self)
         twin.merge()
-        twin.choose(chosen)
+        twin.set_options(chosen)
         return twin.eval()
 
     def merge(self) -> None:
         """Fold the parameters added by the tuner into the weights, in place; by default there are none."""
 
-    def choose(self, options: Any) -> None:
+    def set_options(self, options: Any) -> None:
         """Set inference options (an instance of `options`), in place; by default they have no effect."""
 
 

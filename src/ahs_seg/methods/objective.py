@@ -78,7 +78,7 @@ Term = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
 
 
 @runtime_checkable
-class Monitored(Protocol):
+class HasStatistics(Protocol):
     """A loss term that also reports values to log."""
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
@@ -86,7 +86,7 @@ class Monitored(Protocol):
 
 
 @runtime_checkable
-class Updating(Protocol):
+class HasUpdate(Protocol):
     """A loss term with state that is updated after every step, such as prototypes."""
 
     def update(self, method: nn.Module) -> None:
@@ -111,11 +111,11 @@ class BoundTerm(nn.Module):
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
         """Values to log from the term; empty if it reports none."""
-        return self.term.statistics(self.part(method)) if isinstance(self.term, Monitored) else {}
+        return self.term.statistics(self.part(method)) if isinstance(self.term, HasStatistics) else {}
 
     def update(self, method: nn.Module) -> None:
         """Update the state of the term, if it has one."""
-        if isinstance(self.term, Updating):
+        if isinstance(self.term, HasUpdate):
             self.term.update(self.part(method))
 
 
@@ -153,7 +153,7 @@ class SumObjective(nn.Module):
     def update(self, method: nn.Module) -> None:
         """Update the state of all terms that have one."""
         for term in self.terms:
-            if isinstance(term, Updating):
+            if isinstance(term, HasUpdate):
                 term.update(method)
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
@@ -161,6 +161,6 @@ class SumObjective(nn.Module):
         return {
             name: value
             for term in self.terms
-            if isinstance(term, Monitored)
+            if isinstance(term, HasStatistics)
             for name, value in term.statistics(method).items()
         }

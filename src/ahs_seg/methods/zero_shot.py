@@ -32,7 +32,7 @@ class ZeroShotSegmenter(Method):
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """Log-probabilities of the text rows at every patch."""
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         cost = cosine_cost(features.dense, words.embeddings).mean(1)
         return Output((cost / self.temperature).log_softmax(1), features, words, features.dense)
 

@@ -25,7 +25,7 @@ def mean_of_rows(rows: Float[Tensor, "t d"], row_class: Int[Tensor, " t"], class
     return F.normalize(sum_of_rows(rows, row_class, classes), dim=-1)
 
 
-def best_of_rows(
+def max_of_rows(
     scores: Float[Tensor, "*b"], row_class: Int[Tensor, " t"], classes: int, dim: int
 ) -> Float[Tensor, "*c"]:
     """Class scores from scores of text rows along axis `dim`: the maximum over the rows of each class."""
@@ -34,7 +34,7 @@ def best_of_rows(
     return scores.new_zeros(shape).scatter_reduce(dim, owner, scores, "amax", include_self=False)
 
 
-def of_classes(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> Float[Tensor, "b q k"]:
+def class_logits_of_rows(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> Float[Tensor, "b q k"]:
     """Class logits: the maximum over the text rows of each class.
 
     If there is one more column than text rows, it is the no-object class and stays as it is.
@@ -42,5 +42,5 @@ def of_classes(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> 
     rows, classes = len(row_class), int(row_class[-1]) + 1
     if rows == classes:
         return logits
-    best = best_of_rows(logits[..., :rows], row_class, classes, dim=2)
+    best = max_of_rows(logits[..., :rows], row_class, classes, dim=2)
     return torch.cat([best, logits[..., rows:]], -1)

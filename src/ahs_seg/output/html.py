@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from ahs_seg.output.formats.base import ExportResult
-from ahs_seg.output.palette import by_area, colours_for, enlarged, overlay
+from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 _WIDTH: Final = 640
 _ROWS: Final = 20
 
 
-def html_of(result: ExportResult) -> str:
+def to_html(result: ExportResult) -> str:
     """HTML with the overlay (at most 640 pixels wide) and the area and mean score of each class, largest first."""
     present = by_area(result.labels)
     names = result.vocabulary.labels
@@ -57,7 +57,7 @@ def _overlay_png(result: ExportResult, present: list[int]) -> str:
     step = max(1, -(-result.labels.shape[1] // _WIDTH))
     image = np.ascontiguousarray(result.image[::step, ::step])
     labels = np.ascontiguousarray(result.labels[::step, ::step])
-    tinted = overlay(enlarged(image), enlarged(labels), colours_for(present, len(result.vocabulary)))
+    tinted = overlay(enlarge(image), enlarge(labels), colours_for(present, len(result.vocabulary)))
     buffer = io.BytesIO()
     Image.fromarray(tinted).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

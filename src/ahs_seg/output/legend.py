@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from ahs_seg.output.palette import Colour, areas, colours_for, enlarged, overlay
+from ahs_seg.output.palette import Colour, areas, colours_for, enlarge, overlay
 
 _PAPER: Final = (250, 250, 248)
 _INK: Final = (34, 36, 40)
@@ -30,7 +30,7 @@ class LegendEntry:
     note: str = ""
 
 
-def segmented(
+def overlay_with_legend(
     image: UInt8[np.ndarray, "H W 3"],
     labels: Integer[np.ndarray, "H W"],
     names: Sequence[str],
@@ -46,7 +46,7 @@ def segmented(
     entries = [
         LegendEntry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()
     ]
-    tinted = overlay(enlarged(image), enlarged(labels), colours, strength=strength)
+    tinted = overlay(enlarge(image), enlarge(labels), colours, strength=strength)
     return with_legend(tinted, entries)
 
 

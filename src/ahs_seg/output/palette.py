@@ -77,7 +77,7 @@ def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
     return list(dict.fromkeys(label for labels in maps for label in areas(labels)))
 
 
-def paint(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
+def render_labels(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
     """Label map rendered as an RGB image; labels without a colour are mid grey."""
     table = np.full((max(int(labels.max(initial=0)), *colours, 0) - IGNORE + 1, 3), 128, np.uint8)
     for label, value in colours.items():
@@ -105,7 +105,7 @@ def overlay(
         )
     chosen = {label: colour(label) for label in by_area(labels)} if colours is None else colours
     grey = np.asarray(Image.fromarray(image).convert("L"))
-    result = paint(labels, chosen) * np.float32(strength)
+    result = render_labels(labels, chosen) * np.float32(strength)
     result += (grey * np.float32(1 - strength))[..., None]
     unlabelled = labels == IGNORE
     result[unlabelled] = image[unlabelled]
@@ -113,7 +113,7 @@ def overlay(
     return np.rint(result, out=result).astype(np.uint8)
 
 
-def enlarged(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:
+def enlarge(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:
     """Image or label map enlarged by pixel repetition until its shorter side has at least `least` pixels."""
     factor = -(-least // min(pixels.shape[:2]))
     return pixels.repeat(factor, 0).repeat(factor, 1) if factor > 1 else pixels

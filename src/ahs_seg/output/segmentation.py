@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int32, UInt8
 
 from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.formats import Format, coco_document, save_result
-from ahs_seg.output.formats.base import ExportItem, objects
-from ahs_seg.output.formats.polygons import Polygon, polygons_of
-from ahs_seg.output.html import html_of
+from ahs_seg.output.formats.base import ExportItem, foreground_classes
+from ahs_seg.output.formats.polygons import Polygon, mask_to_polygons
+from ahs_seg.output.html import to_html
 from ahs_seg.output.palette import areas, by_area, colours_for, overlay
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -88,7 +88,9 @@ class Segmentation:
         Vertices lie on pixel corners, and filling the polygons gives the masks exactly. With `tolerance` (in pixels)
         they have fewer vertices and deviate by at most that distance.
         """
-        found = {index: polygons_of(self.labels == index, tolerance=tolerance) for index in objects(self)}
+        found = {
+            index: mask_to_polygons(self.labels == index, tolerance=tolerance) for index in foreground_classes(self)
+        }
         return {self.classes[index]: polygons for index, polygons in found.items()}
 
     def to_coco(self, *, file_name: str = "image.png") -> dict[str, Any]:
@@ -108,4 +110,4 @@ class Segmentation:
 
     def _repr_html_(self) -> str:
         """HTML view of the result, shown by notebooks."""
-        return html_of(self)
+        return to_html(self)

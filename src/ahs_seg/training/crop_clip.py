@@ -23,7 +23,7 @@ from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
-from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, RegionObjective, RegionReader, classes_of
+from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, CropEncoder, RegionObjective, classes_of
 from ahs_seg.methods.objective import SumObjective
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.training.launch import launch
@@ -90,7 +90,7 @@ def finetune_crop_clip(
         _scan_on(into, backbone)
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
-    method = RegionReader(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
+    method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     before = None if validation is None else region_accuracy(method, validation, experiment.training)
     directory.mkdir(parents=True, exist_ok=True)
     result = fit(
@@ -116,7 +116,7 @@ def finetune_crop_clip(
 
 
 @torch.no_grad()
-def region_accuracy(method: RegionReader, dataset: SegmentationDataset, recipe: Recipe) -> float:
+def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: Recipe) -> float:
     """The share of all masks of all classes of a dataset whose picture is most similar to its own class."""
     table = recipe.prompts.table(dataset.vocabulary)
     text = TextCache().encode(method.backbone, table)
@@ -136,7 +136,7 @@ def region_accuracy(method: RegionReader, dataset: SegmentationDataset, recipe: 
     return right / max(1, count)
 
 
-def _tuned_state(method: RegionReader) -> dict[str, Tensor]:
+def _tuned_state(method: CropEncoder) -> dict[str, Tensor]:
     """The weights of the whole CLIP, with the fine-tuned image tower."""
     tuned = method.shifted.state_dict()
     return {key: tuned.get(key, value) for key, value in method.backbone.network_state().items()}

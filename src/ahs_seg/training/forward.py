@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.methods.objective import Updating
-from ahs_seg.modules.class_pooling import best_of_rows
+from ahs_seg.methods.objective import HasUpdate
+from ahs_seg.modules.class_pooling import max_of_rows
 from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
@@ -77,7 +77,7 @@ class TrainingStep(nn.Module):
     def finish(self) -> None:
         """Let an objective that keeps something between steps take in one, after its weights were updated."""
         objective: object = self.objective
-        if isinstance(objective, Updating):
+        if isinstance(objective, HasUpdate):
             objective.update(self.method)
 
 
@@ -97,7 +97,7 @@ def class_logits(
     classes = row_class[-1] + 1
     if len(row_class) == classes:
         return logits
-    return best_of_rows(logits, torch.tensor(row_class, device=logits.device), classes, dim=1)
+    return max_of_rows(logits, torch.tensor(row_class, device=logits.device), classes, dim=1)
 
 
 def set_checkpointing(module: nn.Module, enabled: bool) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError
-from ahs_seg.methods.objective import Monitored
+from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
@@ -148,7 +148,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
 def statistics(run: Run) -> Mapping[str, float]:
     """What the objective watches besides its losses; called in every process."""
     objective: object = run.step.objective
-    if not isinstance(objective, Monitored):
+    if not isinstance(objective, HasStatistics):
         return {}
     with torch.no_grad(), whole_parameters(run.core):
         return objective.statistics(run.step.method)

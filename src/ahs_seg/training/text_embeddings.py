@@ -18,7 +18,7 @@ class StepText:
 
     def __call__(self, backbone: Backbone, tokens: Tokens) -> Float[Tensor, "n d"]:
         """Embeddings (joint space, not normalised) of n texts in float32."""
-        if backbone.trains_text():
+        if backbone.text_is_trained():
             return backbone.encode_text(tokens).float()
         rows = zip(tokens.ids.tolist(), tokens.ends.tolist(), strict=True)
         keys = [tuple(ids[: end + 1]) for ids, end in rows]

@@ -57,6 +57,6 @@ class Full(TunerConfig):
 
 def _without_idle(backbone: Backbone) -> Backbone:
     """The backbone with parameters that dense features do not use frozen: they would never receive a gradient."""
-    for value in backbone.idle_in_dense():
+    for value in backbone.unused_in_dense():
         value.requires_grad = False
     return backbone

@@ -52,7 +52,7 @@ def normalised(word: str) -> str:
     return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
 
 
-def words_of(vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
+def class_synonyms(vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
     """All names and synonyms of every class."""
     return tuple(tuple(word for name in entry.synonyms for word in name) for entry in vocabulary.entries)
 

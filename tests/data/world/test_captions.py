@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ahs_seg.data.world.captions import Phrase, caption, phrase, sample_captions, twisted
+from ahs_seg.data.world.captions import Phrase, caption, hard_negative, phrase, sample_captions
 from ahs_seg.data.world.mosaics import trained_things
 from ahs_seg.data.world.names import SYNONYMS, Thing
 
@@ -37,7 +37,7 @@ def test_a_twisted_phrase_is_wrong_in_one_word():
     names: list[Thing | str] = [*trained_things()[:40], "brick wall", "sky"]
     for name in names:
         right = phrase(name, rng)
-        wrong = twisted(right, rng)
+        wrong = hard_negative(right, rng)
         assert not right.may_be(wrong)
         assert sum(a != b for a, b in zip(right[1:], wrong[1:], strict=True)) == 1
         assert wrong.text != right.text

@@ -5,7 +5,7 @@ import pytest
 
 from ahs_seg.data.world.canvas import tones
 from ahs_seg.data.world.names import COLOURS, STUFF, vocabulary_names
-from ahs_seg.data.world.scenes import SceneSource, shows
+from ahs_seg.data.world.scenes import SceneSource, has_contrast
 
 
 def test_an_unknown_name_is_named():
@@ -43,10 +43,10 @@ def test_labels_agree_with_the_drawing():
 
 
 def test_objects_stand_out_from_their_ground():
-    assert not shows("white", "snow")
-    assert not shows("gray", "gravel")
-    assert shows("red", "grass")
-    assert all(any(shows(colour, kind) for kind in STUFF) for colour in COLOURS)
+    assert not has_contrast("white", "snow")
+    assert not has_contrast("gray", "gravel")
+    assert has_contrast("red", "grass")
+    assert all(any(has_contrast(colour, kind) for kind in STUFF) for colour in COLOURS)
 
 
 def _eroded(mask):

@@ -18,7 +18,7 @@ from ahs_seg.methods.mask.proposals import (
     supervise,
 )
 from ahs_seg.methods.mask.query_decoder import QueryPrediction
-from ahs_seg.methods.mask.set_loss import Draw, drawing, mask_targets
+from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
 from ahs_seg.types import IGNORE, ClassText, MaskProposals
 
 SURE = 100.0
@@ -82,8 +82,8 @@ def losses(masks: list[Tensor], logits: list[Tensor], labels: Tensor, **weights:
     return found
 
 
-def draw() -> Draw:
-    return drawing(torch.Generator().manual_seed(0), torch.device("cpu"))
+def draw() -> RandomSource:
+    return random_source(torch.Generator().manual_seed(0), torch.device("cpu"))
 
 
 def test_every_prediction_has_losses_and_the_last_ones_have_no_suffix() -> None:

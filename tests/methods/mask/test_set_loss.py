@@ -12,7 +12,6 @@ from ahs_seg.methods.mask.set_loss import (
     Match,
     MatchingCosts,
     PointSampling,
-    drawing,
     mask_targets,
     match,
     number_of_masks,
@@ -20,13 +19,14 @@ from ahs_seg.methods.mask.set_loss import (
     pairwise_dice,
     proposal_class_loss,
     proposal_mask_losses,
+    random_source,
     sample,
 )
 from ahs_seg.types import IGNORE
 
 
 def draw(seed: int = 0):
-    return drawing(torch.Generator().manual_seed(seed), torch.device("cpu"))
+    return random_source(torch.Generator().manual_seed(seed), torch.device("cpu"))
 
 
 def random_case(queries: int, classes: int, *, size: int = 9, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

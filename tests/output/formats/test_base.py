@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.output.formats.base import Exporter, ExportItem, SingleFiles, objects
+from ahs_seg.output.formats.base import Exporter, ExportItem, SingleFiles, foreground_classes
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, item, made
@@ -34,10 +34,10 @@ def test_an_image_has_the_suffix_of_its_source(source: Path | None, expected: st
 
 
 def test_objects_are_the_classes_found_largest_first() -> None:
-    assert objects(made([[1, 1, 2], [1, 2, 0]])) == [1, 2, 0]
-    assert objects(made([[1, IGNORE, IGNORE]])) == [1]
+    assert foreground_classes(made([[1, 1, 2], [1, 2, 0]])) == [1, 2, 0]
+    assert foreground_classes(made([[1, IGNORE, IGNORE]])) == [1]
 
 
 def test_background_is_no_object() -> None:
     words = Vocabulary.parse("cat, dog").with_background(["wall"])
-    assert objects(made([[2, 2, 0]], words)) == [0]
+    assert foreground_classes(made([[2, 2, 0]], words)) == [0]

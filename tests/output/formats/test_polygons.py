@@ -3,7 +3,7 @@ import pytest
 from matplotlib.path import Path as Line
 from scipy import ndimage
 
-from ahs_seg.output.formats.polygons import Polygon, keyhole, polygons_of, simplified
+from ahs_seg.output.formats.polygons import Polygon, keyhole, mask_to_polygons, simplified
 from tests.support.results import blobs
 from tests.support.rings import winding
 
@@ -24,14 +24,14 @@ def masks() -> list[np.ndarray]:
 def test_a_square_with_a_hole():
     mask = np.ones((4, 5), bool)
     mask[1:3, 2:4] = False
-    (polygon,) = polygons_of(mask)
+    (polygon,) = mask_to_polygons(mask)
     assert polygon.outline.tolist() == [[0, 0], [5, 0], [5, 4], [0, 4]]
     assert [sorted(hole.tolist()) for hole in polygon.holes] == [[[2, 1], [2, 3], [4, 1], [4, 3]]]
 
 
 def test_pixels_that_touch_at_a_corner_are_two_parts():
     for mask in (np.eye(2, dtype=bool), np.eye(2, dtype=bool)[::-1]):
-        found = polygons_of(mask)
+        found = mask_to_polygons(mask)
         assert [len(polygon.outline) for polygon in found] == [4, 4]
         assert [polygon.holes for polygon in found] == [(), ()]
 
@@ -39,7 +39,7 @@ def test_pixels_that_touch_at_a_corner_are_two_parts():
 @pytest.mark.parametrize("index", range(11))
 def test_filling_gives_the_mask_back(index):
     mask = masks()[index]
-    found = polygons_of(mask)
+    found = mask_to_polygons(mask)
     assert np.array_equal(filled(found, mask.shape), mask.astype(int))
     assert len(found) == ndimage.label(mask)[1]
     holes = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))[1] - 1
@@ -49,14 +49,16 @@ def test_filling_gives_the_mask_back(index):
 @pytest.mark.parametrize("index", range(11))
 def test_a_keyhole_is_the_same_shape_in_one_line(index):
     mask = masks()[index]
-    total = sum((winding(keyhole(polygon), mask.shape) for polygon in polygons_of(mask)), np.zeros(mask.shape, int))
+    total = sum(
+        (winding(keyhole(polygon), mask.shape) for polygon in mask_to_polygons(mask)), np.zeros(mask.shape, int)
+    )
     assert np.array_equal(total, mask.astype(int))
 
 
 def test_many_holes_in_a_row_hang_on_each_other():
     mask = np.ones((5, 1201), bool)
     mask[2, 1::2] = False
-    (polygon,) = polygons_of(mask)
+    (polygon,) = mask_to_polygons(mask)
     assert len(polygon.holes) == 600
     ring = keyhole(polygon)
     assert len(ring) == 4 + 600 * 7
@@ -67,7 +69,7 @@ def test_simplified_shapes_stay_one_line():
     rng = np.random.default_rng(0)
     for _ in range(5):
         mask = ndimage.binary_opening(rng.random((40, 60)) < 0.8)
-        for polygon in polygons_of(mask, tolerance=1.5):
+        for polygon in mask_to_polygons(mask, tolerance=1.5):
             ring = keyhole(polygon)
             assert len(ring) == len(polygon.outline) + sum(len(hole) + 3 for hole in polygon.holes)
 
@@ -75,7 +77,7 @@ def test_simplified_shapes_stay_one_line():
 def test_simplified_rings_stay_within_the_tolerance():
     y, x = np.mgrid[0:60, 0:60]
     disc = np.hypot(y - 30, x - 30) < 22
-    (exact,), (rough,) = polygons_of(disc), polygons_of(disc, tolerance=1.0)
+    (exact,), (rough,) = mask_to_polygons(disc), mask_to_polygons(disc, tolerance=1.0)
     assert len(rough.outline) < len(exact.outline) / 3
     centres = np.stack([x.ravel() + 0.5, y.ravel() + 0.5], 1)
     covered = Line(rough.outline).contains_points(centres).reshape(60, 60)

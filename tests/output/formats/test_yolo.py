@@ -10,7 +10,7 @@ from PIL import Image
 
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import open_format
-from ahs_seg.output.formats.polygons import keyhole, polygons_of
+from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item, made
@@ -93,7 +93,7 @@ def test_background_has_no_rows_and_no_number(tmp_path: Path):
 def test_a_hole_is_cut_open():
     mask = np.ones((5, 7), bool)
     mask[2, 3] = False
-    (polygon,) = polygons_of(mask)
+    (polygon,) = mask_to_polygons(mask)
     assert keyhole(polygon).tolist() == [
         *([0, 0], [7, 0], [7, 5], [0, 5]),
         *([0, 2], [3, 2], [3, 3], [4, 3], [4, 2], [3, 2], [0, 2]),

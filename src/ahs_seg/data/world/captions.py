@@ -60,7 +60,7 @@ def phrase(name: Thing | str, rng: np.random.Generator, *, vary: float = 1.0) ->
     return Phrase(" ".join(word for word in words if word), None, *stated)
 
 
-def twisted(item: Phrase, rng: np.random.Generator) -> Phrase:
+def hard_negative(item: Phrase, rng: np.random.Generator) -> Phrase:
     """Hard negative of a phrase: one of its attributes is replaced by a different value."""
     stated = [kind for kind in _KINDS if getattr(item, kind) is not None]
     kind = stated[rng.integers(len(stated))]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from ahs_seg.config import Config
-from ahs_seg.data.world.captions import Phrase, phrase, twisted
+from ahs_seg.data.world.captions import Phrase, hard_negative, phrase
 from ahs_seg.data.world.names import COLOURS, SHAPES, STUFF, TEXTURES, Thing, never_trained, things
 from ahs_seg.data.world.photos import ground_for, take_photo
 from ahs_seg.data.world.scenes import SceneSource
@@ -108,7 +108,7 @@ def caption_batch(seed: int, step: int, mix: Mix) -> CaptionBatch:
         parts.append(part)
     for item in list(names):
         for _ in range(mix.negatives):
-            other = twisted(item, rng)
+            other = hard_negative(item, rng)
             if f"{other.colour} {other.texture} {other.shape}" not in never_trained():
                 names.setdefault(other, len(names))
     width = max(map(len, said))

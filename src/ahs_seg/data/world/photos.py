@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ahs_seg.data.shuffled_stream import ShuffledStream
 from ahs_seg.data.world.canvas import draw, finish, place
 from ahs_seg.data.world.names import STUFF, Thing, things
-from ahs_seg.data.world.scenes import shows
+from ahs_seg.data.world.scenes import has_contrast
 from ahs_seg.data.world.stuff import crop
 
 PHOTO_SIZE: Final = 64
@@ -46,7 +46,7 @@ class PhotoSource:
 
 def ground_for(thing: Thing, rng: np.random.Generator) -> str:
     """Random background on which the thing has enough contrast."""
-    kinds = [kind for kind in STUFF if shows(thing.colour, kind)]
+    kinds = [kind for kind in STUFF if has_contrast(thing.colour, kind)]
     return kinds[rng.integers(len(kinds))]
 
 

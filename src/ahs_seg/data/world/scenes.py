@@ -80,7 +80,7 @@ class SceneSource:
         count = int(rng.integers(1, REGIONS + 1))
         kinds = list(dict.fromkeys(self._stuff.take(index * REGIONS, REGIONS)))
         # Backgrounds with enough contrast to all objects come first.
-        kinds.sort(key=lambda kind: sum(not shows(thing.colour, kind) for thing in dealt) > 0)
+        kinds.sort(key=lambda kind: sum(not has_contrast(thing.colour, kind) for thing in dealt) > 0)
         image = crop(kinds[0], self.size, self.size, rng).copy()
         labels = np.full((self.size, self.size), self._label[kinds[0]], np.int32)
         for kind in kinds[1:count]:
@@ -101,7 +101,7 @@ class SceneSource:
     ) -> tuple[float, float]:
         """Position where the object has contrast to the background and occludes as little as possible."""
         best, best_score = (0.0, 0.0), -np.inf
-        hidden = [self._label[kind] for kind in regions if not shows(thing.colour, kind)]
+        hidden = [self._label[kind] for kind in regions if not has_contrast(thing.colour, kind)]
         for row, column in rng.uniform(0.13, 0.87, (_ATTEMPTS, 2)) * self.size:
             gaps = [np.hypot(row - y, column - x) / (radius + r) for y, x, r in taken]
             score = min([*gaps, 1.0]) - 2 * (labels[int(row), int(column)] in hidden)
@@ -113,7 +113,7 @@ class SceneSource:
 
 
 @cache
-def shows(colour: str, kind: str) -> bool:
+def has_contrast(colour: str, kind: str) -> bool:
     """Whether a thing of this colour has enough contrast to this background."""
     distance = np.linalg.norm(np.array(COLOURS[colour]) - mean_colour(kind))
     return bool(distance >= _CONTRAST)

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.experiments.report.charts import loss_chart
 from ahs_seg.experiments.report.content import Report
-from ahs_seg.experiments.report.pictures import view
+from ahs_seg.experiments.report.images import view
 from ahs_seg.experiments.report.tables import class_rows, score_groups
 from ahs_seg.io.atomic import write_text
 

@@ -62,7 +62,7 @@ class CostSegmenter(Method):
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """Logits from image features and text embeddings."""
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         guiding, fused = features.levels[: len(self.levels)], features.levels[len(self.levels) :]
         dense = self.parts.rectified(features)
         aligned = self.parts.aligned(dense)
@@ -89,7 +89,7 @@ class CostSegmenter(Method):
         if self.fold is not None:
             self.backbone = self.fold(self.backbone)
 
-    def choose(self, options: CostOptions) -> None:
+    def set_options(self, options: CostOptions) -> None:
         """Set the pooling factor of the class attention, in place."""
         self.head.class_pooling = options.class_pooling or self.head.class_pooling
 

@@ -15,11 +15,11 @@ from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.config import Config
 from ahs_seg.methods.mask.query_decoder import QueryPrediction
 from ahs_seg.methods.mask.set_loss import (
-    Draw,
     MaskTargets,
     Match,
     MatchingCosts,
     PointSampling,
+    RandomSource,
     match,
     number_of_masks,
     proposal_class_loss,
@@ -108,7 +108,7 @@ def supervise(
     terms: Mapping[str, ClassTerm],
     targets: Sequence[MaskTargets],
     config: ProposalLossConfig,
-    draw: Draw,
+    draw: RandomSource,
 ) -> tuple[dict[str, Tensor], list[Match]]:
     """Weighted losses of all predictions, each with its own matching, and the matches of the last prediction.
 

@@ -37,7 +37,7 @@ def proposal_mask_losses(
     *,
     count: float,
     sampling: PointSampling,
-    draw: Draw,
+    draw: RandomSource,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Binary cross-entropy and Dice loss of matched masks at sampled points; sums over masks, divided by `count`.
 
@@ -82,7 +82,7 @@ def match(
     *,
     costs: MatchingCosts,
     points: int,
-    draw: Draw,
+    draw: RandomSource,
 ) -> list[Match]:
     """Matched queries and targets of each image: the assignment with the minimal total cost.
 
@@ -123,11 +123,11 @@ def pairwise_dice(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -
     return 1 - (2 * masks @ targets.T + 1) / (masks.sum(1)[:, None] + targets.sum(1) + 1)
 
 
-Draw = Callable[[tuple[int, ...]], Tensor]
+RandomSource = Callable[[tuple[int, ...]], Tensor]
 """Function from a shape to a tensor of uniform random numbers in [0, 1)."""
 
 
-def drawing(generator: torch.Generator | None, device: torch.device) -> Draw:
+def random_source(generator: torch.Generator | None, device: torch.device) -> RandomSource:
     """A source of uniform random numbers on `device`.
 
     With None it uses PyTorch's default generator, which training seeds for each step.
@@ -174,7 +174,7 @@ class PointSampling:
     importance: float = 0.75
 
     @torch.no_grad()
-    def choose(self, masks: Float[Tensor, "n H W"], draw: Draw) -> Float[Tensor, "n p 2"]:
+    def choose(self, masks: Float[Tensor, "n H W"], draw: RandomSource) -> Float[Tensor, "n p 2"]:
         """Sampled points for masks given as logits."""
         count, near = len(masks), int(self.importance * self.points)
         points = draw((count, int(self.points * self.oversample), 2))

@@ -123,6 +123,6 @@ class SingleFiles:
         return self.output / name.with_name(name.name + self.suffix)
 
 
-def objects(result: ExportResult) -> list[int]:
+def foreground_classes(result: ExportResult) -> list[int]:
     """Classes present in a result, largest first, without background: those that annotation formats store."""
     return [label for label in by_area(result.labels) if label != result.vocabulary.background]

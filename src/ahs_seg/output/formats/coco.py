@@ -15,7 +15,7 @@ import numpy as np
 
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.rle import encode_rle
-from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -27,7 +27,7 @@ def coco_part(item: ExportItem) -> FilePart:
     """COCO entries of one image and its annotations, without ids."""
     height, width = item.result.labels.shape
     image = {"file_name": item.file_name, "width": width, "height": height}
-    return {"image": image, "annotations": [_annotation(item, label) for label in objects(item.result)]}
+    return {"image": image, "annotations": [_annotation(item, label) for label in foreground_classes(item.result)]}
 
 
 def coco_document(item: ExportItem) -> dict[str, Any]:

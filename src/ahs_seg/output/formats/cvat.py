@@ -14,7 +14,7 @@ import numpy as np
 
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.rle import runs_of
-from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
 from ahs_seg.output.palette import colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -25,7 +25,7 @@ FILE: Final = "cvat.xml"
 def cvat_part(item: ExportItem) -> FilePart:
     """Entry of one image and its masks."""
     height, width = item.result.labels.shape
-    masks = [_mask(item, label) for label in objects(item.result)]
+    masks = [_mask(item, label) for label in foreground_classes(item.result)]
     return {"name": item.file_name, "width": width, "height": height, "masks": masks}
 
 

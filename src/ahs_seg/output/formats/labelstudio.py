@@ -21,7 +21,7 @@ from jaxtyping import Bool
 from ahs_seg.config import VERSION
 from ahs_seg.io.atomic import replacing_file, write_text
 from ahs_seg.io.rle import runs_of
-from ahs_seg.output.formats.base import ExportItem, objects
+from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
 from ahs_seg.output.palette import colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ def labelstudio_part(item: ExportItem) -> FilePart:
             {
                 "model_version": f"AHS-Seg {VERSION}",
                 "score": round(float(item.result.scores.mean()), 4),
-                "result": [_region(item, label) for label in objects(item.result)],
+                "result": [_region(item, label) for label in foreground_classes(item.result)],
             }
         ],
     }

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.output.formats.base import ExportItem
-from ahs_seg.output.legend import segmented
+from ahs_seg.output.legend import overlay_with_legend
 
 IMAGE_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 PNG_LEVEL: Final = 1
@@ -19,6 +19,6 @@ PNG_LEVEL: Final = 1
 def write_overlay(item: ExportItem, path: Path) -> None:
     """Write the overlay with its legend as PNG, JPEG or WebP, depending on the suffix of the path."""
     result = item.result
-    rendered = Image.fromarray(segmented(result.image, result.labels, result.vocabulary.labels))
+    rendered = Image.fromarray(overlay_with_legend(result.image, result.labels, result.vocabulary.labels))
     with replacing_file(path) as file:
         rendered.save(file, IMAGE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)

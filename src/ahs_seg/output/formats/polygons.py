@@ -29,7 +29,7 @@ class Polygon(NamedTuple):
     holes: tuple[Ring, ...] = ()
 
 
-def polygons_of(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -> list[Polygon]:
+def mask_to_polygons(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -> list[Polygon]:
     """One polygon per connected component of a mask, from top to bottom, each with its holes.
 
     With `tolerance`, vertices are removed as long as they lie within that many pixels of the simplified ring (Douglas

@@ -18,8 +18,8 @@ import yaml
 from PIL import Image
 
 from ahs_seg.io.atomic import write_bytes, write_text
-from ahs_seg.output.formats.base import ExportItem, ExportResult, objects
-from ahs_seg.output.formats.polygons import keyhole, polygons_of
+from ahs_seg.output.formats.base import ExportItem, ExportResult, foreground_classes
+from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "data.yaml"
@@ -71,8 +71,8 @@ def rows_of(result: ExportResult) -> str:
     height, width = result.labels.shape
     number = {label: index for index, label in enumerate(_names(result.vocabulary))}
     lines = []
-    for label in objects(result):
-        for polygon in polygons_of(result.labels == label):
+    for label in foreground_classes(result):
+        for polygon in mask_to_polygons(result.labels == label):
             corners = (keyhole(polygon) / (width, height)).ravel().tolist()
             lines.append(" ".join([str(number[result.vocabulary.labels[label]]), *(f"{part:.6g}" for part in corners)]))
     return "".join(f"{line}\n" for line in lines)

@@ -4,8 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.backbones.image_tower import ImageTower, embed_patches, projected, run_blocks
-from ahs_seg.methods.mask.scan.context_shift import DrawPlaces, drawing_for, embed_regions, read_context, spread_evenly
+from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, run_blocks
+from ahs_seg.methods.mask.scan.context_shift import (
+    RandomPatches,
+    embed_regions,
+    random_patches_for,
+    read_context,
+    spread_evenly,
+)
 from ahs_seg.methods.mask.scan.crops import cut_regions
 from tests.support.builders import random_backbone
 
@@ -31,7 +37,7 @@ def test_places_are_spread_as_the_formula_says() -> None:
 def test_drawn_places_are_marked_and_so_many() -> None:
     marked = marked_places()
     wanted = (marked.sum(1) * 0.4).long()
-    chosen = DrawPlaces(torch.Generator().manual_seed(1))(marked, wanted)
+    chosen = RandomPatches(torch.Generator().manual_seed(1))(marked, wanted)
     assert not (chosen & ~marked).any()
     assert torch.equal(chosen.sum(1), wanted)
 
@@ -39,10 +45,10 @@ def test_drawn_places_are_marked_and_so_many() -> None:
 def test_draws_depend_on_seed_and_image_alone() -> None:
     marked, wanted = torch.ones(1, 50, dtype=torch.bool), torch.tensor([10])
     one, other = torch.rand(3, 9, 9), torch.rand(3, 9, 9)
-    first = drawing_for(one, 0)(marked, wanted)
-    assert torch.equal(first, drawing_for(one.clone(), 0)(marked, wanted))
-    assert not torch.equal(first, drawing_for(one, 1)(marked, wanted))
-    assert not torch.equal(first, drawing_for(other, 0)(marked, wanted))
+    first = random_patches_for(one, 0)(marked, wanted)
+    assert torch.equal(first, random_patches_for(one.clone(), 0)(marked, wanted))
+    assert not torch.equal(first, random_patches_for(one, 1)(marked, wanted))
+    assert not torch.equal(first, random_patches_for(other, 0)(marked, wanted))
 
 
 @torch.no_grad()
@@ -80,7 +86,7 @@ def test_tokens_of_the_background_become_the_class_token_of_the_context(
         return tokens
 
     tokens = run_blocks(tower, embed_patches(tower, regions[0])[0], by_hand)
-    torch.testing.assert_close(found, F.normalize(projected(tower, tokens)[:, 0], dim=-1))
+    torch.testing.assert_close(found, F.normalize(project_tokens(tower, tokens)[:, 0], dim=-1))
 
 
 @torch.no_grad()
@@ -88,7 +94,7 @@ def test_a_region_without_background_and_a_ratio_of_zero_change_nothing(
     tower: ImageTower, regions: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     plain = F.normalize(
-        projected(tower, run_blocks(tower, embed_patches(tower, regions[0])[0], lambda _, t: t))[:, 0], dim=-1
+        project_tokens(tower, run_blocks(tower, embed_patches(tower, regions[0])[0], lambda _, t: t))[:, 0], dim=-1
     )
     starts = {1: torch.randn(2, 32)}
     shifted = embed_regions(tower, *regions, starts, ratio=0.5, choose=spread_evenly)

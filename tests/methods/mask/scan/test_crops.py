@@ -2,7 +2,7 @@
 
 import torch
 
-from ahs_seg.methods.mask.scan.crops import bounding_boxes, cut_regions, shrunk
+from ahs_seg.methods.mask.scan.crops import bounding_boxes, cut_regions, random_sub_boxes
 
 
 def test_boxes_are_tight_and_end_after_the_last_pixel() -> None:
@@ -40,12 +40,12 @@ def test_no_mask_gives_no_crop() -> None:
 def test_shrunk_boxes_lie_within_and_keep_the_minimum_area() -> None:
     torch.manual_seed(0)
     boxes = torch.tensor([[10, 20, 110, 70]]).expand(200, 4)
-    found = shrunk(boxes, 0.81)
+    found = random_sub_boxes(boxes, 0.81)
     assert (found[:, :2] >= boxes[:, :2]).all()
     assert (found[:, 2:] <= boxes[:, 2:]).all()
     size = found[:, 2:] - found[:, :2]
     assert (size[:, 0] >= 90).all()
     assert (size[:, 1] >= 45).all()
     assert len(found.unique(dim=0)) > 50
-    assert torch.equal(shrunk(boxes, 1.0), boxes)
-    assert torch.equal(shrunk(torch.tensor([[3, 4, 4, 5]]), 0.1), torch.tensor([[3, 4, 4, 5]]))
+    assert torch.equal(random_sub_boxes(boxes, 1.0), boxes)
+    assert torch.equal(random_sub_boxes(torch.tensor([[3, 4, 4, 5]]), 0.1), torch.tensor([[3, 4, 4, 5]]))

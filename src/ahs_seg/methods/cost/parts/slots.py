@@ -24,7 +24,7 @@ FUSED_SHARE = 0.5
 
 
 @runtime_checkable
-class Guiding(Protocol):
+class TextGuide(Protocol):
     """Interface of a part that moves text embeddings towards the prototypes of training classes."""
 
     def guide(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
@@ -32,7 +32,7 @@ class Guiding(Protocol):
 
 
 @runtime_checkable
-class Projecting(Protocol):
+class JointProjection(Protocol):
     """Interface of a part that projects patch features and text embeddings to its own space for the comparison."""
 
     def image(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
@@ -56,9 +56,9 @@ class CostParts(nn.Module):
         *,
         rectifier: nn.Module | None = None,
         fusion: HypersphericalFusion | None = None,
-        prototypes: Guiding | None = None,
+        prototypes: TextGuide | None = None,
         aligner: nn.Module | None = None,
-        projection: Projecting | None = None,
+        projection: JointProjection | None = None,
     ) -> None:
         super().__init__()
         self.rectifier = rectifier

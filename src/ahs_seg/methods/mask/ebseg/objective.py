@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures, EBSegSegmenter
 from ahs_seg.methods.mask.ebseg.structure_loss import similarity_structure_loss
 from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
-from ahs_seg.methods.mask.set_loss import Draw, drawing, mask_targets
-from ahs_seg.modules.class_pooling import class_embeddings, mean_of_rows, of_classes
+from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
+from ahs_seg.modules.class_pooling import class_embeddings, class_logits_of_rows, mean_of_rows
 from ahs_seg.types import TrainingForward
 
 
@@ -28,7 +28,7 @@ class EBSegObjective(nn.Module):
     PyTorch's default generator, which training seeds for each step).
     """
 
-    def __init__(self, config: EBSegLossConfig, *, draw: Draw | None = None) -> None:
+    def __init__(self, config: EBSegLossConfig, *, draw: RandomSource | None = None) -> None:
         super().__init__()
         self.config = config
         self.draw = draw
@@ -40,7 +40,7 @@ class EBSegObjective(nn.Module):
         assert isinstance(features, EBSegFeatures)
         classifier = method.classifier(words)
         supervised, recognised = (
-            [of_classes(embedding.float() @ classifier.T, view.row_class) for embedding in embeddings]
+            [class_logits_of_rows(embedding.float() @ classifier.T, view.row_class) for embedding in embeddings]
             for embeddings in (features.supervised, features.recognised)
         )
         terms = {
@@ -48,7 +48,7 @@ class EBSegObjective(nn.Module):
             "recognised": ClassTerm(recognised, config.recognised),
         }
         targets = mask_targets(view.labels, features.padded_size)
-        draw = self.draw or drawing(None, view.labels.device)
+        draw = self.draw or random_source(None, view.labels.device)
         masks = [prediction.masks for prediction in features.predictions]
         losses, matches = supervise(masks, terms, targets, config, draw)
         text = mean_of_rows(class_embeddings(words), view.row_class, len(view.classes))

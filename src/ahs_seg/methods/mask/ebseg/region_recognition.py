@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ahs_seg.backbones.base import AttentionWeights
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.image_tower import embed_patches, projected
+from ahs_seg.backbones.image_tower import embed_patches, project_tokens
 from ahs_seg.config import ConfigError
 from ahs_seg.modules.attention import multi_head_attention
 
@@ -96,7 +96,7 @@ class RegionRecognition:
     def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
         """Patch features of the value path in the joint space, as unit vectors."""
         with torch.no_grad():
-            joint = F.normalize(projected(self.backbone.image_tower, front.values[:, 1:]), dim=-1)
+            joint = F.normalize(project_tokens(self.backbone.image_tower, front.values[:, 1:]), dim=-1)
         return joint.transpose(1, 2).unflatten(-1, front.grid)
 
     def recognise(self, front: FrontFeatures, bias: Float[Tensor, "b heads q n"]) -> Float[Tensor, "b q d"]:
@@ -111,7 +111,7 @@ class RegionRecognition:
         states = front.start.expand(-1, bias.shape[2], -1)
         for block, own, memory in zip(blocks, weights, front.memory, strict=True):
             states = self._copies(block, own, states, memory, bias)
-        return F.normalize(projected(self.backbone.image_tower, states), dim=-1)
+        return F.normalize(project_tokens(self.backbone.image_tower, states), dim=-1)
 
     def _ordinary(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         if self.backbone.checkpointing and torch.is_grad_enabled():

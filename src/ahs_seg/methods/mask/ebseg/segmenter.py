@@ -106,7 +106,7 @@ class EBSegSegmenter(Method):
 
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
         """Scores of every text row from image features and text embeddings."""
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         classifier = self.classifier(words)
         logits = [
             embeddings.float() @ classifier.T

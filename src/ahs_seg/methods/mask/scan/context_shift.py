@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, projected, run_blocks
+from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens, run_blocks
 
-Choose = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
+SelectPatches = Callable[[Bool[Tensor, "n l"], Int[Tensor, " n"]], Bool[Tensor, "n l"]]
 """Function that selects, in every row, the given number of positions among those that are True."""
 
 
@@ -52,7 +52,7 @@ def read_context(
         return tokens
 
     tokens = run_blocks(tower, tokens, look)
-    joint = projected(tower, tokens)
+    joint = project_tokens(tower, tokens)
     dense = joint[:, 1:].transpose(1, 2).unflatten(-1, grid)
     return Context(dense, tuple(maps[number] for number in levels), tokens_of, F.normalize(joint[:, 0], dim=-1))
 
@@ -64,7 +64,7 @@ def embed_regions(
     starts: Mapping[int, Float[Tensor, "n c"]],
     *,
     ratio: float,
-    choose: Choose,
+    choose: SelectPatches,
 ) -> Float[Tensor, "n d"]:
     """CLIP embeddings of masked crops, normalised to unit length, with contextual shift of background patches.
 
@@ -82,7 +82,7 @@ def embed_regions(
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
 
     tokens = run_blocks(tower, embed_patches(tower, pixels)[0], shift)
-    return F.normalize(projected(tower, tokens[:, :1])[:, 0], dim=-1)
+    return F.normalize(project_tokens(tower, tokens[:, :1])[:, 0], dim=-1)
 
 
 def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
@@ -97,7 +97,7 @@ def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Boo
 
 
 @dataclass(frozen=True)
-class DrawPlaces:
+class RandomPatches:
     """Random selection, with equal probability, of True positions in each row (None: PyTorch's default generator)."""
 
     generator: torch.Generator | None = field(default=None)
@@ -110,7 +110,7 @@ class DrawPlaces:
         return marked & (rank < wanted.unsqueeze(1))
 
 
-def drawing_for(image: Float[Tensor, "3 H W"], seed: int) -> DrawPlaces:
+def random_patches_for(image: Float[Tensor, "3 H W"], seed: int) -> RandomPatches:
     """A random selection seeded by `seed` and the image content, so that the order of images has no influence."""
     content = (image.detach().cpu() * 255).round().to(torch.uint8).contiguous().numpy()
-    return DrawPlaces(torch.Generator().manual_seed(zlib.crc32(content.tobytes(), seed)))
+    return RandomPatches(torch.Generator().manual_seed(zlib.crc32(content.tobytes(), seed)))

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.methods.cost.correlation import cosine_cost
-from ahs_seg.methods.mask.scan.context_shift import Choose, Context, DrawPlaces, embed_regions, read_context
-from ahs_seg.methods.mask.scan.crops import bounding_boxes, cut_regions, shrunk
+from ahs_seg.methods.mask.scan.context_shift import Context, RandomPatches, SelectPatches, embed_regions, read_context
+from ahs_seg.methods.mask.scan.crops import bounding_boxes, cut_regions, random_sub_boxes
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.types import IGNORE, ClassText, ImageFeatures, Output, TrainingForward, Words
 
@@ -50,7 +50,7 @@ class ContextFeatures(ImageFeatures):
     context: Context
 
 
-class RegionReader(nn.Module):
+class CropEncoder(nn.Module):
     """A frozen CLIP, and a trainable copy of its image tower that encodes masked crops.
 
     After the blocks in `shifts` (numbered from 1), a share `ratio` of the background patches is replaced with the class
@@ -84,12 +84,15 @@ class RegionReader(nn.Module):
         index: int,
         masks: Bool[Tensor, "n H W"],
         *,
-        choose: Choose,
+        choose: SelectPatches,
         min_area: float = 1.0,
     ) -> Float[Tensor, "n d"]:
-        """Unit embeddings of the crops of non-empty masks of image `index`; `min_area` as in `shrunk`."""
+        """Unit embeddings of the crops of non-empty masks of image `index`; `min_area` as in `random_sub_boxes`."""
         regions = cut_regions(
-            features.seen[index], masks, self.backbone.resolution, boxes=shrunk(bounding_boxes(masks), min_area)
+            features.seen[index],
+            masks,
+            self.backbone.resolution,
+            boxes=random_sub_boxes(bounding_boxes(masks), min_area),
         )
         foreground = regions.foreground(self.backbone.patch_size)
         starts = features.context.of(index, len(masks))
@@ -108,7 +111,7 @@ class RegionObjective(nn.Module):
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
         """The loss, under the key `contrast`."""
-        assert isinstance(method, RegionReader)
+        assert isinstance(method, CropEncoder)
         features = view.output.features
         assert isinstance(features, ContextFeatures)
         embeddings, classes = [], []
@@ -117,7 +120,7 @@ class RegionObjective(nn.Module):
             classes.append(present)
             if len(present):
                 masks = labels == present[:, None, None]
-                embeddings.append(method.read(features, index, masks, choose=DrawPlaces(), min_area=self.min_area))
+                embeddings.append(method.read(features, index, masks, choose=RandomPatches(), min_area=self.min_area))
         owner = torch.cat(classes)
         regions = torch.cat(embeddings) if embeddings else features.seen.new_zeros(0, method.backbone.dim)
         names = class_embeddings(view.output.text)[torch.searchsorted(view.row_class, owner)]

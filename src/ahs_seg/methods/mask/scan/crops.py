@@ -62,7 +62,7 @@ def bounding_boxes(masks: Bool[Tensor, "n H W"]) -> Int[Tensor, "n 4"]:
     return torch.stack([left, top, right, bottom], 1)
 
 
-def shrunk(boxes: Int[Tensor, "n 4"], min_area: float) -> Int[Tensor, "n 4"]:
+def random_sub_boxes(boxes: Int[Tensor, "n 4"], min_area: float) -> Int[Tensor, "n 4"]:
     """Random boxes inside the given ones, with a random share of their area that is at least `min_area`."""
     count, device = len(boxes), boxes.device
     share = (min_area + (1 - min_area) * torch.rand(count, 1, device=device)).sqrt()

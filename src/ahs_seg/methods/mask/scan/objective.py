@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
 from ahs_seg.methods.mask.scan.segmenter import ScanFeatures, ScanSegmenter
-from ahs_seg.methods.mask.set_loss import Draw, drawing, mask_targets
-from ahs_seg.modules.class_pooling import of_classes
+from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
+from ahs_seg.modules.class_pooling import class_logits_of_rows
 from ahs_seg.types import TrainingForward
 
 
@@ -30,7 +30,7 @@ class ScanObjective(nn.Module):
     training seeds for each step).
     """
 
-    def __init__(self, config: ScanLossConfig, *, draw: Draw | None = None) -> None:
+    def __init__(self, config: ScanLossConfig, *, draw: RandomSource | None = None) -> None:
         super().__init__()
         self.config = config
         self.draw = draw
@@ -42,12 +42,14 @@ class ScanObjective(nn.Module):
         assert isinstance(features, ScanFeatures)
         pairs = list(zip(features.predictions, features.embeddings, strict=True))
         counted = [*pairs[:-1][: self.config.auxiliary], pairs[-1]]
-        logits = [of_classes(method.class_logits(embedding, words), view.row_class) for _, embedding in counted]
+        logits = [
+            class_logits_of_rows(method.class_logits(embedding, words), view.row_class) for _, embedding in counted
+        ]
         losses, _ = supervise(
             [prediction.masks for prediction, _ in counted],
             {"label": ClassTerm(logits, self.config.label)},
             mask_targets(view.labels, features.padded_size),
             self.config,
-            self.draw or drawing(None, view.labels.device),
+            self.draw or random_source(None, view.labels.device),
         )
         return losses

@@ -19,10 +19,10 @@ from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.methods.mask.scan.context_shift import (
-    Choose,
     Context,
-    drawing_for,
+    SelectPatches,
     embed_regions,
+    random_patches_for,
     read_context,
     spread_evenly,
 )
@@ -125,7 +125,7 @@ class ScanSegmenter(Method):
 
     def decode(self, features: ScanFeatures, text: Words) -> Output:
         """Scores of every text row from image features and text embeddings."""
-        words = self.prepared(text)
+        words = self.ensure_prepared(text)
         inside, no_object = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
         scores = inside
         if features.crop_embeddings is not None and features.valid is not None and self.ensemble is not None:
@@ -170,7 +170,7 @@ class ScanSegmenter(Method):
         crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim)
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
         for index, image in enumerate(seen):
-            choose = spread_evenly if settings.choice == "even" else drawing_for(image, settings.seed)
+            choose = spread_evenly if settings.choice == "even" else random_patches_for(image, settings.seed)
             for some in torch.arange(masks.shape[1], device=masks.device).split(settings.batch):
                 framed = F.interpolate(masks[index, some][None], size=features.padded_size, mode="bilinear")[0]
                 cover = framed[:, : image.shape[1], : image.shape[2]].sigmoid() > settings.threshold
@@ -189,7 +189,7 @@ class ScanSegmenter(Method):
         index: int,
         *,
         ratio: float,
-        choose: Choose,
+        choose: SelectPatches,
     ) -> Float[Tensor, "n d"]:
         """CLIP embeddings of the masked crops of some non-empty masks of image `index`."""
         if not len(masks):
@@ -203,6 +203,6 @@ class ScanSegmenter(Method):
         """Scores from log-scores (the logits of this method)."""
         return logits.exp()
 
-    def choose(self, options: ScanOptions) -> None:
+    def set_options(self, options: ScanOptions) -> None:
         """Set the options of the second stage, in place."""
         self.ensemble = options.ensemble or self.ensemble

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ahs_seg.experiments.report import Figure
-from ahs_seg.experiments.report.pictures import view
+from ahs_seg.experiments.report.images import view
 from tests.support.reports import figure
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ahs_seg.experiments.report.content import Figure
 from ahs_seg.metrics import ConfusionMatrix
-from ahs_seg.output.palette import by_area, colours_for, enlarged, overlay
+from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 WIDEST: Final = 720
@@ -52,7 +52,7 @@ def view(figure: Figure) -> FigureView:
     panels = [("picture", _address(figure.image), f"{figure.title}, the picture")]
     captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
     for caption, labels in zip(captions, maps, strict=True):
-        tinted = overlay(enlarged(figure.image), enlarged(labels), colours, strength=_STRENGTH)
+        tinted = overlay(enlarge(figure.image), enlarge(labels), colours, strength=_STRENGTH)
         listed = ", ".join(figure.names[label] for label in by_area(labels))
         panels.append((caption, _address(tinted), f"{figure.title}, {caption}: {listed}"))
     counts = None if figure.truth is None else ConfusionMatrix(len(figure.names))
@@ -87,7 +87,7 @@ def _share(figure: Figure, label: int) -> str:
 
 def _address(picture: UInt8[np.ndarray, "H W 3"]) -> str:
     """The picture within the page: small ones exactly, photographs as JPEG."""
-    pixels = enlarged(picture)
+    pixels = enlarge(picture)
     image = Image.fromarray(pixels)
     buffer = io.BytesIO()
     if pixels is not picture:
