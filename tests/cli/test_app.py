@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import ahs_seg
 from ahs_seg.cli import app
 from tests.support.command_line import fails, output_of
 
@@ -92,3 +93,8 @@ def test_words_that_cannot_be_used(
 ) -> None:
     arguments = ("segment", folder / "images", "--classes", words, "--model", trained / "model")
     assert "error:" in fails(capsys, monkeypatch, *arguments)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"ahs-seg {ahs_seg.__version__}\n")

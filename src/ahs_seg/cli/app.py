@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -28,6 +29,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Open-vocabulary semantic segmentation: name classes in plain words, get a label for every pixel.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ahs-seg {version('ahs-seg')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+    del version  # its callback has printed it
+
+
 app.command("quickstart")(quickstart.command)
 app.command("segment")(segment.command)
 app.command("serve")(serve.command)
