@@ -1,18 +1,18 @@
-"""The base of all errors of this package."""
+"""Base classes of the errors that this package raises."""
 
 from __future__ import annotations
 
 
 class AhsSegError(Exception):
-    """Base of every error that this package raises on purpose; the message says what to do.
+    """Base class of every error that this package raises on purpose; the message says what to do.
 
-    Errors caused by a bad value are also `ValueError`, those of files that are not there also `OSError`.
+    Errors caused by an invalid value are also a `ValueError`, those of missing files also an `OSError`.
     """
 
 
 class SampleError(AhsSegError, ValueError):
-    """One image or label map that cannot be used. Only that item is lost: runs report it and continue."""
+    """An image or a label map cannot be used. Runs over many images report this one and continue with the others."""
 
 
 class MissingPackageError(AhsSegError, ImportError):
-    """An optional package that is not installed; the message names the extra to install."""
+    """An optional package is not installed; the message names the extra to install."""

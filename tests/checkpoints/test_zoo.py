@@ -79,7 +79,7 @@ def test_what_is_wrong_with_the_download_leaves_nothing(hub: Hub, tmp_path: Path
 def test_offline_says_what_to_fetch_and_what_to_do(offline: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"(?s)offline.*Fetch https://huggingface\.co/spaces/hamacojr/CAT-Seg-weigh"
+        match=r"(?s)offline.*Download https://huggingface\.co/spaces/hamacojr/CAT-Seg-weigh"
         r"ts/resolve/main/model_base\.pth where.*`ahs-seg import model_base\.pth --as cat_seg -o DIRECTORY`",
     ):
         find_model("cat-seg-vitb")

@@ -36,7 +36,7 @@ def test_a_checkpoint_with_its_config(files: Path) -> None:
     text = run(files / "model.pth", "-o", files / "out", *arguments, "--trained-on", "cat, dog")
     assert "MODEL.SEM_SEG_HEAD.POOLING_SIZES -> method.cost.class_pooling = 3" in text
     assert "model.pth: cat_seg on a CLIP 256 wide" in text
-    assert "keys, which is every weight of the model" in text
+    assert "keys, which give every weight of the model" in text
     description, method = load_model(files / "out")
     assert method.head.class_pooling == 3
     assert description.trained_on == ("cat", "dog")
@@ -46,7 +46,7 @@ def test_a_checkpoint_with_its_config(files: Path) -> None:
 def test_every_key(files: Path) -> None:
     text = run(files / "model.pth", "--as", "cat_seg", "-o", files / "out", "--tokenizer", files, "--keys")
     assert "upsample1.bias -> pyramid.upsample_fine.bias" in text
-    assert "optimizer -> ignored: state of the optimiser" in text
+    assert "optimizer -> ignored: state of the optimizer" in text
 
 
 def test_a_config_alone(files: Path) -> None:

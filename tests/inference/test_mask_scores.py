@@ -1,4 +1,4 @@
-"""Scores of proposals at picture size equal the plain formula: in bands, some rows at a time, contenders only."""
+"""Scores of mask proposals equal the plain formula, in bands, for few text rows at a time and for winners only."""
 
 import dataclasses
 

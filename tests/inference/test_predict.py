@@ -14,7 +14,7 @@ from ahs_seg.inference.predict import (
 )
 from ahs_seg.inference.windows import SlidingWindows, WholeImage
 from ahs_seg.types import PRUNED_LOGIT
-from tests.support.predictions import assert_same, picture, tensor, words
+from tests.support.predictions import assert_same, random_image, tensor, words
 from tests.support.tiny_models import ColourMethod
 
 
@@ -40,7 +40,7 @@ def textbook_whole(method, image: torch.Tensor, text: torch.Tensor, size: tuple[
 
 
 def textbook_sliding(method, image, text, size, *, side: int, kernel: int, overlap: float) -> torch.Tensor:
-    """The original's formulation: unfold, all views at once, fold, every class at picture size."""
+    """The original's formulation: unfold, all views at once, fold, every class at image size."""
     stride = int(kernel * (1 - overlap))
     cut, paste = nn.Unfold(kernel, stride=stride), nn.Fold(side, kernel, stride=stride)
     canvas = F.interpolate(image[None], (side, side), mode="bilinear", align_corners=False)
@@ -56,7 +56,7 @@ def textbook_sliding(method, image, text, size, *, side: int, kernel: int, overl
 @pytest.mark.parametrize("size", [(40, 53), (17, 50), (1, 1), (1, 30)])
 @pytest.mark.parametrize("keep", [None, 4])
 def test_whole_image_equals_textbook(size, keep):
-    method, text, image = ColourMethod(keep=keep), words(11), picture(*size)
+    method, text, image = ColourMethod(keep=keep), words(11), random_image(*size)
     assert_same(predict(method, image, text, InferenceConfig()), textbook_whole(method, tensor(image), text, size))
 
 
@@ -65,7 +65,7 @@ def test_whole_image_equals_textbook(size, keep):
 @pytest.mark.parametrize("batch", [1, 3, 5])
 def test_sliding_window_equals_textbook(size, keep, batch):
     """53 and 32 have the proportions of 640 and 384 for a resolution of 32."""
-    method, text, image = ColourMethod(keep=keep), words(11), picture(*size)
+    method, text, image = ColourMethod(keep=keep), words(11), random_image(*size)
     config = InferenceConfig(windows=SlidingWindows(), shortest_edge=min(size), batch=batch, memory_mb=1)
     expected = textbook_sliding(method, tensor(image), text, size, side=53, kernel=32, overlap=0.333)
     assert_same(predict(method, image, text, config), expected)
@@ -81,7 +81,7 @@ def test_sizes_of_cat_seg():
 
 
 def test_padding_of_the_original_is_reproduced_and_off_by_default():
-    method, text, image = ColourMethod(), words(6), picture(40, 53)
+    method, text, image = ColourMethod(), words(6), random_image(40, 53)
     mean = torch.tensor(method.backbone.mean)[:, None, None]
     padded = torch.cat([tensor(image), mean.expand(3, 40, 11)], 2)
     padded = torch.cat([padded, mean.expand(3, 24, 64)], 1)
@@ -95,7 +95,7 @@ def test_padding_of_the_original_is_reproduced_and_off_by_default():
 
 
 def test_permuted_rows_give_permuted_labels():
-    method, text, image = ColourMethod(keep=5), words(12), picture(30, 40)
+    method, text, image = ColourMethod(keep=5), words(12), random_image(30, 40)
     order = torch.randperm(12)
     plain = predict(method, image, text, InferenceConfig(windows=SlidingWindows()))
     permuted = predict(method, image, text[order], InferenceConfig(windows=SlidingWindows()))
@@ -104,7 +104,7 @@ def test_permuted_rows_give_permuted_labels():
 
 
 def test_a_class_has_the_score_of_its_best_row():
-    method, text, image = ColourMethod(), words(6), picture(30, 40)
+    method, text, image = ColourMethod(), words(6), random_image(30, 40)
     row_class = (0, 1, 1, 1, 2, 2)
     prediction = predict(method, image, text, InferenceConfig(), row_class=row_class)
     rows = textbook_whole(method, tensor(image), text, (30, 40))
@@ -115,28 +115,28 @@ def test_a_class_has_the_score_of_its_best_row():
 
 def test_equal_rows_go_to_the_first_class():
     method, text = ColourMethod(), words(4)[[2, 2, 0, 2]]
-    labels = predict(method, picture(20, 20), text, InferenceConfig(windows=SlidingWindows())).labels
+    labels = predict(method, random_image(20, 20), text, InferenceConfig(windows=SlidingWindows())).labels
     assert set(labels.unique().tolist()) <= {0, 2}
 
 
 def test_loading_resizes_bytes_with_pillow():
-    method, text, image = ColourMethod(), words(5), picture(60, 90)
+    method, text, image = ColourMethod(), words(5), random_image(60, 90)
     loaded = np.asarray(Image.fromarray(image).resize((30, 20), Image.Resampling.BILINEAR))
     prediction = predict(method, image, text, InferenceConfig(shortest_edge=20))
     assert_same(prediction, textbook_whole(method, tensor(loaded), text, (60, 90)))
     assert method.seen[0] == (1, 3, 20, 30)
 
 
-def test_without_a_rule_large_pictures_shrink_and_small_ones_stay():
+def test_without_a_rule_large_images_shrink_and_small_ones_stay():
     method, text = ColourMethod(), words(5)
     for size in ((30, 200), (53, 53), (10, 20)):
-        assert predict(method, picture(*size), text, InferenceConfig()).labels.shape == size
+        assert predict(method, random_image(*size), text, InferenceConfig()).labels.shape == size
     assert method.seen == [(1, 3, 30, 53), (1, 3, 53, 53), (1, 3, 10, 20)]
 
 
 @pytest.mark.parametrize("windows", [WholeImage(), SlidingWindows()])
 @pytest.mark.parametrize("shortest_edge", [None, 64])
-def test_a_very_wide_picture(windows, shortest_edge):
+def test_a_very_wide_image(windows, shortest_edge):
     method, text = ColourMethod(), words(3)
     image = np.full((3, 20000, 3), 40, np.uint8)
     image[:, 10000:] = (250, 10, 240)
@@ -150,7 +150,7 @@ def test_a_very_wide_picture(windows, shortest_edge):
 
 
 def test_one_row_and_one_pixel():
-    prediction = predict(ColourMethod(), picture(1, 1), words(1), InferenceConfig(windows=SlidingWindows()))
+    prediction = predict(ColourMethod(), random_image(1, 1), words(1), InferenceConfig(windows=SlidingWindows()))
     assert prediction.labels.tolist() == [[0]]
     assert 0 <= prediction.scores.item() <= 1
 
@@ -189,13 +189,19 @@ def test_wrong_windows_are_explained():
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("config", [InferenceConfig(), InferenceConfig(windows=SlidingWindows(side=40, kernel=24))])
-def test_several_pictures_get_what_each_gets_alone(config, batch):
-    pictures = [picture(30, 40), picture(40, 30), picture(30, 40), picture(90, 70), picture(30, 40)]
+def test_several_images_give_the_results_of_single_images(config, batch):
+    images = [
+        random_image(30, 40),
+        random_image(40, 30),
+        random_image(30, 40),
+        random_image(90, 70),
+        random_image(30, 40),
+    ]
     method = ColourMethod()
-    together = predict_many(method, pictures, words(5), config.replace(batch=batch))
+    together = predict_many(method, images, words(5), config.replace(batch=batch))
     sizes = [shape[0] for shape in method.seen]
     assert max(sizes) == batch
-    for one, image in zip(together, pictures, strict=True):
+    for one, image in zip(together, images, strict=True):
         alone = predict(method, image, words(5), config)
         torch.testing.assert_close(one.scores, alone.scores)
         assert one.labels.shape == image.shape[:2]

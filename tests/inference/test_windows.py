@@ -9,7 +9,7 @@ from ahs_seg.inference.predict import (
     predict,
 )
 from ahs_seg.inference.windows import SlidingWindows
-from tests.support.predictions import assert_same, picture, tensor, words
+from tests.support.predictions import assert_same, random_image, tensor, words
 from tests.support.tiny_models import ColourMethod
 
 
@@ -27,7 +27,7 @@ def test_windows_cover_everything(side, kernel, overlap):
 
 @torch.no_grad()
 def test_windows_that_do_not_divide_the_square():
-    method, text, image = ColourMethod(), words(5), picture(50, 50)
+    method, text, image = ColourMethod(), words(5), random_image(50, 50)
     windows = SlidingWindows(side=50, kernel=21, overlap=0.5, global_view=False)
     prediction = predict(method, image, text, InferenceConfig(windows=windows))
     total, count = torch.zeros(5, 50, 50), torch.zeros(50, 50)

@@ -1,4 +1,4 @@
-"""Reading pictures and label maps: every source the issue of a user could name, and what happens to damaged ones."""
+"""Reading images and label maps: every source the issue of a user could name, and what happens to damaged ones."""
 
 from __future__ import annotations
 
@@ -177,12 +177,12 @@ def test_wrong_arrays_say_given_allowed_remedy(source, message):
 
 
 def test_missing_folder_text_empty(tmp_path):
-    (tmp_path / "note.jpg").write_text("not a picture at all")
+    (tmp_path / "note.jpg").write_text("not an image at all")
     (tmp_path / "empty.png").touch()
     for name, message in {
         "gone.png": "no such file",
         "": "is a folder",
-        "note.jpg": "not of a format that is read here",
+        "note.jpg": "not in a supported format",
         "empty.png": "empty",
         "nul\0.png": "cannot be opened",
     }.items():
@@ -193,7 +193,7 @@ def test_missing_folder_text_empty(tmp_path):
 def test_postscript_is_not_run(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(ImageError, match="not of a format that is read here"):
+    with pytest.raises(ImageError, match="not in a supported format"):
         read_image(path)
 
 
@@ -203,13 +203,13 @@ def test_truncated_files_are_named(tmp_path, suffix):
     path = saved(tmp_path / f"holiday.{suffix}", Image.fromarray(noise))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ImageError, match=r"holiday\..*: damaged or incomplete picture"):
+    with pytest.raises(ImageError, match=r"holiday\..*: damaged or incomplete image"):
         read_image(path)
 
 
 @settings(max_examples=150, deadline=None)
 @given(kind=st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "BMP"]), data=st.data())
-def test_damaged_bytes_give_a_picture_or_an_image_error(tmp_path_factory, kind, data):
+def test_damaged_bytes_give_an_image_or_an_image_error(tmp_path_factory, kind, data):
     buffer = io.BytesIO()
     Image.fromarray(gradient()).save(buffer, kind)
     content = bytearray(buffer.getvalue())
@@ -252,12 +252,12 @@ def test_palette_labels_are_indices_whatever_the_colours(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "F"])
 def test_colour_labels_are_refused(tmp_path, mode):
     path = saved(tmp_path / "a.tif", Image.new(mode, (2, 2)))
-    with pytest.raises(ImageError, match=f"mode {mode}; a label map has one number a pixel"):
+    with pytest.raises(ImageError, match=f"mode {mode}; a label map has one number per pixel"):
         read_labels(path)
 
 
 def test_other_unusable_labels(tmp_path):
-    with pytest.raises(ImageError, match=r"not of a format that is read here \(PNG, TIFF"):
+    with pytest.raises(ImageError, match=r"not in a supported format \(PNG, TIFF"):
         read_labels(saved(tmp_path / "a.jpg", Image.new("L", (8, 8))))
     with pytest.raises(ImageError, match=r"label values -1\.\.70000; allowed are 0\.\.65535"):
         read_labels(saved(tmp_path / "a.tif", Image.fromarray(np.array([[-1, 70000]], np.int32))))
@@ -265,7 +265,7 @@ def test_other_unusable_labels(tmp_path):
         read_labels(tmp_path / "gone.png")
 
 
-def test_labels_follow_the_same_rotation_as_pictures(tmp_path):
+def test_labels_follow_the_same_rotation_as_images(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path / "a.png", Image.fromarray(np.array([[1, 2, 3]], np.uint8)), exif=exif)

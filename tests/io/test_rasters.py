@@ -9,7 +9,7 @@ from tests.support.drawn_images import drawn, save
 from tests.support.geotiffs import geotiff
 
 
-def test_rows_are_those_of_the_whole_picture(tmp_path):
+def test_rows_are_those_of_the_whole_image(tmp_path):
     image = drawn(50, 70)
     alpha = np.linspace(0, 255, 50 * 70).astype(np.uint8).reshape(1, 50, 70)
     bands = np.moveaxis(image, -1, 0)
@@ -18,7 +18,7 @@ def test_rows_are_those_of_the_whole_picture(tmp_path):
         geotiff(tmp_path / "grey.tif", bands[:1]),
         geotiff(tmp_path / "wide.tif", bands.astype(np.uint16) * 257),
         geotiff(tmp_path / "clear.tif", np.concatenate([bands, alpha]), photometric="RGB", alpha="YES"),
-        save(tmp_path / "picture.png", image),
+        save(tmp_path / "image.png", image),
     ]
     Image.fromarray(image).quantize(16).save(tmp_path / "palette.tif")
     for path in [*files, tmp_path / "palette.tif"]:

@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         if page == "photo":
             self.wfile.write(png())
         if page == "text":
-            self.wfile.write(b"no picture")
+            self.wfile.write(b"no image")
         while page in ("endless", "stated", "slow"):
             self.wfile.write(b"0" * (1 if page == "slow" else 65536))
             time.sleep(0.05 if page == "slow" else 0)
@@ -67,7 +67,7 @@ def test_addresses():
 
 
 @pytest.mark.parametrize("page", ["photo", "moved"])
-def test_pictures_are_fetched(site, page):
+def test_images_are_downloaded(site, page):
     assert np.array_equal(read_source(f"{site}/{page}"), PIXELS)
     assert np.array_equal(read_source(png()), PIXELS)
 
@@ -77,9 +77,9 @@ def test_pictures_are_fetched(site, page):
     [
         ("missing", "the server answers 404"),
         ("text", "/text: empty, or not of a format"),
-        ("file", "leads to file:///etc/hostname, which is not fetched"),
-        ("ftp", "leads to ftp://"),
-        ("circle", "more than 5 redirections"),
+        ("file", "redirects to file:///etc/hostname, which is not downloaded"),
+        ("ftp", "redirects to ftp://"),
+        ("circle", "more than 5 redirects"),
     ],
 )
 def test_what_is_wrong_is_said(site, page, message):
@@ -95,11 +95,11 @@ def test_size_is_limited(site, page):
 
 def test_time_is_limited(site):
     began = time.monotonic()
-    with pytest.raises(ImageError, match="no answer in time"):
+    with pytest.raises(ImageError, match="no response in time"):
         fetch(f"{site}/slow", seconds=0.4)
     assert time.monotonic() - began < 5
 
 
 def test_nobody_there():
-    with pytest.raises(ImageError, match="cannot be fetched"):
+    with pytest.raises(ImageError, match="cannot be downloaded"):
         fetch("http://127.0.0.1:9/x.jpg")

@@ -29,7 +29,7 @@ def test_sound_alone_is_no_video(tmp_path):
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    with pytest.raises(SampleError, match="holds no video"):
+    with pytest.raises(SampleError, match="has no video stream"):
         list(read_frames(path))
 
 

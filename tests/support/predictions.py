@@ -8,7 +8,7 @@ from PIL import Image
 RNG = np.random.default_rng(0)
 
 
-def picture(height: int, width: int) -> np.ndarray:
+def random_image(height: int, width: int) -> np.ndarray:
     coarse = RNG.integers(0, 256, (max(1, height // 8), max(1, width // 8), 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 

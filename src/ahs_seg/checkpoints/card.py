@@ -1,4 +1,4 @@
-"""The card of a model: what it is, how to use it, and its scores with their protocol and provenance."""
+"""Model cards: description, usage, and scores with their protocol and provenance."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _COLUMNS: Final = {
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """What a card takes from an `EvaluationReport`."""
+    """The fields of an `EvaluationReport` that a model card shows."""
 
     @property
     def dataset(self) -> str:
-        """What was evaluated on."""
+        """Name of the dataset."""
 
     @property
     def protocol(self) -> str:
-        """How pictures were shown and answers merged."""
+        """The inference protocol: how images were resized and split into views, and outputs merged."""
 
     @property
     def images(self) -> int:
-        """Number of images that count."""
+        """Number of evaluated images."""
 
     @property
     def scores(self) -> Scores:
@@ -61,9 +61,10 @@ def write_card(
     licence: str | None = None,
     description: ModelDescription | None = None,
 ) -> Path:
-    """Write `README.md` into a model directory; `title` is the repository it will have on the hub.
+    """Write the model card `README.md` into a model directory and return its path.
 
-    `description` is what the directory says (None: it is read; for a method of your own `read_description` does it).
+    `title` is the name of the repository on the hub. `description` is that of the directory (None: it is read from
+    there; for a method of your own pass the result of `read_description`).
     """
     target = Path(directory)
     description = description or read_description(target)
@@ -75,9 +76,9 @@ def write_card(
 def model_card(
     description: ModelDescription, reports: Sequence[Evaluated] = (), *, title: str, licence: str | None = None
 ) -> str:
-    """Markdown with the header that the hub reads; every score names its data set and protocol.
+    """The model card as Markdown with the YAML header of the hub; every score has its dataset and protocol.
 
-    `licence` is an identifier of the hub such as "apache-2.0"; without one the card states none.
+    `licence` is a licence identifier of the hub such as "apache-2.0"; None: the card states no licence.
     """
     sections = [_header(description, reports, title, licence), f"# {title.rpartition('/')[2]}", _summary(description)]
     sections += [_usage(title)]
@@ -141,7 +142,8 @@ segmenter = Segmenter.from_pretrained("{title}")
 segmentation = segmenter("photo.jpg", "cat, sofa, lamp")
 ```
 
-or `ahs-seg segment photos/ --model {title} --classes "cat, sofa, lamp"`. Its files are data: loading runs nothing."""
+or `ahs-seg segment photos/ --model {title} --classes "cat, sofa, lamp"`.
+Loading the model executes no code from its files."""
 
 
 def _table(reports: Sequence[Evaluated]) -> str:
@@ -160,7 +162,7 @@ def _percent(score: float | None) -> str:
 def _measured(reports: Sequence[Evaluated]) -> str:
     notes = [
         "Percent. mIoU is the mean over classes that the ground truth contains; the second column also counts classes "
-        "that were only predicted. Seen classes are those whose name is exactly one of the training's."
+        "that were only predicted. Seen classes are those whose name equals a class name of the training."
     ]
     places = dict.fromkeys(_place(report.provenance) for report in reports)
     return "\n".join(notes + [f"Measured with {place}." for place in places])

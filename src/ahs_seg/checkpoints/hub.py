@@ -1,4 +1,4 @@
-"""Model directories on their way to the hub."""
+"""Upload of model directories to the hub, and download of files and model directories."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ def push_to_hub(
     message: str = "Upload model",
     description: ModelDescription | None = None,
 ) -> str:
-    """Upload a model directory to `owner/name` (made if need be) and give the address of the commit.
+    """Upload a model directory to `owner/name` (created if it does not exist) and return the URL of the commit.
 
-    The card is generated from the reports; one that is there already is kept if none are given. `private` only
-    matters for a repository that is made now. Without a token the one of `hf auth login` is used.
-    `description` as for `write_card`.
+    The model card is generated from the reports; without reports an existing card is kept. `private` applies only to
+    a new repository. Without `token`, the token of `hf auth login` is used. `description` as in `write_card`.
 
     Raises:
         CheckpointError: it is not a model directory, or the hub refuses (not logged in, no such owner).
@@ -49,13 +48,13 @@ def push_to_hub(
     except UNREACHABLE as error:
         raise CheckpointError(
             f"{source} could not be uploaded to {repository!r} ({reason(error)}). Check the name, and log in with "
-            "`hf auth login` or give a token that may write there."
+            "`hf auth login` or give a token with write access."
         ) from None
     return commit.commit_url
 
 
 UNREACHABLE: Final = cast(tuple[type[Exception], ...], (*HfHubHTTPError.__bases__, HFValidationError, OSError))
-"""All that goes wrong on the way to the hub; the base of its own errors is that of its HTTP library."""
+"""Exceptions of a failed connection to the hub; its own errors share the base class of its HTTP library."""
 
 RepositoryKind = Literal["model", "space"]
 
@@ -63,10 +62,10 @@ RepositoryKind = Literal["model", "space"]
 def fetch(
     repository: str, filename: str, *, remedy: str, kind: RepositoryKind = "model", endpoint: str | None = None
 ) -> Path:
-    """A file of the hub; one that is in the hub's cache (`HF_HOME`) is found there, also offline.
+    """Path of a file of the hub, downloaded unless it is in the hub's cache (`HF_HOME`), which also works offline.
 
     Raises:
-        CheckpointError: it cannot be had; says where it is, and what to do with it (`remedy`).
+        CheckpointError: it cannot be downloaded; the message gives its URL and what to do with the file (`remedy`).
     """
     try:
         return Path(hf_hub_download(repository, filename, repo_type=kind, endpoint=endpoint))
@@ -74,15 +73,15 @@ def fetch(
         url = hf_hub_url(repository, filename, repo_type=kind, endpoint=endpoint)
         raise CheckpointError(
             f"{filename} is not in the cache and could not be downloaded ({reason(error)}). "
-            f"Fetch {url} where there is a network, {remedy}."
+            f"Download {url} on a machine with network access, {remedy}."
         ) from None
 
 
 def fetch_model(repository: str, *, revision: str | None = None, endpoint: str | None = None) -> Path:
-    """The model directory in a repository of the hub, such as `push_to_hub` made.
+    """Path of the model directory in a repository of the hub, as uploaded by `push_to_hub`; downloaded if needed.
 
     Raises:
-        CheckpointError: there is no such repository, it holds no model directory, or the hub cannot be reached.
+        CheckpointError: there is no such repository, it contains no model directory, or the hub cannot be reached.
     """
     wanted = [CONFIG, WEIGHTS, f"{BACKBONE}/*"]
     try:
@@ -91,12 +90,12 @@ def fetch_model(repository: str, *, revision: str | None = None, endpoint: str |
         )
     except UNREACHABLE as error:
         raise CheckpointError(
-            f"{repository!r} is neither a model directory here nor could it be had from the hub ({reason(error)}). "
+            f"{repository!r} is not a local model directory and cannot be downloaded from the hub ({reason(error)}). "
             "Give a directory, the name of a known checkpoint, or owner/name of a repository you can reach."
         ) from None
 
 
 def reason(error: Exception) -> str:
-    """What an error of the hub comes down to, in one line."""
+    """The cause of an error of the hub in one line."""
     text = str(error.__cause__ or error)
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Model directories: `config.json`, `model.safetensors`, and a description of the backbone; loading runs nothing."""
+"""Model directories: `config.json`, `model.safetensors` and the files of the backbone; loading executes no code."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ MODEL_TYPE: Final = "ahs_seg"
 
 
 class CheckpointError(AhsSegError, ValueError):
-    """A model directory that cannot be used; the message names the file and what to do."""
+    """A checkpoint or model directory cannot be used; the message names the file and says what to do."""
 
 
 class ModelDescription(Config):
-    """What `config.json` of a model directory holds; `model_type` is for `transformers`.
+    """Content of `config.json` of a model directory; `model_type` is for `transformers`.
 
-    `prompts` are those of the training. `trained_on` are the class names the model was trained with: what is "seen"
-    and "unseen" at evaluation; `overlap` holds what else is known of its words. `calibration` turns its scores into
-    confidences, with these prompts and this protocol.
+    `prompts` are those of the training. `trained_on` are the class names of the training, which decide which classes
+    are "seen" and "unseen" at evaluation; `overlap` has further rules for this. `calibration` maps scores to
+    confidences, and holds for these prompts and this protocol.
     """
 
     model_type: Literal["ahs_seg"] = MODEL_TYPE
@@ -52,20 +52,20 @@ class ModelDescription(Config):
     calibration: Calibration | None = None
 
     def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
-        """For every class of a vocabulary, whether the training has seen it, told from its words; None: not known."""
+        """For every class of a vocabulary, whether it occurred in training, judged by its names; None: not known."""
         words = self.overlap.words or tuple((name,) for name in self.trained_on)
         return self.overlap.replace(words=words).of(vocabulary)
 
 
 def save_model(method: Method, description: ModelDescription, directory: Path | str) -> Path:
-    """Write a model directory; it appears whole or not at all, and replaces what was there."""
+    """Write a model directory atomically, replacing an existing one; returns its path."""
     return save_state(method.state_dict(), method.backbone, description, directory)
 
 
 def save_state(
     state: Mapping[str, Tensor], backbone: Backbone, description: ModelDescription, directory: Path | str
 ) -> Path:
-    """Write a model directory with these weights; of the backbone only its configuration and tokenizer are read."""
+    """Write a model directory with the weights in `state`; `backbone` provides only its configuration and tokenizer."""
     target = Path(directory)
     with replacing_directory(target) as fresh:
         backbone.save_description(fresh / BACKBONE)
@@ -76,12 +76,12 @@ def save_state(
 
 
 def write_description(description: ModelDescription, directory: Path | str) -> None:
-    """Replace what `config.json` of a model directory says; the weights stay."""
+    """Replace `config.json` of a model directory; the weights are not changed."""
     write_text(Path(directory) / CONFIG, description.model_dump_json(indent=2))
 
 
 def merged_description(description: ModelDescription) -> ModelDescription:
-    """The description of a method whose tuning has been merged into a plain CLIP (`merged`)."""
+    """The description of the method after its tuner has been merged into the backbone's weights."""
     method = description.method
     if "tuner" not in type(method).model_fields:
         return description
@@ -93,10 +93,10 @@ def load_model(
 ) -> tuple[ModelDescription, Method]:
     """The description and the method (in evaluation mode, on the CPU) of a model directory.
 
-    `methods` and `tuners` are config classes of your own that the directory may name; it never imports anything itself.
+    `methods` and `tuners` are your own config classes that the directory may name; nothing is imported by name.
 
     Raises:
-        CheckpointError: if a file is missing, damaged, or belongs to another method.
+        CheckpointError: a file is missing or damaged, or the weights belong to another method.
     """
     source = Path(directory)
     description = read_description(source, methods=methods, tuners=tuners)
@@ -121,7 +121,7 @@ def load_model(
 def read_description(
     directory: Path, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
 ) -> ModelDescription:
-    """What `config.json` of a model directory says; `methods` and `tuners` as for `load_model`."""
+    """The content of `config.json` of a model directory; `methods` and `tuners` as in `load_model`."""
     path = directory / CONFIG
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

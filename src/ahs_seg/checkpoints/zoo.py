@@ -1,4 +1,4 @@
-"""Models by name: published checkpoints, imported once and kept; model directories here or on the hub."""
+"""Models by name: local directories, repositories of the hub, and published checkpoints, imported once and cached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class KnownCheckpoint:
-    """Where the authors of a method put a checkpoint, and the vocabulary it was trained with."""
+    """Location of a checkpoint published by the authors of a method, and the vocabulary of its training."""
 
     method: Literal["cat_seg", "h_clip", "ebseg"]
     repository: str
@@ -32,7 +32,7 @@ class KnownCheckpoint:
     vocabulary: str = "coco-stuff-171"
 
     def description(self) -> ModelDescription:
-        """How the method is published, with the class names of its training."""
+        """The description of the published method, with the class names of the training."""
         trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
         return published(self.method).replace(trained_on=trained_on)
 
@@ -43,17 +43,17 @@ KNOWN_CHECKPOINTS: Final = {
     "ebseg-vitb": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_base.pth"),
     "ebseg-vitl": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_large.pth"),
 }
-"""Published checkpoints by name; the addresses are those in the authors' README."""
+"""Published checkpoints by name; the repositories are those in the authors' README."""
 
 
 def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
-    """The model directory that is meant: one on this machine, a known checkpoint, or `owner/name` on the hub.
+    """The path of a model directory, from a local path, the name of a known checkpoint, or `owner/name` on the hub.
 
-    A known checkpoint is downloaded and imported the first time, which also fetches CLIP's tokenizer unless one is
-    given; afterwards it is found without a network. It is kept beside the hub's cache (`HF_HOME`, in `assets/ahs-seg`).
+    A known checkpoint is downloaded and imported at the first use, with CLIP's tokenizer unless one is given; later
+    uses need no network. It is stored beside the hub's cache (in `assets/ahs-seg` of `HF_HOME`).
 
     Raises:
-        CheckpointError: it is none of these, or cannot be downloaded or imported.
+        CheckpointError: `source` is none of these, or cannot be downloaded or imported.
     """
     path = Path(source)
     if path.exists():
@@ -64,13 +64,13 @@ def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: s
     if _REPOSITORY.fullmatch(name):
         return fetch_model(name, endpoint=endpoint)
     raise CheckpointError(
-        f"{name!r} is no model directory, no known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and no "
-        "owner/name of the hub."
+        f"{name!r} is not a model directory, not a known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and not "
+        "an owner/name of the hub. Check the path or the name."
     )
 
 
 def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
-    """The file of a known checkpoint as its authors published it."""
+    """Path of the file of a known checkpoint as published by its authors, downloaded if needed."""
     known = KNOWN_CHECKPOINTS[name]
     remedy = f"then `ahs-seg import {known.filename} --as {known.method} -o DIRECTORY` and use that directory"
     return fetch(known.repository, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
@@ -87,5 +87,5 @@ def _imported(name: str, known: KnownCheckpoint, tokenizer: Path | None, endpoin
             report = import_checkpoint(
                 checkpoint, known.method, target, description=description, tokenizer=tokenizer, endpoint=endpoint
             )
-            logger.info("%s\nkept in %s", report, target)
+            logger.info("%s\nstored in %s", report, target)
     return target

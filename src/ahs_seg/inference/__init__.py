@@ -1,1 +1,1 @@
-"""Inference: an image and words in, a class and a score for every pixel out."""
+"""Inference: a class and a score for every pixel of an image, from the image and its class names."""

@@ -1,4 +1,4 @@
-"""Results for several images, of which some may fail."""
+"""Segmentation of several images, with a choice of what happens to images that fail."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ahs_seg.output.segmentation import Segmentation
 logger = logging.getLogger(__name__)
 
 OnError: TypeAlias = Literal["raise", "skip", "return"]
-"""What happens when one of several images fails: its error is raised, logged, or returned in place of its result."""
+"""What happens if one of several images fails: its error is raised, logged, or returned in place of its result."""
 
 Raised: TypeAlias = Literal["raise", "skip"]
-"""The choices with which there are only results."""
+"""The values of `on_error` with which only segmentations are returned."""
 
 Images: TypeAlias = list[ImageSource] | tuple[ImageSource, ...]
 ImageIterator: TypeAlias = Iterator[ImageSource]
 
 
 class CallOptions(TypedDict, total=False):
-    """The options of a call of `Segmenter` for one image as for several."""
+    """Options of `Segmenter.__call__` that apply to one image and to several."""
 
     background: Sequence[str]
     top_k: int | None
@@ -36,10 +36,10 @@ class CallOptions(TypedDict, total=False):
 
 
 def check_on_error(on_error: str, *, single: bool) -> None:
-    """Do nothing if `on_error` can be used for a call with one image (`single`) or with several.
+    """Check that `on_error` is allowed for a call with one image (`single`) or with several.
 
     Raises:
-        OutputOptionsError: an unknown value, or "skip" or "return" with only one image.
+        OutputOptionsError: the value is unknown, or is "skip" or "return" for a single image.
     """
     if on_error not in get_args(OnError):
         raise OutputOptionsError(f"on_error={on_error!r}; allowed are {', '.join(map(repr, get_args(OnError)))}")
@@ -53,13 +53,13 @@ def check_on_error(on_error: str, *, single: bool) -> None:
 def segment_each(
     images: Iterable[ImageSource], segment: Callable[[ImageSource], Segmentation], on_error: OnError
 ) -> Iterator[Segmentation | SampleError]:
-    """Yield the result of each image, one image at a time.
+    """Yield the segmentation of each image, one image at a time.
 
-    Any exception counts as the failure of that one image, except when memory is exhausted, which is raised as it is:
-    the next image may well meet the same. What the iterable itself raises is not caught.
+    Any exception counts as a failure of that one image, except running out of memory, which is raised unchanged, as the
+    next image would probably fail too. Exceptions of the iterable itself are not caught.
 
     Raises:
-        SampleError: with "raise", of the first image that fails; names its index and source.
+        SampleError: with "raise", for the first image that fails; the message names its index and source.
     """
     for index, image in enumerate(images):
         outcome = _outcome(index, image, segment)
@@ -85,7 +85,7 @@ def _outcome(
 
 
 def _named(image: ImageSource, error: Exception) -> str:
-    """The file or address of an image in brackets, unless the message of its error has it already."""
+    """The path or URL of an image in brackets; empty if the message of its error contains it already."""
     return f" ({image})" if isinstance(image, str | Path) and str(image) not in str(error) else ""
 
 

@@ -1,4 +1,4 @@
-"""A picture and words in, a class and a score for every pixel out: the whole picture at once, or sliding windows."""
+"""Class and score of every pixel of an image, from the whole image at once or from sliding windows."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _FORMER_KEYS: Final = ("class_pooling", "ensemble")
 
 
 class InferenceConfig(Config):
-    """How a picture is shown to a method and how its answers are merged.
+    """Inference settings: how an image is resized and split into views, and how the outputs of the views are merged.
 
-    With `shortest_edge`, the picture is first resized to that (the longest edge to at most `longest_edge`), as CAT-Seg
-    does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that: small pictures
-    stay as they are, and the method's own resizing skips no pixels of large ones. `batch` views run at a time;
-    merging uses about `memory_mb` besides the result. `options` are those of the method (`Method.options`), such as
-    `class_pooling` in the cost family; without them the method stays as it was trained.
+    With `shortest_edge`, the image is first resized to that shortest edge (the longest edge to at most `longest_edge`),
+    as CAT-Seg does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that length:
+    small images keep their size, and the method's own resizing skips no pixels of large images. `batch` views run
+    through the method at a time; merging needs about `memory_mb` in addition to the result. `options` are those of the
+    method (`Method.options`), such as `class_pooling` in the cost family; without them the method runs as trained.
     """
 
     windows: Annotated[WholeImage | SlidingWindows | ImageWindows, Field(discriminator="name")] = WholeImage()
@@ -57,7 +57,7 @@ class InferenceConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _read_former_files(cls, values: Any) -> Any:
-        """Earlier files name two options beside the other keys, and windows over the image `picture_windows`."""
+        """Convert values of an earlier format: method options move to `options`, `picture_windows` is renamed."""
         if not isinstance(values, dict):
             return values
         moved = {key: values[key] for key in _FORMER_KEYS if values.get(key) is not None}
@@ -68,7 +68,7 @@ class InferenceConfig(Config):
 
     @property
     def title(self) -> str:
-        """The protocol in words, for reports: two results with the same title were made in the same way."""
+        """Description of the protocol for reports; results with the same title used the same protocol."""
         edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
         return ", ".join([f"{self.windows.title}{edges}", *options_in_words(self.options)])
 
@@ -79,7 +79,7 @@ class InferenceConfig(Config):
 
 
 def options_in_words(options: Mapping[str, Any]) -> list[str]:
-    """Every option of a method as "name value", nested names joined."""
+    """Every option of a method as a string "name value"; names of nested options are joined."""
     words: list[str] = []
     for name, value in options.items():
         title = name.replace("_", " ")
@@ -91,12 +91,12 @@ def options_in_words(options: Mapping[str, Any]) -> list[str]:
 CAT_SEG_PROTOCOL: Final = InferenceConfig(
     windows=SlidingWindows(side=640, kernel=384), shortest_edge=640, options={"class_pooling": 1}
 )
-"""The published evaluation of CAT-Seg and H-CLIP, for every backbone."""
+"""The published evaluation protocol of CAT-Seg and H-CLIP, the same for every backbone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The best class of every pixel, and its score in [0, 1]."""
+    """The class with the highest score at every pixel, and that score in [0, 1]."""
 
     labels: Int[Tensor, "H W"]
     scores: Float[Tensor, "H W"]
@@ -111,9 +111,9 @@ def predict(
     *,
     row_class: Sequence[int] | None = None,
 ) -> Prediction:
-    """The class of every pixel of a picture (RGB); a class has the score of its best row.
+    """The class of every pixel of an RGB image; the score of a class is that of its best text row.
 
-    `row_class` gives the class of each row of the text (None: rows are classes).
+    `row_class` is the class index of each text row (None: every text row is a class).
     """
     return _best(*score_maps(method, image, text, config), config, row_class)
 
@@ -135,9 +135,9 @@ def score_maps(
     *,
     size: tuple[int, int] | None = None,
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
-    """The rows that can be the best somewhere, and their scores at `size` (None: the picture's), a few at a time.
+    """The text rows that can have the highest score somewhere, and their score maps at `size` (None: the image's size).
 
-    The method runs here; the maps only merge what it gave.
+    The method runs in this call; the returned maps resize and merge its outputs for a few text rows at a time.
     """
     shown = frames_of(image, config, method.backbone, size=size)
     return merge_views(run_views(method, shown.pixels.to(text.device), text, config.batch), shown, method, text, config)
@@ -152,7 +152,7 @@ def predict_many(
     *,
     row_class: Sequence[int] | None = None,
 ) -> list[Prediction]:
-    """`predict` for several pictures: views of equal size run together, `config.batch` at a time."""
+    """`predict` for several images: views of equal size run through the method together, `config.batch` at a time."""
     shown = [frames_of(image, config, method.backbone) for image in images]
     views: dict[int, list[AnyView]] = {}
     for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
@@ -168,7 +168,7 @@ def predict_many(
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What a method is shown of one picture, as `grid` says (None: all of it), and the size of the answer."""
+    """The views of one image as method input, their positions (`grid`; None: the whole image), the output size."""
 
     pixels: Float[Tensor, "v 3 h w"]
     grid: WindowGrid | None
@@ -182,7 +182,7 @@ def frames_of(
     *,
     size: tuple[int, int] | None = None,
 ) -> Frames:
-    """The views of a picture: windows row by row, then the whole picture if the config asks for it."""
+    """The views of an image: windows in row-major order, then the whole image if the config has a global view."""
     height, width = size or image.shape[:2]
     windows = config.windows
     pixels = to_tensor(_loaded(image, config, backbone.resolution))
@@ -198,7 +198,7 @@ def frames_of(
 def merge_views(
     views: list[AnyView], shown: Frames, method: Method, text: Words, config: InferenceConfig
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
-    """What `score_maps` gives, from what the method gave for these frames."""
+    """The result of `score_maps`, from the outputs of the method for these views."""
     rows, grid, windows = candidates(views, len(text)), shown.grid, config.windows
     if grid is None or isinstance(windows, WholeImage):
         return _whole(views[0], method, rows, shown.size, config)
@@ -225,7 +225,7 @@ def _whole(
 
 
 def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[AnyView]:
-    """What the method gives for each of some views, `batch` of them at a time."""
+    """The output of the method for each view; `batch` views run at a time."""
     views: list[AnyView] = []
     for some in torch.split(frames, batch):
         output = method(some, text)
@@ -238,7 +238,7 @@ def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, bat
 
 
 def working_size(size: tuple[int, int], config: InferenceConfig, resolution: int) -> tuple[int, int]:
-    """The size that a picture is reduced or enlarged to before its views are made."""
+    """The size (height, width) to which an image is resized before it is split into views."""
     height, width = size
     if config.shortest_edge is not None:
         return shortest_edge_size((height, width), config.shortest_edge, config.longest_edge)
@@ -260,12 +260,12 @@ def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resoluti
 
 
 def to_tensor(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
-    """A picture with values in [0, 1]."""
+    """An RGB image as a float tensor with values in [0, 1]."""
     return torch.tensor(image).permute(2, 0, 1).float() / 255
 
 
 def _padded(pixels: Float[Tensor, "3 h w"], multiple: int, colour: Sequence[float]) -> Float[Tensor, "3 H W"]:
-    """The picture with the backbone's mean colour, which it sees as zeros, to the right and below."""
+    """The image padded on the right and below with the backbone's mean colour, which is zero after normalisation."""
     height, width = pixels.shape[-2:]
     right, below = -width % multiple, -height % multiple
     if not right and not below:

@@ -1,4 +1,4 @@
-"""From the words and pixels of a call to the result that was asked for."""
+"""Run inference for one image and assemble the requested `Segmentation` fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ahs_seg.vocabulary.prompts import PromptTable
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What a result has besides labels and scores (see `Segmentation`)."""
+    """Requested fields of a `Segmentation` besides labels and scores."""
 
     top_k: int | None = None
     unknown_below: float | None = None
@@ -35,16 +35,16 @@ class OutputOptions:
             )
 
     def check(self, calibration: Calibration | None) -> None:
-        """Whether it can be met.
+        """Check that a model with this calibration (None: without) can give these fields.
 
         Raises:
-            CalibrationError: unknown pixels are asked of a model without calibration.
+            CalibrationError: `unknown_below` is set, but the model has no calibration.
         """
         if self.unknown_below is not None and calibration is None:
             raise CalibrationError(
                 "unknown_below is a confidence, and this model (with these prompts and this protocol) has no "
-                "calibration. Count one with segmenter.calibrate(dataset) on labelled pictures, or take scores as "
-                "they are with segmenter.calibration = ahs_seg.output.calibration.IDENTITY_CALIBRATION"
+                "calibration. Measure one with segmenter.calibrate(dataset) on labelled images, or use scores as "
+                "confidences with segmenter.calibration = ahs_seg.output.calibration.IDENTITY_CALIBRATION"
             )
 
 
@@ -58,7 +58,7 @@ def to_segmentation(
     calibration: Calibration | None,
     request: OutputOptions,
 ) -> Segmentation:
-    """The segmentation of one picture."""
+    """The segmentation of one image with the requested fields."""
     if request.top_k is None and not request.logits:
         plain = predict(method, pixels, words, config, row_class=table.row_class)
         return with_unknown(plain, pixels, table, calibration=calibration, request=request)
@@ -92,7 +92,7 @@ def with_unknown(
     calibration: Calibration | None,
     request: OutputOptions,
 ) -> Segmentation:
-    """A prediction as a segmentation; pixels of too little confidence are unknown."""
+    """A prediction as a segmentation; pixels whose confidence is below `unknown_below` get no class."""
     labels, scores = prediction.labels.cpu().numpy(), prediction.scores.cpu().numpy()
     known = _known(labels, scores, calibration, request)
     return Segmentation(pixels, known, scores, table.vocabulary, calibration=calibration)

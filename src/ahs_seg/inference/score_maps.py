@@ -1,7 +1,7 @@
-"""From the logits of one or several views of a picture to the best row of the text tensor for every pixel.
+"""The text row with the highest score at every pixel, from the logits of one or several views of an image.
 
-Scores of all rows at picture size would take gigabytes. A few rows at a time are brought to picture size, and only the
-best so far is kept: the labels are those of resizing everything and taking the argmax.
+The scores of all text rows at full image size would take gigabytes. Only a few rows at a time are resized to full size,
+and a running maximum is kept; the labels equal those of resizing all rows and taking the argmax.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from ahs_seg.types import PRUNED_LOGIT
 
 FLOAT_BYTES = 4
 ROUNDING = 1e-6
-"""More than resizing can err on scores in [0, 1]."""
+"""Upper bound of the rounding error of resizing scores in [0, 1]."""
 ScoreFunction = Callable[[Tensor], Tensor]
-"""The map of a method from logits to scores in [0, 1]; works on every number by itself."""
+"""Elementwise function of a method from logits to scores in [0, 1]."""
 
 
 @runtime_checkable
 class AnyView(Protocol):
-    """What one view of a picture says about the rows that it kept (None: all)."""
+    """Output of a method for one view of an image, with logits for the text rows in `kept_rows`."""
 
     @property
     def kept_rows(self) -> Int[Tensor, " k"] | None:
-        """The rows that it kept."""
+        """The text rows that have logits (None: all)."""
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors lie."""
+        """The device of its tensors."""
 
     def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
-        """Logits of some rows at a size in pixels, `PRUNED_LOGIT` where a row was not kept."""
+        """Logits of the given text rows at a size in pixels; `PRUNED_LOGIT` for rows that were not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Logits of one view on the method's own grid, for the rows that it kept (None: all)."""
+    """Logits of one view at the resolution of the method, for the text rows in `kept_rows` (None: all)."""
 
     logits: Float[Tensor, "k h w"]
     kept_rows: Int[Tensor, " k"] | None
 
     @property
     def device(self) -> torch.device:
-        """Where the logits lie."""
+        """The device of the logits."""
         return self.logits.device
 
     def of(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
-        """Logits of some rows, `PRUNED_LOGIT` where a row was not kept."""
+        """Logits of the given text rows at the method's resolution; `PRUNED_LOGIT` for rows that were not kept."""
         if self.kept_rows is None:
             return self.logits[rows].float()
         equal = rows[:, None] == self.kept_rows
@@ -62,33 +62,33 @@ class View:
         return torch.where(equal.any(1)[:, None, None], found, PRUNED_LOGIT)
 
     def logits_at(self, rows: Int[Tensor, " c"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
-        """Logits of some rows, resized."""
+        """Logits of the given text rows, resized (bilinear) to a size in pixels."""
         return resize_maps(self.of(rows), size)
 
 
 @runtime_checkable
 class ScoreMaps(Protocol):
-    """Scores at picture size, for a few rows at a time."""
+    """Score maps at full image size, computed on call for the given text rows."""
 
     @property
     def row_bytes(self) -> int:
-        """Memory that one row needs while it is worked on."""
+        """Bytes of memory that the computation of one text row needs."""
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
-        """The scores of some rows."""
+        """The scores of the given text rows."""
 
 
 @runtime_checkable
 class BandedScores(ScoreMaps, Protocol):
-    """Score maps that are cheaper to form in bands of the picture, where moreover fewer rows can be the best."""
+    """Score maps that are cheaper to compute in horizontal bands, each with its own set of possible winners."""
 
     def bands(self, rows: Int[Tensor, " c"], memory_bytes: int) -> Iterable[tuple[ScoreMaps, Int[Tensor, " k"]]]:
-        """Bands from top to bottom, each with those of `rows` (ascending) that can be the best somewhere in it."""
+        """Bands from top to bottom, each with the rows of `rows` (ascending) that can have the highest score in it."""
 
 
 @dataclass(frozen=True)
 class WholeScores:
-    """Scores of one view of the whole picture: scored on the method's grid, then resized."""
+    """Scores of one view of the whole image: computed from the logits at the method's resolution, then resized."""
 
     view: View
     scores: ScoreFunction
@@ -96,20 +96,20 @@ class WholeScores:
 
     @property
     def row_bytes(self) -> int:
-        """A grid and a picture."""
+        """Bytes of three maps at the method's resolution and one at full image size."""
         return FLOAT_BYTES * (3 * self.view.logits[0].numel() + self.size[0] * self.size[1])
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
-        """The scores of some rows."""
+        """The scores of the given text rows."""
         return resize_maps(self.scores(self.view.of(rows)), self.size)
 
 
 @dataclass(frozen=True)
 class WindowScores:
-    """Scores of windows averaged on a canvas, then averaged with a view of the whole picture if there is one.
+    """Scores of sliding windows averaged on a canvas, and averaged with the view of the whole image if there is one.
 
-    Logits are resized to the window, then scored. Source: CAT-Seg, sliding-window inference. With `score_last` logits
-    are averaged and scored at picture size. Source: MMSegmentation, `slide` mode.
+    Logits are resized to the window and converted to scores. Source: CAT-Seg, sliding-window inference. With
+    `score_last`, logits are averaged, and converted to scores at full image size. Source: MMSegmentation, `slide` mode.
     """
 
     windows: Sequence[AnyView]
@@ -123,11 +123,11 @@ class WindowScores:
 
     @property
     def row_bytes(self) -> int:
-        """Two windows, three canvases and a picture."""
+        """Bytes of two windows, three canvases and one map at full image size (two with `score_last`)."""
         return FLOAT_BYTES * (2 * prod(self.window) + 3 * prod(self.canvas) + (1 + self.score_last) * prod(self.size))
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
-        """The scores of some rows."""
+        """The scores of the given text rows."""
         canvas = torch.zeros(len(rows), *self.canvas, device=rows.device)
         count = torch.zeros(self.canvas, device=rows.device)
         height, width = self.window
@@ -148,9 +148,9 @@ class WindowScores:
 
 
 def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
-    """The rows, ascending, that can be the best anywhere: those that any view kept, and the first of the others.
+    """The text rows, ascending, that can have the highest score: those kept by any view, and the first of the others.
 
-    The others all have the score of `PRUNED_LOGIT` everywhere; the first stands for them, since it wins every tie.
+    All other rows have the score of `PRUNED_LOGIT` at every pixel; the first of them suffices, since it wins every tie.
     """
     kept = [view.kept_rows for view in views if view.kept_rows is not None]
     device = views[0].device
@@ -166,10 +166,10 @@ def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
 def possible_winners(
     view: View, scores: ScoreFunction, rows: Int[Tensor, " c"], *, memory_bytes: int
 ) -> Int[Tensor, " k"]:
-    """Those of `rows` that can be the best somewhere once the scores of one view are resized; usually few.
+    """The text rows of `rows` that can have the highest score somewhere after the scores are resized; usually few.
 
-    Between four neighbours of the grid, a resized score lies between the least and the greatest of the four. A row
-    whose greatest is below another row's least in every such cell is never the best.
+    Between four neighbours of the grid, a resized score lies between the minimum and the maximum of the four. A row
+    whose maximum is below the minimum of another row in every such cell never has the highest score.
     """
     parts = torch.split(rows, max(1, memory_bytes // (6 * FLOAT_BYTES * view.logits[0].numel())))
     least = [_over_cells(scores(view.of(some)), torch.minimum).amax(0) for some in parts]
@@ -181,9 +181,9 @@ def possible_winners(
 def best_rows(
     maps: ScoreMaps, rows: Int[Tensor, " c"], *, memory_bytes: int
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
-    """The row with the highest score at every pixel, the first of equals, and that score.
+    """The text row with the highest score at every pixel (the first one on ties), and that score.
 
-    `rows` ascend. So many are worked on at a time as fit into `memory_bytes`, at least one.
+    `rows` are in ascending order. As many are computed at a time as fit into `memory_bytes`, at least one.
     """
     if isinstance(maps, BandedScores):
         parts = [_best_rows(band, some, memory_bytes) for band, some in maps.bands(rows, memory_bytes)]
@@ -203,19 +203,19 @@ def _best_rows(
                 labels.masked_fill_(scores > best, row)
                 torch.maximum(best, scores, out=best)
     if best is None:
-        raise ValueError("there are no rows to choose from; give the text of at least one class")
+        raise ValueError("there are no classes to choose from; give the text embeddings of at least one class")
     return labels, best
 
 
 def resize_maps(maps: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
-    """Maps at another size, bilinear without antialiasing (as CAT-Seg)."""
+    """Maps resized to another size, bilinear without antialiasing (as in CAT-Seg)."""
     if maps.shape[-2:] == torch.Size(size):
         return maps
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
 def _over_cells(maps: Float[Tensor, "c h w"], combine: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, "c i j"]:
-    """One number for every four neighbours (fewer where the grid is one wide or one high)."""
+    """`combine` applied over every 2x2 neighbourhood of a grid (fewer values if the grid has a side of length 1)."""
     if maps.shape[1] > 1:
         maps = combine(maps[:, 1:], maps[:, :-1])
     return combine(maps[..., 1:], maps[..., :-1]) if maps.shape[2] > 1 else maps

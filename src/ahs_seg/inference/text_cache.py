@@ -1,4 +1,4 @@
-"""Text embeddings by content: a vocabulary is encoded once, and never taken for another."""
+"""Cache of text embeddings with keys by content: every prompt is encoded once per text tower."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ahs_seg.io.digest import labelled, tensor_bytes, weights_digest
 from ahs_seg.vocabulary.prompts import PromptTable
 
 ENCODING: Final = 1
-"""Raised whenever `encode_text` or the cleaning of text changes what it gives for the same weights."""
+"""Version of the text encoding; increased whenever `encode_text` or the text cleaning changes its results."""
 
 
 class TextCache:
-    """Embeddings of prompts, kept in memory (the latest used, up to `memory_bytes`) and in `directory`, if given.
+    """Cache of prompt embeddings in memory (the most recently used, up to `memory_bytes`) and in `directory` if given.
 
-    The key of an embedding is the text and a hash of all that turns it into numbers: weights of the text tower,
-    adapter, tokenizer. Entries are single prompts, so that a name added to a long list costs one prompt. Safe to share
-    between threads and between models.
+    The key of an embedding is the text and a hash of everything that determines its values: weights of the text tower,
+    adapter, tokenizer. Entries are single prompts, so that a class added to a long list costs only its own prompts. May
+    be shared between threads and between models.
     """
 
     def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:
@@ -40,10 +40,10 @@ class TextCache:
         self._lock = threading.Lock()
 
     def encode(self, backbone: Backbone, table: PromptTable) -> Float[Tensor, "t p d"]:
-        """Unit-length text embeddings of a table of prompts, on the backbone's device; without gradients.
+        """Text embeddings of a prompt table, of unit length, on the backbone's device and without gradients.
 
         Raises:
-            TextTooLongError: naming the class whose prompt has more tokens than the text tower has positions.
+            TextTooLongError: a prompt has more tokens than the text tower has positions; the message names its class.
         """
         texts = table.texts
         with self._lock, torch.inference_mode(mode=False), torch.no_grad():
@@ -63,7 +63,7 @@ class TextCache:
             return table.assemble(torch.stack([found[text] for text in texts]).to(device))
 
     def _compute(self, backbone: Backbone, table: PromptTable, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Embeddings in batches of neighbours in the alphabet, which have their first words in common."""
+        """Embeddings of texts, encoded in sorted order so that the texts of a batch have common beginnings."""
         ordered = sorted(texts)
         batches = [ordered[start : start + self.batch] for start in range(0, len(ordered), self.batch)]
         tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
@@ -78,7 +78,7 @@ class TextCache:
                 self._memory[model, text] = embedding.clone()
 
     def _fingerprint(self, backbone: Backbone) -> str:
-        """The hash of all that `encode_text` depends on; computed again only if a look at the weights differs."""
+        """`fingerprint` of the backbone, computed again only if a cheap check (`_probe`) finds changed weights."""
         if backbone.adapter is not None:  # an adapter may hold more than tensors: ask it for its weights each time
             return fingerprint(backbone)
         probe = _probe(backbone)
@@ -89,10 +89,10 @@ class TextCache:
 
 
 def tokenize(tokenizer: TextTokenizer, table: PromptTable, texts: Sequence[str]) -> Tokens:
-    """Tokens of some texts of a table of prompts.
+    """Tokens of some texts of a prompt table.
 
     Raises:
-        TextTooLongError: naming the class that the text belongs to.
+        TextTooLongError: a text has too many tokens; the message names its class.
     """
     try:
         return tokenizer(texts)
@@ -111,7 +111,7 @@ def _check_length(tokenizer: TextTokenizer, table: PromptTable, text: str) -> No
 
 @torch.no_grad()
 def fingerprint(backbone: Backbone) -> str:
-    """Hash of the text tower's weights (as its adapter makes them), its architecture and its tokenizer."""
+    """Hash of the text tower's weights (with the adapter applied), its architecture and its tokenizer."""
     settings = json.dumps([ENCODING, backbone.text_settings()], sort_keys=True, default=str)
     start = (settings + backbone.tokenizer.fingerprint).encode()
     return weights_digest(labelled(_text_tensors(backbone)), start=start)
@@ -125,10 +125,11 @@ def _text_tensors(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
 
 
 def _probe(backbone: Backbone) -> object:
-    """Something that differs if weights differ, in a fraction of the time of a hash.
+    """A value that changes when the weights change, and takes a fraction of the time of a hash.
 
-    Address and version of a tensor show every ordinary change. A write past autograd (`weight.data.add_(1)`, as
-    in weight averaging and mixed precision) shows in neither, hence the sums of the bits as integers.
+    Address and version counter of a tensor detect ordinary changes. Writes that bypass autograd
+    (`weight.data.add_(1)`, as in weight averaging and mixed precision) change neither; the sums of the bits, read as
+    integers, detect them.
     """
     tensors = [tensor for _, tensor in _text_tensors(backbone)]
     seen = [(t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.shape) for t in tensors]

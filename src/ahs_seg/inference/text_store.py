@@ -1,4 +1,4 @@
-"""Text embeddings on disk: small immutable files, named by their content."""
+"""Text embeddings on disk, in immutable files whose names are the hashes of their contents."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class TextStore:
-    """Embeddings of texts under a directory, apart for each `model`; the directory may be deleted at any time.
+    """Text embeddings in a directory, with a folder for each `model`; the directory may be deleted at any time.
 
-    Each write adds one file, which is complete from the moment it has its name, and never changes it afterwards. Its
-    name is the hash of its bytes, so a damaged file is noticed; it is reported and removed. Several processes may
-    share a directory.
+    Each write adds one file, atomically, and no file is changed afterwards. The name of a file is the hash of its
+    content, by which a damaged file is detected, reported and removed. Several processes may share a directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,7 +32,7 @@ class TextStore:
         self._seen: set[Path] = set()
 
     def read(self, model: str, texts: Iterable[str]) -> dict[str, Tensor]:
-        """The embeddings of those of `texts` that are stored for `model`."""
+        """The stored embeddings for `model`; texts without one are left out of the result."""
         places = self._refresh(model)
         wanted: dict[Path, list[str]] = {}
         for text in texts:
@@ -46,7 +45,7 @@ class TextStore:
         return found
 
     def write(self, model: str, embeddings: Mapping[str, Tensor]) -> None:
-        """Store embeddings; a directory that cannot be written is reported, since results do not depend on it."""
+        """Store embeddings for `model`; if the directory is not writable, log a warning and store nothing."""
         tensors = {"embeddings": torch.stack(list(embeddings.values())).cpu().float()}
         content = save(tensors, {"texts": json.dumps(list(embeddings))})
         folder = self.directory / model
@@ -68,7 +67,7 @@ class TextStore:
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    """The texts and embeddings of one file; nothing if it is damaged (it is removed) or has disappeared."""
+    """The texts and embeddings of one file; empty if it is missing or damaged (a damaged file is removed)."""
     try:
         if file_digest(path) != path.stem:
             logger.warning("%s is damaged; its text embeddings are computed again", path)

@@ -1,11 +1,11 @@
-"""Pictures of any size, tile by tile at their own resolution: bands of labels from top to bottom, in bounded memory.
+"""Tiled inference at full resolution for images of any size: bands of labels from top to bottom, in bounded memory.
 
-Kept are the logits of the tiles that reach below the band, on the method's own grid, and the rows of the picture that
-the next tiles share with these. Both grow with the width of the picture, neither with its height.
+Two things stay in memory: the logits, at the method's resolution, of the tiles that extend below the present band, and
+the pixel rows that these tiles share with the next ones. Both grow with the width of the image, not with its height.
 
-Tiles overlap. Within the overlap of two, the weight of one falls from 1 to 0 while that of the other rises, along the
-middle half of the overlap: a quarter of it, at the edge of a tile, never counts. So a pixel is decided with at least
-that much picture around it, and where a method looks no further, the answer is the one without tiles.
+Tiles overlap. In the overlap of two tiles, the weight of one falls from 1 to 0 while that of the other rises, over the
+middle half of the overlap; the quarter at the edge of each tile has weight 0. So every pixel is labelled with at least
+that much context, and if the receptive field of a method is not larger, the result equals that without tiles.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from ahs_seg.methods.base import Method
 from ahs_seg.types import Words
 
 RESTING = 0.25
-"""The share of an overlap, at either end, in which only one tile counts."""
+"""Fraction of an overlap, at each of its two ends, in which only one tile has a weight."""
 
 
 class TileConfig(Config):
-    """Square tiles of `size` pixels (None: 5/3 of the backbone's resolution, as small pictures are worked on).
+    """Square tiles of side `size` in pixels (None: 5/3 of the backbone's resolution, as without tiles).
 
-    Neighbours overlap by at least `overlap` of the size; tiles are spread evenly over the picture.
+    Neighbouring tiles overlap by at least the fraction `overlap` of `size`; tiles are spread evenly over the image.
     """
 
     size: PositiveInt | None = None
@@ -46,11 +46,11 @@ class TileConfig(Config):
 
     @property
     def title(self) -> str:
-        """Part of the protocol's name."""
+        """Part of the title of the protocol."""
         return f"tiles of {self.size or f'{WORKING_SIDE:.3g} resolutions'}, overlap {self.overlap:.3g}"
 
     def axis(self, side: int, resolution: int) -> TileAxis:
-        """The tiles along a side of a picture."""
+        """The tiles along one side of an image."""
         size = min(side, self.size or round(resolution * WORKING_SIDE))
         step = max(1, int(size * (1 - self.overlap)))
         count = ceil((side - size) / step) + 1
@@ -60,23 +60,23 @@ class TileConfig(Config):
 
 @dataclass(frozen=True)
 class TileAxis:
-    """Tiles of one size along a side, by their first pixels; ascending, the first 0, the last ends at the border."""
+    """Tiles of one size along a side; `places` are their start positions, from 0; the last tile ends at the border."""
 
     side: int
     size: int
     places: tuple[int, ...]
 
     def block(self, index: int) -> range:
-        """The pixels that are finished when tile `index` is known: up to the beginning of the next."""
+        """The pixels that are complete once tile `index` has run: from its start to the start of the next tile."""
         end = self.places[index + 1] if index + 1 < len(self.places) else self.side
         return range(self.places[index], end)
 
     def reaching(self, index: int) -> list[int]:
-        """The tiles, up to `index`, that reach into its block."""
+        """The tiles up to `index` that overlap the block of tile `index`."""
         return [tile for tile in range(index + 1) if self.places[tile] + self.size > self.places[index]]
 
     def reaches(self, index: int) -> list[TileOverlap]:
-        """Where tiles reach into the block of tile `index`; those that count for nothing there are left out."""
+        """The overlaps of tiles with the block of tile `index`; tiles with weight 0 in the whole block are left out."""
         block, found = self.block(index), []
         for tile in self.reaching(index):
             place = self.places[tile]
@@ -88,7 +88,7 @@ class TileAxis:
 
     @cached_property
     def weights(self) -> Float[np.ndarray, "tiles size"]:
-        """The weight of each tile at its pixels; the weights of all tiles at one pixel add up to 1."""
+        """The blending weight of each tile at each of its pixels; at every pixel the weights of all tiles sum to 1."""
         weights = np.ones((len(self.places), self.size), np.float32)
         for left, (place, following) in enumerate(pairwise(self.places)):
             overlap = place + self.size - following
@@ -104,7 +104,7 @@ class TileAxis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileOverlap:
-    """Along one side, the pixels of a tile that are the first ones of a block, and their weights there."""
+    """The pixels of a tile that lie in a block, along one side, and their weights; they start at the block's start."""
 
     tile: int
     inside: slice
@@ -113,7 +113,7 @@ class TileOverlap:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Some rows of the answer, from `top` on: the class of every pixel and its score in [0, 1], and the picture."""
+    """Some pixel rows of the result, from row `top` on: classes, scores in [0, 1], and the RGB image."""
 
     top: int
     labels: Int32[np.ndarray, "h W"]
@@ -123,7 +123,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class TileMerger:
-    """A method, its words, and how the answers of tiles become bands; `row_class` as in `predict`."""
+    """Runs a method on tiles and merges the outputs into bands; `words`: text input, `row_class` as in `predict`."""
 
     method: Method
     words: Words
@@ -133,7 +133,7 @@ class TileMerger:
     memory_bytes: int = 16 * 2**20
 
     def bands(self, read: ReadRows, size: tuple[int, int]) -> Iterator[Band]:
-        """The whole answer, from top to bottom; `read` is asked for every row once, in order."""
+        """Yield the result in bands from top to bottom; `read` is called for every pixel row once, in order."""
         resolution = self.method.backbone.resolution
         rows, columns = (self.tiles.axis(side, resolution) for side in size)
         classes = torch.tensor(self.row_class, dtype=torch.int32)
@@ -182,7 +182,7 @@ class TileMerger:
 
 @dataclass(frozen=True)
 class TilePart:
-    """What one tile of `size` pixels says about a block, and with which weights."""
+    """The output of one tile of `size` pixels for a block, and its weights there."""
 
     view: AnyView
     down: TileOverlap
@@ -190,7 +190,7 @@ class TilePart:
     size: tuple[int, int]
 
     def __call__(self, rows: Int[Tensor, " c"], scores: ScoreFunction) -> Float[Tensor, "c n m"]:
-        """Weighted scores of some rows at the first n x m pixels of the block, which the tile covers."""
+        """Weighted scores of the given text rows at the first n x m pixels of the block, those in the tile."""
         down, across = (torch.tensor(one.weights, device=rows.device) for one in (self.down, self.across))
         if isinstance(self.view, View):
             grid = scores(self.view.of(rows))
@@ -205,7 +205,7 @@ class TilePart:
 
 @dataclass(frozen=True)
 class BlockScores:
-    """Scores of a block of the picture: those of each tile, resized (bilinear), weighted, added up."""
+    """Scores of a block of the image: the weighted sum of the scores of its tiles, resized (bilinear)."""
 
     parts: Sequence[TilePart]
     scores: ScoreFunction
@@ -213,11 +213,11 @@ class BlockScores:
 
     @property
     def row_bytes(self) -> int:
-        """Two tiles and two blocks."""
+        """Bytes of two tiles and two blocks."""
         return 2 * FLOAT_BYTES * (prod(self.parts[0].size) + prod(self.size))
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
-        """The scores of some rows."""
+        """The scores of the given text rows."""
         total = torch.zeros(len(rows), *self.size, device=rows.device)
         for part in self.parts:
             found = part(rows, self.scores)
@@ -227,5 +227,5 @@ class BlockScores:
 
 @lru_cache(maxsize=8)
 def _resizer(size: int, grid: int) -> Float[Tensor, "size grid"]:
-    """The matrix that resizes a line of a grid to `size` pixels, bilinear."""
+    """The matrix that resizes one axis of a grid to `size` pixels (bilinear)."""
     return F.interpolate(torch.eye(grid)[None], size=size, mode="linear", align_corners=False)[0].T

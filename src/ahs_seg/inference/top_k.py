@@ -1,4 +1,4 @@
-"""More than the best class: the k best classes of every pixel, or the scores of all."""
+"""The k best classes of every pixel, and the log-odds of all classes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ahs_seg.types import Words
 
 MAX_LOGIT_BYTES: Final = 4 * 2**30
 _SMALLEST: Final = 1e-7
-"""Scores nearer to 0 or 1 than this have the log-odds of this."""
+"""Scores are clamped to at least this distance from 0 and 1 before the log-odds are taken."""
 
 
 class OutputOptionsError(AhsSegError, ValueError):
-    """A requested output that cannot be given, such as the logits of too many classes."""
+    """The requested outputs are not possible, for example the logits of too many classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best classes of every pixel, best first, with their scores in [0, 1]; and all log-odds, if asked for."""
+    """The best classes of every pixel, best first, with scores in [0, 1]; `logits` are log-odds of all classes."""
 
     labels: Int[Tensor, "k H W"]
     scores: Float[Tensor, "k H W"]
@@ -46,10 +46,10 @@ def rank(
     depth: int,
     logits: bool = False,
 ) -> Ranking:
-    """The `depth` best classes (all, if there are fewer) of every pixel of a picture; the first is that of `predict`.
+    """The `depth` best classes (all, if there are fewer) of every pixel of an image; the first is that of `predict`.
 
-    Memory grows with `depth`, not with the number of classes. With `logits`, also the log-odds of the merged score of
-    every class at picture size.
+    Memory grows with `depth`, not with the number of classes. With `logits`, the result also has the log-odds of the
+    merged score of every class at full image size.
 
     Raises:
         OutputOptionsError: the log-odds of all classes would take more than 4 GiB.
@@ -59,7 +59,7 @@ def rank(
     if logits and classes * height * width * FLOAT_BYTES > MAX_LOGIT_BYTES:
         raise OutputOptionsError(
             f"the logits of {classes} classes at {width}x{height} take {classes * height * width * FLOAT_BYTES:,} "
-            f"bytes; at most {MAX_LOGIT_BYTES:,} are returned. Name fewer classes, shrink the picture, or use top_k."
+            f"bytes; at most {MAX_LOGIT_BYTES:,} are returned. Name fewer classes, shrink the image, or use top_k."
         )
     frames = frames_of(image, config, method.backbone)
     views = run_views(method, frames.pixels.to(text.device), text, config.batch)
@@ -74,10 +74,10 @@ def rank(
 def best_classes(
     maps: ScoreMaps, rows: Int[Tensor, " c"], row_class: Sequence[int], *, depth: int, memory_bytes: int
 ) -> tuple[Int[Tensor, "k H W"], Float[Tensor, "k H W"]]:
-    """The `depth` classes with the highest scores at every pixel, best first, the first of equals, and their scores.
+    """The `depth` classes with the highest scores at every pixel, best first, and their scores.
 
-    As `best_rows`, for classes: row r belongs to class `row_class[r]` (ascending), whose score is that of its best row.
-    Holds `depth` + 1 maps besides those that are worked on.
+    On ties the class with the lower index comes first. Text row r belongs to class `row_class[r]` (ascending); the
+    score of a class is that of its best row. Keeps `depth` + 1 maps in addition to those being computed.
     """
     ranks: list[tuple[Tensor, Tensor]] = []
     current: tuple[int, Tensor] | None = None
@@ -90,15 +90,15 @@ def best_classes(
                 _insert(ranks, *current, depth=depth)
             current = (row_class[row], scores.clone())
     if current is None:
-        raise ValueError("there are no rows to choose from; give the text of at least one class")
+        raise ValueError("there are no classes to choose from; give the text embeddings of at least one class")
     _insert(ranks, *current, depth=depth)
     return torch.stack([labels for labels, _ in ranks]), torch.stack([scores for _, scores in ranks])
 
 
 def _insert(ranks: list[tuple[Tensor, Tensor]], label: int, scores: Tensor, *, depth: int) -> None:
-    """Put one class at its place among the best of every pixel; what falls out at the end is forgotten.
+    """Insert one class into the ranking of every pixel, which keeps at most `depth` classes.
 
-    Below that place all move down by one, whatever their scores: of equals the first stays first.
+    All classes below it move down by one. On ties the class that was inserted first stays first.
     """
     labels = torch.full_like(scores, label, dtype=torch.int32)
     higher = torch.zeros_like(scores, dtype=torch.bool)
@@ -111,9 +111,10 @@ def _insert(ranks: list[tuple[Tensor, Tensor]], label: int, scores: Tensor, *, d
 
 
 def _rows(views: Sequence[AnyView], row_class: Sequence[int], *, depth: int) -> Int[Tensor, " c"]:
-    """The rows, ascending, that can be among the `depth` best classes: those a view kept, and the first of the others.
+    """The text rows, ascending, that can be among the `depth` best classes.
 
-    The others have one score everywhere, so that the first `depth` classes of them stand for all.
+    These are the rows kept by any view, and the first `depth` classes of the others: all others have the same score at
+    every pixel.
     """
     device = views[0].device
     kept = [view.kept_rows for view in views if view.kept_rows is not None]

@@ -1,4 +1,4 @@
-"""The words of a vocabulary as a method reads them, made once."""
+"""Prompts and text embeddings of vocabularies, in the form that a method uses, computed once for each vocabulary."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 logger = logging.getLogger(__name__)
 
 KEPT: Final = 8
-"""Vocabularies that are kept at hand."""
+"""Number of vocabularies whose prompts and prepared text embeddings stay in memory."""
 
 
 class VocabularyEncoder:
-    """Prompts, embeddings and prepared words of vocabularies; threads may share it.
+    """Prompt tables, text embeddings and prepared text inputs of vocabularies; may be shared between threads.
 
-    `seen` tells of every class whether the method's training has seen it (None: not known).
+    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known).
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class VocabularyEncoder:
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
     def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
-        """The text embeddings of every row and prompt, encoded now unless they are in the cache."""
+        """The text embedding of every prompt of every text row, encoded now unless it is in the cache."""
         return self.cache.encode(method.backbone, self.table(vocabulary))
 
     def words(self, method: Method, vocabulary: Vocabulary) -> Words:
-        """The words as the method reads them, prepared again only when their embeddings have changed."""
+        """The text input of the method (`Method.prepare`), computed again only if the text embeddings have changed."""
         text = self.embeddings(method, vocabulary)
         known = self._prepared.get(vocabulary)
         if known is None or not torch.equal(known[0], text):
@@ -64,13 +64,13 @@ class VocabularyEncoder:
         return None if rows is None else torch.tensor(rows, device=text.device)
 
     def features(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t d"]:
-        """A vector of length 1 for every class: the mean of its prompts and names."""
+        """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""
         rows = self.embeddings(method, vocabulary).mean(1)
         owner = torch.tensor(self.table(vocabulary).row_class, device=rows.device)
         return mean_of_rows(rows, owner, len(vocabulary))
 
     def lint_model(self, method: Method, trained_on: tuple[str, ...]) -> LintModel:
-        """What a check of class names asks of a method."""
+        """The functions of a method that `lint_vocabulary` needs."""
 
         def too_long(entry: ClassName) -> str | None:
             table = self.prompts.table(Vocabulary((entry,)))
@@ -87,8 +87,8 @@ class VocabularyEncoder:
         shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
         if shared:
             logger.warning(
-                "with synonyms=%r these names stand for several classes (their numbers follow); the first of them gets "
-                "all pixels: %s",
+                "with synonyms=%r these names belong to several classes (indices in brackets); the first class "
+                "gets all pixels: %s",
                 rule,
                 "; ".join(shared),
             )

@@ -1,4 +1,4 @@
-"""The views of a picture that a method is shown: the whole picture, or windows on it."""
+"""The views of an image that a method receives: the whole image, or sliding windows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pydantic import Field, PositiveInt, model_validator
 from ahs_seg.config import Config
 
 WORKING_SIDE: Final = 5 / 3
-"""Side at which pictures are worked on, in units of the backbone's resolution; CAT-Seg's 640 for 384."""
+"""Maximum side of the resized image, relative to the backbone's resolution: CAT-Seg's 640 for 384."""
 
 
 class WholeImage(Config):
-    """One view of the whole picture.
+    """One view of the whole image.
 
-    CAT-Seg pads to multiples of 32 and stretches the padded frame over the picture, up to 31 pixels off the mark.
-    `pad_multiple=32` reproduces that; 1 does not pad, which is right, as the method resizes the picture anyway.
+    CAT-Seg pads to multiples of 32 and resizes the output of the padded image to the size of the image, which shifts it
+    by up to 31 pixels. `pad_multiple=32` reproduces that; 1 does not pad, which is correct, as the method resizes the
+    image anyway.
     """
 
     name: Literal["whole"] = "whole"
@@ -26,15 +27,15 @@ class WholeImage(Config):
 
     @property
     def title(self) -> str:
-        """Part of the protocol's name."""
+        """Part of the title of the protocol (`InferenceConfig.title`)."""
         return "whole image" if self.pad_multiple == 1 else f"whole image padded to multiples of {self.pad_multiple}"
 
 
 class SlidingWindows(Config):
-    """Windows of `kernel` pixels over the picture resized to a square of `side`, averaged with a view of all of it.
+    """Square windows of side `kernel` over the image resized to a square of `side`, averaged with a view of the whole.
 
-    Without sizes they follow the backbone's resolution in the proportions of CAT-Seg, which are 640 and 384.
-    Windows step by `int(kernel * (1 - overlap))`; the last one ends at the border.
+    Without sizes, `kernel` is the backbone's resolution, and `side` is 640 / 384 of it as in CAT-Seg. The stride is
+    `int(kernel * (1 - overlap))`; the last window ends at the border.
     """
 
     name: Literal["sliding"] = "sliding"
@@ -51,12 +52,12 @@ class SlidingWindows(Config):
 
     @property
     def title(self) -> str:
-        """Part of the protocol's name."""
+        """Part of the title of the protocol (`InferenceConfig.title`)."""
         sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
         return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
 
     def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:
-        """The windows for a backbone of this resolution: of every image, whatever its size, on one square."""
+        """The window grid for a backbone of this resolution; the canvas is the same square for every image size."""
         del size
         kernel = self.kernel or resolution
         side = self.side or max(kernel, round(resolution * WORKING_SIDE))
@@ -67,9 +68,9 @@ class SlidingWindows(Config):
 
 
 class ImageWindows(Config):
-    """Square windows over the picture in its own proportions; logits are averaged, then scored.
+    """Square windows over the image in its own aspect ratio; logits are averaged, then converted to scores.
 
-    A side shorter than `kernel` is one window; the last ends at the border. Source: MMSegmentation, `slide` mode,
+    A side shorter than `kernel` has one window; the last one ends at the border. Source: MMSegmentation, `slide` mode,
     as in SCLIP (Wang et al., ECCV 2024) and the training-free methods after it, where these are the sizes.
     """
 
@@ -80,11 +81,11 @@ class ImageWindows(Config):
 
     @property
     def title(self) -> str:
-        """Part of the protocol's name."""
-        return f"windows of {self.kernel} on the picture, stride {self.stride}, scored after merging"
+        """Part of the title of the protocol (`InferenceConfig.title`)."""
+        return f"windows of {self.kernel} on the image, stride {self.stride}, scored after merging"
 
     def grid(self, resolution: int, size: tuple[int, int]) -> WindowGrid:
-        """The windows for an image of this size; the method resizes them to its own resolution."""
+        """The window grid for an image of this size; the method resizes the windows to its own resolution."""
         del resolution
         height, width = (min(self.kernel, side) for side in size)
         rows, columns = (places(side, min(self.kernel, side), self.stride) for side in size)
@@ -92,13 +93,13 @@ class ImageWindows(Config):
 
 
 def places(side: int, kernel: int, step: int) -> list[int]:
-    """The beginnings of windows along a side; the last ends at the border."""
+    """Start positions of the windows along a side; the last window ends at the border."""
     return [*range(0, side - kernel, step), side - kernel]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """Windows of one size on a canvas, row by row, by their top left corners."""
+    """Windows of one size on a canvas, as their top left corners (top, left) in row-major order."""
 
     canvas: tuple[int, int]
     window: tuple[int, int]

@@ -1,1 +1,1 @@
-"""Files in and out: images, videos, rasters, and writing that never leaves half a file."""
+"""Reading images, videos and rasters; writing files atomically; journals, progress bars and provenance."""

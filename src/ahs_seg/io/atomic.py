@@ -1,7 +1,7 @@
-"""Writing files and directories so that a reader sees the old or the new content, never half of it.
+"""Atomic writing of files and directories: a reader sees either the old or the new content, never a part of it.
 
-Everything is written to a draft beside its target and renamed. Renaming is atomic on a local disk and on NFS; object
-stores are not supported.
+The content is written to a temporary file or directory beside the target, which is then renamed. Renaming is atomic on
+a local disk and on NFS; object stores are not supported.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ def _mask_of_process() -> int:
 
 
 _MASK: Final = _mask_of_process()
-"""Read once: it can only be read by setting it, which threads that write at the same time must not do."""
+"""The umask of the process, read once at import: reading it means setting it, which is not safe with threads."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step, after its content has reached the disk; missing folders are made."""
+    """Replace a file atomically, once its content is on the disk; missing folders are created."""
     with replacing_file(path) as draft:
         draft.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a utf-8 text file in one step."""
+    """Replace a UTF-8 text file atomically."""
     write_bytes(path, text.encode())
 
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Replace a PNG file in one step."""
+    """Replace a PNG file atomically."""
     with replacing_file(path) as file:
         Image.fromarray(pixels).save(file, "PNG")
 
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[IO[bytes]]:
-    """An open draft that takes the place of the file when the block ends well, and vanishes otherwise."""
+    """An open temporary file that replaces `path` when the block ends, and is deleted if the block raises."""
     with replacing_path(path) as draft, draft.open("wb") as file:
         yield file
 
 
 @contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
-    """The path of an empty draft, for libraries that open files themselves; otherwise as `replacing_file`."""
+    """The path of an empty temporary file, for libraries that open files themselves; see `replacing_file`."""
     with unsynced_path(path) as draft:
         yield draft
         sync(draft)
@@ -63,7 +63,7 @@ def replacing_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def unsynced_path(path: Path) -> Iterator[Path]:
-    """As `replacing_path`, without waiting for the disk: for many files, after which the caller waits once."""
+    """As `replacing_path`, but without `fsync`: for many files, after which the caller calls `sync` once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as reserved:
         draft = Path(reserved.name)
@@ -78,9 +78,9 @@ def unsynced_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_directory(target: Path) -> Iterator[Path]:
-    """A draft directory that takes the place of `target` when the block ends well, and vanishes otherwise.
+    """A temporary directory that replaces `target` when the block ends, and is deleted if the block raises.
 
-    All of its files have reached the disk before it gets its name.
+    All of its files are on the disk before it is renamed to `target`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -102,7 +102,7 @@ def replacing_directory(target: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or directory has reached the disk; Windows cannot do this for directories."""
+    """Wait until a file or directory is on the disk (`fsync`); does nothing for directories on Windows."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)

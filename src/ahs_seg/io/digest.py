@@ -1,4 +1,4 @@
-"""Digests of files and of weights: what a resumed run, a journal or a cache is compared by."""
+"""SHA-256 digests of files and weights, by which a resumed run, a journal or a cache detects changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def file_digest(path: Path, kind: str = "sha256") -> str:
-    """Hexadecimal digest of the content of a file; `kind` is any algorithm of `hashlib`."""
+    """Hexadecimal digest of the content of a file; `kind` is the name of an algorithm of `hashlib`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
 def weights_digest(labelled: Iterable[tuple[str, Tensor]], *, start: bytes = b"") -> str:
-    """Hexadecimal SHA-256 of `start`, then of every label followed by the bytes of its tensor, on any device."""
+    """Hexadecimal SHA-256 of `start` followed by every label and the bytes of its tensor; the same on any device."""
     digest = hashlib.sha256(start)
     for label, tensor in labelled:
         digest.update(label.encode())
@@ -27,10 +27,10 @@ def weights_digest(labelled: Iterable[tuple[str, Tensor]], *, start: bytes = b""
 
 
 def labelled(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors, each with a label of its name, type and shape."""
+    """Each tensor with a label made of its name, dtype and shape."""
     return ((f"{name} {tensor.dtype} {tuple(tensor.shape)}", tensor) for name, tensor in named)
 
 
 def tensor_bytes(tensor: Shaped[Tensor, "*b"]) -> UInt8[Tensor, " n"]:
-    """The memory of a tensor as bytes, row by row."""
+    """The values of a tensor as bytes, in row-major order."""
     return tensor.detach().contiguous().flatten().view(torch.uint8)

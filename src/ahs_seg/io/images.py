@@ -1,14 +1,14 @@
-"""Reading pictures and label maps: any common file, PIL image, array or tensor becomes RGB bytes, or a clear error.
+"""Reading images and label maps: files, PIL images, arrays and tensors become RGB arrays of type uint8.
 
 Conventions, the same for every source:
 
-- Pictures are turned upright (EXIF); an EXIF block that cannot be read means upright.
-- Transparent pixels show white, as on paper; dropping the alpha channel would show whatever colour lies hidden there.
+- The EXIF orientation is applied; an EXIF block that cannot be read is ignored.
+- Transparent pixels are blended with white; without the alpha channel, arbitrary hidden colours would appear.
 - 16-bit grey is scaled to 8 bits (0..65535 -> 0..255), not clipped. Floats are in [0, 1].
-- CMYK and palettes are converted as Pillow does; colour profiles are not applied (nor are they by CLIP).
-- Of files with several frames the first is read.
+- CMYK and palettes are converted as Pillow does; colour profiles are not applied (CLIP does not apply them either).
+- The first frame is read from files with several frames.
 
-Files are decoded by the formats listed here alone: Pillow can also run Ghostscript on EPS, and must not.
+Only the formats listed here are decoded: Pillow would, for example, run Ghostscript to read EPS files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ahs_seg.errors import SampleError
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 
 MAX_PIXELS: Final = 400_000_000
-"""Pixels of the largest picture that is read (20,000 x 20,000); decoding it takes about 4 GB."""
+"""Maximum number of pixels of an image (20,000 x 20,000); decoding it takes about 4 GB."""
 
 IMAGE_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 LABEL_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM")
@@ -41,25 +41,26 @@ _DECODER_ERRORS: Final = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError),
     *(NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError),
 )
-"""What Pillow's decoders raise on damaged files."""
+"""Exceptions that Pillow's decoders raise on damaged files."""
 
 _EXIF_ORIENTATION: Final = 0x0112
 _PACKED_GREY: Final = {"L;2": 85, "L;4": 17}
-"""Pillow stretches 2- and 4-bit grey to 0..255 by these factors."""
+"""Factors by which Pillow scales 2- and 4-bit grey values to 0..255, by raw mode."""
 
 
 class ImageError(SampleError):
-    """A picture or label map that cannot be read; says what was given, what is allowed and what to do."""
+    """An image or a label map cannot be read; the message says what was given, what is allowed and what to do."""
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
-    """RGB bytes of a file, a PIL image, an array (H W, H W 1, H W 3 or H W 4) or a tensor (H W or c H W).
+    """The RGB values of a file, a PIL image, an array (H W, H W 1, H W 3 or H W 4) or a tensor (H W or c H W).
 
-    Files are given by their path or as bytes, which messages call `name`. Arrays and tensors hold uint8, uint16 or
-    floats in [0, 1]. A uint8 array of shape H W 3 is returned as it is.
+    A file is given by its path or by its content (bytes); `name` stands for the content in error messages. Arrays and
+    tensors hold uint8, uint16 or floats in [0, 1]. A uint8 array of shape H W 3 is returned without a copy.
 
     Raises:
-        ImageError: missing, damaged or unknown file, too many pixels, wrong shape, type or range.
+        ImageError: the file is missing, damaged or of an unknown format, or the number of pixels, the shape, the type
+            or the range of values is not allowed.
     """
     if isinstance(source, str | Path):
         with _opened(Path(source), IMAGE_FORMATS, max_pixels) as image:
@@ -82,18 +83,18 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str =
 
 
 def read_labels(source: str | Path, *, max_pixels: int = MAX_PIXELS) -> UInt[np.ndarray, "H W"]:
-    """Label values exactly as the file stores them, as uint8 or uint16.
+    """The label values of a file exactly as stored, as uint8 or uint16.
 
-    Grey files are read without any scaling and palette files as indices, whatever the colours.
+    Grey values are not scaled; a file with a palette gives the palette indices.
 
     Raises:
-        ImageError: missing or damaged file, colour or alpha instead of one number a pixel, a lossy format.
+        ImageError: the file is missing or damaged, has colour or alpha channels, or a lossy format.
     """
     name = str(source)
     with _opened(Path(source), LABEL_FORMATS, max_pixels) as image:
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
             raise ImageError(
-                f"{name}: mode {image.mode}; a label map has one number a pixel (8- or 16-bit grey, or a palette). "
+                f"{name}: mode {image.mode}; a label map has one number per pixel (8- or 16-bit grey, or a palette). "
                 "Save the class indices, not their colours."
             )
         stretch = _stretch(image)
@@ -116,7 +117,7 @@ def _decoding(name: str) -> Iterator[None]:
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
-        raise ImageError(f"{name}: damaged or incomplete picture ({error}). Copy it again or leave it out.") from error
+        raise ImageError(f"{name}: damaged or incomplete image ({error}). Copy it again or leave it out.") from error
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def _opened(path: Path, formats: tuple[str, ...], max_pixels: int) -> Iterator[I
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file. Check the path.") from None
     except IsADirectoryError:
-        raise ImageError(f"{name}: is a folder, not a picture. Name a file in it.") from None
+        raise ImageError(f"{name}: is a folder, not an image. Give the path of a file in it.") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{name}: cannot be opened ({error}). Check its permissions.") from None
     with file, _identified(file, name, formats, max_pixels) as image:
@@ -141,15 +142,13 @@ def _identified(
     with _decoding(name):
         image = _identify(file, formats)
         if image is None:
-            raise ImageError(
-                f"{name}: empty, or not of a format that is read here ({', '.join(formats)}). Convert it to PNG."
-            )
+            raise ImageError(f"{name}: empty, or not in a supported format ({', '.join(formats)}). Convert it to PNG.")
         _check_size(image, name, max_pixels)
         yield image
 
 
 def _identify(file: io.BufferedIOBase, formats: tuple[str, ...]) -> ImageFile.ImageFile | None:
-    """The header of a picture, without Pillow's pixel limit, which is a setting of the whole process."""
+    """The image with only its header read, without Pillow's process-wide pixel limit; None: unknown format."""
     Image.init()
     start = file.read(16)
     for name in formats:
@@ -172,7 +171,7 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def _stretch(image: ImageFile.ImageFile) -> int:
-    """Factor by which Pillow is going to stretch the values of a file that is not loaded yet."""
+    """The factor by which Pillow will scale the grey values of a file that is not loaded yet."""
     arguments = image.tile[0].args if image.tile else None
     raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return _PACKED_GREY.get(str(raw_mode)[:3], 1)
@@ -241,7 +240,7 @@ def _to_bytes(values: Shaped[np.ndarray, "H W c"], name: str) -> UInt8[np.ndarra
     if not np.issubdtype(values.dtype, np.floating):
         raise ImageError(
             f"{name} of type {values.dtype}; allowed are uint8, uint16 and floats in [0, 1]. "
-            "Bytes are made with .astype(np.uint8)."
+            "Convert integers with .astype(np.uint8)."
         )
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):

@@ -1,7 +1,7 @@
-"""Append-only records on disk, so that a run that was killed goes on where it was.
+"""Append-only records on disk, from which an interrupted run resumes.
 
-A journal is a file with one JSON value per line, written by one process. Any number of processes may have written
-beside one another, and any number of others may go on.
+A journal is a file with one JSON value per line, written by one process. Several processes may write journals into the
+same folder, and a resumed run may have any number of processes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ENDING: Final = ".jsonl"
 
 
 class Journal:
-    """Appends records to a new file, which is made, behind a `header` if there is one, with the first of them."""
+    """Appends records to a new file; the first record creates the file and writes `header` (if any) before itself."""
 
     def __init__(self, path: Path, *, header: Mapping[str, Any] | None = None) -> None:
         self.path = path
@@ -33,19 +33,19 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """End writing."""
+        """Close the file; nothing can be appended afterwards."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def journals_in(folder: Path) -> list[Path]:
-    """The journals in a folder, in the order of their names."""
+    """Paths of the journals in a folder, sorted by name."""
     return sorted(folder.glob(f"*{ENDING}"))
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The header, if any, and the records of a journal; a last line that was cut off is left out."""
+    """The header (if any) and the records of a journal; an incomplete last line is skipped."""
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             if line.endswith("\n"):
@@ -53,10 +53,10 @@ def read_records(path: Path) -> Iterator[Any]:
 
 
 def as_read(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they are when read from JSON again, e.g. lists for tuples."""
+    """The values after writing them to JSON and reading them again, e.g. lists in place of tuples."""
     return json.loads(json.dumps(identity))
 
 
 def differing_keys(found: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
-    """The keys of an identity of which another one holds other values."""
+    """The keys of `identity` whose values differ from those in `found`."""
     return [key for key in identity if found.get(key) != identity[key]]

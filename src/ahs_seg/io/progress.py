@@ -1,4 +1,4 @@
-"""A progress bar with rate and time left; plain lines now and then where the output is not a terminal."""
+"""A progress bar with rate and remaining time; if the output is not a terminal, plain lines at intervals."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 QUIET_SECONDS: Final = 15.0
-"""Time between two lines where the output is not a terminal."""
+"""Seconds between two lines if the output is not a terminal."""
 
 T = TypeVar("T")
 
 
 class ProgressBar:
-    """Shows on standard error how much of some work is done; `say` prints a line above the bar.
+    """Progress bar on standard error; `say` prints a line above the bar.
 
-    Call it with items to iterate over them, or `start` it and `update` it.
+    Call it with a sequence to iterate over it with a bar, or use `start`, `update` and `stop`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ProgressBar:
         self._began = self._said = 0.0
 
     def __call__(self, items: Sequence[T]) -> Iterator[T]:
-        """The items one by one."""
+        """Iterate over the items and count them on the bar."""
         with self.counting(len(items)) as count:
             for item in items:
                 yield item
@@ -49,7 +49,7 @@ class ProgressBar:
 
     @contextmanager
     def counting(self, total: int | None) -> Iterator[Callable[[], None]]:
-        """A function to call after each of `total` items (None: not known), from one thread at a time."""
+        """A function that counts one finished item out of `total` (None: not known); not safe between threads."""
         done = 0
 
         def count() -> None:
@@ -64,18 +64,18 @@ class ProgressBar:
             self.stop()
 
     def start(self, total: int | None) -> None:
-        """Show the bar; the time begins to run."""
+        """Show the bar and start to measure the time."""
         self._total = total
         self._began = self._said = time.monotonic()
         self._bar.reset(self._task, total=total, note="")
         self._bar.start()
 
     def skip(self, amount: int | float) -> None:
-        """Take some of the work as done before this process, so that it does not count for the rate."""
+        """Count this amount of work as done by an earlier process, so that it does not enter the rate."""
         self._skipped += amount
 
     def update(self, done: int | float, note: str = "") -> None:
-        """Show how much is done, and a note before the rate."""
+        """Show the amount of finished work, and a note in front of the rate."""
         if not self._shown:
             return
         now = time.monotonic()
@@ -91,12 +91,12 @@ class ProgressBar:
             self.say(f"{self._description} {amount}: {told}")
 
     def say(self, text: str) -> None:
-        """Print a line, unless nothing is shown."""
+        """Print a line, unless the bar is hidden (`shown=False`)."""
         if self._shown:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar, and leave it on the terminal."""
         self._bar.stop()
 
 
@@ -105,7 +105,7 @@ def _number(value: int | float) -> str:
 
 
 def _rate(per_second: float, unit: str) -> str:
-    """For people: what takes minutes is counted by the hour."""
+    """The rate per second, or per hour if one item takes more than a minute."""
     return f"{per_second:.3g} {unit}/s" if per_second >= 1 / 60 else f"{3600 * per_second:.3g} {unit}/h"
 
 

@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, hardware, commit, command."""
+"""Provenance of measured numbers: versions, hardware, commit, command, date."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES: Final = ("ahs-seg", "torch", "transformers", "numpy", "pillow")
 
 
 class Provenance(Config):
-    """What is needed to judge and to repeat a measurement; `commit` ends in `+changes` if files were changed since."""
+    """Data to judge and repeat a measurement; `commit` ends in `+changes` if there were uncommitted changes."""
 
     versions: dict[str, str]
     hardware: dict[str, str | int | float]
@@ -29,7 +29,7 @@ class Provenance(Config):
 
 
 def provenance() -> Provenance:
-    """The provenance of whatever this process computes now."""
+    """The provenance of results that this process computes."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -68,7 +68,7 @@ def _processor() -> str:
 
 
 def _commit(folder: Path) -> str | None:
-    """The commit of a working copy; none for an installed package or without git."""
+    """The commit of the working copy; None for an installed package or without git."""
     if not (folder.parents[1] / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Pictures of any size, read from top to bottom: by rasterio where it is installed, otherwise at once by Pillow."""
+"""Images of any size, read row by row from top to bottom with rasterio, or as a whole with Pillow without rasterio."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES: Final = frozenset([".tif", ".tiff"])
 LARGE: Final = 32_000_000
-"""Pixels from which other files than TIFF are read row by row as well."""
+"""Number of pixels above which files other than TIFF are read row by row as well."""
 WHOLE: Final = 1_000_000_000
-"""Pixels of the largest picture that is read at once; it takes about 8 GB."""
+"""Maximum number of pixels of an image that is read as a whole; this takes about 8 GB."""
 
 _DRIVERS: Final = {
     b"II*\0": "GTiff",
@@ -33,14 +33,14 @@ _DRIVERS: Final = {
     b"\xff\xd8\xff": "JPEG",
     b"\0\0\0\x0cjP": "JP2OpenJPEG",
 }
-"""Drivers of GDAL by the first bytes of files. No others: its VRT files, for one, make it fetch other files."""
+"""GDAL drivers by the first bytes of a file. Others are not allowed: a VRT file, for example, refers to other files."""
 _ORIENTATION: Final = 0x0112
 _CACHE_MB: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """An open picture: its size, and its rows as RGB bytes."""
+    """An open image: its size, and a function that reads some of its rows as RGB (uint8)."""
 
     size: tuple[int, int]
     rows: ReadRows
@@ -48,10 +48,10 @@ class Raster:
 
 @contextmanager
 def open_raster(path: Path) -> Iterator[Raster]:
-    """A picture to be read from top to bottom; values become RGB bytes as `read_image` makes them.
+    """An image that is read from top to bottom; values are converted to RGB (uint8) as by `read_image`.
 
     Raises:
-        SampleError: a file that cannot be read, or with other bands than grey, RGB or RGB and alpha.
+        SampleError: the file cannot be read, or its bands are not grey or RGB, with or without alpha.
     """
     driver = _driver_for(path)
     if driver is None:
@@ -71,7 +71,7 @@ def open_raster(path: Path) -> Iterator[Raster]:
 
 
 def _driver_for(path: Path) -> str | None:
-    """What reads this file by rows: TIFF always, others if they are large and upright; None: it is read at once."""
+    """The GDAL driver to read a file row by row; None: read it as a whole (small or rotated files, except TIFF)."""
     try:
         import rasterio  # noqa: F401  # only looked for
 
@@ -115,7 +115,7 @@ def _reader(dataset: DatasetReader, path: Path) -> ReadRows:
 
 
 def rgb_of_bands(bands: Shaped[np.ndarray, "c h W"], path: Path) -> UInt8[np.ndarray, "h W 3"]:
-    """One to four bands as RGB bytes."""
+    """The RGB values (uint8) of one to four bands."""
     if not bands.size:
         return np.zeros((bands.shape[1], bands.shape[2], 3), np.uint8)
     channels = [0, 0, 0, 1] if len(bands) == 2 else list(range(len(bands)))
@@ -133,4 +133,4 @@ def _colour_table(table: dict[int, tuple[int, ...]]) -> UInt8[np.ndarray, "n 3"]
 
 
 ReadRows = Callable[[int, int], UInt8[np.ndarray, "h W 3"]]
-"""Rows `top` to `bottom` of a picture, in full width."""
+"""A function that reads the rows `top` to `bottom` (exclusive) of an image, in full width."""

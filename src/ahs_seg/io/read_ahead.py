@@ -1,4 +1,4 @@
-"""Items read by threads while earlier ones are worked on."""
+"""Prefetching: threads prepare the next items while the caller processes the current one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ R = TypeVar("R")
 
 
 def read_ahead(items: Iterable[T], work: Callable[[T], R], *, workers: int, ahead: int) -> Generator[R]:
-    """`work(item)` for every item, in order; `workers` threads work on up to `ahead` items beyond the one given out.
+    """Yield `work(item)` for every item, in order; `workers` threads compute up to `ahead` items in advance.
 
-    Closing the generator cancels what has not begun and waits for the rest.
+    Closing the generator cancels the items that have not started and waits for the running ones.
     """
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="ahs-seg-read") as pool:

@@ -1,6 +1,6 @@
-"""Run-length codes of COCO: a mask as alternating lengths of zeros and ones, column by column.
+"""Run-length encoding of COCO: a mask as alternating lengths of runs of zeros and ones, in column-major order.
 
-Read here rather than with pycocotools: both forms take a few lines of numpy, and pycocotools has to be compiled where
+Implemented here, without pycocotools: both forms take a few lines of numpy, and pycocotools has to be compiled where
 no wheel fits. Source of the format: pycocotools, common/maskApi.c (rleDecode, rleFrString).
 """
 
@@ -15,14 +15,14 @@ from ahs_seg.errors import SampleError
 
 
 class RleError(SampleError):
-    """A run-length code that cannot be read."""
+    """A run-length code cannot be decoded."""
 
 
 def decode_rle(code: Mapping[str, object]) -> Bool[np.ndarray, "H W"]:
-    """The mask in `{"size": [height, width], "counts": ...}`, its counts a list of numbers or the compressed text.
+    """The mask of `{"size": [height, width], "counts": ...}`; counts are a list of integers or the compressed string.
 
     Raises:
-        RleError: a key is missing or of the wrong kind, damaged text, or runs that do not fill the size exactly.
+        RleError: a key is missing or has the wrong type, the string is damaged, or the runs do not fill the size.
     """
     size, counts = code.get("size"), code.get("counts")
     sides = list(size) if isinstance(size, Sequence) else []
@@ -34,7 +34,9 @@ def decode_rle(code: Mapping[str, object]) -> Bool[np.ndarray, "H W"]:
     elif isinstance(counts, Sequence) and all(isinstance(run, int) for run in counts):
         runs = np.array(counts, np.int64)
     else:
-        raise RleError(f"run-length code with counts of type {type(counts).__name__}; allowed are a text or integers.")
+        raise RleError(
+            f"run-length code with counts of type {type(counts).__name__}; allowed are a string or a list of integers."
+        )
     if (runs < 0).any() or runs.sum() != height * width:
         raise RleError(f"run-length code covers {runs.sum()} pixels, its size {height}x{width} has {height * width}.")
     values = np.arange(len(runs)) % 2 == 1
@@ -42,7 +44,7 @@ def decode_rle(code: Mapping[str, object]) -> Bool[np.ndarray, "H W"]:
 
 
 def encode_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, object]:
-    """The compressed run-length code of a mask, `{"size": [height, width], "counts": text}`.
+    """The compressed run-length code of a mask, `{"size": [height, width], "counts": string}`.
 
     Source: pycocotools, common/maskApi.c (rleEncode, rleToString).
     """
@@ -63,19 +65,19 @@ def encode_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, object]:
 
 
 def runs_of(values: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " r"]:
-    """Lengths of alternating runs of zeros and ones, the first (perhaps of length 0) of zeros."""
+    """Lengths of alternating runs of zeros and ones; the first run is of zeros and may have length 0."""
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
     edges = [[0], [0], changes] if values.size and values[0] else [[0], changes]
     return np.diff(np.concatenate([*edges, [values.size]])).astype(np.int64)
 
 
 def _uncompressed(text: bytes) -> Int64[np.ndarray, " n"]:
-    """Lengths of the runs: groups of 5 bits, lowest first, each a difference to the run two before it."""
+    """Run lengths from the compressed string: groups of 5 bits, lowest first, as differences to the run two before."""
     digits = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not len(digits):
         return np.zeros(0, np.int64)
     if digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        raise RleError("damaged run-length code: characters outside of its alphabet, or cut off in a number.")
+        raise RleError("damaged run-length code: characters outside its alphabet, or the last number is incomplete.")
     last = np.flatnonzero((digits & 32) == 0)
     first = np.concatenate([[0], last[:-1] + 1])
     if (last - first).max() > 10:

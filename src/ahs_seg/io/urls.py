@@ -1,4 +1,4 @@
-"""Pictures on the web: only those a user names, only over http and https, within limits of size and time."""
+"""Download of images given by URL: only http and https, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SECONDS: Final = 30.0
 MAX_REDIRECTIONS: Final = 5
 _REDIRECTIONS: Final = (301, 302, 303, 307, 308)
 _CHUNK: Final = 2**16
-_REMEDY: Final = "Check the address, or download the picture and give the file."
+_REMEDY: Final = "Check the address, or download the image and give the file."
 
 
 def is_url(source: object) -> bool:
-    """Whether this is a text that begins as an address on the web."""
+    """Whether `source` is a string that starts with http:// or https://."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
 def read_source(source: ImageSource) -> UInt8[np.ndarray, "H W 3"]:
-    """What `read_image` gives, also for addresses on the web.
+    """The RGB values of an image as by `read_image`; `source` may also be a URL.
 
     Raises:
-        ImageError: a picture that cannot be fetched or read.
+        ImageError: the image cannot be downloaded or read.
     """
     if isinstance(source, str) and is_url(source):
         return read_image(fetch(source), name=source)
@@ -40,10 +40,10 @@ def read_source(source: ImageSource) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def fetch(url: str, *, max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> bytes:
-    """The bytes of a file on the web; redirections are followed, also only to http and https.
+    """The content of the file at a URL; redirects are followed, to http and https only.
 
     Raises:
-        ImageError: no such address, no answer, more than `max_bytes`, or longer than `seconds` in all.
+        ImageError: there is no such address or no response, or the download exceeds `max_bytes` or `seconds` in total.
     """
     deadline = time.monotonic() + seconds
     address = url
@@ -57,18 +57,20 @@ def fetch(url: str, *, max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> 
                     raise ImageError(f"{url}: the server answers {response.status} {response.reason}. {_REMEDY}")
                 address = urljoin(address, target)
             if not is_url(address):
-                raise ImageError(f"{url}: leads to {address}, which is not fetched; only http and https are.")
+                raise ImageError(
+                    f"{url}: redirects to {address}, which is not downloaded; only http and https are allowed."
+                )
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         late = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
-        reason = "no answer in time" if late else str(error)
-        raise ImageError(f"{url}: cannot be fetched ({reason}). {_REMEDY}") from None
-    raise ImageError(f"{url}: more than {MAX_REDIRECTIONS} redirections. {_REMEDY}")
+        reason = "no response in time" if late else str(error)
+        raise ImageError(f"{url}: cannot be downloaded ({reason}). {_REMEDY}") from None
+    raise ImageError(f"{url}: more than {MAX_REDIRECTIONS} redirects. {_REMEDY}")
 
 
 def _opened(address: str, seconds: float) -> HTTPResponse:
-    """The answer as it is; the opener has no handler for files, ftp or data, and follows no redirection by itself."""
+    """The response without following redirects; the opener has no handlers for file, ftp or data URLs."""
     opener = OpenerDirector()
     for handler in (ProxyHandler(), UnknownHandler(), HTTPHandler(), HTTPSHandler()):
         opener.add_handler(handler)

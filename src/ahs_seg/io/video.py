@@ -1,4 +1,4 @@
-"""Frames of videos, decoded by PyAV (extra `video`), one after the other."""
+"""Frames of videos, decoded one by one with PyAV (extra `video`)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _LOCAL: Final = {"protocol_whitelist": "none"}
-"""A playlist that is called a video must not make the decoder open other files or addresses."""
+"""Options that keep the decoder from opening other files or URLs, as a playlist given as a video would do."""
 
 
 def check_decoder() -> None:
-    """Do nothing if videos can be read.
+    """Check that PyAV is installed, so that videos can be read.
 
     Raises:
         MissingPackageError: PyAV is not installed.
@@ -29,12 +29,12 @@ def check_decoder() -> None:
     except ImportError:
         raise MissingPackageError(
             "videos are decoded by PyAV, which is not installed; install it with pip install 'ahs-seg[video]', "
-            "or give pictures."
+            "or give images."
         ) from None
 
 
 def count_frames(path: Path, *, every: int = 1) -> int:
-    """About how many frames `read_frames` is going to give, from the header; 0 if that does not say."""
+    """Approximate number of frames that `read_frames` will yield, from the header; 0 if unknown."""
     import av
 
     try:
@@ -51,10 +51,10 @@ def count_frames(path: Path, *, every: int = 1) -> int:
 
 
 def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
-    """Every n-th frame with its number from 0, RGB and upright.
+    """Yield every n-th frame with its index (from 0), as RGB with the rotation applied.
 
     Raises:
-        SampleError: a file without video, or from the place on where it is damaged.
+        SampleError: the file has no video stream, or is damaged (raised at the damaged frame).
     """
     import av
 
@@ -62,12 +62,12 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, UInt8[np.n
         with path.open("rb") as file, av.open(file, "r", options=_LOCAL) as container:
             yield from _decoded(container, path, every)
     except (OSError, av.FFmpegError) as error:
-        raise SampleError(f"{path}: not a video that can be read to its end ({error}). Convert it to MP4.") from error
+        raise SampleError(f"{path}: the video cannot be read to its end ({error}). Convert it to MP4.") from error
 
 
 def _decoded(container: InputContainer, path: Path, every: int) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
     if not container.streams.video:
-        raise SampleError(f"{path}: holds no video, only {[stream.type for stream in container.streams]}.")
+        raise SampleError(f"{path}: has no video stream, only {[stream.type for stream in container.streams]}.")
     container.streams.video[0].thread_type = "AUTO"
     for index, frame in enumerate(container.decode(video=0)):
         if index % every == 0:

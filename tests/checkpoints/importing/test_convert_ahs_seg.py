@@ -81,6 +81,6 @@ def test_every_key_is_mapped_or_ignored_with_a_reason() -> None:
 
 def test_an_unknown_key_of_a_part_is_refused(tmp_path: Path) -> None:
     state = tiny_state("hclip_vitb") | parts_state() | {"ms_fpn.lateral.0.weight": torch.zeros(1)}
-    with pytest.raises(CheckpointError, match=r"1 keys are not known: ms_fpn\.lateral"):
+    with pytest.raises(CheckpointError, match=r"1 unknown keys: ms_fpn\.lateral"):
         imported(state, tmp_path)
     assert not (tmp_path / "model").exists()

@@ -46,5 +46,5 @@ def test_padding_becomes_one_token() -> None:
 
 
 def test_an_unknown_key_is_named() -> None:
-    with pytest.raises(ConversionError, match=r"1 keys are not known: upsample3\.weight\. Nothing was imported"):
+    with pytest.raises(ConversionError, match=r"1 unknown keys: upsample3\.weight\. Nothing was imported"):
         convert_catseg({"upsample1.weight": torch.zeros(1), "upsample3.weight": torch.zeros(1)})

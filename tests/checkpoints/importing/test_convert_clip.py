@@ -22,7 +22,7 @@ def test_openais_archive_becomes_a_backbone_and_a_baseline(
 ) -> None:
     path = archive(plain_clip(state), tmp_path / "ViT.pt")
     report = import_checkpoint(path, "clip", tmp_path / "clip", tokenizer=words)
-    assert report.ignored == dict.fromkeys(["input_resolution", "context_length"], "a size, known from the shapes")
+    assert report.ignored == dict.fromkeys(["input_resolution", "context_length"], "a size, inferred from the shapes")
     backbone = ClipConfig(source=str(tmp_path / "clip")).build()
     assert backbone.resolution == 32
     key = CLIP + "visual.transformer.resblocks.2.attn.v_proj_weight"
@@ -32,5 +32,5 @@ def test_openais_archive_becomes_a_backbone_and_a_baseline(
     _, method = load_model(tmp_path / "baseline")
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(method.backbone.encode_image(image).dense, backbone.encode_image(image).dense)
-    with pytest.raises(CheckpointError, match="By its names it is a clip"):
+    with pytest.raises(CheckpointError, match="Its keys are those of clip"):
         import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)

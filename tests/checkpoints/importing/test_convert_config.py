@@ -79,10 +79,10 @@ def test_every_key_has_its_fate(folder: Path) -> None:
     assert translation.mapped["SOLVER.MAX_ITER"] == "training.steps = 80000"
     assert translation.mapped["DATASETS.TRAIN"] == "trained_on = the names of coco-stuff-171"
     assert translation.dropped["MODEL.SWIN.DEPTHS"] == "there is no backbone besides the CLIP"
-    assert translation.dropped["INPUT.COLOUR"] == "not a key that CAT-Seg or H-CLIP read"
+    assert translation.dropped["INPUT.COLOUR"] == "not a key of CAT-Seg or H-CLIP"
     text = translation.to_yaml()
     assert yaml.safe_load(text) == translation.values
-    assert "#   INPUT.COLOUR: not a key that CAT-Seg or H-CLIP read\n" in text
+    assert "#   INPUT.COLOUR: not a key of CAT-Seg or H-CLIP\n" in text
 
 
 def test_what_is_not_possible_is_named_all_at_once(folder: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_simple_design(tmp_path: Path) -> None:
 
 
 def test_the_checkpoints_that_its_code_can_write_are_h_clip(tmp_path: Path) -> None:
-    """Only self-distillation runs in the published code, and it leaves a count of steps behind."""
+    """Only self-distillation runs in the published code, and it leaves a step counter behind."""
     name = "hyperspherical_loss.distillation.current_iter"
     config, method, _ = imported(tiny_state("hclip_vitb") | {name: LITE[name]}, None, tmp_path)
     assert isinstance(config, AhsSegLiteConfig)
@@ -131,5 +131,5 @@ def test_every_key_is_mapped_or_ignored_with_a_reason(converter, own: dict[str, 
     conversion = converter(state)
     assert set(conversion.origins.values()) | set(conversion.ignored) == set(state)
     assert all(conversion.ignored.values())
-    with pytest.raises(ValueError, match=r"1 keys are not known: afr\.extra"):
+    with pytest.raises(ValueError, match=r"1 unknown keys: afr\.extra"):
         converter(state | {"afr.extra": torch.zeros(1)})

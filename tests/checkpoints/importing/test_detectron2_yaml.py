@@ -34,10 +34,10 @@ SOLVER:
     ("text", "message"),
     [
         ("_BASE_: nowhere.yaml", r"nowhere\.yaml, the base of .*a\.yaml, cannot be read"),
-        ("_BASE_: a.yaml", r"its bases form a circle: a\.yaml -> a\.yaml"),
-        ("A: &x [1]\nB: *x", r"aliases \(\*name\) are not read"),
+        ("_BASE_: a.yaml", r"its base configs are circular: a\.yaml -> a\.yaml"),
+        ("A: &x [1]\nB: *x", r"aliases \(\*name\) are not supported"),
         ("[1, 2]", "holds a list"),
-        ("A: [", "not plain yaml"),
+        ("A: [", "not valid YAML"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:

@@ -83,12 +83,12 @@ def _one_layer_more(state: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (_too_many, r"1 keys are not known: sem_seg_head\.predictor\.extra\.weight"),
+        (_too_many, r"1 unknown keys: sem_seg_head\.predictor\.extra\.weight"),
         (_too_few, r"1 missing: head\.decoder\.logit\.bias$"),
-        (_sizeless, r"1 missing: vision_model\.embeddings\.patch_embedding\.weight; they tell the sizes"),
+        (_sizeless, r"1 missing: vision_model\.embeddings\.patch_embedding\.weight; the sizes of CLIP are inferred"),
         (_misshapen, r"fine\.bias \(in the file: upsample1\.bias\) is \(255,\), should be \(256,\)"),
-        (_doubled, r"3 keys are given twice: .*in_proj_weight and .*q_proj_weight both give"),
-        (_one_layer_more, r"1 too many: head\.layers\.2.*\(in the file: .*layers\.2\.attention\.MLP\.0\.bias\)"),
+        (_doubled, r"3 duplicate keys: .*in_proj_weight and .*q_proj_weight both give"),
+        (_one_layer_more, r"1 unexpected: head\.layers\.2.*\(in the file: .*layers\.2\.attention\.MLP\.0\.bias\)"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
 
 def test_another_kind_of_checkpoint_is_recognised(tmp_path: Path, words: Path) -> None:
     path = save_original(tiny_state("hclip_vitb"), tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match="By its names it is a h_clip: import it `--as h_clip`"):
+    with pytest.raises(CheckpointError, match="Its keys are those of h_clip: import it `--as h_clip`"):
         import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
 
 
@@ -115,7 +115,7 @@ def test_a_config_and_names_of_its_own(tmp_path: Path, words: Path, state: dict[
     description, method = load_model(tmp_path / "model")
     assert description.trained_on == ("cat", "dog")
     assert method.head.class_pooling == 4
-    with pytest.raises(CheckpointError, match="its description says cat_seg"):
+    with pytest.raises(CheckpointError, match="its description is of the method cat_seg"):
         import_checkpoint(path, "h_clip", tmp_path / "other", description=mine, tokenizer=words)
     wider = ModelDescription(method=CatSegConfig(cost=CostConfig(layers=3)))
     with pytest.raises(CheckpointError, match=r"\d+ missing: head\.layers\.2"):
@@ -124,7 +124,7 @@ def test_a_config_and_names_of_its_own(tmp_path: Path, words: Path, state: dict[
 
 def test_a_state_dict_of_no_known_kind(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.ones(2)}, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match=r"no known kind \(it has fc\.weight\); known are cat_seg, h_clip"):
+    with pytest.raises(CheckpointError, match=r"not a known checkpoint \(it has fc\.weight\); known are cat_seg"):
         import_checkpoint(tmp_path / "a.pth", None, tmp_path / "model")
 
 
@@ -132,7 +132,7 @@ def test_the_report_names_every_key(tmp_path: Path, words: Path, state: dict[str
     path = save_original(state, tmp_path / "model.pth")
     report = import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
     text = " ".join(str(report).split())
-    assert "mapped: " + str(len(state) - 2) + " keys, which is every weight of the model" in text
+    assert "mapped: " + str(len(state) - 2) + " keys, which give every weight of the model" in text
     assert "ignored: a constant, computed from the grid: sem_seg_head" in text
     assert "optimizer" in text
     lines = report.listing().splitlines()

@@ -43,7 +43,7 @@ def test_a_hostile_archive_is_refused_by_name_and_not_run(tmp_path: Path, protoc
     victim = tmp_path / "made"
     whole = archive({"a": torch.ones(2)}, tmp_path / "a.pt")
     path = _replaced(whole, tmp_path / "evil.pt", {"data.pkl": pickle.dumps(Hostile(victim), protocol)})
-    with pytest.raises(CheckpointError, match=r"refused and nothing of it was run: it asks for posix\.mkdir"):
+    with pytest.raises(CheckpointError, match=r"rejected without running any of its code: it refers to posix\.mkdir"):
         read_weights(path)
     assert not victim.exists()
 

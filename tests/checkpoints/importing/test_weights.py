@@ -1,4 +1,4 @@
-"""Checkpoint files are data: what asks for more than tensors is refused by name, and never run."""
+"""Checkpoint files are data: what refers to more than tensors is rejected with its name, and never run."""
 
 import pickle
 from collections import OrderedDict
@@ -52,7 +52,7 @@ def test_a_hostile_checkpoint_is_refused_by_name_and_not_run(tmp_path: Path, leg
     path = tmp_path / "evil.pth"
     torch.save(content, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol)
     with pytest.raises(
-        CheckpointError, match=r"evil\.pth is refused and nothing of it was run: it asks for posix\.mkdir"
+        CheckpointError, match=r"evil\.pth was rejected without running any of its code: it refers to posix\.mkdir"
     ):
         read_weights(path)
     assert not victim.exists()
@@ -65,7 +65,7 @@ def test_a_plain_pickle_is_not_opened(tmp_path: Path, protocol: int) -> None:
     victim = tmp_path / "made"
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps({"model": Hostile(victim)}, protocol))
-    with pytest.raises(CheckpointError, match=r"not written by torch\.save.*asks for posix\.mkdir; it was not opened"):
+    with pytest.raises(CheckpointError, match=r"not written by torch\.save.*refers to posix\.mkdir; it was not loaded"):
         read_weights(path)
     assert not victim.exists()
 
@@ -82,7 +82,7 @@ def test_arrays_of_numpy_are_refused_by_name(tmp_path: Path) -> None:
         (b"hello world", r"not written by torch\.save, or is damaged\. Give"),
         (b"class a\nimport b\n", r"not written by torch\.save, or is damaged\. Give"),
         (b"", "not written by torch"),
-        (b"PK\x03\x04 and no more", "cut short"),
+        (b"PK\x03\x04 and no more", "truncated"),
     ],
 )
 def test_what_is_no_checkpoint(tmp_path: Path, content: bytes, message: str) -> None:
@@ -96,7 +96,7 @@ def test_what_is_no_checkpoint(tmp_path: Path, content: bytes, message: str) -> 
 @pytest.mark.parametrize("content", [[1, 2], {"model": {}}, {"iteration": 3}, torch.ones(2)])
 def test_files_without_weights(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match=r"not weights by name|holds no weights by name"):
+    with pytest.raises(CheckpointError, match=r"not a state dict|holds no state dict"):
         read_weights(tmp_path / "a.pth")
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints of the original projects: reading them safely and mapping their keys."""
+"""Import of checkpoints of the original projects: safe reading, and conversion of their keys."""

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer for checkpoints that come without one: from a file, or from the hub."""
+"""CLIP's tokenizer for checkpoints without one, from a file or from the hub."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _REMEDY: Final = "then give its path as the tokenizer (`--tokenizer FILE`)"
 
 
 def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: str | None = None) -> ClipTokenizer:
-    """The tokenizer of a text tower with a table of `words` rows and `context` positions.
+    """The tokenizer of a text tower with `words` token embeddings and `context` positions.
 
-    `source` is a `tokenizer.json`, OpenAI's `bpe_simple_vocab_16e6.txt.gz`, or a directory that holds either (CLIP's
-    own repository, CAT-Seg's `clip` folder, a model directory). Without it the tokenizer comes from the hub.
+    `source` is a `tokenizer.json`, OpenAI's `bpe_simple_vocab_16e6.txt.gz`, or a directory that contains one of them
+    (CLIP's own repository, CAT-Seg's `clip` folder, a model directory). None: it is downloaded from the hub.
 
     Raises:
-        CheckpointError: there is none, or its ids do not fit the table.
+        CheckpointError: there is no tokenizer, or its token ids do not fit the token embeddings.
     """
     path = fetch(REPOSITORY, "tokenizer.json", remedy=_REMEDY, endpoint=endpoint) if source is None else _file(source)
     core = _from_merges(path, words) if path.suffix == ".gz" else _from_json(path)
     start, end = core.token_to_id(START), core.token_to_id(END)
     highest = max(core.get_vocab().values())
     if start is None or end is None:
-        raise CheckpointError(f"{path} has no {START} and {END}; it is not the tokenizer of a CLIP.")
+        raise CheckpointError(f"{path} has no {START} and {END}; it is not a tokenizer of CLIP.")
     if highest != words - 1 or end != highest:
         raise CheckpointError(
-            f"{path} has ids up to {highest} and ends texts with {end}, but the checkpoint knows {words} words, the "
-            f"last of which ends a text. Give the tokenizer of {REPOSITORY}, which all CLIPs of OpenAI share."
+            f"{path} has token ids up to {highest} and the end token {end}, but the checkpoint has {words} tokens, the "
+            f"last of which is the end token. Give the tokenizer of {REPOSITORY}, which all CLIPs of OpenAI share."
         )
     return ClipTokenizer(core, context=context, start=start, end=end)
 
@@ -50,7 +50,7 @@ def _file(source: Path) -> Path:
     for place in _PLACES:
         if (source / place).is_file():
             return source / place
-    raise CheckpointError(f"{source} is no file and has none of {', '.join(_PLACES)}; give CLIP's tokenizer.")
+    raise CheckpointError(f"{source} is not a file and contains none of {', '.join(_PLACES)}; give CLIP's tokenizer.")
 
 
 def _from_json(path: Path) -> Tokenizer:
@@ -60,12 +60,12 @@ def _from_json(path: Path) -> Tokenizer:
     except (json.JSONDecodeError, TypeError):
         fits = False
     if not fits:
-        raise CheckpointError(f"{path} is not a tokenizer.json of the tokenizers library.")
+        raise CheckpointError(f"{path} is not a tokenizer.json of the tokenizers library; give that of {REPOSITORY}.")
     return Tokenizer.from_str(text)
 
 
 def _from_merges(path: Path, words: int) -> Tokenizer:
-    """OpenAI's list of merges: byte letters, the same at the end of a word, merged pairs, start, end."""
+    """The tokenizer from OpenAI's list of merges; ids: bytes, bytes at the end of a word, merged pairs, start, end."""
     alphabet = [*_printable_bytes()]
     letters = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
     try:
@@ -82,7 +82,7 @@ def _from_merges(path: Path, words: int) -> Tokenizer:
 
 
 def _printable_bytes() -> list[str]:
-    """The letters of byte-level BPE in the order of OpenAI's vocabulary: printable bytes first, then stand-ins."""
+    """The symbols of byte-level BPE in the order of OpenAI's vocabulary: printable bytes, then substitutes."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = range(_BYTES, 2 * _BYTES - len(printable))
     return [chr(code) for code in [*printable, *others]]

@@ -1,4 +1,4 @@
-"""From the names of AHS-Seg's official checkpoints to ours."""
+"""Conversion of the keys of AHS-Seg's official checkpoints to those of this package."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ FUSION, PROJECTION = "parts.fusion.", "parts.projection."
 
 
 def convert_ahs_seg(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights under our names.
+    """The state dict with the keys of this package.
 
-    The shipped checkpoints are H-CLIP's in every name: the fusion and the projection were off when they were trained,
-    and the modulation of the rotations never acted. The names of the two parts are those that the code would save.
+    The published checkpoints have exactly the keys of H-CLIP: they were trained without fusion and projection, and the
+    modulation of the rotations had no effect. The keys of these two parts are those that the original code would save.
 
     Raises:
-        ConversionError: naming any key that is not known, and copies that differ.
+        ConversionError: a key is unknown, or copies of the shared rotations differ; the message names them.
     """
     extra = [
         *fusion_rules(r"ms_fpn\.", FUSION),
         *projection_rules(r"class_projection\.", PROJECTION),
-        Rule(r"boundary_loss\..*sobel_[xy]", ignored="a constant of a loss"),
+        Rule(r"boundary_loss\..*sobel_[xy]", ignored="a constant of the loss"),
     ]
     return convert_hclip(state, extra=extra)
 
 
 def ahs_seg_config(config: AhsSegConfig, state: Mapping[str, Tensor]) -> AhsSegConfig:
-    """`config` with those parts on that a converted state dict has, and the modulation off."""
+    """`config` with the parts that occur in the converted state dict, and without modulation."""
     fusion = projection = None
     if levels := len({key.split(".")[3] for key in state if key.startswith(FUSION + "processors.")}):
         given = config.cost.fusion or FusionConfig()
@@ -50,7 +50,7 @@ def ahs_seg_config(config: AhsSegConfig, state: Mapping[str, Tensor]) -> AhsSegC
 
 
 def fusion_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for the multi-scale fusion whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of the multi-scale fusion from prefix `origin` (regex) to prefix `target`."""
     level, processor = origin + r"level_processors\.(\d+)\.", target + r"processors.\1."
     return [
         Rule(origin + r"fusion_weights", target + "weights"),
@@ -62,21 +62,21 @@ def fusion_rules(origin: str, target: str) -> list[Rule]:
 
 
 def projection_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for the dynamic projection whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of the dynamic projection from prefix `origin` (regex) to prefix `target`."""
     estimator = origin + r"complexity_estimator\."
     return [
         Rule(estimator + r"complexity_net\.([01457])" + _WB, target + r"estimator.network.\1.\2"),
-        Rule(estimator + r"multi_scale\..*", ignored="a head of the complexity estimator that nothing reads"),
+        Rule(estimator + r"multi_scale\..*", ignored="a head of the complexity estimator whose output is not used"),
         Rule(origin + r"image_proj\.base_proj\.weight", target + "image_base.weight"),
         Rule(
             origin + r"image_proj\.(?:delta_[AB]\.weight|complexity_scale)",
-            ignored="the dynamic part of the image's projection, which is given no complexity and does not act",
+            ignored="the dynamic part of the image projection, which gets no complexity as input and has no effect",
         ),
         Rule(origin + r"text_proj\.base_proj\.weight", target + "text_base.weight"),
         Rule(origin + r"text_proj\.delta_A\.weight", target + "down.weight"),
         Rule(origin + r"text_proj\.delta_B\.weight", target + "up.weight"),
         Rule(origin + r"text_proj\.complexity_scale", target + "scale", change=_scalar),
-        Rule(origin + r"radius", ignored="a radius that normalisation takes away again"),
+        Rule(origin + r"radius", ignored="a radius that the following normalisation cancels"),
     ]
 
 

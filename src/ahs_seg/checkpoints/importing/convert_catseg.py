@@ -1,4 +1,4 @@
-"""From the names of CAT-Seg's official checkpoints to ours."""
+"""Conversion of the keys of CAT-Seg's official checkpoints to those of this package."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WB = r"\.(weight|bias)"
 
 
 def convert_catseg(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights under our names; raises `ConversionError` naming any key that is not known."""
+    """The state dict with the keys of this package; raises `ConversionError` that names every unknown key."""
     return convert(state, [*clip_rules(CLIP, "backbone.model."), *head_rules()])
 
 
 def head_rules() -> list[Rule]:
-    """Rules for all that is not CLIP; H-CLIP and its descendants share them."""
+    """Rules for all keys outside CLIP; shared by H-CLIP and the methods derived from it."""
     return [
         Rule(r"upsample1" + _WB, r"pyramid.upsample_fine.\1"),
         Rule(r"upsample2" + _WB, r"pyramid.upsample_finest.\1"),

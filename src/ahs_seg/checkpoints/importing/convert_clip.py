@@ -1,4 +1,4 @@
-"""From OpenAI's CLIP names to those of `transformers`."""
+"""Conversion of OpenAI's CLIP keys to those of `transformers`, and CLIP sizes from the shapes of the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers import CLIPConfig
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, Rule
 
 _HEAD_WIDTH = 64
-_TELLING = (
+_SIZE_KEYS = (
     "vision_model.embeddings.patch_embedding.weight",
     "vision_model.embeddings.position_embedding.weight",
     "vision_model.encoder.layers.0.mlp.fc1.bias",
@@ -22,17 +22,17 @@ _TELLING = (
 
 
 def clip_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for a CLIP under the (regex) prefix `origin`, with fused or split attention matrices, to under `target`."""
+    """Rules that map CLIP keys from prefix `origin` (regex) to prefix `target`; query, key and value may be fused."""
     return [
         *image_tower_rules(origin + r"visual\.", target),
         *text_tower_rules(origin, target),
-        Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, known from the shapes"),
+        Rule(origin + r"(input_resolution|context_length|vocab_size)", ignored="a size, inferred from the shapes"),
         Rule(origin + r".*attn_mask", ignored="a constant, the text tower is causal"),
     ]
 
 
 def image_tower_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for the image tower alone, whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of CLIP's image tower from prefix `origin` (regex) to prefix `target`."""
     return [
         Rule(origin + r"conv1\.weight", target + "vision_model.embeddings.patch_embedding.weight"),
         Rule(origin + r"class_embedding", target + "vision_model.embeddings.class_embedding"),
@@ -45,7 +45,7 @@ def image_tower_rules(origin: str, target: str) -> list[Rule]:
 
 
 def text_tower_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for the text tower and the temperature, whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of CLIP's text tower and temperature from prefix `origin` (regex) to prefix `target`."""
     return [
         Rule(origin + r"token_embedding\.weight", target + "text_model.embeddings.token_embedding.weight"),
         Rule(origin + r"positional_embedding", target + "text_model.embeddings.position_embedding.weight"),
@@ -71,15 +71,15 @@ def _block_rules(origin: str, encoder: str) -> list[Rule]:
 
 
 def clip_config(state: Mapping[str, Tensor], *, activation: str = "quick_gelu") -> CLIPConfig:
-    """The sizes of a CLIP from the shapes of its weights (named as in `transformers`); heads are 64 wide.
+    """The config of a CLIP from the shapes of its weights (keys as in `transformers`); attention heads have width 64.
 
-    The activation does not show in the weights: OpenAI's is "quick_gelu", that of most others "gelu".
+    The activation cannot be inferred from the weights: it is "quick_gelu" for OpenAI's models, "gelu" for most others.
 
     Raises:
-        ConversionError: naming the weights that are missing to tell the sizes.
+        ConversionError: weights are missing from which the sizes are inferred; the message names them.
     """
-    if missing := [key for key in _TELLING if key not in state]:
-        raise ConversionError(f"{len(missing)} missing: {', '.join(missing)}; they tell the sizes of the CLIP")
+    if missing := [key for key in _SIZE_KEYS if key not in state]:
+        raise ConversionError(f"{len(missing)} missing: {', '.join(missing)}; the sizes of CLIP are inferred from them")
     patch = state["vision_model.embeddings.patch_embedding.weight"]
     tokens = state["text_model.embeddings.token_embedding.weight"]
     side = round((len(state["vision_model.embeddings.position_embedding.weight"]) - 1) ** 0.5)
@@ -112,11 +112,11 @@ def _tower_sizes(state: Mapping[str, Tensor], tower: str, width: int) -> dict[st
 
 
 def transposed(tensor: Tensor) -> dict[str, Tensor]:
-    """The matrix in the layout of `nn.Linear`."""
+    """The transposed matrix, as `nn.Linear` stores it."""
     return {"": tensor.T.contiguous()}
 
 
 def thirds(tensor: Tensor) -> dict[str, Tensor]:
-    """A fused projection of queries, keys and values, split."""
+    """A fused query-key-value projection split into three, by the suffix of their keys."""
     kind = "weight" if tensor.ndim == 2 else "bias"
     return {f"{name}_proj.{kind}": part.clone() for name, part in zip("qkv", tensor.chunk(3), strict=True)}

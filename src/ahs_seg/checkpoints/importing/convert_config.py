@@ -1,4 +1,4 @@
-"""From the config keys of CAT-Seg and H-CLIP to ours: every key is translated, or listed with the reason it is not."""
+"""Translation of configs of CAT-Seg and H-CLIP: every key is translated, or listed with the reason why it is not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DATA: Final = {"coco_2017_train_stuff_all_sem_seg": "coco-stuff-171"}
 
 @dataclass(frozen=True)
 class Translation:
-    """A config of ours, as nested `values`, and the fate of every original key."""
+    """The translated config as nested `values`, and what every original key was mapped to or why it was dropped."""
 
     values: dict[str, Value]
     trained_on: str | None
@@ -29,7 +29,7 @@ class Translation:
     dropped: dict[str, str]
 
     def description(self) -> ModelDescription:
-        """What a model directory says of a model that was trained so."""
+        """The description of a model that was trained with this config, for its model directory."""
         training = self.values.get("training", {})
         values: dict[str, Value] = {key: self.values[key] for key in ("method", "inference") if key in self.values}
         if isinstance(training, dict) and "prompts" in training:
@@ -39,8 +39,8 @@ class Translation:
         return ModelDescription.parse(values, source="the translated config")
 
     def to_yaml(self) -> str:
-        """Yaml for `ahs-seg train`, once `data` is added; keys that have no meaning here are listed above it."""
-        lines = ["# Translated from a detectron2 config. Add `data`. Without meaning here:"]
+        """The config as YAML for `ahs-seg train`, still without `data`; comments at the top list the dropped keys."""
+        lines = ["# Translated from a detectron2 config. Add `data`. Keys without a counterpart here:"]
         lines += [f"#   {key}: {reason}" for key, reason in self.dropped.items()]
         return "\n".join(lines) + "\n" + yaml.safe_dump(self.values, sort_keys=False)
 
@@ -49,10 +49,10 @@ class Translation:
 
 
 def translate_config(path: Path | str, overrides: Sequence[str] = ()) -> Translation:
-    """Our config for an original one (`_BASE_` included); `overrides` are in the original's keys, as for its scripts.
+    """The translation of an original config file (with `_BASE_`); `overrides` use the original keys, as in its scripts.
 
     Raises:
-        ConfigError: the file cannot be read, or asks for what the methods here cannot do; each such key is named.
+        ConfigError: the file cannot be read, or has values that are not supported here; each such key is named.
     """
     given = read_detectron2(path, overrides)
     original = DEFAULTS | given
@@ -76,7 +76,7 @@ def translate_config(path: Path | str, overrides: Sequence[str] = ()) -> Transla
         for name, value in ours.items():
             _set(values, name.split("."), value)
     if faults:
-        raise ConfigError(f"{path} asks for what is not possible here:\n" + "\n".join(faults))
+        raise ConfigError(f"{path} has values that are not supported here:\n" + "\n".join(faults))
     trained_on = _vocabulary(original.get(_TRAINING))
     if trained_on is not None:
         dropped.pop(_TRAINING)
@@ -90,7 +90,7 @@ def _vocabulary(value: Value) -> str | None:
 
 
 def _late(key: str) -> bool:
-    """Keys that switch off what others set come last."""
+    """Sort order of the keys: those that switch off what other keys set come last."""
     return key.endswith("ENABLED")
 
 
@@ -99,6 +99,6 @@ def _set(values: dict[str, Value], path: list[str], value: Value) -> None:
     for parent in parents:
         inner = values.setdefault(parent, {})
         if not isinstance(inner, dict):
-            return  # switched off as a whole
+            return  # the parent is switched off
         values = inner
     values[last] = value

@@ -1,4 +1,4 @@
-"""From the names of EBSeg's official checkpoints to ours."""
+"""Conversion of the keys of EBSeg's official checkpoints to those of this package."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _VISION = "backbone.model.vision_model."
 
 
 def convert_ebseg(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights under our names; raises `ConversionError` naming any key that is not known."""
+    """The state dict with the keys of this package; raises `ConversionError` that names every unknown key."""
     blocks = {match[1] for key in state if (match := re.match(_FRONT + r"resblocks\.(\d+)\.", key))}
     last = {match[1] for key in state if (match := re.match(_HEAD + r"resblocks\.(\d+)\.", key))}
     return convert(state, ebseg_rules(front=len(blocks), head=len(last)))
 
 
 def ebseg_config(config: EBSegConfig, state: Mapping[str, Tensor]) -> EBSegConfig:
-    """The config that fits converted weights: EBSeg-L's on a CLIP of 24 blocks, otherwise the given one."""
+    """The config for the converted weights: that of EBSeg-L for a CLIP of 24 blocks, otherwise `config`."""
     blocks = sum(key.startswith(_VISION) and key.endswith("mlp.fc1.bias") for key in state)
     if blocks <= config.recognition_blocks * 4:
         return config
@@ -37,9 +37,9 @@ def ebseg_config(config: EBSegConfig, state: Mapping[str, Tensor]) -> EBSegConfi
 
 
 def ebseg_rules(*, front: int, head: int) -> list[Rule]:
-    """Rules for a CLIP whose first `front` blocks and whose last `head` are listed apart."""
+    """Rules for all keys; the first `front` and the last `head` blocks of CLIP have separate prefixes."""
     return [
-        Rule(_FRONT + r"(ln_post.*|proj)", ignored="a copy of what clip_rec_head holds"),
+        Rule(_FRONT + r"(ln_post.*|proj)", ignored="a copy of weights of clip_rec_head"),
         Rule(_FRONT + r"conv1\.weight", _VISION + "embeddings.patch_embedding.weight"),
         Rule(_FRONT + "class_embedding", _VISION + "embeddings.class_embedding"),
         Rule(_FRONT + "positional_embedding", _VISION + "embeddings.position_embedding.weight"),
@@ -60,7 +60,7 @@ def ebseg_rules(*, front: int, head: int) -> list[Rule]:
 
 
 def _block_rules(origin: str, index: int, number: int) -> list[Rule]:
-    """Rules for one block of CLIP's image tower; some list fused attention under other names."""
+    """Rules for one block of CLIP's image tower; its fused attention weights have one of two names."""
     block, layer = rf"{origin}resblocks\.{index}\.", f"{_VISION}encoder.layers.{number}."
     return [
         Rule(block + r"attn\.(?:in_proj_|qkv\.)(?:weight|bias)", layer + "self_attn.", change=thirds),

@@ -1,4 +1,4 @@
-"""From the names of H-CLIP's official checkpoints to ours."""
+"""Conversion of the keys of H-CLIP's official checkpoints to those of this package."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FIRST_NAME = "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.
 
 
 def convert_hclip(state: Mapping[str, Tensor], *, extra: Sequence[Rule] = ()) -> Conversion:
-    """Weights under our names; the 24 copies of the shared rotations are read once.
+    """The state dict with the keys of this package; of the 24 copies of the shared rotations one is kept.
 
-    `extra` are rules for what a descendant of H-CLIP adds.
+    `extra` are rules for the additional keys of methods derived from H-CLIP.
 
     Raises:
-        ConversionError: naming any key that is not known, and copies that differ.
+        ConversionError: a key is unknown, or copies of the shared rotations differ; the message names them.
     """
     _check_copies(state)
     result = convert(state, [*extra, *rotation_rules(), *clip_rules(CLIP, "backbone.model."), *head_rules()])
@@ -36,7 +36,7 @@ def convert_hclip(state: Mapping[str, Tensor], *, extra: Sequence[Rule] = ()) ->
 
 
 def rotation_rules() -> list[Rule]:
-    """Rules for the rotations: taken from the first vision block, ignored in all others."""
+    """Rules for the shared rotations: those of the first vision block are mapped, all other copies are ignored."""
     adapter = "backbone.adapter."
     return [
         Rule(_FIRST + r"attn_q_proj_oft_layer_R", adapter + "bank", change=_bank),
@@ -45,7 +45,7 @@ def rotation_rules() -> list[Rule]:
         Rule(_COPIES + r"attn_q_proj_oft_.*", ignored="a copy of the first block's rotations"),
         Rule(
             CLIP + r".*to_(?:qkv|out)_oft(?:_vision)?\.(?:cross_attention_dim|hidden_size)",
-            ignored="a size, known from the shapes",
+            ignored="a size, inferred from the shapes",
         ),
     ]
 
@@ -66,5 +66,5 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _bank(tensor: Tensor) -> dict[str, Tensor]:
-    """[a, b, layer, slot] to [layer, slot, a, b]."""
+    """The bank of rotations with its axes permuted from [a, b, layer, slot] to [layer, slot, a, b]."""
     return {"": tensor.permute(2, 3, 0, 1).contiguous()}

@@ -1,4 +1,4 @@
-"""From the names of HPS-Seg's checkpoints, and of AHS-Seg's simple design, to ours."""
+"""Conversion of the keys of checkpoints of HPS-Seg and of AHS-Seg's simple design to those of this package."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _Rectification = TypeVar("_Rectification", MixingRectification, CertaintyRectifi
 
 
 def convert_hps_seg(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights of HPS-Seg under our names; its two modules may be absent.
+    """The state dict of HPS-Seg with the keys of this package; its two modules may be absent.
 
-    Its temperatures never acted; ours start anew. Weights are the same, predictions are not: here rectified and aligned
-    features meet the words, in the published code only the guidance saw the rectified ones.
+    The temperatures had no effect in the original code; here they are initialised anew. The weights are the same, but
+    the predictions differ: here rectified and aligned features are compared with the text embeddings, in the published
+    code the rectified features entered only the guidance.
 
     Raises:
-        ConversionError: naming any key that is not known, and copies that differ.
+        ConversionError: a key is unknown, or copies of the shared rotations differ; the message names them.
     """
     hpa = [
         Rule(r"hpa\.prototypes", PROTOTYPES + "prototypes"),
@@ -44,21 +45,21 @@ def convert_hps_seg(state: Mapping[str, Tensor]) -> Conversion:
 
 
 def convert_ahs_seg_lite(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights of AHS-Seg's simple design under our names; its modules may be absent.
+    """The state dict of AHS-Seg's simple design with the keys of this package; its modules may be absent.
 
-    Prototypes of classes that training never saw are random in its checkpoints; here they are none.
+    Prototypes of classes that did not occur in training are random in the original checkpoints; here they are zero.
 
     Raises:
-        ConversionError: naming any key that is not known, and copies that differ.
+        ConversionError: a key is unknown, or copies of the shared rotations differ; the message names them.
     """
     bank = _LITE + r"prototype_bank\."
     extra = [
         Rule(bank + "prototypes", PROTOTYPES + "prototypes"),
         Rule(bank + "class_counts", PROTOTYPES + "seen", change=_flags),
         Rule(bank + "class_temperature", PROTOTYPES + "theta", change=_theta),
-        Rule(bank + r"(?:feature_queue|label_queue|queue_ptr)", ignored="a queue that nothing reads"),
-        Rule(_LITE + r"distillation\.current_iter", ignored="a count of steps, which the training run knows"),
-        Rule(r"geodesic_head\..*", ignored="a head that was built and never called"),
+        Rule(bank + r"(?:feature_queue|label_queue|queue_ptr)", ignored="a queue that is never read"),
+        Rule(_LITE + r"distillation\.current_iter", ignored="a step counter, which belongs to the training run"),
+        Rule(r"geodesic_head\..*", ignored="a head that is never called"),
         *certainty_rules(_LITE + r"rectifier\.", RECTIFIER),
     ]
     result = convert_hclip(state, extra=extra)
@@ -69,7 +70,7 @@ def convert_ahs_seg_lite(state: Mapping[str, Tensor]) -> Conversion:
 
 
 def hps_seg_config(config: HpsSegConfig, state: Mapping[str, Tensor]) -> HpsSegConfig:
-    """`config` with those modules on that a converted state dict has, at its sizes."""
+    """`config` with the modules that occur in the converted state dict, in their sizes."""
     cost, alignment, prototypes = config.cost, None, None
     if (down := state.get(ALIGNER + "mlp.0.weight")) is not None:
         alignment = (cost.alignment or Alignment()).replace(reduction=down.shape[1] // down.shape[0])
@@ -81,7 +82,7 @@ def hps_seg_config(config: HpsSegConfig, state: Mapping[str, Tensor]) -> HpsSegC
 
 
 def ahs_seg_lite_config(config: AhsSegLiteConfig, state: Mapping[str, Tensor]) -> AhsSegLiteConfig:
-    """`config` with those modules on that a converted state dict has, at its sizes; distillation leaves no weights."""
+    """`config` with the modules that occur in the converted state dict, in their sizes; distillation has no weights."""
     cost, prototypes = config.cost, None
     if (memory := state.get(PROTOTYPES + "prototypes")) is not None:
         prototypes = (cost.prototypes or Prototypes()).replace(count=len(memory))
@@ -91,7 +92,7 @@ def ahs_seg_lite_config(config: AhsSegLiteConfig, state: Mapping[str, Tensor]) -
 
 
 def mixing_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for HPS-Seg's rectification whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of HPS-Seg's rectification from prefix `origin` (regex) to prefix `target`."""
     return [
         Rule(origin + "mix_weight", target + "mix_logit", change=_scalar),
         *_gate_rules(origin + "channel_gate", target + "channel", 2),
@@ -101,7 +102,7 @@ def mixing_rules(origin: str, target: str) -> list[Rule]:
 
 
 def certainty_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for the simple design's rectification whose names begin with (regex) `origin`, to under `target`."""
+    """Rules that map the keys of the simple design's rectification from prefix `origin` (regex) to prefix `target`."""
     return [
         Rule(origin + "residual_scale", target + "mix_logit", change=_scalar),
         *_gate_rules(origin + "channel_gate", target + "channel", 2),
@@ -111,7 +112,7 @@ def certainty_rules(origin: str, target: str) -> list[Rule]:
 
 
 def _gate_rules(origin: str, target: str, first: int) -> list[Rule]:
-    """Two layers with one that has no weights between them; the first stands at place `first`."""
+    """Rules for two layers of a gate, with one layer without weights between them; the first has index `first`."""
     return [Rule(rf"{origin}\.{first + place}{_WB}", rf"{target}.{place}.\1") for place in (0, 2)]
 
 
@@ -136,10 +137,10 @@ def _zeros(tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _theta(tensor: Tensor) -> dict[str, Tensor]:
-    """A temperature as the logarithm of its ratio to the first one."""
+    """A temperature as the logarithm of its ratio to the initial temperature."""
     return {"": tensor.clamp(LEAST_TEMPERATURE, GREATEST_TEMPERATURE).log() - math.log(TEMPERATURE)}
 
 
 def _pointwise(tensor: Tensor) -> dict[str, Tensor]:
-    """A linear layer as a convolution of single places."""
+    """The weight of a linear layer as that of a 1x1 convolution."""
     return {"": tensor[:, :, None, None]}

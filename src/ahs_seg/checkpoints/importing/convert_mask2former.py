@@ -1,4 +1,4 @@
-"""From Mask2Former's names, as EBSeg and SCAN use them, to those of our pixel decoder and masked decoder."""
+"""Conversion of Mask2Former's keys (in EBSeg and SCAN) to those of the pixel decoder and the masked decoder here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WB = r"\.(weight|bias)"
 
 
 def pixel_decoder_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for a pixel decoder under the (regex) prefix `origin`, to under `target`."""
+    """Rules that map the keys of a pixel decoder from prefix `origin` (regex) to prefix `target`."""
     layer = origin + r"transformer\.encoder\.layers\.(\d+)\."
     ours = target + r"encoder.layers.\1."
     return [
@@ -26,7 +26,7 @@ def pixel_decoder_rules(origin: str, target: str) -> list[Rule]:
 
 
 def masked_decoder_rules(origin: str, target: str) -> list[Rule]:
-    """Rules for a masked-attention decoder under the (regex) prefix `origin`, to under `target`."""
+    """Rules that map the keys of a masked-attention decoder from prefix `origin` (regex) to prefix `target`."""
     ours = target + r"decoder.layers.\1."
     cross = origin + r"transformer_cross_attention_layers\.(\d+)\."
     own = origin + r"transformer_self_attention_layers\.(\d+)\."

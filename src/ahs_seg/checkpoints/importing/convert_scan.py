@@ -1,4 +1,4 @@
-"""From the names of SCAN's official checkpoints to ours."""
+"""Conversion of the keys of SCAN's official checkpoints to those of this package."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _SHIFTED = "clip_adapter.clip_model."
 
 
 def convert_scan(state: Mapping[str, Tensor]) -> Conversion:
-    """Weights under our names; raises `ConversionError` naming any key that is not known.
+    """The state dict with the keys of this package; raises `ConversionError` that names every unknown key.
 
-    Of the fused matrices of the refinement only the third of the values stays: on sequences of length one queries and
-    keys have no effect.
+    Of the fused query-key-value matrices of the refinement only the value part is kept: on sequences of length one,
+    queries and keys have no effect.
     """
     return convert(state, scan_rules())
 
 
 def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
-    """The config that fits converted weights: SCAN-L shifts context after two more blocks than SCAN-B."""
+    """The config for the converted weights: SCAN-L has the contextual shift after two more blocks than SCAN-B."""
     blocks = sum(key.startswith("shifted.") and key.endswith("mlp.fc1.bias") for key in state)
     return config.replace(shifts=(1, 3, 5, 7, 9)) if blocks > 12 else config
 
@@ -34,25 +34,25 @@ def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
 def join_shifted(
     state: Mapping[str, Tensor], shifted: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The checkpoint of stage one with the fine-tuned CLIP of stage two in the place of its own, and keys left out.
+    """The stage-one state dict with the CLIP that stage two fine-tuned, and the unused keys with the reason.
 
     Raises:
-        ConversionError: the second file is not that CLIP.
+        ConversionError: the second state dict does not hold that CLIP.
     """
     mark = "module.clip_model."
-    unused = {key: "not of the fine-tuned CLIP" for key in shifted if not key.startswith(mark)}
+    unused = {key: "not part of the fine-tuned CLIP" for key in shifted if not key.startswith(mark)}
     tuned = {_SHIFTED + key.removeprefix(mark): tensor for key, tensor in shifted.items() if key not in unused}
     begun = {key for key in state if key.startswith(_SHIFTED)}
     if odd := sorted(key for key in begun ^ tuned.keys() if not key.endswith("attn_mask")):
         raise ConversionError(
-            f"{len(odd)} weights of the fine-tuned CLIP are missing or too many, the first {odd[0]}; the second file "
+            f"{len(odd)} weights of the fine-tuned CLIP are missing or unexpected, first {odd[0]}; the second file "
             f"has them under {mark!r}"
         )
     return {**state, **tuned}, unused
 
 
 def scan_rules() -> list[Rule]:
-    """Rules for all keys of a checkpoint."""
+    """Rules for all keys of SCAN's checkpoints."""
     return [
         *_swin_rules(),
         *pixel_decoder_rules(r"sem_seg_head\.pixel_decoder\.", "pixel_decoder."),

@@ -1,4 +1,4 @@
-"""What each config key of CAT-Seg and H-CLIP means here: another name, one allowed value, a rule, or nothing."""
+"""Translation of each config key of CAT-Seg and H-CLIP: a new key, a single allowed value, a function, or dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ahs_seg.checkpoints.importing.detectron2_yaml import Tagged, Value
 from ahs_seg.errors import AhsSegError
 
 Ours = dict[str, Value]
-"""Our dotted keys and their values."""
+"""Dotted config keys of this package and their values."""
 
 _HEAD: Final = "MODEL.SEM_SEG_HEAD."
 _PADDING: Final = "MODEL.MASK_FORMER.SIZE_DIVISIBILITY"
@@ -71,7 +71,7 @@ DEFAULTS: Final[Ours] = {
     "TEST.EVAL_PERIOD": 0,
     "TEST.SLIDING_WINDOW": False,
 }
-"""Defaults of the original code and of detectron2 that are not ours; they count where a config is silent."""
+"""Defaults of the original code and of detectron2 that differ from ours; used for keys that a config does not set."""
 
 _ONLY: Final[dict[str, tuple[Value, ...]]] = {
     "MODEL.META_ARCHITECTURE": ("CATSeg", "CATSegDemo"),
@@ -88,34 +88,34 @@ _ONLY: Final[dict[str, tuple[Value, ...]]] = {
     "INPUT.CROP.TYPE": ("absolute",),
     "INPUT.MIN_SIZE_TRAIN_SAMPLING": ("choice",),
 }
-"""Keys of which the methods here are one value."""
+"""Keys for which only the listed values are supported here."""
 
 _MEANINGLESS: Final = {
     r"MODEL\.SEM_SEG_HEAD\.(NAME|IN_FEATURES|CONVS_DIM|COMMON_STRIDE|NORM|LOSS_WEIGHT)": "names parts of detectron2",
-    r"MODEL\.SEM_SEG_HEAD\.(TEXT|APPEARANCE)_GUIDANCE_DIM": "the CLIP says its own size",
-    r"MODEL\.SEM_SEG_HEAD\.(NUM_CLASSES|(TRAIN|TEST)_CLASS_(JSON|INDEXES))": "class names come with the data",
-    r"MODEL\.(CLIP_)?PIXEL_(MEAN|STD)": "the CLIP says its own statistics",
+    r"MODEL\.SEM_SEG_HEAD\.(TEXT|APPEARANCE)_GUIDANCE_DIM": "the size is that of the CLIP",
+    r"MODEL\.SEM_SEG_HEAD\.(NUM_CLASSES|(TRAIN|TEST)_CLASS_(JSON|INDEXES))": "class names are given by the data",
+    r"MODEL\.(CLIP_)?PIXEL_(MEAN|STD)": "mean and standard deviation are those of the CLIP",
     r"MODEL\.(BACKBONE|SWIN|RESNETS|FPN)\..*": "there is no backbone besides the CLIP",
-    r"MODEL\.WEIGHTS": "the checkpoint is given to `import`",
-    r"DATASETS\..*": "data are named in `data`",
+    r"MODEL\.WEIGHTS": "the checkpoint is an argument of `import`",
+    r"DATASETS\..*": "datasets are given in `data`",
     r"SOLVER\.(BACKBONE_MULTIPLIER|WEIGHT_DECAY_EMBED)": "there are no such weights",
-    r"SOLVER\.(MOMENTUM|GAMMA|STEPS|POLY_LR.*|WARMUP_METHOD|NESTEROV)": "belongs to another optimiser or schedule",
-    r"INPUT\.(DATASET_MAPPER_NAME|COLOR_AUG_SSD|SIZE_DIVISIBILITY)": "pictures are augmented as CAT-Seg's loader does",
+    r"SOLVER\.(MOMENTUM|GAMMA|STEPS|POLY_LR.*|WARMUP_METHOD|NESTEROV)": "belongs to another optimizer or schedule",
+    r"INPUT\.(DATASET_MAPPER_NAME|COLOR_AUG_SSD|SIZE_DIVISIBILITY)": "images are augmented as by CAT-Seg's data loader",
     r"TEST\.(AUG\..*|DETECTIONS_PER_IMAGE)": "belongs to detection",
-    r"DATALOADER\..*": "every picture is used, in an order that depends on the seed alone",
+    r"DATALOADER\..*": "every image is used, in an order that depends only on the seed",
     r"(OUTPUT_DIR|VERSION|CUDNN_BENCHMARK|VIS_PERIOD|SEED)": "belongs to the run, not to the method",
 }
 
 
 class UnsupportedError(AhsSegError, ValueError):
-    """A value that the methods here cannot take; says what is allowed."""
+    """A config value is not supported here; the message says what is allowed."""
 
 
 def translated(key: str, original: Mapping[str, Value]) -> tuple[Ours, str]:
-    """Our values for a key, or the reason why there are none."""
+    """The translation of one original key, or no values and the reason why it is dropped."""
     value = original[key]
     if isinstance(value, Tagged):
-        return {}, f"its value is a yaml tag that would run code ({value.tag}); it was not run"
+        return {}, f"its value is a YAML tag that would run code ({value.tag}); it was not run"
     if key in _RENAMED:
         return {_RENAMED[key]: value}, ""
     if key in _SPECIAL and (ours := _SPECIAL[key](value, original)):
@@ -123,9 +123,9 @@ def translated(key: str, original: Mapping[str, Value]) -> tuple[Ours, str]:
     if key in _ONLY:
         if value not in _ONLY[key]:
             raise UnsupportedError(f"must be {' or '.join(map(repr, _ONLY[key]))}")
-        return {}, "the only value there is"
+        return {}, "the only supported value"
     reasons = (reason for pattern, reason in _MEANINGLESS.items() if re.fullmatch(pattern, key))
-    fallback = "nothing to change" if key in _SPECIAL else "not a key that CAT-Seg or H-CLIP read"
+    fallback = "has no effect with this value" if key in _SPECIAL else "not a key of CAT-Seg or H-CLIP"
     return {}, next(reasons, fallback)
 
 

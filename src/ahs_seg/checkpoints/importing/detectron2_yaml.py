@@ -1,4 +1,4 @@
-"""Configs of detectron2 as plain values: `_BASE_` followed, python literals read, yaml tags never executed."""
+"""Reading detectron2 configs as plain values: `_BASE_` and Python literals are resolved, YAML tags never executed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from ahs_seg.config import ConfigError
 
 Value: TypeAlias = object
-"""A number, text, truth value, `None`, list of those, or `Tagged`."""
+"""A number, string, boolean, `None`, a list of these, or `Tagged`."""
 
 BASE: Final = "_BASE_"
 _LONGEST_LITERAL: Final = 10_000
@@ -21,16 +21,16 @@ _LONGEST_LITERAL: Final = 10_000
 
 @dataclass(frozen=True)
 class Tagged:
-    """A value that only code could make; the tag is kept, the code is not run."""
+    """A YAML value with a tag that would run code; only the tag is kept."""
 
     tag: str
 
 
 def read_detectron2(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Value]:
-    """Every value of a config by its dotted key, those of its bases included, after `KEY.SUB=value` overrides.
+    """Every value of a config by its dotted key, with its base configs, after `KEY.SUB=value` overrides.
 
     Raises:
-        ConfigError: the file or a base cannot be read, bases form a circle, an override is not of that form.
+        ConfigError: the file or a base cannot be read, the bases are circular, or an override has another form.
     """
     values = _flat(_merged(Path(path), ()), "")
     for override in overrides:
@@ -45,7 +45,7 @@ def _merged(path: Path, above: tuple[Path, ...]) -> dict[str, Value]:
     place = path.expanduser().resolve()
     if place in above:
         circle = " -> ".join(file.name for file in (*above, place))
-        raise ConfigError(f"{path}: its bases form a circle: {circle}")
+        raise ConfigError(f"{path}: its base configs are circular: {circle}. Remove one _BASE_.")
     try:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -82,7 +82,7 @@ def _flat(values: dict[str, Value], prefix: str) -> dict[str, Value]:
 
 
 def _decoded(value: Value) -> Value:
-    """Python literals in texts, such as "(384, 384)", as values: detectron2 writes its tuples so."""
+    """The value of a string with a Python literal, such as "(384, 384)", which is how detectron2 writes tuples."""
     if isinstance(value, str) and value[:1] in "([" and len(value) < _LONGEST_LITERAL:
         try:
             value = ast.literal_eval(value)
@@ -94,14 +94,17 @@ def _decoded(value: Value) -> Value:
 def _parsed(text: str, source: str) -> Value:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ConfigError(f"{source}: aliases (*name) are not read, as a few can stand for a great deal; write out")
+            raise ConfigError(
+                f"{source}: aliases (*name) are not supported, since a few of them can expand to huge data; write the "
+                "values out."
+            )
         return _Loader(text).get_single_data()
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not plain yaml: {error}") from None
+        raise ConfigError(f"{source}: not valid YAML: {error}") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which keeps a tag it does not know as `Tagged`."""
+    """PyYAML's safe loader, which returns values with unknown tags as `Tagged`."""
 
 
 def _tagged(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Value:

@@ -1,4 +1,4 @@
-"""Converting state dicts: every key is mapped or ignored with a reason, never dropped in silence."""
+"""Conversion of state dicts by rules: every key is mapped, or ignored with a reason; none is dropped silently."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Convert = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 class ConversionError(AhsSegError, ValueError):
-    """A state dict that is not what it should be; the message lists the keys at fault."""
+    """A state dict does not have the expected keys or shapes; the message lists the keys."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Keys that match `pattern` (whole key) become `target`, a template for `re.Match.expand`.
+    """Rule that renames the keys that match `pattern` (whole key) to `target`, a template for `re.Match.expand`.
 
-    With `ignored` the keys are dropped, for that reason. `change` may reshape the tensor or split it: its results are
-    named `target` + suffix.
+    With `ignored`, matching keys are dropped for that reason. `change` may reshape or split the tensor: it returns
+    tensors by suffix, which are stored under `target` + suffix.
     """
 
     pattern: str
@@ -33,7 +33,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The converted state dict, what was left out with the reason, and the original name of every key."""
+    """The converted state dict, the ignored keys with the reason, and the original key of every new key."""
 
     state: dict[str, Tensor]
     ignored: dict[str, str]
@@ -41,10 +41,10 @@ class Conversion:
 
 
 def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
-    """Apply the first matching rule to every key.
+    """Convert a state dict by applying the first matching rule to every key.
 
     Raises:
-        ConversionError: naming every key that no rule knows, and every two that mean the same weight.
+        ConversionError: no rule matches a key, or two keys give the same new key; the message names all of them.
     """
     converted: dict[str, Tensor] = {}
     ignored: dict[str, str] = {}
@@ -66,32 +66,32 @@ def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
             converted.update(parts)
             origins.update(dict.fromkeys(parts, key))
     if unknown:
-        raise ConversionError(f"{len(unknown)} keys are not known: {_listed(unknown)}. Nothing was imported.")
+        raise ConversionError(f"{len(unknown)} unknown keys: {_listed(unknown)}. Nothing was imported.")
     if twice:
-        raise ConversionError(f"{len(twice)} keys are given twice: {_listed(twice)}. Nothing was imported.")
+        raise ConversionError(f"{len(twice)} duplicate keys: {_listed(twice)}. Nothing was imported.")
     return Conversion(converted, ignored, origins)
 
 
 def check_complete(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor], origins: Mapping[str, str] | None = None
 ) -> None:
-    """Raise `ConversionError` unless both have the same keys and shapes; the message names every difference.
+    """Check that two state dicts have the same keys and shapes; raises `ConversionError` with every difference.
 
-    `origins` are the names that the keys had in the file; the message gives them too.
+    `origins` are the original keys in the file, which the message adds.
     """
     had = {key: f" (in the file: {origin})" for key, origin in (origins or {}).items()}
     faults = []
     if missing := sorted(expected.keys() - state.keys()):
         faults.append(f"{len(missing)} missing: {_listed(missing)}")
     if extra := sorted(state.keys() - expected.keys()):
-        faults.append(f"{len(extra)} too many: {_listed([key + had.get(key, '') for key in extra])}")
+        faults.append(f"{len(extra)} unexpected: {_listed([key + had.get(key, '') for key in extra])}")
     shapes = [
         f"{key}{had.get(key, '')} is {tuple(state[key].shape)}, should be {tuple(expected[key].shape)}"
         for key in sorted(state.keys() & expected.keys())
         if state[key].shape != expected[key].shape
     ]
     if shapes:
-        faults.append(f"{len(shapes)} of another shape: {_listed(shapes)}")
+        faults.append(f"{len(shapes)} with a different shape: {_listed(shapes)}")
     if faults:
         raise ConversionError("the weights do not fit the model: " + "; ".join(faults))
 

@@ -1,7 +1,7 @@
-"""PyTorch's pickled checkpoints, read as data: tensors, numbers, texts and plain containers; nothing in them is run.
+"""Reading PyTorch's pickled checkpoints as data: tensors, numbers, strings and plain containers; no code is executed.
 
-The only file that calls `torch.load`: with `weights_only=True` PyTorch interprets the pickle itself, with a fixed list
-of harmless constructors, instead of giving it to Python. Whatever else a pickle asks for is refused by name.
+The only file that calls `torch.load`: with `weights_only=True`, PyTorch interprets the pickle itself, with a fixed list
+of safe constructors, instead of Python's unpickler. A pickle that refers to anything else is rejected with its name.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ DAMAGED: Final = (
     *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, StopIteration),
     *(RuntimeError, OSError, LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError),
 )
-"""What the readers of the formats raise on damaged bytes: none of them checks its input beforehand."""
+"""Exceptions that the readers of the formats raise on damaged files: none of them checks its input first."""
 
 _LEGACY_MAGIC: Final = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[2:]
 _LEGACY_PICKLES: Final = 5
-_SCANNED: Final = 2**26  # bytes; the pickles of the older format stand before the numbers
+_SCANNED: Final = 2**26  # bytes; in the older format, the pickles precede the tensor values
 _PLAIN: Final = ("torch._utils._rebuild_", "torch.storage.", "collections.OrderedDict", "torch.Size")
 
 
 def read_pickle(path: Path) -> object:
-    """The content of a file that `torch.save` wrote, zip or older format; large tensors are read when they are used.
+    """The content of a file written by `torch.save`, in zip or older format; tensors of a zip file are memory-mapped.
 
     Raises:
-        CheckpointError: the file asks for anything but tensors and plain values (each is named), was not written by
-            `torch.save`, or is cut short. Other damage raises whatever it leads to, see `DAMAGED`.
+        CheckpointError: the file refers to objects other than tensors and plain values (each is named), was not written
+            by `torch.save`, or is truncated. Other damage raises any of the exceptions in `DAMAGED`.
     """
     zipped = zipfile.is_zipfile(path)
     with path.open("rb") as file:
         start = file.read(32)
     if start.startswith(b"PK") and not zipped:
-        raise CheckpointError(f"{path} is cut short; copy or download it again.")
+        raise CheckpointError(f"{path} is truncated; copy or download it again.")
     if not zipped and _LEGACY_MAGIC not in start:
         names = _found(path)
-        hint = f" It is a pickle that asks for {', '.join(names)}; it was not opened." if names else ""
+        hint = f" It is a pickle that refers to {', '.join(names)}; it was not loaded." if names else ""
         raise CheckpointError(
             f"{path} was not written by torch.save, or is damaged.{hint} Give a .pth of detectron2, a .safetensors "
             "file, or an OpenAI CLIP archive."
@@ -63,14 +63,14 @@ def _refusal(path: Path, error: pickle.UnpicklingError) -> str:
     if not names:
         return f"{path} is not a checkpoint of plain tensors: {str(error).rpartition('Check the doc')[0] or error}"
     return (
-        f"{path} is refused and nothing of it was run: it asks for {', '.join(names)}. A checkpoint may hold tensors, "
-        "numbers, texts and plain containers only. If you trust its origin, save its state dict alone, there: "
-        "torch.save(model.state_dict(), 'weights.pth')."
+        f"{path} was rejected without running any of its code: it refers to {', '.join(names)}. A checkpoint may hold "
+        "only tensors, numbers, strings and plain containers. If you trust its origin, save only the state dict in the "
+        "original project: torch.save(model.state_dict(), 'weights.pth')."
     )
 
 
 def _found(path: Path) -> list[str]:
-    """Names of what the pickles in a file ask for, beyond what every checkpoint needs; read without running them."""
+    """Sorted global names in the pickles of a file, except those that every checkpoint needs; no pickle is loaded."""
     found: set[str] = set()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -84,7 +84,7 @@ def _found(path: Path) -> list[str]:
 
 
 def requested(content: bytes) -> Iterator[str]:
-    """Dotted names of everything that the pickles at the start would import, found without running them."""
+    """Dotted names that the pickles at the start of `content` would import, found without loading them."""
     file = io.BytesIO(content)
     for _ in range(_LEGACY_PICKLES):
         texts: list[str] = []
@@ -105,4 +105,4 @@ def requested(content: bytes) -> Iterator[str]:
                 if len(parts) == 2 and all(word.isidentifier() for part in parts for word in part.split(".")):
                     yield ".".join(parts)
         except ValueError:
-            return  # the end of the last pickle, or bytes that are none
+            return  # the end of the last pickle, or bytes that are not a pickle

@@ -1,4 +1,4 @@
-"""Original checkpoints become model directories: every weight has its place, or nothing is written."""
+"""Import of original checkpoints as model directories; nothing is written unless every weight is mapped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, sav
 __all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 
 _GRID: Final = 24
-"""Patches on a side that the cost aggregation was trained with: 384 pixels for ViT-B/16, 336 for ViT-L/14."""
+"""Side of the patch grid with which the cost aggregation was trained: 384 pixels for ViT-B/16, 336 for ViT-L/14."""
 
 
 _CLIPS: Final = {
@@ -43,7 +43,7 @@ _DATACOMP: Final = {
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of every key of a checkpoint: `mapped` to our names, or `ignored` with the reason."""
+    """Result of an import: for every key of the file the new keys (`mapped`), or the reason why it was `ignored`."""
 
     source: Path
     kind: CheckpointKind
@@ -53,8 +53,8 @@ class ImportReport:
     numbers: int
 
     def __str__(self) -> str:
-        lines = [f"{self.source.name}: {self.kind} on {self.clip}, {self.numbers:,} numbers"]
-        lines += [f"  mapped: {len(self.mapped)} keys, which is every weight of the model"]
+        lines = [f"{self.source.name}: {self.kind} on {self.clip}, {self.numbers:,} parameters"]
+        lines += [f"  mapped: {len(self.mapped)} keys, which give every weight of the model"]
         by_reason = sorted(self.ignored, key=self.ignored.__getitem__)
         for reason, group in groupby(by_reason, self.ignored.__getitem__):
             keys = list(group)
@@ -63,7 +63,7 @@ class ImportReport:
         return "\n".join(lines)
 
     def listing(self) -> str:
-        """One line for every key of the file."""
+        """One line per key of the file: the new keys, or the reason why it was ignored."""
         fates = {key: " ".join(names) for key, names in self.mapped.items()}
         fates |= {key: f"ignored: {reason}" for key, reason in self.ignored.items()}
         return "\n".join(f"{key} -> {fate}" for key, fate in sorted(fates.items()))
@@ -80,14 +80,14 @@ def import_checkpoint(
     shifted: Path | None = None,
     endpoint: str | None = None,
 ) -> ImportReport:
-    """Write the model directory of an original checkpoint; for `clip`, a directory in the layout of transformers.
+    """Convert an original checkpoint and write its model directory; for `clip`, a directory as `transformers` reads it.
 
-    The kind, if not given, is recognised by the names, and the CLIP by its shapes. `description` says how it was
-    trained if not as published, `trained_on` with which class names; `tokenizer` as in `find_tokenizer`.
-    `shifted` is the fine-tuned CLIP of SCAN's second stage, in case it is a file of its own.
+    Without `kind`, the kind is detected by the keys; the CLIP is detected by the shapes. `description` is needed if the
+    training differed from the published one, `trained_on` are its class names; `tokenizer` as in `find_tokenizer`.
+    `shifted` is the file of the CLIP fine-tuned in SCAN's second stage, if it is separate.
 
     Raises:
-        CheckpointError: the file cannot be read, a key is unknown, missing, doubled or of the wrong shape (each is
+        CheckpointError: the file cannot be read, a key is unknown, missing, duplicate or of the wrong shape (each is
             named), or there is no tokenizer. Nothing is written then.
     """
     path = Path(source)
@@ -95,7 +95,7 @@ def import_checkpoint(
     kind = kind or recognise(weights.state)
     if kind is None:
         first = ", ".join(list(weights.state)[:3])
-        raise CheckpointError(f"{path} is of no known kind (it has {first}); known are {', '.join(CONVERTERS)}.")
+        raise CheckpointError(f"{path} is not a known checkpoint (it has {first}); known are {', '.join(CONVERTERS)}.")
     try:
         if shifted is not None:
             weights = _joined(weights, read_weights(shifted))
@@ -129,11 +129,11 @@ def _described(
     trained_on: Sequence[str] | None,
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
-    """The description with this CLIP, at the resolution whose grid the method was trained with."""
+    """The description with this CLIP, at the resolution that gives the patch grid of the method's training."""
     description = description or published(kind)
     method, vision = description.method, sizes.vision_config
     if method.name != kind:
-        raise ConversionError(f"its description says {method.name}")
+        raise ConversionError(f"its description is of the method {method.name}")
     if kind in FITTED:
         method = FITTED[kind](method, state)
     source = _recognised(sizes)[1]
@@ -146,7 +146,7 @@ def _described(
 
 
 def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:
-    """The keys and shapes of the whole network; no memory is used for values."""
+    """The expected state dict of the whole network, on the meta device: shapes without values."""
     if description is None:
         return {BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
     with torch.device("meta"):
@@ -155,7 +155,7 @@ def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> d
 
 
 def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
-    """The name of a CLIP, and where the hub has it."""
+    """The name of a CLIP and its repository on the hub ("imported" if it is unknown)."""
     vision = sizes.vision_config
     unknown = f"a CLIP {vision.hidden_size} wide with patches of {vision.patch_size} pixels"
     known = _CLIPS if vision.hidden_act == "quick_gelu" else _DATACOMP
@@ -163,7 +163,7 @@ def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
 
 
 def _joined(weights: Weights, shifted: Weights) -> Weights:
-    """SCAN's two files as one."""
+    """SCAN's two checkpoint files joined."""
     state, unused = join_shifted(weights.state, shifted.state)
     return Weights(
         state, weights.ignored | {f"(second file) {key}": why for key, why in (shifted.ignored | unused).items()}
@@ -171,7 +171,7 @@ def _joined(weights: Weights, shifted: Weights) -> Weights:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """Numbers in float32; marks stay what they are."""
+    """The tensor in float32; booleans are not converted."""
     return tensor if tensor.dtype == torch.bool else tensor.float()
 
 
@@ -183,7 +183,7 @@ def _advice(kind: CheckpointKind, state: Mapping[str, Tensor]) -> str:
     found = recognise(state)
     if found is None or found == kind or (found == "clip" and kind == "zero_shot"):
         return ""
-    return f"\nBy its names it is a {found}: import it `--as {found}`."
+    return f"\nIts keys are those of {found}: import it `--as {found}`."
 
 
 def _report(

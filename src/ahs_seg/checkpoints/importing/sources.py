@@ -1,4 +1,4 @@
-"""The kinds of original checkpoints: how each is recognised, converted and described."""
+"""Supported original checkpoints: detection by their keys, converters, and descriptions of the published models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CheckpointKind: TypeAlias = str
 """A key of `CONVERTERS`: the name of a method, or "clip"."""
 
 BACKBONE: Final = "backbone.model."
-"""Where a method's CLIP stands in its state dict."""
+"""Prefix of the CLIP weights in the state dict of a method."""
 
 
 def _convert_clip(state: Mapping[str, Tensor]) -> Conversion:
@@ -83,16 +83,16 @@ FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] 
     "scan": scan_config,
     "ebseg": ebseg_config,
 }
-"""Kinds whose checkpoints differ in their parts: the config of the method that fits converted weights."""
+"""Functions that adapt a method's config to the converted weights, for checkpoints that differ in their modules."""
 
 
 def published(kind: CheckpointKind) -> ModelDescription:
-    """How a method was published: its config, and the protocol of its published numbers."""
+    """The description of a published method: its config, and the inference protocol of its published scores."""
     return _DESCRIPTIONS[kind]
 
 
 def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
-    """What a state dict is, by its names."""
+    """The kind of an original checkpoint, detected by its keys; None: unknown."""
     if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
         return "ahs_seg"
     if any(key.startswith(("hpa.", "afr.")) for key in state):

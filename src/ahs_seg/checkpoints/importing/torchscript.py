@@ -1,8 +1,8 @@
-"""The weights of a TorchScript archive, such as OpenAI's CLIP files, without running its code.
+"""Reading the weights of TorchScript archives, such as OpenAI's CLIP files, without running their code.
 
-An archive holds a pickle that describes objects and a file for each tensor's numbers. PyTorch's own loader compiles
-the code in the archive and has no weights-only mode for it, so the pickle is read here: by an unpickler that can make
-tensors, lists, dictionaries and inert records, and nothing else.
+An archive has a pickle that describes objects, and one file with the values of each tensor. PyTorch's own loader
+compiles the code in the archive and has no weights-only mode for it, so the pickle is read here, by an unpickler that
+can create only tensors, lists, dictionaries and passive records.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LISTS: Final = ("build_intlist", "build_tensorlist", "build_doublelist", "build
 
 
 class _Record:
-    """Stands for an object of the archive: its attributes, and no behaviour."""
+    """The attributes of an object in the archive, without its methods."""
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.attributes = dict(state)
@@ -51,11 +51,11 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a TorchScript archive by the dotted name of its attribute.
+    """Every tensor of a TorchScript archive, by its dotted attribute name.
 
     Raises:
-        CheckpointError: the archive asks for anything but tensors and records; it is named. Damage raises whatever it
-            leads to, see `DAMAGED`.
+        CheckpointError: the archive refers to objects other than tensors and modules; the message names the first. A
+            damaged archive raises any of the exceptions in `DAMAGED`.
     """
     with zipfile.ZipFile(path) as archive:
         member = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl"))
@@ -65,7 +65,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     return dict(_tensors(root, ""))
 
 
-class _Reader(pickle.Unpickler):  # the pickle cannot reach anything that `find_class` does not give it
+class _Reader(pickle.Unpickler):  # a pickle has access only to what `find_class` returns
     def __init__(self, path: Path, archive: zipfile.ZipFile, prefix: str) -> None:
         super().__init__(BytesIO(archive.read(f"{prefix}data.pkl")))
         self._path = path
@@ -74,9 +74,9 @@ class _Reader(pickle.Unpickler):  # the pickle cannot reach anything that `find_
         self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """What a name in the pickle stands for: always something of this file, never what it names."""
+        """The safe replacement for a global name in the pickle; nothing is imported by name."""
         if module == "__torch__" or module.startswith("__torch__."):
-            return type(name, (_Record,), {})  # a class of its own, so that nothing can be changed for others
+            return type(name, (_Record,), {})  # a new class, so that the pickle cannot modify a shared one
         known: dict[tuple[str, str], Callable[..., object]] = {
             ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
@@ -89,12 +89,12 @@ class _Reader(pickle.Unpickler):  # the pickle cannot reach anything that `find_
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
         raise CheckpointError(
-            f"{self._path} is refused and nothing of it was run: it asks for {module}.{name}. A CLIP archive needs "
-            "tensors and modules only."
+            f"{self._path} was rejected without running any of its code: it refers to {module}.{name}. A CLIP archive "
+            "needs only tensors and modules."
         )
 
     def persistent_load(self, pid: tuple[str, torch.dtype, str, str, int]) -> Tensor:
-        """The numbers that a tensor is made of, from their file in the archive."""
+        """The storage of a tensor, read from its file in the archive; floats are converted to float32."""
         kind, dtype, key, _, count = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise pickle.UnpicklingError(f"unknown reference {pid!r}")

@@ -1,4 +1,4 @@
-"""The weights in a checkpoint file of any format that is safe to read, and what else the file holds."""
+"""Reading the weights of checkpoint files (.pth, .safetensors, TorchScript) without executing code."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from ahs_seg.checkpoints.model_dir import CheckpointError
 
 _WRAPPERS: Final = ("model", "state_dict")
 _REASONS: Final = {
-    "optimizer": "state of the optimiser, which only its own training run can use",
-    "scheduler": "state of the learning rate schedule",
+    "optimizer": "state of the optimizer, which only its training run can use",
+    "scheduler": "state of the learning-rate schedule",
     "trainer": "state of the training loop",
-    "iteration": "the step at which it was saved",
-    "epoch": "the epoch at which it was saved",
+    "iteration": "the step of the checkpoint",
+    "epoch": "the epoch of the checkpoint",
 }
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict under its original names, and the entries of the file that are none, with the reason."""
+    """A state dict with its original keys, and the ignored entries of the file with the reason."""
 
     state: dict[str, Tensor]
     ignored: dict[str, str]
 
 
 def read_weights(path: Path | str) -> Weights:
-    """The weights in a detectron2 `.pth`, a `.safetensors` file or a TorchScript archive; nothing in it is run.
+    """The weights of a detectron2 `.pth`, a `.safetensors` file or a TorchScript archive; no code in it is executed.
 
-    A state dict may stand alone or under the key "model" or "state_dict".
+    The state dict is the whole content, or is stored under the key "model" or "state_dict".
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds no weights, or asks for more than tensors.
+        CheckpointError: the file is missing or damaged, has no weights, or refers to objects other than tensors.
     """
     source = Path(path)
     if not source.is_file():
@@ -62,7 +62,7 @@ def _read(source: Path) -> Weights:
 
 def _unwrapped(content: object, source: Path) -> Weights:
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{source} holds a {type(content).__name__}, not weights by name.")
+        raise CheckpointError(f"{source} holds a {type(content).__name__}, not a state dict.")
     entries: Mapping[object, object] = content
     ignored: dict[str, str] = {}
     for wrapper in _WRAPPERS:
@@ -76,6 +76,6 @@ def _unwrapped(content: object, source: Path) -> Weights:
     if not state:
         names = ", ".join(foreign[:8]) or "nothing"
         raise CheckpointError(
-            f'{source} holds no weights by name; it has {names}. A state dict alone or under "model" is needed.'
+            f'{source} holds no state dict; it has {names}. Give a state dict, alone or under the key "model".'
         )
     return Weights(state, ignored | dict.fromkeys(foreign, "not a tensor"))
