@@ -14,7 +14,7 @@ from tests.support.tiny_models import ColourMethod
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Seven pictures of two sizes in two folders."""
+    """Seven images of two sizes in two folders."""
     root = tmp_path / "photos"
     for index in range(5):
         save(root / f"{index}.png", drawn(24, 32, index))

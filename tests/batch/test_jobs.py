@@ -12,7 +12,7 @@ from ahs_seg.batch.jobs import (
     SourceTask,
     count_labels,
     frame_name,
-    pictures_of,
+    images_of,
     read,
     stamp_of,
 )
@@ -29,7 +29,7 @@ def task(path: Path, name: str = "a", skip: frozenset[int] = frozenset()) -> Sou
 
 def test_images_of_files_are_read_late_and_frames_at_once(tmp_path: Path) -> None:
     photo, clip = save(tmp_path / "a.png", drawn(6, 8)), film(tmp_path / "b.mp4", 5)
-    found = list(pictures_of([task(photo), task(clip, "b", frozenset([2]))], every=2))
+    found = list(images_of([task(photo), task(clip, "b", frozenset([2]))], every=2))
     assert [one.name for one in found if isinstance(one, LoadedImage)] == ["a", "b/000000", "b/000004"]
     assert [one.pixels is None for one in found if isinstance(one, LoadedImage)] == [True, False, False]
     first = read(found[0])
@@ -41,7 +41,7 @@ def test_images_of_files_are_read_late_and_frames_at_once(tmp_path: Path) -> Non
 def test_what_cannot_be_read_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "text.mp4").write_text("no film")
-    still = list(pictures_of([task(tmp_path / "text.png"), task(tmp_path / "text.mp4", "b")], every=1))
+    still = list(images_of([task(tmp_path / "text.png"), task(tmp_path / "text.mp4", "b")], every=1))
     found = [read(one) for one in still]
     assert [Path(one.path).name for one in found if isinstance(one, Failed)] == ["text.png", "text.mp4"]
     assert read(found[0]) is found[0]

@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_two_workers_write_the_same_files(cluster, photos, model, tmp_path, monkeypatch):
     monkeypatch.setattr("ahs_seg.batch.ray.PORTION", 2)
-    (photos / "bad.png").write_bytes(b"no picture")
+    (photos / "bad.png").write_bytes(b"no image")
     config = BatchConfig(formats=("png", "overlay", "coco"))
     segmenter = model.load()
     found = {}
@@ -60,14 +60,14 @@ def test_two_workers_write_the_same_files(cluster, photos, model, tmp_path, monk
 
 
 @pytest.mark.slow
-def test_more_workers_than_processors(cluster, photos, model, tmp_path):
+def test_more_workers_than_cpus(cluster, photos, model, tmp_path):
     engine = engine_for("ray", model, workers=99)
-    with pytest.raises(ValueError, match="99 workers on a cluster with 2 processors; ask for fewer"):
+    with pytest.raises(ValueError, match="99 workers on a cluster with 2 CPUs; use fewer"):
         segment_files(model.load(), [photos], WORDS, tmp_path / "out", engine=engine, progress=False)
 
 
 def test_unknown_engines(model):
     with pytest.raises(ValueError, match="no engine is called 'spark'; allowed are local and ray"):
         engine_for("spark", model)
-    with pytest.raises(ValueError, match="--workers are those of a Ray cluster"):
+    with pytest.raises(ValueError, match="--workers applies only to a Ray cluster"):
         engine_for("local", model, workers=2)

@@ -39,7 +39,7 @@ def test_results_are_those_of_single_calls(segmenter, photos, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [2, 3, 16])
-def test_pictures_of_one_size_share_a_forward(photos, tmp_path, batch):
+def test_images_of_one_size_share_a_forward(photos, tmp_path, batch):
     method = ColourMethod()
     quick = PromptConfig(templates=("a {}",))
     segmenter = Segmenter(method, prompts=quick, inference=InferenceConfig(batch=batch))
@@ -58,7 +58,7 @@ def test_pictures_of_one_size_share_a_forward(photos, tmp_path, batch):
 def test_one_bad_file_costs_itself(segmenter, photos, tmp_path):
     whole = (photos / "0.png").read_bytes()
     (photos / "cut.png").write_bytes(whole[:80])
-    (photos / "text.jpg").write_text("no picture")
+    (photos / "text.jpg").write_text("no image")
     summary = run(segmenter, photos, tmp_path / "out")
     assert summary.done == 7
     assert sorted(Path(one.path).name for one in summary.failures) == ["cut.png", "text.jpg"]
@@ -75,7 +75,7 @@ def test_resume_does_what_is_missing_changed_or_damaged(segmenter, photos, tmp_p
     assert (second.done, second.skipped, method.seen) == (0, 7, [])
     assert second.areas == first.areas
     (out / "1.png").unlink()  # removed by somebody
-    save(photos / "2.png", drawn(24, 32, 77))  # another picture
+    save(photos / "2.png", drawn(24, 32, 77))  # another image
     os.utime(photos / "2.png", (1, 1))
     save(photos / "new.png", drawn(24, 32, 5))
     third = run(segmenter, photos, out, resume=True)

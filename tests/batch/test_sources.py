@@ -50,7 +50,7 @@ def test_results_are_not_inputs(tree):
     assert names("a", output=Path("a/out")) == ["deep/y", "x"]
 
 
-def test_pictures_that_differ_in_the_ending_keep_it(tree):
+def test_images_that_differ_in_the_extension_keep_it(tree):
     (tree / "a" / "x.png").touch()
     (tree / "a" / "X.bmp").touch()  # some file systems do not tell it from x
     assert sorted(names("a")) == ["X_bmp", "deep/y", "x_jpg", "x_png"]

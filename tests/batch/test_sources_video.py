@@ -11,7 +11,7 @@ from tests.support.drawn_images import WORDS
 from tests.support.films import film
 
 
-def test_frames_are_pictures_of_the_run(segmenter, tmp_path):
+def test_frames_are_images_of_the_run(segmenter, tmp_path):
     path, out = film(tmp_path / "film.mp4"), tmp_path / "out"
     config = BatchConfig(every=2)
     summary = segment_files(segmenter, [path], WORDS, out, config=config, progress=False)

@@ -1,4 +1,4 @@
-"""Pictures of any size in a run: read in rows, written in bands, and the same as from whole pictures."""
+"""Images of any size in a run: read in rows, written in bands, with the same result as from whole images."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def tiled(segmenter, inputs, out, words=FIVE, formats=("png", "overlay"), **sett
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
-def test_files_are_those_of_whole_pictures(local, tmp_path, suffix):
+def test_files_are_those_of_whole_images(local, tmp_path, suffix):
     path = save(tmp_path / f"big{suffix}", drawn(160, 224))
     assert tiled(local, [path], tmp_path / "tiles").done == 1
     segment_files(local, [path], FIVE, tmp_path / "whole", progress=False)
@@ -74,7 +74,7 @@ def test_geotiff_keeps_its_place_on_earth(local, tmp_path):
     assert np.array_equal(labels, np.asarray(Image.open(tmp_path / "out/field.png")))
 
 
-def test_pictures_that_cannot_be_read(local, tmp_path):
+def test_images_that_cannot_be_read(local, tmp_path):
     bands = np.zeros((5, 40, 40), np.uint8)
     geotiff(tmp_path / "five.tif", bands)
     with pytest.raises(SampleError, match=r"five.tif: 5 bands .*gdal_translate"), open_raster(tmp_path / "five.tif"):
@@ -92,7 +92,7 @@ def test_pictures_that_cannot_be_read(local, tmp_path):
     assert left == {"good.png", "good.classes.json", "good.overlay.png"}
 
 
-def test_turned_pictures_stay_upright(tmp_path):
+def test_turned_images_stay_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(drawn(40, 60)).save(tmp_path / "turned.jpg", exif=exif)
@@ -108,20 +108,20 @@ def test_resume(local, tmp_path):
     assert local.method.asked == []
 
 
-def test_formats_of_whole_pictures_are_refused(local, tmp_path):
+def test_formats_of_whole_images_are_refused(local, tmp_path):
     path = save(tmp_path / "big.png", drawn(100, 90))
-    with pytest.raises(ValueError, match=r"coco: written from whole pictures; with tiles the formats are png"):
+    with pytest.raises(ValueError, match=r"coco: written from whole images; with tiles the formats are png"):
         tiled(local, [path], tmp_path / "out", formats=("png", "coco"))
 
 
-def test_without_rasterio_pictures_are_read_at_once(local, tmp_path, monkeypatch):
+def test_without_rasterio_images_are_read_at_once(local, tmp_path, monkeypatch):
     path = save(tmp_path / "big.tif", drawn(100, 90))
     expected = tiled(local, [path], tmp_path / "with").areas
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
     assert tiled(local, [path], tmp_path / "without").areas == expected
 
 
-def test_overlays_of_large_pictures_are_reduced(local, tmp_path, monkeypatch):
+def test_overlays_of_large_images_are_reduced(local, tmp_path, monkeypatch):
     monkeypatch.setattr("ahs_seg.batch.streaming_writers.LONGEST", 50)
     path = save(tmp_path / "big.png", drawn(130, 205))
     tiled(local, [path], tmp_path / "out", words=WORDS + ", d, e")

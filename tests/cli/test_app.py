@@ -42,7 +42,7 @@ def test_one_bad_file_costs_itself(trained: Path, folder: Path, tmp_path: Path) 
     whole = next((folder / "images" / "test").glob("*.png"))
     (source / "good.png").write_bytes(whole.read_bytes())
     (source / "cut.png").write_bytes(whole.read_bytes()[:200])
-    (source / "text.jpg").write_text("no picture")
+    (source / "text.jpg").write_text("no image")
     arguments = ["segment", str(source), "--classes", "sky, sand", "--model", str(trained / "model")]
     result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "out")])
     assert result.exit_code == 1

@@ -29,7 +29,7 @@ def test_the_formats_in_the_help_are_those_there_are():
 
 
 def test_json_is_one_document_on_standard_output(model, photos, tmp_path):
-    (photos / "bad.jpg").write_text("no picture")
+    (photos / "bad.jpg").write_text("no image")
     arguments = ["segment", photos, "--classes", WORDS, "--model", model, "-o", tmp_path / "out", "--json"]
     summary = json.loads(run(*arguments, "--format", "png", status=1))
     assert (summary["done"], summary["skipped"], summary["failed"]) == (3, 0, 1)
@@ -64,7 +64,7 @@ def test_tiles(model, photos, tmp_path):
         ("--format", "jpeg"): "png",
         ("--workers", "2"): "--engine ray",
         ("--engine", "spark"): "local and ray",
-        ("--tile", "--format", "coco"): "written from whole pictures",
+        ("--tile", "--format", "coco"): "written from whole images",
     }.items():
         with pytest.raises(ValueError, match=message):
             run(*arguments, *wrong)
@@ -97,7 +97,7 @@ def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
     assert killed.returncode == -9, killed.stderr
     for path in (tmp_path / "a").glob("[!.]*.png"):
         Image.open(path).load()
-    assert "4 done before" in run(*arguments, "-o", tmp_path / "a", "--resume")
+    assert "4 already done" in run(*arguments, "-o", tmp_path / "a", "--resume")
     run(*arguments, "-o", tmp_path / "b")
     for path in (tmp_path / "b").glob("*.*"):
         if path.is_file():

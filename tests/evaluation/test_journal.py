@@ -59,7 +59,7 @@ def test_a_line_that_was_cut_off_is_not_read(tmp_path):
         assert run(cut).counts == whole.counts
 
 
-def test_a_picture_that_failed_is_tried_again(tmp_path):
+def test_an_image_that_failed_is_tried_again(tmp_path):
     assert run(tmp_path, dataset=Pictures(broken=(2,))).images == 5
     assert run(tmp_path).counts == run().counts
 

@@ -39,7 +39,7 @@ def slide_textbook(method: ColourMethod, text: torch.Tensor, kernel: int, stride
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(24, 12), (24, 20), (60, 30), (100, 50)])
-def test_windows_over_the_picture_equal_mmsegmentation(kernel, stride):
+def test_windows_over_the_image_equal_mmsegmentation(kernel, stride):
     method, text = (
         ColourMethod(),
         F.normalize(torch.randn(7, 1, 16, generator=torch.Generator().manual_seed(2)), dim=-1),

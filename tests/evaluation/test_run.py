@@ -65,7 +65,7 @@ def test_ignored_pixels_do_not_count():
     assert run(dataset=Ignoring()).scores.summary() == {}
 
 
-def test_several_protocols_read_each_picture_once():
+def test_several_protocols_read_each_image_once():
     reads = []
 
     class Watched(Pictures):

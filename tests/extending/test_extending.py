@@ -126,7 +126,7 @@ def test_tiles_and_own_formats_do_not_go_together(trained: ahs_seg.ExperimentRes
     segmenter = ahs_seg.Segmenter.from_pretrained(trained.model, methods=[ScaledConfig], tuners=[LastBlock])
     Image.fromarray(Circles()[0].image).save(tmp_path / "0.png")
     config = ahs_seg.BatchConfig(formats=("png",), tiles=ahs_seg.TileConfig())
-    with pytest.raises(ValueError, match="exporters of your own are given whole images"):
+    with pytest.raises(ValueError, match="custom exporters need whole images"):
         ahs_seg.segment_files(
             segmenter, [tmp_path / "0.png"], "grass", tmp_path / "out", config=config, exporters=[AreaFiles]
         )

@@ -45,11 +45,11 @@ def test_the_answer_is_that_of_the_segmenter(segment, model, tmp_path: Path):
             assert one["score"] == pytest.approx(float(expected.scores[mask].mean()))
 
 
-def test_lists_and_generators_of_pictures(segment):
-    pictures = [Image.fromarray(IMAGE), Image.fromarray(IMAGE[::-1])]
-    together = segment(pictures, candidate_labels="cat, sofa")
-    lazy = segment((picture for picture in pictures), candidate_labels="cat, sofa")
-    alone = [segment(picture, candidate_labels="cat, sofa") for picture in pictures]
+def test_lists_and_generators_of_images(segment):
+    images = [Image.fromarray(IMAGE), Image.fromarray(IMAGE[::-1])]
+    together = segment(images, candidate_labels="cat, sofa")
+    lazy = segment((image for image in images), candidate_labels="cat, sofa")
+    alone = [segment(image, candidate_labels="cat, sofa") for image in images]
     for found in (together, list(lazy)):
         assert [[one["label"] for one in each] for each in found] == [[one["label"] for one in each] for each in alone]
         for each, other in zip(found, alone, strict=True):

@@ -69,7 +69,7 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "plain", progress=False)
     other = SCAN_SMALL.replace(backbone=ClipConfig(source="nowhere", resolution=64))
     save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
-    with pytest.raises(CheckpointError, match="stands on another CLIP"):
+    with pytest.raises(CheckpointError, match="was built on another CLIP"):
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
 
 

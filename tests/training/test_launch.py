@@ -1,4 +1,4 @@
-"""Two processes (gloo, CPU) train as one does: a step has the same pictures, so only the rounding of sums differs."""
+"""Two processes (gloo, CPU) train as one does: a step has the same images, so only the rounding of sums differs."""
 
 import json
 import os

@@ -19,7 +19,7 @@ def state(launches: Path, devices: str, case: str, rank: int = 0) -> dict[str, T
 @pytest.mark.parametrize("case", CASES)
 def test_prototypes_are_the_same_in_both_processes_and_in_one(launches: Path, case: str) -> None:
     alone, first, second = state(launches, "1", case), state(launches, "2", case), state(launches, "2", case, rank=1)
-    assert alone["prototypes.seen"].sum() >= 4  # the pictures show four of six colours
+    assert alone["prototypes.seen"].sum() >= 4  # the images show four of six colours
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
     assert torch.equal(first["prototypes.seen"], alone["prototypes.seen"])

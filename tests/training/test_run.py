@@ -45,7 +45,7 @@ def test_another_recipe(directory: Path) -> None:
     ],
 )
 def test_other_data(directory: Path, dataset: TinyDataset) -> None:
-    with pytest.raises(ConfigError, match="was trained on 10 pictures with 6 classes; this dataset has 1"):
+    with pytest.raises(ConfigError, match="was trained on 10 images with 6 classes; this dataset has 1"):
         resume(directory, dataset=dataset)
 
 

@@ -41,7 +41,7 @@ def test_processes_and_parts_divide_the_same_batch(processes: int, accumulation:
         assert torch.equal(batch, torch.cat([images_of(share)[index] for share in shares]))
 
 
-def test_the_same_picture_is_varied_anew_in_each_epoch() -> None:
+def test_the_same_image_is_augmented_differently_in_each_epoch() -> None:
     recipe = tiny_recipe(steps=5, batch_size=1)
     data = TinyDataset(length=1)
     steps = StepDataset(data, recipe, flip, 0, 1)

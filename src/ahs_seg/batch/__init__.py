@@ -1,4 +1,4 @@
-"""Segmenting many files, and files of any size."""
+"""Batch segmentation of image and video files, including very large images."""
 
 from ahs_seg.batch.engines import engine_for
 from ahs_seg.batch.jobs import BatchConfig, Failed, ModelSource

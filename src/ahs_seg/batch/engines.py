@@ -1,4 +1,4 @@
-"""Where the work is done: here, or by the workers of a Ray cluster."""
+"""Selection of the execution engine: threads of this process, or workers of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ahs_seg.batch.sources import BatchError
 
 
 def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> Engine | None:
-    """The engine of that name, None for threads of this process.
+    """Create the engine `name`; None stands for "local", threads of this process.
 
     Raises:
-        BatchError: an unknown name, or workers for an engine without.
+        BatchError: the name is unknown, or `workers` is given for "local".
         MissingPackageError: Ray is not installed.
     """
     if name == "local":
         if workers is not None:
-            raise BatchError("--workers are those of a Ray cluster; give --engine ray, or leave them out.")
+            raise BatchError("--workers applies only to a Ray cluster; give --engine ray, or leave it out.")
         return None
     if name != "ray":
         raise BatchError(f"no engine is called {name!r}; allowed are local and ray.")

@@ -1,4 +1,4 @@
-"""What travels through a run: sources to do, pictures on their way, and what became of them."""
+"""Data types of a batch run: configuration, tasks, loaded images and their outcomes."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 ExporterClass: TypeAlias = Callable[[Path, Vocabulary], Exporter]
-"""Makes the exporter of a run from the folder of its outputs and its vocabulary; every process makes its own."""
+"""Creates an exporter from the output folder and the vocabulary; called once in every process."""
 
 Stamp: TypeAlias = tuple[int, int]
-"""Size and time of change of a file: if they are the same, so is the file."""
+"""Size and modification time (ns) of a file; a file with an equal stamp is taken as unchanged."""
 
 
 class BatchConfig(Config):
-    """What is written, and how the work is divided.
+    """Output formats, frame sampling, numbers of threads and tiling of a batch run.
 
-    Of videos every `every`-th frame is segmented. `readers` and `writers` are threads beside the forward. With `tiles`,
-    pictures are segmented at their own resolution, tile by tile, and never lie in memory as a whole.
+    Every `every`-th frame of a video is segmented. `readers` and `writers` are numbers of threads for reading and
+    writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole.
     """
 
     formats: tuple[Format, ...] = ("png", "overlay")
@@ -49,7 +49,7 @@ class BatchConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """What all workers of a run have in common; `exporters` are formats of the caller's own."""
+    """Settings shared by all workers of a run; `exporters` are custom output formats of the caller."""
 
     vocabulary: Vocabulary
     output: Path
@@ -59,7 +59,7 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True)
 class SourceTask:
-    """One source to work on; of a video, the frames in `skip` are done already."""
+    """One image or video to segment; frames of a video in `skip` are already done."""
 
     source: InputSource
     stamp: Stamp
@@ -68,7 +68,7 @@ class SourceTask:
 
 @dataclass(frozen=True, slots=True)
 class LoadedImage:
-    """One picture on its way; a frame of a video is decoded from the start, a file later, by a reader."""
+    """One image to segment; `pixels` is set at once for a video frame, and by a reader thread for a file."""
 
     task: SourceTask
     frame: int | None = None
@@ -76,13 +76,13 @@ class LoadedImage:
 
     @property
     def name(self) -> str:
-        """What its results are called."""
+        """Name of the results: a relative path without extension."""
         return self.task.source.name if self.frame is None else frame_name(self.task.source, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A picture whose results are on the disk: its size, and pixels per label (-1: unknown)."""
+    """An image whose results are on disk: its (height, width), and pixel counts by label (-1: unknown)."""
 
     name: str
     path: str
@@ -93,7 +93,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A picture, or the rest of a video, that could not be used, and why."""
+    """An image, or the remaining frames of a video, that could not be segmented, with the reason."""
 
     path: str
     reason: str
@@ -104,12 +104,12 @@ EngineName: TypeAlias = Literal["local", "ray"]
 
 
 def frame_name(source: InputSource, frame: int) -> str:
-    """What the results of a frame are called."""
+    """Name of the results of a video frame."""
     return f"{source.name}/{frame:06d}"
 
 
 def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file; zeros for one that is not there, which reading it is going to report."""
+    """Stamp of a file; zeros if it does not exist, which is reported later when it is read."""
     try:
         status = path.stat()
     except OSError:
@@ -117,8 +117,8 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
-def pictures_of(tasks: Iterable[SourceTask], *, every: int) -> Iterator[LoadedImage | Failed]:
-    """The pictures of all tasks; those of files are not read yet, those of videos are."""
+def images_of(tasks: Iterable[SourceTask], *, every: int) -> Iterator[LoadedImage | Failed]:
+    """Iterate over the images of all tasks; video frames are decoded, image files are not read yet."""
     for task in tasks:
         if not task.source.is_video:
             yield LoadedImage(task)
@@ -131,18 +131,18 @@ def pictures_of(tasks: Iterable[SourceTask], *, every: int) -> Iterator[LoadedIm
             yield Failed(str(task.source.path), str(error))
 
 
-def read(picture: LoadedImage | Failed) -> LoadedImage | Failed:
-    """The picture with its pixels."""
-    if isinstance(picture, Failed) or picture.pixels is not None:
-        return picture
+def read(image: LoadedImage | Failed) -> LoadedImage | Failed:
+    """Read the pixels of an image if they are not set; a file that cannot be read becomes `Failed`."""
+    if isinstance(image, Failed) or image.pixels is not None:
+        return image
     try:
-        return replace(picture, pixels=read_image(picture.task.source.path))
+        return replace(image, pixels=read_image(image.task.source.path))
     except SampleError as error:
-        return Failed(str(picture.task.source.path), str(error))
+        return Failed(str(image.task.source.path), str(error))
 
 
 def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
-    """The number of pixels of every label that occurs."""
+    """Pixel count of every label that occurs, including `IGNORE`."""
     counts = areas(labels)
     unknown = labels.size - sum(counts.values())
     return counts | ({IGNORE: unknown} if unknown else {})
@@ -150,9 +150,10 @@ def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model as every process can load it: what `Segmenter.from_pretrained` takes, and how it runs.
+    """A model that any process can load: the argument of `Segmenter.from_pretrained`, device and batch size.
 
-    The device "auto" is a GPU if there is one; `batch` is the number of views in one forward (None: the model's own).
+    The device "auto" is a GPU if there is one; `batch` is the number of views per forward pass (None: as the model's
+    config says).
     """
 
     source: str
@@ -160,7 +161,7 @@ class ModelSource:
     batch: int | None = None
 
     def load(self) -> Segmenter:
-        """The segmenter."""
+        """Load the segmenter on its device."""
         directory = find_model(self.source)
         inference = read_description(directory).inference
         if self.batch is not None:

@@ -1,6 +1,6 @@
-"""The images that are done, on disk as soon as they are, so that a run that was killed goes on where it was.
+"""Journal of a batch run: images already finished, recorded on disk so that a killed run can resume.
 
-`OUT/.ahs-seg/run.json` says which run it is, `OUT/.ahs-seg/done-N.jsonl` has a line for every image whose results are
+`OUT/.ahs-seg/run.json` identifies the run, `OUT/.ahs-seg/done-N.jsonl` has one line per image whose results are
 complete.
 """
 
@@ -21,16 +21,16 @@ FOLDER: Final = ".ahs-seg"
 
 
 class JournalError(AhsSegError, ValueError):
-    """An output folder that belongs to another run; says what differs and what to do."""
+    """The output folder holds results of another run; the message says what differs and what to do."""
 
 
 class BatchJournal:
-    """The journal of the run that writes into `output`; `identity` is everything that its results depend on.
+    """Journal of the run that writes to `output`; `identity` holds all values that the results depend on.
 
-    Without `resume` what an earlier run noted is forgotten; its results are written over one by one.
+    Without `resume` the journal of an earlier run is deleted; its results are overwritten one by one.
 
     Raises:
-        JournalError: resuming a run with another identity.
+        JournalError: `resume` is on and the earlier run has another identity.
     """
 
     def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:
@@ -45,7 +45,7 @@ class BatchJournal:
         self._journal = Journal(self.folder / f"done-{number:04d}{ENDING}")
 
     def __iter__(self) -> Iterator[Done]:
-        """All that is done, each name once, as it was done last."""
+        """Iterate over the finished images, each name once, with its latest record."""
         last = {record["name"]: place for place, record in enumerate(self._records())}
         for place, record in enumerate(self._records()):
             if last[record["name"]] == place:
@@ -59,7 +59,7 @@ class BatchJournal:
         self._journal.append(record)
 
     def close(self) -> None:
-        """End writing."""
+        """Close the file."""
         self._journal.close()
 
     def _check(self, output: Path, identity: dict[str, Any]) -> None:

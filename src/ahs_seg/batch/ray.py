@@ -1,6 +1,6 @@
-"""The work shared out by Ray Data (extra `scale`): every worker loads the model once and writes what it has done.
+"""Batch segmentation on a Ray cluster (extra `scale`): each worker loads the model once and writes its own results.
 
-The workers must reach the pictures, the model and the output folder under the same paths.
+Images, model and output folder must be reachable under the same paths from all workers.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from ahs_seg.batch.jobs import ModelSource
 
 PORTION: Final = 16
-"""Tasks that a worker gets at a time, at most; fewer if there are few."""
+"""Largest number of tasks sent to a worker at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class RayEngine:
-    """`workers` of the cluster that Ray finds (RAY_ADDRESS), or of one that it starts on this machine.
+    """Engine with `workers` processes on the cluster that Ray finds (RAY_ADDRESS), or on a local one that it starts.
 
-    On a cluster with GPUs every worker gets one, unless the model is meant for the CPU.
+    If the cluster has enough GPUs, every worker gets one, unless the device of the model is "cpu".
 
     Raises:
         MissingPackageError: Ray is not installed.
-        BatchError: the cluster has fewer processors than workers.
+        BatchError: the cluster has fewer CPUs than workers.
     """
 
     model: ModelSource
     workers: int = 1
 
     def __call__(self, job: BatchJob, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
-        """What became of every picture, as it becomes known."""
+        """Segment all tasks and yield the outcome of each image as it finishes."""
         rows = [{"task": _encoded(task)} for task in tasks]
         if not rows:
             return
@@ -61,7 +61,7 @@ class RayEngine:
             yield _decoded(row["outcome"])
 
     def _start(self) -> int:
-        """Join or start a cluster; the GPUs of each worker."""
+        """Connect to or start a cluster; returns the number of GPUs per worker."""
         try:
             import ray
         except ImportError:
@@ -76,14 +76,14 @@ class RayEngine:
         resources = ray.cluster_resources()
         if resources.get("CPU", 0) < self.workers:
             raise BatchError(
-                f"{self.workers} workers on a cluster with {resources.get('CPU', 0):.0f} processors; "
-                "ask for fewer, or add machines to it."
+                f"{self.workers} workers on a cluster with {resources.get('CPU', 0):.0f} CPUs; "
+                "use fewer workers, or add machines to the cluster."
             )
         return int(self.model.device != "cpu" and resources.get("GPU", 0) >= self.workers)
 
 
 class _RayWorker:
-    """One worker: a model, and the work as it is done without Ray."""
+    """One Ray worker: loads the model and runs the same code as the local engine."""
 
     def __init__(self, model: ModelSource, job: BatchJob) -> None:
         segmenter = model.load()

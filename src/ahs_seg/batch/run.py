@@ -1,4 +1,4 @@
-"""A run over many files: one bad file costs itself, and a run that was killed goes on where it was."""
+"""Batch segmentation of many files: a bad file is reported and skipped, and a killed run can resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
-"""Does the tasks of a job, somewhere."""
+"""Runs the tasks of a job and yields their outcomes."""
 
 
 def segment_files(
@@ -39,15 +39,15 @@ def segment_files(
     exporters: Sequence[ExporterClass] = (),
     progress: bool = True,
 ) -> BatchSummary:
-    """Segment files, folders, patterns and videos (`list_sources`), and write the results in every format asked for.
+    """Segment image files, folders, glob patterns and videos, and write the results in all requested formats.
 
-    With `resume`, pictures that are done and have not changed since are left as they are. A file that cannot be used is
-    counted and reported. `engine` (None: threads of this process) may do the work elsewhere, see `RayEngine`.
-    `exporters` are formats of your own besides `config.formats`: classes that are called with the folder of outputs
-    and the vocabulary, and give an `Exporter`.
+    `inputs` are as for `list_sources`. With `resume`, images that are done and unchanged are skipped. A file that
+    cannot be used is counted and reported. `engine` runs the tasks (None: threads of this process), see `RayEngine`.
+    `exporters` are custom formats in addition to `config.formats`: callables that take the output folder and the
+    vocabulary and return an `Exporter`.
 
     Raises:
-        AhsSegError: inputs, words or an output folder that cannot be used.
+        AhsSegError: inputs, class names or output folder cannot be used.
         OSError: results cannot be written.
     """
     began = time.monotonic()
@@ -67,7 +67,7 @@ def segment_files(
                 summary.add_skipped(earlier)
         track = ProgressBar("segmenting", shown=progress)
         if summary.skipped:
-            track.say(f"{summary.skipped} done before")
+            track.say(f"{summary.skipped} already done")
         do = engine or _local(segmenter, track.say)
         with track.counting(plan.total - summary.skipped) as count:
             for outcome in do(job, plan.tasks()):
@@ -83,7 +83,7 @@ def segment_files(
 
 
 def _local(segmenter: Segmenter, say: Callable[[str], None]) -> Engine:
-    """An engine in this process."""
+    """Engine that runs the tasks with threads of this process."""
 
     def do(job: BatchJob, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
         work = Worker(segmenter, job) if job.config.tiles is None else TiledWorker(segmenter, job, say=say)
@@ -93,7 +93,7 @@ def _local(segmenter: Segmenter, say: Callable[[str], None]) -> Engine:
 
 
 class _Plan:
-    """What is to do: all pictures of the sources, without those that are done, unchanged and whole."""
+    """Plan of a run: all images of the sources, minus those already done, unchanged and with complete results."""
 
     def __init__(
         self,
@@ -122,11 +122,11 @@ class _Plan:
             self._done |= found
 
     def is_done(self, name: str) -> bool:
-        """Whether this picture is left as it is."""
+        """Whether the image of this name is already done and is skipped."""
         return name in self._done
 
     def tasks(self) -> Iterator[SourceTask]:
-        """The tasks that are left."""
+        """Iterate over the remaining tasks."""
         for source, stamp in self._stamps.items():
             if source.name not in self._done:
                 yield SourceTask(source, stamp, self._frames.get(source, frozenset()))
@@ -140,7 +140,7 @@ def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str,
 
 
 def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
-    """Everything that results depend on besides the pictures, by the words in which a user knows it."""
+    """Settings that the results depend on besides the images, by user-facing names."""
     config = job.config
     return {
         "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],
@@ -152,7 +152,7 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
 
 
 def model_digest(segmenter: Segmenter) -> str:
-    """A hash of all weights."""
+    """Digest of all weights of the segmenter's method."""
     method = segmenter.method
     weights = sorted(method.state_dict().items()) if isinstance(method, nn.Module) else []
     return weights_digest(labelled(weights))

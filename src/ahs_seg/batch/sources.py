@@ -1,4 +1,4 @@
-"""What a user points at: files, folders, patterns and videos, each with the name that its results get."""
+"""Input files of a batch run: files, folders, glob patterns and videos, each with a name for its results."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ SUFFIXES: Final = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
 class BatchError(AhsSegError, ValueError):
-    """Inputs, options or an engine with which a batch cannot be run."""
+    """Inputs, options or engine do not allow a batch run."""
 
 
 class MissingInputError(AhsSegError, FileNotFoundError):
-    """Inputs that do not exist, or that hold no image."""
+    """Inputs do not exist, or contain no image."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """A picture or a video, and the name of its results: a relative path without ending, with `/` everywhere."""
+    """An image or video file, and the name of its results: a relative path without extension, separated by `/`."""
 
     path: Path
     name: str
 
     @property
     def is_video(self) -> bool:
-        """Whether its frames are segmented."""
+        """Whether the file is a video, by its extension."""
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | None = None) -> list[InputSource]:
-    """All pictures and videos in files, folders (with what is below them) and patterns such as `photos/**/*.jpg`.
+    """List all images and videos in files, folders (recursively) and glob patterns such as `photos/**/*.jpg`.
 
-    A file counts once, however often it is named. Hidden files and what lies in `output` are left out of folders and
-    patterns. Names are relative to the folder, or to the part of a pattern before its first wildcard; pictures whose
-    names differ only in the ending keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`).
+    A file is listed once. Hidden files and files in `output` are left out of folders and patterns. Names are relative
+    to the folder, or to the part of a pattern before its first wildcard; images whose names differ only in the
+    extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`).
 
     Raises:
-        MissingInputError: an input that does not exist, or nothing to segment.
-        BatchError: files of several folders that would have the same results.
+        MissingInputError: an input does not exist, or there is nothing to segment.
+        BatchError: files of several folders would have results of the same name.
     """
     given = list(inputs)
     own = None if output is None else output.resolve()
@@ -56,9 +56,9 @@ def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | N
             found.setdefault(source.path.resolve(), source)
     if not found:
         raise MissingInputError(
-            f"no images in {', '.join(map(str, given))}; endings read: {', '.join(sorted(SUFFIXES))}"
+            f"no images in {', '.join(map(str, given))}; supported extensions: {', '.join(sorted(SUFFIXES))}"
         )
-    return _told_apart(list(found.values()))
+    return _with_unique_names(list(found.values()))
 
 
 def _of(item: str, output: Path | None) -> Iterator[InputSource]:
@@ -84,16 +84,16 @@ def _below(folder: Path, paths: Sequence[Path], output: Path | None) -> Iterator
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folders of a pattern before its first wildcard."""
+    """Folder part of a pattern before its first wildcard."""
     parts = pattern.parts[:-1]
     fixed = next((index for index, part in enumerate(parts) if has_magic(part)), len(parts))
     return Path(*parts[:fixed])
 
 
-def _told_apart(sources: list[InputSource]) -> list[InputSource]:
+def _with_unique_names(sources: list[InputSource]) -> list[InputSource]:
     shared = _groups(sources)
     named = [
-        replace(source, name=_with_ending(source)) if len(shared[source.name.casefold()]) > 1 else source
+        replace(source, name=_with_extension(source)) if len(shared[source.name.casefold()]) > 1 else source
         for source in sources
     ]
     for group in _groups(named).values():
@@ -106,12 +106,12 @@ def _told_apart(sources: list[InputSource]) -> list[InputSource]:
 
 
 def _groups(sources: Sequence[InputSource]) -> dict[str, list[InputSource]]:
-    """Sources by name; some file systems do not tell capitals apart."""
+    """Sources grouped by case-folded name, since some file systems ignore case."""
     groups: defaultdict[str, list[InputSource]] = defaultdict(list)
     for source in sources:
         groups[source.name.casefold()].append(source)
     return groups
 
 
-def _with_ending(source: InputSource) -> str:
+def _with_extension(source: InputSource) -> str:
     return str(PurePosixPath(f"{source.name}_{source.path.suffix[1:]}"))

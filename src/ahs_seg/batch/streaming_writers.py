@@ -1,4 +1,4 @@
-"""Results of any size, written from top to bottom; each file appears when it is whole."""
+"""Writers for results of any size, row by row from top to bottom; a file appears when it is complete."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from ahs_seg.output.palette import colour, colours_for
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LONGEST: Final = 2000
-"""Longest side of an overlay, in pixels; larger results are shown smaller."""
+"""Longest side of an overlay, in pixels; larger ones are downsampled."""
 
 
 class Sink(Protocol):
-    """One file that is being written."""
+    """An output file that is written band by band."""
 
     def write(self, band: Band) -> None:
-        """The next rows."""
+        """Write the next rows."""
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """There are no more; `pixels` counts those of every label."""
+        """Complete the file; `pixels` holds the pixel count of every label."""
 
 
 def stored(labels: Shaped[np.ndarray, "h W"], vocabulary: Vocabulary) -> UInt[np.ndarray, "h W"]:
-    """Labels as they are stored: 8 bits while the classes fit."""
+    """Labels as stored in files: uint8 if the number of classes allows it, else uint16."""
     return labels.astype(np.uint8 if len(vocabulary) <= PALETTE_SIZE else np.uint16)
 
 
 class PngSink:
-    """The label map as PNG, as `formats.png` writes it, and the names beside it."""
+    """Writes the label map as PNG with a file of class names, like `formats.png`."""
 
     def __init__(self, file: IO[bytes], path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
         self._file = file
@@ -53,10 +53,10 @@ class PngSink:
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], depth, kind, 0, 0, 0))
         self._palette_at = file.tell()
         if not self._wide:
-            self._chunk(b"PLTE", bytes(3 * PALETTE_SIZE))  # the colours follow from what is found
+            self._chunk(b"PLTE", bytes(3 * PALETTE_SIZE))  # overwritten in `finish`, when the labels are known
 
     def write(self, band: Band) -> None:
-        """The next rows, each after a byte that says it is not filtered."""
+        """Write the next rows, each preceded by the PNG filter byte 0 (no filter)."""
         values = stored(band.labels, self._vocabulary)
         lines = values.astype(">u2").view(np.uint8) if self._wide else values
         packed = self._packer.compress(np.pad(lines, ((0, 0), (1, 0))).tobytes())
@@ -64,7 +64,7 @@ class PngSink:
             self._chunk(b"IDAT", packed)
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the end, the colours and the names."""
+        """Write the end of the PNG, its palette and the class names."""
         self._chunk(b"IDAT", self._packer.flush())
         self._chunk(b"IEND", b"")
         order = sorted(pixels, key=lambda label: (-pixels[label], label))
@@ -80,27 +80,27 @@ class PngSink:
 
 
 class RowBuffer:
-    """Rows given out in multiples of `multiple`; the rest at the end."""
+    """Buffer that returns rows in multiples of `multiple` and keeps the remainder."""
 
     def __init__(self, multiple: int) -> None:
         self._multiple = multiple
         self._rows: Shaped[np.ndarray, ...] | None = None
 
     def add(self, rows: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
-        """What can be given out now; maybe nothing."""
+        """Add rows; returns the rows that are complete multiples now, possibly none."""
         rows = rows if self._rows is None else np.concatenate([self._rows, rows])
         whole = len(rows) - len(rows) % self._multiple
         self._rows = rows[whole:].copy()
         return rows[:whole]
 
     def rest(self) -> Shaped[np.ndarray, ...]:
-        """What is left."""
+        """The remaining rows."""
         assert self._rows is not None, "something was added"
         return self._rows
 
 
 class GeoTiffSink:
-    """The label map as GeoTIFF, as `formats.geotiff` writes it, in whole blocks."""
+    """Writes the label map as GeoTIFF in complete blocks, like `formats.geotiff`."""
 
     def __init__(self, writer: LabelWriter) -> None:
         self._writer = writer
@@ -108,11 +108,11 @@ class GeoTiffSink:
         self._top = 0
 
     def write(self, band: Band) -> None:
-        """The next rows, as soon as they fill blocks."""
+        """Write the next rows, as far as they fill complete blocks."""
         self._put(self._rows.add(band.labels))
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the last rows; a GeoTIFF holds no counts."""
+        """Write the last rows; `pixels` is not used, as a GeoTIFF stores no counts."""
         del pixels
         self._put(self._rows.rest())
 
@@ -123,7 +123,7 @@ class GeoTiffSink:
 
 
 class OverlaySink:
-    """The picture tinted by its classes, with a legend, reduced to at most `LONGEST` pixels a side."""
+    """Writes the image with a colour overlay of its classes and a legend, at most `LONGEST` pixels a side."""
 
     def __init__(self, path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
         self._path = path
@@ -133,7 +133,7 @@ class OverlaySink:
         self._small: list[tuple[Shaped[np.ndarray, "h w"], UInt8[np.ndarray, "h w 3"]]] = []
 
     def write(self, band: Band) -> None:
-        """The next rows, reduced: the label in the middle of each block, the mean of its colours."""
+        """Add the next rows, downsampled by blocks: label of the centre pixel, mean colour."""
         step = self._factor
         labels, image = self._labels.add(band.labels), self._image.add(band.image)
         height, width = len(labels) // step, labels.shape[1] // step
@@ -143,7 +143,7 @@ class OverlaySink:
             self._small.append((labels[step // 2 :: step, step // 2 :: step][:height, :width].copy(), small))
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the overlay, whose legend counts what it shows."""
+        """Write the overlay; its legend is computed from the downsampled labels, so `pixels` is not used."""
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
@@ -154,7 +154,7 @@ class OverlaySink:
 def open_sinks(
     paths: Mapping[str, Path], source: Path, size: tuple[int, int], vocabulary: Vocabulary
 ) -> Iterator[list[Sink]]:
-    """A sink for every format (`png`, `geotiff`, `overlay`) and its path; nothing stays behind after an error."""
+    """Open one sink per format (`png`, `geotiff`, `overlay`) and path; after an error no partial files remain."""
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for name, path in paths.items():

@@ -1,4 +1,4 @@
-"""What became of a run, for people and for machines."""
+"""Summary of a batch run as text and as JSON: counts, class areas and failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ahs_seg.types import IGNORE
 
 @dataclass(frozen=True, slots=True)
 class ClassArea:
-    """One class over all pictures: its pixels, their share of all pixels, and the pictures it was found in."""
+    """Area of one class over all images: pixels, share of all pixels in [0, 1], number of images with the class."""
 
     label: str
     pixels: int
@@ -24,7 +24,7 @@ class ClassArea:
 
 @dataclass(slots=True)
 class BatchSummary:
-    """How many pictures were segmented, skipped since they were done before, and failed; and what was found in them."""
+    """Counts of segmented, skipped (already done) and failed images, and the area of each class."""
 
     output: Path
     classes: list[str]
@@ -37,7 +37,7 @@ class BatchSummary:
     _images: Counter[int] = field(default_factory=Counter)
 
     def add(self, outcome: SourceOutcome) -> None:
-        """Count a picture."""
+        """Add the outcome of one image."""
         if isinstance(outcome, Failed):
             self.failures.append(outcome)
         else:
@@ -45,18 +45,18 @@ class BatchSummary:
             self._count(outcome)
 
     def add_skipped(self, earlier: Done) -> None:
-        """Count a picture that was done in an earlier run."""
+        """Add an image that was done in an earlier run."""
         self.skipped += 1
         self._count(earlier)
 
     @property
     def rate(self) -> float:
-        """Pictures a second."""
+        """Segmented images per second."""
         return self.done / self.seconds if self.seconds else 0.0
 
     @property
     def areas(self) -> list[ClassArea]:
-        """The classes that were found, largest first; unknown pixels last."""
+        """Area of every class that occurs, largest first; unknown pixels are last."""
         total = sum(self._pixels.values())
         order = sorted(self._pixels, key=lambda label: (label == IGNORE, -self._pixels[label], label))
         return [
@@ -65,7 +65,7 @@ class BatchSummary:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
+        """All values as plain types for JSON."""
         return {
             "output": str(self.output),
             "done": self.done,
@@ -83,10 +83,10 @@ class BatchSummary:
         }
 
     def lines(self, *, most: int = 20) -> Sequence[str]:
-        """Some lines of text: the counts, the largest classes, the first failures."""
+        """Lines of text: counts, the `most` largest classes, the first failures and the files written."""
         areas, width = self.areas[:most], max((len(area.label) for area in self.areas[:most]), default=0)
         total = self.done + self.skipped + len(self.failures)
-        skipped = f", {self.skipped} done before" if self.skipped else ""
+        skipped = f", {self.skipped} already done" if self.skipped else ""
         failed = f", {len(self.failures)} failed" if self.failures else ""
         lines = [f"{self.done} of {total} images segmented into {self.output}{skipped}{failed}"]
         lines += [f"  {area.label:<{width}}  {100 * area.share:5.1f} %  in {area.images} images" for area in areas]

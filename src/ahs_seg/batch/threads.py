@@ -1,4 +1,4 @@
-"""Threads beside the forward, never more than a stated number of items ahead of it or behind it."""
+"""Background threads for reading and writing, with a bounded number of items in flight."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from types import TracebackType
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-_LOOK_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The last thing in a queue: nothing, or what went wrong."""
+    """Marks the end of a queue, with the error that ended it, if any."""
 
     error: BaseException | None
 
 
 class Background(Generic[T]):
-    """Items made by a thread of their own, which waits when `ahead` of them are not taken yet.
+    """Iterates over items in a background thread that produces at most `ahead` items in advance.
 
-    What goes wrong in the thread is raised where the items are taken. Leaving the `with` block ends the thread, whether
-    or not all items were taken.
+    An error in the thread is raised in the consumer. Leaving the `with` block stops the thread, whether or not all
+    items were consumed.
     """
 
     def __init__(self, items: Iterator[T], *, ahead: int) -> None:
@@ -61,7 +61,7 @@ class Background(Generic[T]):
                 self._put(item)
                 if self._stop.is_set():
                     break
-        except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the items
+        except BaseException as error:  # noqa: BLE001  # raised again in the consumer
             end = _End(error)
         finally:
             close = getattr(self._items, "close", None)
@@ -72,14 +72,14 @@ class Background(Generic[T]):
     def _put(self, item: T | _End) -> None:
         while not self._stop.is_set():
             with suppress(queue.Full):
-                self._queue.put(item, timeout=_LOOK_SECONDS)
+                self._queue.put(item, timeout=_POLL_SECONDS)
                 return
 
 
 class Writers:
-    """Threads that finish what the forward gave; `submit` waits while `behind` items are unfinished.
+    """Thread pool for writing results; `submit` blocks while `behind` items are unfinished.
 
-    The first thing that goes wrong is raised by the next `submit`, or on leaving the `with` block, which waits for all.
+    The first error is raised by the next `submit`, or on leaving the `with` block, which waits for all items.
     """
 
     def __init__(self, *, workers: int, behind: int) -> None:
@@ -98,7 +98,7 @@ class Writers:
             self._check()
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Do this in one of the threads."""
+        """Run `work` in one of the threads."""
         self._free.acquire()
         self._check()
         self._pool.submit(work).add_done_callback(self._done)

@@ -1,4 +1,4 @@
-"""Tasks whose pictures are segmented tile by tile and written band by band."""
+"""Batch segmentation of very large images: segmented tile by tile and written band by band."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from ahs_seg.output.formats.base import SingleFiles
 from ahs_seg.segmenter import Segmenter
 
 TILED_FORMATS: Final[tuple[Format, ...]] = ("png", "overlay", "geotiff")
-"""Formats that are written band by band."""
+"""Formats that can be written band by band."""
 
 
 class TiledWorker:
-    """Segments pictures of any size one after the other; memory grows with the width of a picture only.
+    """Segments images of any size one after the other; memory grows only with the width of an image.
 
     Raises:
-        BatchError: a format that holds a picture as a whole, or a video.
+        BatchError: a format needs whole images.
     """
 
     def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:
         if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
             raise BatchError(
-                f"{', '.join(other)}: written from whole pictures; with tiles the formats are "
-                f"{', '.join(TILED_FORMATS)}. Leave out --tile, or make {other[0]} of the label maps."
+                f"{', '.join(other)}: written from whole images; with tiles the formats are "
+                f"{', '.join(TILED_FORMATS)}. Leave out --tile, or convert the label maps to {other[0]}."
             )
         if job.exporters:
             raise ValueError(
-                "exporters of your own are given whole images, and with tiles no image is in memory as a whole. Leave "
-                "out `exporters` or `tiles`."
+                "custom exporters need whole images, and with tiles no image is in memory as a whole. Leave out "
+                "`exporters` or `tiles`."
             )
         self.segmenter = segmenter
         self.job = job
@@ -46,7 +46,7 @@ class TiledWorker:
         self._say = say
 
     def __call__(self, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
-        """What became of every picture."""
+        """Segment all tasks and yield the outcome of each image."""
         for task in tasks:
             try:
                 yield self._segment(task)
@@ -56,7 +56,7 @@ class TiledWorker:
     def _segment(self, task: SourceTask) -> Done:
         source = task.source
         if source.is_video:
-            raise SampleError(f"{source.path}: a video; frames are not cut into tiles. Leave out --tile for it.")
+            raise SampleError(f"{source.path}: a video; video frames are not tiled. Leave out --tile for it.")
         pixels: Counter[int] = Counter()
         said = time.monotonic()
         paths, words = self._paths(source.name), self.job.vocabulary

@@ -1,4 +1,4 @@
-"""The work itself: reading ahead, pictures of equal size in one forward, writing behind."""
+"""The local worker: reads ahead, batches images of equal size, and writes results in the background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ahs_seg.batch.jobs import (
     SourceOutcome,
     SourceTask,
     count_labels,
-    pictures_of,
+    images_of,
     read,
 )
 from ahs_seg.batch.threads import Background, Writers
@@ -28,11 +28,11 @@ from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 
 HELD: Final = 4
-"""Full groups of pictures that may be held while waiting for another of the same size."""
+"""Images that may wait for others of the same size, as a multiple of the batch size."""
 
 
 class Worker:
-    """Segments the pictures of tasks and writes the results; holds a bounded number of pictures at any time."""
+    """Segments the images of tasks and writes the results, with a bounded number of images in memory."""
 
     def __init__(self, segmenter: Segmenter, job: BatchJob) -> None:
         self.segmenter = segmenter
@@ -41,38 +41,38 @@ class Worker:
         self._finished: SimpleQueue[SourceOutcome] = SimpleQueue()
 
     def __call__(self, tasks: Iterable[SourceTask]) -> Iterator[SourceOutcome]:
-        """What became of every picture, in the order in which they are finished."""
+        """Segment all tasks and yield the outcome of each image in order of completion."""
         config, batch = self.job.config, self.segmenter.inference.batch
         ahead = batch + config.readers
-        pictures = read_ahead(pictures_of(tasks, every=config.every), read, workers=config.readers, ahead=ahead)
-        with Background(pictures, ahead=batch) as ready, Writers(workers=config.writers, behind=ahead) as writers:
+        loaded = read_ahead(images_of(tasks, every=config.every), read, workers=config.readers, ahead=ahead)
+        with Background(loaded, ahead=batch) as ready, Writers(workers=config.writers, behind=ahead) as writers:
             for group in self._grouped(ready, batch):
-                images = [picture.pixels for picture in group if picture.pixels is not None]
-                results = self.segmenter.segment_many(images, self.job.vocabulary)
-                for picture, result in zip(group, results, strict=True):
-                    writers.submit(partial(self._write, picture, result))
+                arrays = [image.pixels for image in group if image.pixels is not None]
+                results = self.segmenter.segment_many(arrays, self.job.vocabulary)
+                for image, result in zip(group, results, strict=True):
+                    writers.submit(partial(self._write, image, result))
                 yield from self._drained()
         yield from self._drained()
 
     def _grouped(self, ready: Iterable[LoadedImage | Failed], batch: int) -> Iterator[list[LoadedImage]]:
-        """Pictures that are worked on at one size, `batch` together while there are so many."""
+        """Group images of equal working size into batches of `batch`, fewer at the end or when too many wait."""
         waiting: defaultdict[tuple[int, int], list[LoadedImage]] = defaultdict(list)
-        for picture in ready:
-            if isinstance(picture, Failed) or picture.pixels is None:
-                if isinstance(picture, Failed):
-                    self._finished.put(picture)
+        for image in ready:
+            if isinstance(image, Failed) or image.pixels is None:
+                if isinstance(image, Failed):
+                    self._finished.put(image)
                 continue
-            height, width = picture.pixels.shape[:2]
+            height, width = image.pixels.shape[:2]
             size = working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
-            waiting[size].append(picture)
+            waiting[size].append(image)
             held = sum(map(len, waiting.values()))
             if len(waiting[size]) == batch or held >= HELD * batch:
                 yield waiting.pop(max(waiting, key=lambda one: len(waiting[one])))
         yield from waiting.values()
 
-    def _write(self, picture: LoadedImage, result: Segmentation) -> None:
-        source = picture.task.source
-        item = ExportItem(Path(picture.name), result, source.path if picture.frame is None else None)
+    def _write(self, image: LoadedImage, result: Segmentation) -> None:
+        source = image.task.source
+        item = ExportItem(Path(image.name), result, source.path if image.frame is None else None)
         try:
             for exporter in self.exporters:
                 exporter.add(item)
@@ -81,7 +81,7 @@ class Worker:
             return
         height, width = result.labels.shape
         counted = count_labels(result.labels)
-        self._finished.put(Done(picture.name, str(source.path), picture.task.stamp, (height, width), counted))
+        self._finished.put(Done(image.name, str(source.path), image.task.stamp, (height, width), counted))
 
     def _drained(self) -> Iterator[SourceOutcome]:
         while True:
@@ -92,6 +92,6 @@ class Worker:
 
 
 def exporters_of(job: BatchJob) -> list[Exporter]:
-    """The exporters of a run; every process makes its own."""
+    """Create the exporters of a run; called once in every process."""
     named = [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
     return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]

@@ -1,4 +1,4 @@
-"""One call per benchmark: a predictor and a dataset in, a report with its provenance out."""
+"""Evaluation of a predictor or of stored predictions on a dataset: reports with scores and provenance."""
 
 from ahs_seg.evaluation.external import (
     PredictionFile,

@@ -1,4 +1,4 @@
-"""Predictions that were made elsewhere: a folder of label maps, or detectron2's `sem_seg_predictions.json`."""
+"""Evaluation of predictions from other programs: a folder of label maps, or detectron2's `sem_seg_predictions.json`."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ SUFFIXES: Final = (".png", ".tif", ".tiff")
 
 @runtime_checkable
 class Predictions(Protocol):
-    """Label maps by the name of their picture."""
+    """Predicted label maps, looked up by image name."""
 
     def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """Indices of the vocabulary, `IGNORE` where nothing was predicted.
+        """Label map of class indices for the image `name`; `IGNORE` where no class was predicted.
 
         Raises:
-            SampleError: there is none, or it cannot be read.
+            SampleError: there is no prediction for this image, or it cannot be read.
         """
 
 
 class PredictionFolder:
-    """Label maps of 8 or 16 bits under the names of their pictures; folders within are searched.
+    """Predicted label maps of 8 or 16 bits in a folder and its subfolders, named like their images.
 
-    `first` is the value of the first class. `ignore` is the value of "none of them": unless given, 255 in 8-bit and
-    65535 in 16-bit files where no class has it.
+    `first` is the pixel value of the first class, `ignore` that of pixels without a class; by default the latter is 255
+    in 8-bit and 65535 in 16-bit files, unless a class has this value.
 
     Raises:
-        EvaluationError: no label maps, or several of one name.
+        EvaluationError: no label maps, or several with the same name.
     """
 
     def __init__(self, folder: Path, classes: int, *, first: int = 0, ignore: int | None = None) -> None:
@@ -59,7 +59,7 @@ class PredictionFolder:
             raise EvaluationError(f"{folder}: no label maps; allowed endings are {', '.join(SUFFIXES)}.")
 
     def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """The label map of a picture."""
+        """Label map of class indices for the image `name`."""
         path = self._paths.get(name)
         if path is None:
             raise SampleError(f"no prediction for {name}; expected a label map of that name.")
@@ -76,21 +76,21 @@ class PredictionFolder:
             shown = ", ".join(map(str, outside[:8]))
             raise SampleError(
                 f"{path}: value {shown}; allowed are {self.first}..{self.first + self.classes - 1}"
-                + (f" and {ignore} for none of them." if ignore is not None else ".")
-                + " Say which value the first class has, and which stands for none."
+                + (f" and {ignore} for no class." if ignore is not None else ".")
+                + " Give the value of the first class as `first`, and the value for no class as `ignore`."
             )
         return labels
 
 
 class PredictionFile:
-    """Masks in the JSON that detectron2's `SemSegEvaluator` writes: one entry per picture and class, in COCO's code.
+    """Predictions in the JSON format of detectron2's `SemSegEvaluator`: one COCO RLE mask per image and class.
 
-    Pictures are matched by the stem of `file_name`. `categories` maps `category_id` to the index of the class (`None`:
-    it is the index). The file is held in memory, coded. Where masks overlap, the later one counts; pixels without one
-    are `IGNORE`.
+    Images are matched by the stem of `file_name`. `categories` maps `category_id` to the class index (`None`: they are
+    equal). Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are
+    `IGNORE`.
 
     Raises:
-        EvaluationError: not such a file, a category that is no class.
+        EvaluationError: the file is not in this format, or a category is not a class.
     """
 
     def __init__(self, path: Path, classes: int, *, categories: Mapping[int, int] | None = None) -> None:
@@ -113,7 +113,7 @@ class PredictionFile:
             self._masks[PurePosixPath(str(name)).stem].append((index, mask))
 
     def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """The label map of a picture."""
+        """Label map of class indices for the image `name`."""
         masks = self._masks.get(PurePosixPath(name).name)
         if not masks:
             raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
@@ -134,10 +134,10 @@ class PredictionFile:
 
 
 def read_categories(path: Path) -> dict[int, int]:
-    """The JSON file that maps `category_id` to the index of the class, e.g. `{"92": 80}`.
+    """Read the mapping of `category_id` to class index from a JSON file, e.g. `{"92": 80}`.
 
     Raises:
-        EvaluationError: not such a file.
+        EvaluationError: the file does not hold such a mapping.
     """
     try:
         return {int(key): int(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
@@ -153,7 +153,7 @@ def open_predictions(
     ignore: int | None = None,
     categories: Mapping[int, int] | None = None,
 ) -> Predictions:
-    """Predictions in a folder or a JSON file; `classes` is the number of those that were predicted."""
+    """Open predictions in a folder or a JSON file; `classes` is the number of classes that they index."""
     if path.is_dir():
         return PredictionFolder(path, classes, first=first, ignore=ignore)
     if path.is_file():
@@ -173,10 +173,11 @@ def score_predictions(
     journal: Path | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
-    """Scores of predictions made elsewhere; one that is missing or cannot be used is reported and left out.
+    """Evaluate predictions made by another program; missing or unusable ones are reported and left out.
 
-    How they were made is not known here, so the protocol of the report says just that. Predictions of `background` or
-    above count as that label: other programs predict single names where our vocabulary has one label for many.
+    The protocol of the report is "predictions made elsewhere", since it is unknown here. Predicted indices of
+    `background` or above are counted as `background`: other programs predict single background classes where our
+    vocabulary has one label for all of them.
     """
 
     def answer(sample: Sample) -> Int32[np.ndarray, "H W"]:

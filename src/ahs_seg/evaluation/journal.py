@@ -1,7 +1,7 @@
-"""The counts of every picture on disk as soon as they are known, so that a killed evaluation goes on where it was.
+"""Journal of an evaluation: the pixel counts of every image, written at once, so that a killed run can resume.
 
-A folder of journals, one per process that wrote: a header that says which evaluation it is, then a record per image.
-Images that failed are not kept: they are tried again.
+It is a folder with one file per process: a header that identifies the evaluation, then one record per image. Images
+that failed are not recorded: they are tried again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ahs_seg.metrics import ImageCounts
 
 
 def journal_folder(root: Path, protocol: Protocol | str) -> Path:
-    """Where the journal of a protocol lies."""
+    """Path of the journal folder of a protocol."""
     name = protocol.name if isinstance(protocol, Protocol) else protocol
     return root / re.sub(r"[^\w+]+", "-", name)
 
 
 def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[tuple[int, ImageCounts]]:
-    """What is known of these pictures (`None`: of all), each once."""
+    """Recorded counts by image index, each image once; `indices` restricts them (`None`: all images)."""
     left = None if indices is None else set(indices)
     seen: set[int] = set()
     for path in journals_in(folder):
@@ -38,10 +38,10 @@ def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[t
 
 
 class EvaluationJournal:
-    """The journal of one evaluation; `identity` is everything that the counts depend on.
+    """Journal of one evaluation; `identity` holds all values that the counts depend on.
 
     Raises:
-        EvaluationError: the folder holds another evaluation.
+        EvaluationError: the folder holds the journal of another evaluation.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class EvaluationJournal:
             self._check(path)
 
     def read(self, indices: Collection[int]) -> Iterator[tuple[int, ImageCounts]]:
-        """What is known of these pictures, each once."""
+        """Recorded counts of the images in `indices`, each image once."""
         yield from recorded(self.folder, indices)
 
     def write(self, index: int, counts: ImageCounts) -> None:
@@ -63,7 +63,7 @@ class EvaluationJournal:
         self._journal.append(record)
 
     def close(self) -> None:
-        """End writing."""
+        """Close the file."""
         self._journal.close()
 
     def _check(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model directory on a dataset under one or several protocols, in as many processes as asked for."""
+"""Evaluation of a model directory on a dataset, under one or several protocols, in one or several processes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 class EvaluationJob(Config):
-    """One evaluation as plain values, so that any process can do its share of it.
+    """Settings of one evaluation as plain values that can be sent to other processes.
 
-    `model` is a directory. With a folder as `journal`, a run that was killed goes on where it was. The device "auto"
-    gives each process a GPU in turn where there are any.
+    `model` is a directory. With a folder as `journal`, a run that was killed resumes. The device "auto" distributes the
+    processes over the available GPUs, or uses the CPU.
     """
 
     model: Path
@@ -51,14 +51,14 @@ def evaluate_model(
     methods: Sequence[type[BaseMethodConfig]] = (),
     tuners: Sequence[type[TunerConfig]] = (),
 ) -> list[EvaluationReport]:
-    """A report per protocol; the numbers do not depend on the number of processes.
+    """Evaluate a model and return one report per protocol; scores do not depend on the number of processes.
 
-    Each process takes every n-th picture, reads it once and shows it under all protocols. `methods` and `tuners` are
+    Each process takes every n-th image, reads it once and evaluates it under all protocols. `methods` and `tuners` are
     config classes of your own that the model directory may name.
 
     Raises:
-        EvaluationError: no picture could be evaluated, or the journal is of something else.
-        ConfigError: prompts that the method cannot take.
+        EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
+        ConfigError: a protocol has prompts that the method does not support.
     """
     if processes < 1:
         raise ConfigError(f"{processes} processes; give at least 1.")
@@ -77,7 +77,7 @@ def evaluate_model(
 
 
 def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
-    """The part of one of `world` processes."""
+    """Reports over the images of process `rank` of `world`."""
     if world > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     dataset = job.data.open()
@@ -100,7 +100,7 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
 
 
 def device_for(device: str, rank: int = 0) -> str:
-    """The device of a process."""
+    """Device of process `rank`; "auto" gives GPUs in turn, or the CPU."""
     if device != "auto":
         return device
     return f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
@@ -118,7 +118,7 @@ def predictors_for(
     *,
     device: str = "cpu",
 ) -> list[Predict]:
-    """A predictor per protocol; text that protocols share is encoded once."""
+    """One predictor per protocol; texts that protocols share are encoded once."""
     cache = TextCache()
     method = method.to(device)
     predictors = []

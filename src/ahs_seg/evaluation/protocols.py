@@ -1,9 +1,9 @@
-"""Protocols by name: everything besides the model that changes a score, said once.
+"""Evaluation protocols by name: all settings besides the model that change a score.
 
-The literature evaluates in several ways; their numbers cannot be compared. A protocol fixes the words (templates, use
-of synonyms), how pictures are shown and answers merged, and which mIoU is the headline. The same for all of them here:
-class scores are brought to the picture's own size and the argmax is taken there; ignored pixels do not exist. What
-becomes of background is a matter of the data, see `ahs_seg.data.background`.
+The literature uses several protocols; their numbers cannot be compared. A protocol fixes the class prompts (templates,
+synonyms), image resizing, windows and the merging of their scores, and which mIoU is the headline. Common to all
+protocols here: class scores are resized to the original image size before the argmax, and ignored pixels are not
+counted. Treatment of background belongs to the data, see `ahs_seg.data.background`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ahs_seg.inference.windows import ImageWindows, SlidingWindows
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Denominator = Literal["labelled", "labelled_or_predicted"]
-"""Classes over which mIoU is the mean: those with ground truth, or those with ground truth or prediction."""
+"""Classes that mIoU averages over: those with ground truth, or those with ground truth or predictions."""
 
 OWN: Final = "own"
-"""Name of the protocol that a model directory carries."""
+"""Name of the protocol stored in a model directory."""
 
 
 class Protocol(Config):
-    """How a score is made. `prompts` of `None` are the model's own.
+    """Inference settings, class prompts and mIoU definition of a score; `prompts` of `None` are the model's own.
 
-    `source` is where the settings come from, and where they differ from it.
+    `source` names the origin of the settings and the differences from it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Protocol(Config):
 
     @property
     def title(self) -> str:
-        """Name and settings in one line, for reports."""
+        """Name and settings in one line, as shown in reports."""
         parts = [self.inference.title]
         if self.prompts is not None:
             parts.append(_words(self.prompts))
@@ -46,17 +46,17 @@ class Protocol(Config):
 
     @property
     def settings(self) -> dict[str, str]:
-        """Everything that changes the score, in words."""
+        """Description of every setting that changes the score, by setting."""
         inference = self.inference
         resized = (
             f"shortest edge {inference.shortest_edge}, longest at most {inference.longest_edge}"
             if inference.shortest_edge
-            else "only pictures beyond 5/3 of the backbone's resolution are reduced"
+            else "only images larger than 5/3 of the backbone's resolution are reduced"
         )
         after = isinstance(inference.windows, ImageWindows)
         merged = "mean of windows" if isinstance(inference.windows, ImageWindows | SlidingWindows) else "one view"
         if isinstance(inference.windows, SlidingWindows) and inference.windows.global_view:
-            merged += ", then mean with the whole picture"
+            merged += ", then mean with the whole image"
         return {
             "source": self.source,
             "words": "those of the model" if self.prompts is None else _words(self.prompts),
@@ -64,9 +64,9 @@ class Protocol(Config):
             "views": inference.windows.title,
             "activation": "after merging" if after else "before merging",
             "merging": merged,
-            "argmax": "at the picture's own size, over all classes",
+            "argmax": "at the original image size, over all classes",
             "options of the method": ", ".join(options_in_words(inference.options)) or "as in training",
-            "ignored pixels": "do not exist, neither as label nor as prediction",
+            "ignored pixels": "not counted, neither as label nor as prediction",
             "mIoU": f"mean over classes {self.denominator.replace('_', ' ')}",
         }
 
@@ -87,7 +87,7 @@ _SCAN_SETTINGS: Final[dict[str, dict[str, tuple[float, float, float, Literal["pr
         "pascal-voc-20": (0.20, 0.65, 0.10, "product"),
     },
 }
-"""Mask threshold, weight, ratio of background and combination with which SCAN-B and SCAN-L were published."""
+"""Mask threshold, ensemble weight, background ratio and combination rule published for SCAN-B and SCAN-L."""
 
 _SCAN_SOURCE: Final = (
     "SCAN (Liu et al., CVPR 2024), its released code, whose evaluator divides by classes labelled or predicted"
@@ -119,7 +119,7 @@ PROTOCOLS: Final = {
         Protocol(
             name="san",
             source="SAN (Xu et al., CVPR 2023), configs/Base-coco-stuff-164K-171.yaml and the default template set. "
-            "SAN keeps the proportions of the picture; methods here resize it to a square",
+            "SAN keeps the aspect ratio of the image; methods here resize it to a square",
             inference=InferenceConfig(shortest_edge=640, longest_edge=2560),
             prompts=PromptConfig(templates="vild", synonyms="joined"),
         ),
@@ -145,29 +145,29 @@ PROTOCOLS: Final = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name.
+    """Look up a protocol by name.
 
     Raises:
-        ConfigError: listing the names there are.
+        ConfigError: the name is unknown; the message lists the known ones.
     """
     if name not in PROTOCOLS:
         known = ", ".join([*PROTOCOLS, OWN])
-        raise ConfigError(f"no protocol is called {name!r}; known are {known} ({OWN}: what the model directory says).")
+        raise ConfigError(f"no protocol is called {name!r}; known are {known} ({OWN}: that of the model directory).")
     return PROTOCOLS[name]
 
 
 def own_protocol(inference: InferenceConfig, prompts: PromptConfig) -> Protocol:
-    """The protocol that a model directory carries."""
+    """The protocol `own`, made of the inference settings and prompts of a model directory."""
     return Protocol(name=OWN, source="the model directory", inference=inference, prompts=prompts)
 
 
 def choose_protocols(
     names: str, inference: InferenceConfig, prompts: PromptConfig, overrides: list[str] | None = None
 ) -> list[Protocol]:
-    """Protocols by names separated by commas, after `key.sub=value` overrides of their inference settings.
+    """Protocols for a comma-separated list of names; `key.sub=value` overrides change the inference settings.
 
     Raises:
-        ConfigError: an unknown name, one given twice, or overrides of more than one protocol or that do not fit.
+        ConfigError: a name is unknown or given twice, or overrides are invalid or given for several protocols.
     """
     chosen = [part.strip() for part in names.split(",") if part.strip()]
     if not chosen or len(set(chosen)) < len(chosen):
@@ -176,7 +176,7 @@ def choose_protocols(
     if not overrides:
         return found
     if len(found) > 1:
-        raise ConfigError("settings can be changed for one protocol at a time; name one.")
+        raise ConfigError("overrides apply to one protocol only; name one protocol.")
     changed = InferenceConfig.parse(found[0].inference.model_dump(), overrides, source="protocol")
     return [found[0].replace(inference=changed, name=f"{found[0].name}+")]
 

@@ -1,4 +1,4 @@
-"""What an evaluation found: counts, the scores that follow from them, and where they come from."""
+"""Evaluation reports: pixel counts, the scores computed from them, and provenance; merging and tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ahs_seg.io.provenance import Provenance
 from ahs_seg.metrics import Measures, MetricAccumulator, Scores
 
 _COMPUTED: Final = ("scores", "iou", "boundary_iou", "sg_iou", "headline", "seen_labels", "unseen_labels")
-"""Keys of `to_dict` that follow from the others."""
+"""Keys of `to_dict` that are computed from the other keys."""
 
 COLUMNS: Final = {
     "miou": "mIoU",
@@ -32,26 +32,26 @@ COLUMNS: Final = {
     "sg_miou": "SG-IoU",
     "sg_miou_with_predicted": "SG-IoU+",
 }
-"""Scores in the order of tables; `+` divides by classes labelled or predicted."""
+"""Score columns in table order; `+`: mean over classes with ground truth or predictions."""
 
 
 class EvaluationError(AhsSegError, ValueError):
-    """An evaluation that cannot give a score."""
+    """An evaluation cannot give a score."""
 
 
 class Failure(Config):
-    """One item that could not be evaluated, and why."""
+    """One item that could not be evaluated, with the reason."""
 
     index: int
     problem: str
 
 
 class EvaluationReport(Config):
-    """Everything one evaluation found; the scores follow from the counts.
+    """Counts, settings and provenance of one evaluation; the scores are computed from the counts.
 
-    `protocol` names how pictures were shown and answers merged: scores of different protocols are different numbers.
-    `settings` say it in full. `seen` are the class names that training knew, `None` where that has no meaning.
-    `seconds` were spent on predicting and counting.
+    `protocol` summarises the inference and prompt settings (scores of different protocols cannot be compared);
+    `settings` describes them in full. `seen` are the class names used in training, `None` if unknown. `seconds` is the
+    time for predicting and counting.
     """
 
     method: str
@@ -70,30 +70,30 @@ class EvaluationReport(Config):
 
     @property
     def tally(self) -> MetricAccumulator:
-        """The counts."""
+        """Accumulated pixel counts."""
         return MetricAccumulator.from_dict(self.counts, self.measures)
 
     @property
     def scores(self) -> Scores:
-        """The scores, in [0, 1]."""
+        """Scores computed from the counts, in [0, 1]."""
         return self.tally.scores(self.labels, seen=self.seen)
 
     @property
     def headline(self) -> float | None:
-        """MIoU as the protocol counts it, in [0, 1]."""
+        """The mIoU that the protocol defines as its headline score, in [0, 1]."""
         scores = self.scores
         return scores.miou if self.denominator == "labelled" else scores.miou_with_predicted
 
     @property
     def seen_labels(self) -> tuple[list[str], list[str]] | None:
-        """Labels that are literally names of the training, and the others."""
+        """Labels that are exactly a class name used in training, and the other labels; None if `seen` is None."""
         if self.seen is None:
             return None
         known = frozenset(self.seen)
         return [name for name in self.labels if name in known], [name for name in self.labels if name not in known]
 
     def __str__(self) -> str:
-        """A few lines for a terminal: what was evaluated and the scores in percent."""
+        """Summary for a terminal: method, dataset, protocol, scores in percent and failures."""
         lines = [f"{self.method} on {self.dataset}: {self.images} images in {self.seconds:.0f} s ({self.protocol})"]
         scores = self.scores.summary()
         lines.append("  ".join(f"{name} {100 * value:.1f}" for name, value in scores.items()))
@@ -101,7 +101,7 @@ class EvaluationReport(Config):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values ready for JSON, the scores among them."""
+        """Plain values for JSON, including the computed scores."""
         tally, scores = self.tally, self.scores
         values: dict[str, Any] = {
             "scores": {**scores.summary(), "classes_labelled": scores.classes_labelled},
@@ -117,12 +117,12 @@ class EvaluationReport(Config):
         return {**values, **self.model_dump(mode="json")}
 
     def save(self, path: Path) -> None:
-        """Write the report as JSON, in one step."""
+        """Write the report as JSON, atomically."""
         write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> EvaluationReport:
-        """What `save` wrote; the scores are computed again from the counts."""
+        """Load a report that `save` wrote; the scores are computed again from the counts."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -140,10 +140,10 @@ class EvaluationReport(Config):
 
 
 def merge_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
-    """The report of all parts together: counts add up, the slowest part gives the seconds.
+    """Merge reports of parts of one evaluation: counts are summed, `seconds` is the maximum.
 
     Raises:
-        EvaluationError: no report, no image in any, or reports that differ in method, dataset, protocol, classes.
+        EvaluationError: there are no reports or no images, or reports differ in method, dataset, protocol or classes.
     """
     if not reports:
         raise EvaluationError("no reports to merge; give at least one.")
@@ -165,7 +165,7 @@ def merge_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
 
 
 def with_images(report: EvaluationReport) -> EvaluationReport:
-    """The report, if there is anything in it."""
+    """Return the report if it has at least one evaluated image; otherwise raise `EvaluationError`."""
     if report.images:
         return report
     problem = f" The first problem: {report.failures[0].problem}" if report.failures else ""
@@ -173,9 +173,9 @@ def with_images(report: EvaluationReport) -> EvaluationReport:
 
 
 def score_table(reports: Sequence[EvaluationReport]) -> str:
-    """A markdown table with a row per report: data, protocol and the scores in percent; the headline is bold.
+    """Markdown table with one row per report: dataset, protocol and scores in percent, the headline in bold.
 
-    Below it every protocol is said in full.
+    Below the table each protocol is described in full.
     """
     scores = [report.scores for report in reports]
     used = [key for key in COLUMNS if any(getattr(one, key) is not None for one in scores)]
@@ -190,7 +190,7 @@ def score_table(reports: Sequence[EvaluationReport]) -> str:
 
 
 def short_name(report: EvaluationReport) -> str:
-    """The name of its protocol without the settings."""
+    """Name of the report's protocol, without its settings."""
     return report.protocol.partition(":")[0]
 
 

@@ -1,4 +1,4 @@
-"""Evaluation picture by picture: read ahead in a thread, predict, count, forget."""
+"""The evaluation loop: read each image ahead in a thread, predict, and accumulate pixel counts."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.metrics import LabelMap, Measures, MetricAccumulator, count_image
 
 AHEAD: Final = 3
-"""Pictures read ahead of the one that is worked on."""
+"""Number of images that are prefetched."""
 
 Predictor: TypeAlias = Callable[[UInt8[np.ndarray, "H W 3"]], LabelMap]
-"""RGB bytes to one index of the dataset's vocabulary per pixel, at the picture's own size."""
+"""Maps an RGB image (uint8) to a label map of class indices of the dataset's vocabulary, of the same size."""
 SamplePredictor: TypeAlias = Callable[[Sample], LabelMap]
-"""The same for a sample, for predictions that were made elsewhere; `SampleError` where there is none."""
+"""Maps a sample to a label map, e.g. one stored on disk; raises `SampleError` if there is none."""
 
 
 @dataclass
 class ProtocolRun:
-    """One way to predict every picture, and its counts so far."""
+    """Evaluation under one protocol: its predictor, accumulated counts, failures and journal."""
 
     protocol: Protocol | str
     answer: SamplePredictor
@@ -46,13 +46,13 @@ class ProtocolRun:
     seconds: float = 0.0
 
     def load(self, indices: Collection[int]) -> None:
-        """Take over what the journal holds of these pictures."""
+        """Add the counts of these images that the journal holds."""
         for index, counts in self.journal.read(indices) if self.journal else ():
             self.tally.add(counts)
             self.done.add(index)
 
     def count(self, index: int, sample: Sample) -> None:
-        """Predict and count one picture."""
+        """Predict one image and add its counts."""
         began = time.perf_counter()
         prediction = self.answer(sample)
         values = prediction.detach().cpu().numpy() if isinstance(prediction, Tensor) else prediction
@@ -82,15 +82,15 @@ def evaluate(
     journal: Path | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
-    """Scores of `predict` on a dataset (or on `indices` of it) that reports call `name`.
+    """Evaluate `predict` on a dataset, or on its items `indices`, and return the report.
 
-    An item that cannot be read is reported and left out; it does not stop the run. To share the work among processes,
-    give each its own `indices` and merge the reports. With a folder as `journal`, a run that was killed goes on where
-    it was.
+    `name` is the dataset name in the report. An item that cannot be read is reported and left out. To distribute the
+    work over processes, give each process its own `indices` and merge the reports with `merge_reports`. With a folder
+    as `journal`, a run that was killed resumes.
 
     Raises:
-        EvaluationError: no item could be read (of parts, `merge_reports` says so), or a journal of something else.
-        MetricError: a prediction of the wrong size or with values outside the vocabulary.
+        EvaluationError: no item could be read (checked only without `indices`), or the journal is another evaluation's.
+        MetricError: a prediction has the wrong size or values outside the vocabulary.
     """
     return evaluate_together(
         [(protocol, lambda sample: predict(sample.image))],
@@ -118,9 +118,10 @@ def evaluate_together(
     identity: str = "",
     progress: bool = True,
 ) -> list[EvaluationReport]:
-    """Reports of several protocols from one pass: each picture is read once; otherwise as `evaluate`.
+    """Evaluate under several protocols in one pass, reading each image once; one report per protocol.
 
-    `identity` says what else the counts depend on, e.g. a hash of the weights; a journal belongs to one identity.
+    Arguments are as for `evaluate`; `answers` pairs each protocol with its predictor. `identity` holds anything else
+    that the counts depend on, e.g. a digest of the weights; a journal with another identity is refused.
     """
     measures = measures or Measures()
     labels = dataset.vocabulary.labels

@@ -1,1 +1,1 @@
-"""Other people's tools: one file each, their packages imported only when called."""
+"""Integrations with other libraries: one file each, imported only on demand."""

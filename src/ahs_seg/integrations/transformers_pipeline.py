@@ -1,7 +1,7 @@
-"""`transformers.pipeline("zero-shot-image-segmentation")` with our models.
+"""AHS-Seg models in `transformers.pipeline("zero-shot-image-segmentation")`.
 
-`register_pipeline` makes the task and the model directories known to transformers; an import alone changes nothing.
-The answer is that of the image-segmentation pipeline: a list of `{"label", "score", "mask"}`.
+`register_pipeline` registers the task and the model type with transformers; importing this module changes nothing.
+The output is that of the image-segmentation pipeline: a list of `{"label", "score", "mask"}`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ TASK: Final = "zero-shot-image-segmentation"
 
 
 def register_pipeline() -> None:
-    """Make `pipeline("zero-shot-image-segmentation", model=...)` work in this process; again is no harm."""
+    """Enable `pipeline("zero-shot-image-segmentation", model=...)` in this process; repeated calls have no effect."""
     AutoConfig.register(MODEL_TYPE, DirectoryConfig, exist_ok=True)
     if PIPELINE_REGISTRY.supported_tasks.get(TASK, {}).get("impl") is not ZeroShotImageSegmentation:
         PIPELINE_REGISTRY.register_pipeline(TASK, ZeroShotImageSegmentation, pt_model=PipelineModel, type="multimodal")
 
 
 class DirectoryConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is untyped
-    """The `config.json` of a model directory, as transformers reads it."""
+    """Transformers config for the `config.json` of a model directory."""
 
     model_type = MODEL_TYPE
 
@@ -40,7 +40,7 @@ class DirectoryConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers i
 
 
 class PipelineModel(torch.nn.Module):
-    """A segmenter with what `transformers.Pipeline` asks of a model."""
+    """A segmenter wrapped in the model interface that `transformers.Pipeline` needs."""
 
     input_modalities = ("image", "text")
 
@@ -53,29 +53,29 @@ class PipelineModel(torch.nn.Module):
 
     @classmethod
     def from_pretrained(cls, name_or_path: str, **_: object) -> PipelineModel:
-        """The model that `Segmenter.from_pretrained` finds, in float32; options of transformers are not used."""
+        """Load a model with `Segmenter.from_pretrained`, in float32; other options of transformers are ignored."""
         return cls(Segmenter.from_pretrained(name_or_path), name_or_path)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the weights."""
+        """Data type of the weights."""
         return next(self.parameters()).dtype
 
     def can_generate(self) -> bool:
-        """It makes no text."""
+        """False: the model does not generate text."""
         return False
 
 
 class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers is untyped
-    """Pictures and words in, a mask for every word that was found out.
+    """Pipeline that segments images by class names and returns a mask for every class found.
 
-    `candidate_labels` are classes in any form that `Vocabulary.parse` takes; `background` and `unknown_below` are those
-    of `Segmenter`. Pictures run one by one.
+    `candidate_labels` are classes in any form that `Vocabulary.parse` takes; `background` and `unknown_below` are as in
+    `Segmenter`. Images are processed one by one.
     """
 
     _load_processor = False
@@ -92,7 +92,7 @@ class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers
     ) -> Any:
         """For each class found, largest first: its label, the mean score of its pixels, and a mask (mode L, 0 or 255).
 
-        A list of such lists for a list of pictures, an iterator of them for a generator.
+        Returns a list of such lists for a list of images, an iterator of them for a generator.
         """
         if candidate_labels is not None:
             options["candidate_labels"] = candidate_labels
@@ -109,7 +109,7 @@ class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers
         return {}, {name: value for name, value in given.items() if value}, {}
 
     def preprocess(self, image: ImageSource) -> dict[str, Any]:
-        """The picture as it is: `Segmenter` reads it."""
+        """The image unchanged: `Segmenter` reads it."""
         return {"image": image}
 
     def _forward(
@@ -122,7 +122,7 @@ class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers
     ) -> dict[str, Segmentation]:
         if candidate_labels is None:
             raise VocabularyError(
-                "no words were given; call the pipeline with candidate_labels, e.g. candidate_labels=['cat', 'sofa']"
+                "no classes were given; call the pipeline with candidate_labels, e.g. candidate_labels=['cat', 'sofa']"
             )
         result = self.model.segmenter(
             inputs["image"], candidate_labels, background=background, unknown_below=unknown_below
@@ -130,7 +130,7 @@ class ZeroShotImageSegmentation(Pipeline):  # type: ignore[misc]  # transformers
         return {"result": result}
 
     def postprocess(self, outputs: dict[str, Segmentation]) -> list[dict[str, Any]]:
-        """The result as the image-segmentation pipeline gives it."""
+        """Convert the result to the output format of the image-segmentation pipeline."""
         result = outputs["result"]
         return [
             {"label": label, "score": float(result.scores[mask].mean()), "mask": Image.fromarray(mask).convert("L")}

@@ -1,1 +1,1 @@
-"""The only place with a trainer."""
+"""Training: recipe, loop, optimizer, data sampling, checkpoints and logs."""

@@ -1,7 +1,7 @@
-"""Checkpoints of a run on disk: written whole or not at all, checked when read, never executed.
+"""Training checkpoints on disk: written atomically, verified by digest when read, without executable content.
 
 A checkpoint is a directory `step-00001000` with `tensors.safetensors` and `state.json`. It gets its name when complete
-(see `ahs_seg.io.atomic`), and holds digests of its content, so that a damaged one is told from a good one.
+(see `ahs_seg.io.atomic`), and holds SHA-256 digests of its content, so that damage is detected.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TrainingCheckpointError(AhsSegError, ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors and other values of a run after `step` steps; `score` is that of the evaluation at this step, if any."""
+    """State of a run after `step` steps: tensors and plain values; `score` is that of an evaluation at this step."""
 
     step: int
     tensors: Mapping[str, Tensor]
@@ -41,7 +41,7 @@ class Checkpoint:
 
 
 def write(root: Path, checkpoint: Checkpoint) -> Path:
-    """Save a checkpoint below `root`, replacing one of the same step; the path it has from then on."""
+    """Save a checkpoint below `root`, replacing one of the same step, and return its path."""
     target = root / f"{_PREFIX}{checkpoint.step:08d}"
     with replacing_directory(target) as draft:
         save_file(dict(checkpoint.tensors), draft / TENSORS)
@@ -57,14 +57,14 @@ def write(root: Path, checkpoint: Checkpoint) -> Path:
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint in a directory.
+    """Load the checkpoint in a directory and verify its digests.
 
     Raises:
         TrainingCheckpointError: it is incomplete or damaged; the message says which file and how.
     """
     content = _read_content(path)
     try:
-        # Read, not mapped: what was checked is what is used, whatever happens to the file afterwards.
+        # Read, not memory-mapped: the verified bytes are the bytes used, even if the file changes afterwards.
         data = (path / TENSORS).read_bytes()
         if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
             raise TrainingCheckpointError(
@@ -77,14 +77,14 @@ def read(path: Path) -> Checkpoint:
 
 
 def find(root: Path) -> list[Path]:
-    """Finished checkpoints below `root`, oldest first; whether they can be read is another question."""
+    """Paths of the finished checkpoints below `root`, oldest first; their content is not verified."""
     return sorted(path for path in root.glob(f"{_PREFIX}*") if path.is_dir())
 
 
 def newest(root: Path) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that can be read, and what is wrong with those that are newer.
+    """Path of the newest readable checkpoint, and an error message for each newer one that is damaged.
 
-    The damaged ones are renamed to `damaged-step-...`, so that they neither count as checkpoints nor get lost.
+    Damaged ones are renamed to `damaged-step-...`: they no longer count as checkpoints, but are not deleted.
     """
     faults = []
     for path in reversed(find(root)):
@@ -101,13 +101,13 @@ def newest(root: Path) -> tuple[Path | None, list[str]]:
 
 
 def last(root: Path) -> Path | None:
-    """The newest finished checkpoint, readable or not."""
+    """Path of the newest finished checkpoint, without verifying it; None if there is none."""
     found = find(root)
     return found[-1] if found else None
 
 
 def best(root: Path) -> Path | None:
-    """The checkpoint with the highest score, of equal ones the oldest; None if none has a score."""
+    """Path of the checkpoint with the highest score (of equal scores, the oldest); None if none has a score."""
     ranked = _ranked(root)
     return ranked[0] if ranked else None
 
@@ -123,7 +123,7 @@ def prune(root: Path, *, keep_last: int, keep_best: int) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Delete a directory so that it never looks like a finished checkpoint while it is going."""
+    """Delete a checkpoint; it is renamed first, so that a partly deleted one is never taken for a finished one."""
     going = path.with_name(f".{path.name}.old")
     shutil.rmtree(going, ignore_errors=True)
     path.rename(going)
@@ -136,7 +136,7 @@ def _ranked(root: Path) -> list[Path]:
         try:
             scores[path] = _read_content(path)["score"]
         except TrainingCheckpointError:
-            continue  # named by whoever reads it; a damaged one is simply not the best
+            continue  # `newest` and `read` report damage; here a damaged checkpoint is only left out of the ranking
     scored = [(path, score) for path, score in scores.items() if isinstance(score, float)]
     return [path for path, _ in sorted(scored, key=lambda pair: -pair[1])]
 

@@ -1,4 +1,4 @@
-"""The class names of a step, and what the step needs of them: labels that index them, and their tokens."""
+"""Class names of a training step, their tokens, and labels re-indexed to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class StepNames:
-    """The classes of one step: their rows in the vocabulary (ascending), prompts and tokens of the prompts' texts."""
+    """Classes of one training step: their indices in the vocabulary (ascending), class prompts and prompt tokens."""
 
     rows: Int[Tensor, " t"]
     table: PromptTable
@@ -26,7 +26,7 @@ class StepNames:
 
 
 class NameSource:
-    """Turns classes of a vocabulary into `StepNames`; the latest answers are kept, as they are often asked again."""
+    """Builds `StepNames` from class indices of a vocabulary; the last 4 results are cached."""
 
     def __init__(self, vocabulary: Vocabulary, prompts: PromptConfig, tokenizer: TextTokenizer) -> None:
         self.vocabulary = vocabulary
@@ -35,7 +35,7 @@ class NameSource:
         self._names = lru_cache(maxsize=4)(self._build)
 
     def __call__(self, rows: Int[Tensor, " t"]) -> StepNames:
-        """The names of the classes in `rows`."""
+        """Names, prompts and tokens of the classes with indices `rows`."""
         return self._names(tuple(rows.tolist()))
 
     def _build(self, rows: tuple[int, ...]) -> StepNames:
@@ -45,15 +45,15 @@ class NameSource:
 
 
 def present_classes(labels: Int[Tensor, "*s"], classes: int) -> Bool[Tensor, " t"]:
-    """Which of so many classes own at least one pixel."""
+    """Boolean mask of the classes that have at least one labelled pixel."""
     return torch.bincount(labels[labels != IGNORE].flatten(), minlength=classes) > 0
 
 
 def choose_rows(present: Bool[Tensor, " t"], wanted: int | None, generator: np.random.Generator) -> Int[Tensor, " n"]:
-    """Classes of a step, ascending: those present and, up to `wanted`, others at random.
+    """Class indices for a step, ascending: all classes present, filled up to `wanted` with random absent ones.
 
-    When more than `wanted` are present, so many of them are drawn: memory stays bounded, and pixels of the rest belong
-    to none of the step's classes.
+    When more than `wanted` classes are present, `wanted` of them are drawn at random: memory stays bounded, and pixels
+    of the others belong to no class of the step. `wanted` of None takes all classes.
     """
     order = torch.from_numpy(generator.permutation(len(present)))
     chosen = torch.cat([order[present[order]], order[~present[order]]])[:wanted]
@@ -61,7 +61,7 @@ def choose_rows(present: Bool[Tensor, " t"], wanted: int | None, generator: np.r
 
 
 def relabel(labels: Int[Tensor, "*s"], rows: Int[Tensor, " n"], classes: int) -> Int[Tensor, "*s"]:
-    """Labels that index `rows`; pixels of other classes become `IGNORE`."""
+    """Labels re-indexed to positions in `rows`; pixels of other classes become `IGNORE`."""
     table = torch.full((classes + 1,), IGNORE, dtype=labels.dtype)
     table[rows] = torch.arange(len(rows), dtype=labels.dtype)
-    return table[labels]  # IGNORE, being -1, reads the last entry
+    return table[labels]  # IGNORE is -1, so it indexes the last entry, which is IGNORE

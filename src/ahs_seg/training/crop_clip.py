@@ -1,4 +1,4 @@
-"""SCAN's second stage of training: a CLIP learns to read pictures of masks, cut from labelled images."""
+"""Second training stage of SCAN: fine-tune CLIP to classify masked image crops, taken from labelled images."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class CropClipExperiment(Config):
-    """The fine-tuning of a CLIP on pictures of masks; the defaults are SCAN's where labelled images stand for captions.
+    """Config for fine-tuning CLIP on masked image crops; defaults are SCAN's, with labels in place of its captions.
 
-    `shifts` are the blocks (from 1) after which `ratio` of the background becomes the class token of the image.
-    Pictures are cut to at least `least` of the area of their box. `validation` is read before and after.
+    `shifts` are the transformer blocks (from 1) after which a share `ratio` of the background patches is replaced by
+    the class token of the image. A crop covers a random part of the mask's bounding box, with at least the share
+    `least` of its area. `validation` is evaluated before and after training.
     """
 
     clip: ClipConfig = ClipConfig(source="laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", resolution=224)
@@ -58,7 +59,7 @@ class CropClipExperiment(Config):
 
 @dataclass(frozen=True)
 class CropClipResult:
-    """The fine-tuned CLIP (a directory), the SCAN it was put into, and the shares of masks that are named rightly."""
+    """Paths of the fine-tuned CLIP and of the SCAN model that uses it; mask accuracy before and after, in [0, 1]."""
 
     clip: Path
     model: Path | None
@@ -75,13 +76,13 @@ def finetune_crop_clip(
     resume: bool = False,
     progress: bool = True,
 ) -> CropClipResult:
-    """Fine-tune, and write `directory`: config, checkpoints, logs, `clip/` and, with `into`, `model/`.
+    """Fine-tune CLIP on masked crops; writes config, checkpoints, logs, `clip/` and, with `into`, `model/`.
 
-    `into` is the model directory of a SCAN; `model/` is the same with the fine-tuned tower in its second stage.
+    `into` is the model directory of a SCAN; `model/` is a copy with the fine-tuned image tower in its second stage.
 
     Raises:
-        CheckpointError: `into` is no SCAN on this CLIP; before anything is trained.
-        ConfigError: the directory holds a run and `resume` is off, or that run was another one.
+        CheckpointError: `into` is not a SCAN model with this CLIP; checked before training.
+        ConfigError: the directory holds a run and `resume` is off, or the run there has another recipe.
     """
     fabric = launch(experiment.training)
     torch.manual_seed(experiment.training.seed)
@@ -117,7 +118,7 @@ def finetune_crop_clip(
 
 @torch.no_grad()
 def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: Recipe) -> float:
-    """The share of all masks of all classes of a dataset whose picture is most similar to its own class."""
+    """Accuracy of classifying each ground-truth class mask of a dataset by its masked crop, in [0, 1]."""
     table = recipe.prompts.table(dataset.vocabulary)
     text = TextCache().encode(method.backbone, table)
     owner, right, count = torch.tensor(table.row_class), 0, 0
@@ -137,13 +138,13 @@ def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: R
 
 
 def _tuned_state(method: CropEncoder) -> dict[str, Tensor]:
-    """The weights of the whole CLIP, with the fine-tuned image tower."""
+    """State dict of the whole CLIP, with the fine-tuned image tower."""
     tuned = method.shifted.state_dict()
     return {key: tuned.get(key, value) for key, value in method.backbone.network_state().items()}
 
 
 def put_into(tower: ImageTower, source: Path, directory: Path) -> Path:
-    """Write the SCAN in `source` with another tower in its second stage."""
+    """Save a copy of the SCAN model in `source` whose second stage uses `tower`; returns the path of the copy."""
     description, method = load_model(source)
     assert isinstance(method, ScanSegmenter)
     method.shifted.load_state_dict(tower.state_dict())
@@ -157,5 +158,5 @@ def _scan_on(source: Path, clip: Backbone) -> None:
     own, other = method.backbone.network_state(), clip.network_state()
     if own.keys() != other.keys() or any(not torch.equal(own[key], other[key]) for key in own):
         raise CheckpointError(
-            f"{source} stands on another CLIP than `clip` of the config. Give the CLIP it was made of."
+            f"{source} was built on another CLIP than `clip` of the config. Give the CLIP it was built on."
         )

@@ -1,4 +1,4 @@
-"""One forward of training: text, method and losses in a single module, the one that Fabric wraps."""
+"""The training forward pass: text encoding, method and losses in the one module that Fabric wraps."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
 
 Objective = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
-"""Losses by name, of a method and what its forward gave; their sum is minimised.
+"""Maps a method and its forward result to losses by name; their sum is minimised.
 
-An `nn.Module` may be one: its parameters are trained and its buffers saved with the method's.
+It may be an `nn.Module`: its parameters are then trained and its buffers saved together with the method's.
 """
 
 
 class TrainingStep(nn.Module):
-    """From pictures, labels and tokens to losses.
+    """Computes the losses of a batch of images, labels and prompt tokens.
 
-    Distribution and precision see this one forward, the text tower included, so gradients of text and image are
-    averaged and scaled alike. The objective runs in float32 whatever the precision.
+    Distribution and mixed precision wrap this single forward, text tower included, so gradients of both towers are
+    averaged and scaled in the same way. The objective always runs in float32.
     """
 
     def __init__(self, method: nn.Module, objective: Objective) -> None:
@@ -39,7 +39,7 @@ class TrainingStep(nn.Module):
 
     @property
     def backbone(self) -> Backbone:
-        """The method's backbone, which encodes the text."""
+        """Backbone of the method; it encodes the text."""
         backbone = self.method.backbone
         if not isinstance(backbone, Backbone):
             raise TypeError(f"{type(self.method).__name__}.backbone is a {type(backbone).__name__}, not a Backbone")
@@ -56,16 +56,16 @@ class TrainingStep(nn.Module):
         classes: Int[Tensor, " k"],
         progress: float,
     ) -> dict[str, Tensor]:
-        """Losses of pictures (RGB, 0 to 255); `assemble` makes the text tensor of the embeddings of n texts.
+        """Losses by name for images (RGB, 0 to 255); `assemble` turns n text embeddings into the text tensor.
 
         The other arguments are those of `TrainingForward`.
         """
         text = assemble(self._text(self.backbone, Tokens(ids, ends)))
-        pictures = images.float() / 255
-        output: Output = self.method(pictures, text)
+        scaled = images.float() / 255
+        output: Output = self.method(scaled, text)
         with torch.autocast(images.device.type, enabled=False):
             view = TrainingForward(
-                images=pictures,
+                images=scaled,
                 labels=labels,
                 classes=classes,
                 row_class=torch.tensor(row_class, device=labels.device),
@@ -75,14 +75,14 @@ class TrainingStep(nn.Module):
             return dict(self.objective(self.method, view))
 
     def finish(self) -> None:
-        """Let an objective that keeps something between steps take in one, after its weights were updated."""
+        """Call `update` of a stateful objective; to be called after the weights were updated."""
         objective: object = self.objective
         if isinstance(objective, HasUpdate):
             objective.update(self.method)
 
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:
-    """The output in float32, with one channel per class."""
+    """Output in float32, with one logit channel per class."""
     logits = class_logits(output.logits.float(), output.kept_rows, row_class)
     return dataclasses.replace(output, logits=logits, kept_rows=None, compared=output.compared.float())
 
@@ -90,7 +90,7 @@ def _of_classes(output: Output, row_class: Sequence[int]) -> Output:
 def class_logits(
     logits: Float[Tensor, "b k h w"], kept: Int[Tensor, "b k"] | None, row_class: Sequence[int]
 ) -> Float[Tensor, "b c h w"]:
-    """Logits of all classes from those of rows: the maximum over a class's rows; pruned rows have `PRUNED_LOGIT`."""
+    """Logits per class: the maximum over the prompt rows of each class, with `PRUNED_LOGIT` for pruned rows."""
     if kept is not None:
         full = logits.new_full((len(logits), len(row_class), *logits.shape[2:]), PRUNED_LOGIT)
         logits = full.scatter(1, kept[:, :, None, None].expand_as(logits), logits)
@@ -101,16 +101,16 @@ def class_logits(
 
 
 def set_checkpointing(module: nn.Module, enabled: bool) -> None:
-    """Switch the recomputation of activations in every part that offers it (attribute `checkpointing`).
+    """Enable or disable activation checkpointing in every submodule that has an attribute `checkpointing`.
 
     Raises:
-        TrainingSetupError: it is wanted and no part offers it.
+        TrainingSetupError: it is enabled and no submodule supports it.
     """
     parts = [part for part in module.modules() if isinstance(getattr(part, "checkpointing", None), bool)]
     if enabled and not parts:
         raise TrainingSetupError(
-            f"{type(module).__name__} cannot recompute activations: none of its parts has `checkpointing`. "
+            f"{type(module).__name__} does not support activation checkpointing: no submodule has `checkpointing`. "
             "Set checkpointing to false."
         )
     for part in parts:
-        setattr(part, "checkpointing", enabled)  # noqa: B010  # the type of a module does not know it
+        setattr(part, "checkpointing", enabled)  # noqa: B010  # nn.Module does not declare this attribute

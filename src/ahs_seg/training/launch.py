@@ -1,4 +1,4 @@
-"""Processes, devices, precision and random numbers of a run."""
+"""Processes, devices, precision and random seeds of a training run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ahs_seg.training.sampler import global_seed
 
 
 def launch(recipe: Recipe) -> Fabric:
-    """Fabric for a recipe, its processes started.
+    """Create the Fabric of a recipe and launch its processes.
 
-    With several devices the running command is started again for each, or processes started by `torchrun` or a cluster
-    are used; call it before anything expensive.
+    With several devices the running command is started again for each, unless `torchrun` or a cluster has started the
+    processes; call it before any expensive work.
     """
     fabric = create_fabric(recipe)
     fabric.launch()
@@ -31,7 +31,7 @@ def launch(recipe: Recipe) -> Fabric:
 
 
 def create_fabric(recipe: Recipe) -> Fabric:
-    """Fabric for a recipe, not yet launched."""
+    """Create the Fabric of a recipe without launching its processes."""
     strategy = _strategy(recipe)
     common = {
         "accelerator": recipe.accelerator,
@@ -40,21 +40,21 @@ def create_fabric(recipe: Recipe) -> Fabric:
         "strategy": strategy,
     }
     if recipe.precision == "fp16" and recipe.strategy != "fsdp":
-        # Given as a plugin, since the name "16-mixed" silently becomes bfloat16 on a CPU.
+        # Passed as a plugin, since Fabric silently replaces the name "16-mixed" by bfloat16 on a CPU.
         return Fabric(**common, plugins=MixedPrecision("16-mixed", device=_device_type(recipe)))
     names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     return Fabric(**common, precision=names[recipe.precision])
 
 
 class ShardTrained(FSDPStrategy):  # type: ignore[misc]  # lightning is untyped here
-    """FSDP of what is trained: its weights, gradients and moments are divided between steps.
+    """FSDP strategy that shards only trained parameters: their weights, gradients and optimizer moments.
 
-    Frozen weights stay whole in every process (CLIP's scalar could not be divided). All is one unit, since the forward
-    enters the blocks of CLIP by their parts, where FSDP would not notice.
+    Frozen weights are replicated in every process (FSDP cannot shard the scalar `logit_scale` of CLIP). Everything is
+    one FSDP unit, since the forward calls submodules of CLIP's blocks directly, where per-block hooks would not run.
     """
 
     def setup_module(self, module: nn.Module) -> nn.Module:
-        """The module on its device, wrapped."""
+        """Move the module to its device and wrap it in FSDP."""
         module = module.to(self.root_device)
         frozen = [value for value in module.parameters() if not value.requires_grad]
         return FullyShardedDataParallel(
@@ -74,7 +74,7 @@ def _strategy(recipe: Recipe) -> Strategy | str:
     if devices == "auto":
         devices = torch.cuda.device_count() if _device_type(recipe) == "cuda" else 1
     if recipe.strategy == "ddp" or devices * recipe.num_nodes > 1:
-        # Every trained parameter is part of every step (a test of each method's says so), so none is looked for.
+        # Every trained parameter gets a gradient in every step (tested for each method): no search for unused ones.
         return DDPStrategy(find_unused_parameters=False)
     return "auto"
 
@@ -88,20 +88,20 @@ def _device_type(recipe: Recipe) -> str:
 def seed_generators(recipe: Recipe, step: int, rank: int) -> None:
     """Seed the generators of python, numpy and torch (all devices) for one step of one process.
 
-    Random numbers of a step thus depend on nothing that happened before it, and a continued run draws the same.
+    The random numbers of a step thus do not depend on earlier steps, and a resumed run draws the same ones.
     """
     seed = global_seed(recipe.seed, step, rank)
     random.seed(seed)
-    np.random.seed(seed)  # other people's code draws from it
+    np.random.seed(seed)  # third-party code may use the global generator
     torch.manual_seed(seed)
 
 
 @contextmanager
 def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Leave the process-wide generators, and whether torch is deterministic, as they were found."""
+    """Context that restores the global random states and torch's deterministic setting on exit."""
     python, numpy, strict = random.getstate(), np.random.get_state(), torch.are_deterministic_algorithms_enabled()
     if recipe.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to repeat itself
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by cuBLAS for deterministic results
         torch.use_deterministic_algorithms(mode=True)
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -114,7 +114,7 @@ def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def own_threads(recipe: Recipe, fabric: Fabric) -> Iterator[None]:
-    """Leave a core to every loading process while training on a CPU: threads that wait for one another lose more."""
+    """Context that, on a CPU, leaves one core to each data-loading worker; more threads than cores are slower."""
     before = torch.get_num_threads()
     processes = fabric.world_size // recipe.num_nodes
     share = (os.cpu_count() or 1) // processes - recipe.workers

@@ -1,4 +1,4 @@
-"""What a run tells: rows in CSV files, TensorBoard, and a progress bar."""
+"""Logs of a training run: CSV files, TensorBoard and a progress bar."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ STATISTICS: Final = "statistics"
 
 
 class CsvLog:
-    """A CSV file with one row per logged step; a column that appears later is added to the file.
+    """CSV file with one row per logged step; columns that appear later are added to the file.
 
-    Opening it for step s drops rows of later steps and a last row cut short, so that a continued run repeats none.
+    Opening it at step s removes rows of later steps and an incomplete last row, so that a resumed run writes no step
+    twice.
     """
 
     def __init__(self, path: Path, *, step: int) -> None:
@@ -30,7 +31,7 @@ class CsvLog:
         self._rewrite([row for row in self._read() if int(row["step"]) <= step])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row; it survives the death of this process at once, that of the machine after `sync`."""
+        """Append a row; it survives a crash of this process at once, and a crash of the machine after `sync`."""
         row: dict[str, object] = {"step": step, **values}
         if new := [name for name in row if name not in self._columns]:
             rows = self._read()
@@ -40,7 +41,7 @@ class CsvLog:
             csv.DictWriter(file, self._columns, restval="").writerow(row)
 
     def sync(self) -> None:
-        """Wait until all rows are on disk."""
+        """Block until all rows are on disk."""
         sync(self.path)
 
     def _read(self) -> list[dict[str, str]]:
@@ -60,9 +61,9 @@ class CsvLog:
 
 
 class Files:
-    """The files of a run: one CSV per kind of figure, and TensorBoard's.
+    """Log files of a run: one CSV per kind of value, and TensorBoard event files.
 
-    Not every method has statistics to tell; their file is made when there is the first.
+    The file of statistics is created with the first value, since not every method has any.
     """
 
     def __init__(self, directory: Path, start: int) -> None:
@@ -73,19 +74,19 @@ class Files:
         self._board = TensorBoardLogger(directory, name="tensorboard", version="", purge_step=start + 1)
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Add the figures of a step."""
+        """Append the values of a step to the CSV of this kind and to TensorBoard."""
         if kind not in self._tables:
             self._tables[kind] = self._table(kind)
         self._tables[kind].write(step, values)
         self._board.log_metrics({f"{kind}/{name}": value for name, value in values.items()}, step)
 
     def sync(self) -> None:
-        """Wait until the tables are on disk."""
+        """Block until the CSV files are on disk."""
         for table in self._tables.values():
             table.sync()
 
     def close(self) -> None:
-        """Finish the files."""
+        """Flush and close the files."""
         self.sync()
         self._board.finalize("success")
 
@@ -94,9 +95,10 @@ class Files:
 
 
 class RunLog:
-    """The logs of a run below its directory: CSV files, `tensorboard/`, and the progress bar.
+    """Logs of a run in its directory: CSV files, `tensorboard/`, and the progress bar.
 
-    `train.csv` has losses and rates, `statistics.csv` what the objective watches besides, `evaluation.csv` scores.
+    `train.csv` has losses and learning rates, `statistics.csv` other values that the objective monitors,
+    `evaluation.csv` scores.
     """
 
     def __init__(self, directory: Path, recipe: Recipe, *, start: int, writing: bool, progress: bool) -> None:
@@ -108,7 +110,7 @@ class RunLog:
         self._files = Files(directory, start) if writing else None
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
-        """Tell of a finished step: on the progress bar always, in the files when its turn has come."""
+        """Log a finished step: always on the progress bar, every `log_every` steps in the files."""
         loss = values["loss"]
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._bar.update(step, f"loss {self._loss:.4f}, lr {values['lr']:.2e}")
@@ -116,26 +118,26 @@ class RunLog:
             self._files.write("train", step, values)
 
     def due(self, step: int) -> bool:
-        """Whether the files tell of a step; the same in every process."""
+        """Whether a step is written to the files; the same in every process."""
         return step % self._every == 0 or step == 1
 
     def statistics(self, step: int, values: Mapping[str, float]) -> None:
-        """Tell what is watched besides the losses, if anything is."""
+        """Log the values that the objective monitors besides the losses, if any."""
         if self._files is not None and values:
             self._files.write(STATISTICS, step, values)
 
     def evaluation(self, step: int, scores: Mapping[str, float]) -> None:
-        """Tell the scores after a step."""
+        """Log and print the evaluation scores after a step."""
         if self._files is not None:
             self._files.write("evaluation", step, scores)
         self.say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items()))
 
     def say(self, text: str) -> None:
-        """Print a line, unless progress was not wanted."""
+        """Print a line above the progress bar, if it is shown."""
         self._bar.say(text)
 
     def sync(self) -> None:
-        """Wait until everything told so far is on disk."""
+        """Block until everything logged so far is on disk."""
         if self._files is not None:
             self._files.sync()
 

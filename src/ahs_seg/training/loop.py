@@ -31,14 +31,14 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
 class TrainingDivergedError(AhsSegError, RuntimeError):
-    """A loss or gradient that is not a finite number."""
+    """A loss or gradient is not finite."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The end of a run: steps done, scores of its last evaluation, and its newest and best checkpoint, if any.
+    """Result of a run: steps done, scores of the last evaluation, and paths of the newest and best checkpoint, if any.
 
-    The method that was trained holds the weights of the last step; `load_weights(method, best)` goes back to the best.
+    The trained method holds the weights of the last step; `load_weights(method, best)` loads the best ones.
     """
 
     steps: int
@@ -61,17 +61,17 @@ def fit(
     progress: bool = True,
     fabric: Fabric | None = None,
 ) -> TrainResult:
-    """Minimise an objective of a built method, and leave logs and checkpoints in a directory.
+    """Train a built method by minimising an objective; writes logs and checkpoints to a directory.
 
     `ahs_seg.train` builds method and objective from a config and calls this.
 
-    `augment` varies pictures and brings them to one size; `evaluate` gives scores in [0, 1] by name and is called in
-    every process with the method in evaluation mode. `resume` goes on from the newest readable checkpoint, bit for bit
-    as if the run had not been interrupted, or begins if there is none. `fabric` is a launched one, by default
+    `augment` augments a sample and gives all images one size; `evaluate` returns scores in [0, 1] by name and is called
+    in every process with the method in evaluation mode. `resume` continues from the newest readable checkpoint, bit for
+    bit as if the run had not been interrupted, or starts a run if there is none. `fabric` must be launched; default is
     `launch(recipe)`.
 
     Raises:
-        ConfigError: the directory holds a run and `resume` is off, or the run was started with other choices.
+        ConfigError: the directory holds a run and `resume` is off, or the run was started with another recipe or data.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """
     began = time.monotonic()
@@ -108,7 +108,7 @@ def fit(
 
 
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:
-    """One update of the weights from the parts of a step's batch; losses and other figures of the step."""
+    """Update the weights once from the micro-batches of a step; returns losses, learning rate and gradient norm."""
     began = time.monotonic()
     fabric = run.fabric
     classes = len(names.vocabulary)
@@ -146,7 +146,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
 
 
 def statistics(run: Run) -> Mapping[str, float]:
-    """What the objective watches besides its losses; called in every process."""
+    """Values that the objective monitors besides its losses; must be called in every process."""
     objective: object = run.step.objective
     if not isinstance(objective, HasStatistics):
         return {}
@@ -155,7 +155,7 @@ def statistics(run: Run) -> Mapping[str, float]:
 
 
 def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
-    """Scores of the method as it is; those of the first process, should they differ."""
+    """Evaluation scores of the method with its current weights; all processes get those of the first one."""
     run.step.eval()
     with torch.no_grad(), whole_parameters(run.core):
         scores = {name: float(value) for name, value in evaluate(run.step.method).items()}
@@ -165,7 +165,7 @@ def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
 
 
 def _names_of_step(run: Run, index: int, parts: list[Pictures], classes: int) -> Int[Tensor, " t"]:
-    """The classes of a step, the same in every process: they depend on the labels of all of them."""
+    """Class indices of a step, the same in every process: chosen from the classes present in the labels of all."""
     wanted = run.recipe.names_per_step
     if wanted is None:
         return torch.arange(classes)
@@ -175,7 +175,7 @@ def _names_of_step(run: Run, index: int, parts: list[Pictures], classes: int) ->
 
 
 def _clip(run: Run, index: int) -> float:
-    """Clip the gradients; their total norm before that."""
+    """Clip the gradients and return their total L2 norm before clipping."""
     limit = run.recipe.optimizer.clip_norm
     norm = float(
         run.fabric.clip_gradients(
@@ -183,7 +183,7 @@ def _clip(run: Run, index: int) -> float:
         )
     )
     scaler = getattr(run.fabric.strategy.precision, "scaler", None)
-    # With fp16 the scaler skips a step whose gradients overflow, and scales less from then on.
+    # With fp16 the gradient scaler skips a step whose gradients overflow, and lowers its scale.
     tolerated = scaler is not None and scaler.get_scale() >= 1
     if not math.isfinite(norm) and not tolerated:
         raise TrainingDivergedError(

@@ -1,4 +1,4 @@
-"""The optimiser: which parameters it trains, at which rate, and how the rate changes."""
+"""The optimizer: parameter groups, learning rates, weight decay and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ NORMS = (
     nn.InstanceNorm3d,
     nn.LocalResponseNorm,
 )
-"""Layers that count as norms (the list of detectron2)."""
+"""Layers treated as normalisation layers (the list of detectron2)."""
 
 POLY_POWER = 0.9
 _WRAPPERS = frozenset({"module", "_forward_module", "_fsdp_wrapped_module", "_orig_mod"})
 
 
 def plain_name(name: str) -> str:
-    """A parameter's name without the parts that DDP, FSDP, Fabric and compilation put into it."""
+    """Parameter name without the prefixes that DDP, FSDP, Fabric and `torch.compile` add."""
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def trainable(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Names (free of wrappers) and parameters that are trained, in a fixed order, shared ones once."""
+    """Names (without wrapper prefixes) and trainable parameters, in a fixed order; shared parameters appear once."""
     return ((plain_name(name), value) for name, value in module.named_parameters() if value.requires_grad)
 
 
 def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
-    """Groups for AdamW, one per pair of rate and weight decay; each keeps the names of its members in `names`.
+    """Parameter groups for AdamW, one per pair of learning rate and weight decay, with parameter names in `names`.
 
-    The backbone is what is called `backbone` in the method, whether `module` is the method or holds it as `method`.
-    What a part lists in its class attribute `NO_DECAY_FULL_LR` (scalars such as temperatures and gates) is trained at
-    the full rate and without weight decay, wherever the part is.
+    The backbone is the attribute `backbone` of the method, whether `module` is the method or holds it as `method`.
+    Parameters that a module lists in its class attribute `NO_DECAY_FULL_LR` (scalars such as temperatures and gates)
+    are trained at the full learning rate and without weight decay, also inside the backbone.
 
     Raises:
-        TrainingSetupError: nothing in `module` is trained.
+        TrainingSetupError: `module` has no trainable parameters.
     """
     norms, tables = _own(module, NORMS), _own(module, (nn.Embedding,))
     settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "NO_DECAY_FULL_LR", ())}
@@ -70,19 +70,19 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
 
 
 def _own(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:
-    """The parameters that layers of some kinds hold themselves, by identity."""
+    """`id`s of the parameters that layers of the given types own directly."""
     return {
         id(value) for part in module.modules() if isinstance(part, kinds) for value in part.parameters(recurse=False)
     }
 
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> AdamW:
-    """AdamW over the trained parameters of `module`."""
+    """AdamW over the trainable parameters of `module`."""
     return AdamW(parameter_groups(module, config), betas=config.betas, eps=config.eps)
 
 
 def rate_factor(step: int, recipe: Recipe) -> float:
-    """What the learning rate of step `step` (from 0) is multiplied with."""
+    """Factor of the learning rate at step `step` (from 0): warmup times schedule."""
     config = recipe.optimizer
     warmup = 1.0
     if step < config.warmup_steps:
@@ -96,6 +96,6 @@ def rate_factor(step: int, recipe: Recipe) -> float:
 
 
 def set_rate(optimizer: Optimizer, step: int, recipe: Recipe) -> None:
-    """Give every group its learning rate for step `step`; it follows from the step, so there is no state to save."""
+    """Set the learning rate of every group for step `step`; it depends on the step alone, so no state is saved."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * rate_factor(step, recipe)

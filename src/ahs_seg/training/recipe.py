@@ -1,4 +1,4 @@
-"""How a method is trained: every choice, with CAT-Seg's published values as defaults."""
+"""Training configs: optimizer, schedule and run settings; the defaults are CAT-Seg's published values."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ RESUMABLE_KEYS: Final = frozenset(
         "checkpointing",
     }
 )
-"""Keys that may differ between a run and its continuation: none of them changes what is learnt beyond rounding."""
+"""Keys that may differ when a run is resumed: they do not change the trained weights beyond rounding."""
 
 
 class TrainingSetupError(AhsSegError, ValueError):
-    """A method, dataset or option with which no training can run."""
+    """A method, dataset or option does not allow training."""
 
 
 class OptimizerConfig(Config):
-    """AdamW, clipping and the learning rate over time.
+    """AdamW settings, gradient clipping and the learning-rate schedule.
 
-    `clip_multiplier` scales the learning rate of everything inside the backbone; `norm_weight_decay` is the weight
-    decay of norm layers, `embedding_weight_decay` that of embedding tables (None: as of the rest). The total L2 norm of
-    the gradients is clipped to `clip_norm` (None: never). The rate of step i is lr * 0.5 * (1 + cos(pi * i / steps)),
-    or with "poly" lr * (1 - i / steps)^0.9, during the first `warmup_steps` times a factor that grows linearly from
-    `warmup_factor` to 1 (detectron2's WarmupCosineLR and WarmupPolyLR).
+    `clip_multiplier` scales the learning rate of the backbone's parameters; `norm_weight_decay` is the weight decay of
+    normalisation layers, `embedding_weight_decay` that of embedding tables (None: `weight_decay`). The total L2 norm of
+    the gradients is clipped to `clip_norm` (None: no clipping). The learning rate of step i is
+    lr * 0.5 * (1 + cos(pi * i / steps)), or with "poly" lr * (1 - i / steps)^0.9; during the first `warmup_steps` it is
+    multiplied by a factor that grows linearly from `warmup_factor` to 1 (detectron2's WarmupCosineLR and WarmupPolyLR).
     """
 
     lr: PositiveFloat = 2e-4
@@ -56,14 +56,15 @@ class OptimizerConfig(Config):
 
 
 class Recipe(Config):
-    """A training run.
+    """Settings of a training run.
 
-    A step updates the weights once, from `batch_size` pictures over all processes, each process taking its share in
-    `accumulation` parts. `names_per_step` bounds the classes of a step: those present in its labels and others at
-    random (None: all of them). Counts of steps: `log_every`, `evaluate_every` and `checkpoint_every` (0: never).
-    Besides the `keep_last` newest checkpoints the `keep_best` ones by `best_metric` are kept. `workers` load data ahead
-    (0: in the training process); their number never changes the data. `checkpointing` recomputes activations in the
-    backward pass to save memory. `deterministic` makes a GPU repeat a run bit for bit, at some cost in speed.
+    A step updates the weights once, from `batch_size` images over all processes; each process splits its share into
+    `accumulation` micro-batches. `names_per_step` limits the classes of a step: those present in its labels, filled up
+    with random others (None: all classes). In steps: `log_every`, `evaluate_every` and `checkpoint_every` (0: never).
+    The `keep_last` newest checkpoints and the `keep_best` best ones by `best_metric` are kept. `workers` is the number
+    of data-loading processes (0: load in the training process); it never changes the data. `checkpointing` recomputes
+    activations in the backward pass to save memory. `deterministic` makes runs on a GPU bitwise reproducible, at some
+    cost in speed.
     """
 
     steps: PositiveInt = 80_000
@@ -93,17 +94,17 @@ class Recipe(Config):
     def _check(self) -> Recipe:
         if self.batch_size % self.accumulation:
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be taken in accumulation={self.accumulation} equal parts"
+                f"batch_size {self.batch_size} cannot be split into accumulation={self.accumulation} equal parts"
             )
         if self.optimizer.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps {self.optimizer.warmup_steps} must be fewer than steps {self.steps}")
         return self
 
     def share(self, processes: int) -> int:
-        """Pictures that each of so many processes takes at a time.
+        """Images per micro-batch of one process, when `processes` share the batch.
 
         Raises:
-            ConfigError: when they cannot all take equally many; the mean over processes would then weigh them wrongly.
+            ConfigError: the batch cannot be split equally; averaging over processes would then weight images unequally.
         """
         parts = processes * self.accumulation
         if self.batch_size % parts:
@@ -114,16 +115,16 @@ class Recipe(Config):
         return self.batch_size // parts
 
     def check_continues(self, earlier: Recipe) -> None:
-        """Refuse to continue a run with other choices than it was started with.
+        """Check that a run started with `earlier` may be resumed with this recipe.
 
         Raises:
-            ConfigError: naming every key that differs and matters.
+            ConfigError: keys other than `RESUMABLE_KEYS` differ; the message names them.
         """
         fixed = [key for key in type(self).model_fields if key not in RESUMABLE_KEYS]
         if changed := [key for key in fixed if getattr(self, key) != getattr(earlier, key)]:
             lines = [f"  {key}: was {getattr(earlier, key)!r}, now {getattr(self, key)!r}" for key in changed]
             raise ConfigError(
                 "this run was started with another recipe:\n" + "\n".join(lines) + "\n"
-                f"Continue it unchanged (only {', '.join(sorted(RESUMABLE_KEYS))} may differ), "
+                f"Resume it unchanged (only {', '.join(sorted(RESUMABLE_KEYS))} may differ), "
                 "or train in another directory."
             )

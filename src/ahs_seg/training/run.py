@@ -1,4 +1,4 @@
-"""A run in the middle of things: what is trained, by what, and where it is saved and continued from."""
+"""State of a training run: modules, optimizer, progress, and saving to and resuming from checkpoints."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ CHECKPOINTS = "checkpoints"
 
 
 class RunIdentity(Config):
-    """What may not change when a run is continued, and what else its checkpoints say in words and numbers.
+    """Plain values stored in each checkpoint; recipe, data and frozen weights must be unchanged when a run is resumed.
 
-    `frozen` is the digest of the frozen weights, `scores` are the latest, `precision` is the state of loss scaling.
+    `pictures` is the number of training images, `names` the names of each class, `frozen` the digest of the frozen
+    weights, `scores` the latest evaluation scores, `precision` the state of the gradient scaler.
     """
 
     recipe: Recipe
@@ -41,10 +42,10 @@ class RunIdentity(Config):
 
 @dataclass
 class Run:
-    """What the loop works on.
+    """Mutable state that the training loop works on.
 
-    `wrapped` is the training step as Fabric calls it, `core` the module that owns the parameters (the step itself, or
-    what FSDP made of it).
+    `wrapped` is the training step wrapped by Fabric, `core` the module that owns the parameters (the step itself, or
+    its FSDP wrapper).
     """
 
     fabric: Fabric
@@ -60,11 +61,11 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """How the method is trained."""
+        """Training settings of this run."""
         return self.facts.recipe
 
     def save(self, *, scored: bool) -> None:
-        """Write a checkpoint of the present moment and remove those no longer kept; called in every process."""
+        """Write a checkpoint of the current state and remove those no longer kept; must be called in every process."""
         tensors = collect(self.core, self.optimizer.optimizer, self.stored)
         if self.fabric.is_global_zero:
             precision = self.fabric.strategy.precision.state_dict()
@@ -87,11 +88,11 @@ class Run:
 def start_run(
     recipe: Recipe, step: TrainingStep, dataset: SegmentationDataset, directory: Path, *, fabric: Fabric, resume: bool
 ) -> tuple[Run, list[str]]:
-    """A run at its beginning or, to resume, at its newest readable checkpoint; besides, what is wrong with newer ones.
+    """Start a run, or resume it from the newest readable checkpoint; also returns errors of damaged newer checkpoints.
 
     Raises:
-        ConfigError: there are checkpoints and `resume` is not wanted, or recipe, data or frozen weights are not theirs.
-        TrainingCheckpointError: the method is not the one that was trained.
+        ConfigError: checkpoints exist and `resume` is off, or recipe, data or frozen weights differ from theirs.
+        TrainingCheckpointError: the checkpoint is of another method.
     """
     names = tuple(entry.names for entry in dataset.vocabulary.entries)
     facts = RunIdentity(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
@@ -115,7 +116,7 @@ def start_run(
 
 
 def load_weights(method: nn.Module, path: Path) -> int:
-    """Give a method the weights of a training checkpoint, such as `best(directory)`; the step it was written after.
+    """Load a training checkpoint, such as `best(directory)`, into a method; returns the step at which it was saved.
 
     Raises:
         TrainingCheckpointError: the checkpoint is damaged, or of another method, tuner or backbone.
@@ -144,8 +145,8 @@ def _check_facts(facts: RunIdentity, stored: RunIdentity, path: Path) -> None:
     facts.recipe.check_continues(stored.recipe)
     if (facts.pictures, facts.names) != (stored.pictures, stored.names):
         raise ConfigError(
-            f"{path} was trained on {stored.pictures} pictures with {len(stored.names)} classes; this dataset has "
-            f"{facts.pictures} pictures with {len(facts.names)} classes (or other names). Resume with the same data."
+            f"{path} was trained on {stored.pictures} images with {len(stored.names)} classes; this dataset has "
+            f"{facts.pictures} images with {len(facts.names)} classes (or other names). Resume with the same data."
         )
     if facts.frozen != stored.frozen:
         raise ConfigError(

@@ -1,7 +1,7 @@
-"""Which pictures a step sees and how they are varied: pure functions of (seed, step), so there is nothing to save.
+"""Sampling and augmentation of training images as pure functions of (seed, step): there is no state to save.
 
-To resume at step s is to start at step s. The number of processes, of accumulated parts and of workers has no
-influence on the pictures of a step.
+Resuming at step s is the same as starting at step s. The number of processes, micro-batches and workers does not
+change the images of a step.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _ORDER, _AUGMENT, _NAMES, _GLOBAL = range(4)  # independent streams of random nu
 
 
 def augment_generator(seed: int, position: int) -> np.random.Generator:
-    """Random numbers for varying the picture at a position of the endless sequence of training pictures."""
+    """Random generator for augmenting the image at a position of the endless shuffled sequence of training images."""
     return np.random.default_rng([seed, _AUGMENT, position])
 
 
 def names_generator(seed: int, step: int) -> np.random.Generator:
-    """Random numbers for choosing the class names of a step; the same in every process."""
+    """Random generator for choosing the classes of a step; the same in every process."""
     return np.random.default_rng([seed, _NAMES, step])
 
 
 def global_seed(seed: int, step: int, rank: int) -> int:
-    """Seed of the process-wide generators (python, numpy, torch) in a step."""
+    """Seed of the global generators (python, numpy, torch) of one process in one step."""
     return int(np.random.SeedSequence([seed, _GLOBAL, step, rank]).generate_state(1)[0])
 
 
 class Pictures(NamedTuple):
-    """What one process sees at a time: part of a step's batch."""
+    """Images and labels of one micro-batch of one process."""
 
     images: UInt8[Tensor, "b 3 H W"]
     labels: Int64[Tensor, "b H W"]
 
 
 class StepDataset(Dataset[list[Pictures]]):
-    """Item s is what one process sees in step s: `accumulation` parts of equal size."""
+    """Dataset whose item s is the data of one process in step s: `accumulation` micro-batches of equal size."""
 
     def __init__(
         self, dataset: SegmentationDataset, recipe: Recipe, augment: Augment | None, rank: int, processes: int
@@ -86,7 +86,7 @@ class StepDataset(Dataset[list[Pictures]]):
         if len(shapes) > 1:
             sizes = ", ".join(f"{name} {width}x{height}" for (height, width), name in shapes.items())
             raise TrainingSetupError(
-                f"pictures of one batch differ in size: {sizes}. Use an augmentation that crops to one size."
+                f"images of one batch differ in size: {sizes}. Use an augmentation that crops to one size."
             )
         images = np.stack([sample.image for sample in samples]).transpose(0, 3, 1, 2)
         labels = np.stack([sample.labels for sample in samples]).astype(np.int64)
@@ -94,7 +94,7 @@ class StepDataset(Dataset[list[Pictures]]):
 
 
 def load_steps(steps: StepDataset, recipe: Recipe, start: int, *, pin: bool) -> Iterator[tuple[int, list[Pictures]]]:
-    """Numbers and data of the steps from `start` on, loaded ahead by `recipe.workers` processes."""
+    """Iterate over (step index, micro-batches) from step `start`, prefetched by `recipe.workers` processes."""
     order = range(start, recipe.steps)
     loader: DataLoader[list[Pictures]] = DataLoader(
         steps,
@@ -102,6 +102,6 @@ def load_steps(steps: StepDataset, recipe: Recipe, start: int, *, pin: bool) -> 
         sampler=order,
         num_workers=min(recipe.workers, len(order)),
         pin_memory=pin,
-        generator=torch.Generator(),  # its own, so that starting workers draws nothing from the global one
+        generator=torch.Generator(),  # a private generator, so that starting workers does not advance the global one
     )
     return zip(order, loader, strict=True)

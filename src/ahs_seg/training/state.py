@@ -1,8 +1,8 @@
-"""What a run has to remember: trained weights, buffers, the optimizer's moments and the loss scale; and what not.
+"""Collecting and restoring the state of a run: trained weights, buffers and optimizer moments.
 
-The learning rate, the order of the pictures, augmentation, class names and every random number of a step follow from
-(recipe, step) and are not stored. Frozen weights are not stored either: a CLIP would be written again with every
-checkpoint. Their digest is, and a run is continued only on top of the same ones.
+The learning rate, the order of images, augmentation, class names and all random numbers of a step follow from
+(recipe, step) and are not stored. Frozen weights are not stored either, since every checkpoint would then contain the
+whole CLIP; only their digest is, and a run resumes only with the same frozen weights.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW
 
 
 def stored_names(module: nn.Module) -> list[str]:
-    """Names of what a checkpoint holds of a module: its trained parameters and persistent buffers."""
+    """Names of the tensors of a module that a checkpoint stores: trained parameters and persistent buffers."""
     parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     trained = {name for name, _ in trainable(module)}
     return [name for name in module.state_dict() if name in trained or name not in parameters]
 
 
 def frozen_digest(module: nn.Module) -> str:
-    """A digest of the names and values of all parameters that are not trained."""
+    """Digest of the names, shapes and values of all frozen parameters."""
     frozen = sorted((name, value) for name, value in module.named_parameters() if not value.requires_grad)
     return weights_digest((f"{name} {tuple(value.shape)} {value.dtype}\n", value) for name, value in frozen)
 
 
 def collect(module: nn.Module, optimizer: Optimizer, names: Sequence[str]) -> dict[str, Tensor]:
-    """Copies of the named weights and of AdamW's moments, in full should FSDP have divided them.
+    """CPU copies of the named weights and of AdamW's moments, gathered to full size if FSDP shards them.
 
-    Called in every process.
+    Must be called in every process.
     """
     stored: dict[str, Tensor] = {}
     shapes = {}
@@ -63,14 +63,14 @@ def collect(module: nn.Module, optimizer: Optimizer, names: Sequence[str]) -> di
 
 
 def whole_parameters(module: nn.Module) -> AbstractContextManager[None]:
-    """A context in which a module's parameters are there in full, should FSDP have divided them; for reading."""
+    """Context in which the parameters of a module have their full size even if FSDP shards them; read-only."""
     if isinstance(module, FullyShardedDataParallel):
         return FullyShardedDataParallel.summon_full_params(module, writeback=False)
     return nullcontext()
 
 
 def _concatenated(piece: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
-    """The pieces of all processes, one after the other."""
+    """Concatenate the shards of all processes in order of rank."""
     pieces: list[Tensor] = [piece] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(pieces, piece)
     return torch.cat(pieces)
@@ -78,10 +78,10 @@ def _concatenated(piece: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
 
 @torch.no_grad()
 def restore_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a module, not yet wrapped, the weights that `collect` stored.
+    """Load the weights that `collect` stored into a module that is not yet wrapped.
 
     Raises:
-        TrainingCheckpointError: the tensors are those of another method or another choice of trained parameters.
+        TrainingCheckpointError: the tensors belong to another method or another set of trained parameters.
     """
     stored = {key.removeprefix(_WEIGHT): value for key, value in tensors.items() if key.startswith(_WEIGHT)}
     names = stored_names(module)
@@ -102,7 +102,7 @@ def restore_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def restore_moments(module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give AdamW the moments that `collect` stored; called in every process."""
+    """Load the moments that `collect` stored into AdamW; must be called in every process."""
     for name, value in trainable(module):
         found = {kind: tensors.get(f"{_MOMENT}{name}/{kind}") for kind in _MOMENTS}
         place = slice(None)

@@ -1,4 +1,4 @@
-"""Text embeddings of a training step; a text tower that is not trained reads every text only once."""
+"""Text embeddings of a training step; with a frozen text tower each text is encoded only once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ahs_seg.backbones.tokenizer import Tokens
 
 
 class StepText:
-    """Encodes the texts of steps; keeps the embeddings of each as long as nothing in the text tower is trained."""
+    """Encodes the prompt texts of a step; caches the embeddings if the text tower is frozen."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, backbone: Backbone, tokens: Tokens) -> Float[Tensor, "n d"]:
-        """Embeddings (joint space, not normalised) of n texts in float32."""
+        """Text embeddings (joint space, not normalised) of n texts in float32."""
         if backbone.text_is_trained():
             return backbone.encode_text(tokens).float()
         rows = zip(tokens.ids.tolist(), tokens.ends.tolist(), strict=True)

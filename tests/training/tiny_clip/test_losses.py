@@ -31,7 +31,7 @@ def test_pooling_is_a_mean_that_leans_to_the_best_patch_of_each_part():
     torch.testing.assert_close(pooled, torch.tensor([[leaning], [0.5], [0.2]]))
 
 
-def test_pooling_copes_with_a_picture_without_parts():
+def test_pooling_copes_with_an_image_without_parts():
     pooled = pool(torch.ones(2, 2, 1), torch.tensor([[-1, -1], [0, 0]]), 1)
     torch.testing.assert_close(pooled, torch.ones(1, 1))
 

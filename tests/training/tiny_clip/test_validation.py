@@ -1,4 +1,4 @@
-"""The packaged CLIP is what its figures say (few pictures here, so with margin)."""
+"""The packaged CLIP reaches its recorded scores (few images here, so with margin)."""
 
 from importlib.resources import files
 

@@ -1,1 +1,1 @@
-"""Training of the packaged tiny CLIP on the drawn world."""
+"""Pre-training of the packaged tiny CLIP on synthetic images of the drawn world."""

@@ -1,4 +1,4 @@
-"""Batches of pre-training as tensors, drawn by a worker process while the model trains."""
+"""Pre-training batches as tensors, drawn by worker processes during training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ahs_seg.data.world.mosaics import Mix, caption_batch
 
 
 class PretrainBatch(NamedTuple):
-    """A `CaptionBatch` as tensors, its phrases in sentences and in tokens."""
+    """A `CaptionBatch` as tensors, with each phrase put into a sentence and tokenised."""
 
     images: UInt8[Tensor, "b 3 H W"]
     part: Int[Tensor, "b n"]
@@ -29,12 +29,12 @@ class PretrainBatch(NamedTuple):
 
     @property
     def tokens(self) -> Tokens:
-        """The phrases as the text tower reads them."""
+        """Tokens of the phrases, the input of the text tower."""
         return Tokens(self.ids, self.ends)
 
     @property
     def told(self) -> Int[Tensor, "parts kinds"]:
-        """The words said of each part, one per kind; none (-1) of parts that show more than one thing."""
+        """Caption word of each image part, one per kind of word; -1 for parts that show more than one object."""
         said = self.words[self.said.clamp_min(0)].where(self.said[..., None] >= 0, torch.tensor(-1))
         alone = (self.said >= 0).sum(1) <= 2
         return said.amax(1).where(alone[:, None], torch.tensor(-1))
@@ -65,7 +65,7 @@ class _Steps(Dataset[PretrainBatch]):
 def batches(
     seed: int, mixes: Callable[[int], Mix], start: int, steps: int, tokenizer: TextTokenizer, *, workers: int
 ) -> Iterator[PretrainBatch]:
-    """The batches of steps `start` to `steps`; each depends on seed, mix and step alone."""
+    """Iterate over the batches of steps `start` to `steps`; each depends only on seed, mix and step."""
     loader = DataLoader(
         _Steps(seed, mixes, steps, tokenizer),
         batch_size=None,

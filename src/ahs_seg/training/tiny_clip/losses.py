@@ -1,4 +1,4 @@
-"""What a CLIP learns from pictures whose parts have captions: say the right words in the right part."""
+"""Losses for training CLIP on images whose parts have captions: each part must match its own phrases."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _POOLING: Final = 10.0
-"""Sharpness of pooling over the patches of a part: between the mean (0) and the maximum."""
+"""Sharpness of soft-max pooling over the patches of a part: 0 is the mean, infinity the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Which phrases were said of which part.
+    """Phrases that describe each image part, as boolean matrices.
 
-    `own` marks them; `fair` marks the phrases that count as alternatives: all but those that may also be true.
+    `own` marks the phrases in the caption of a part (positives). `fair` marks the phrases over which the loss is
+    normalised: the positives and all phrases that cannot also be true of the part (negatives).
     """
 
     own: Bool[Tensor, "parts phrases"]
@@ -26,7 +27,7 @@ class Said:
 
     @classmethod
     def of(cls, said: Int[Tensor, "parts most"], compatible: Bool[Tensor, "phrases phrases"]) -> Said:
-        """From the phrase numbers of each part (-1 for none) and the pairs of phrases that may mean the same."""
+        """Build from the phrase indices of each part (-1 for none) and the pairs of phrases that may both be true."""
         count = len(compatible)
         own = torch.zeros(len(said), count + 1, dtype=torch.bool)
         own.scatter_(1, said.where(said >= 0, torch.tensor(count)), True)
@@ -36,9 +37,9 @@ class Said:
 
 
 def patch_loss(logits: Float[Tensor, "b n phrases"], part: Int[Tensor, "b n"], said: Said) -> Float[Tensor, ""]:
-    """Each patch is some one of the things said of its part, and none of those said elsewhere.
+    """Partial-label cross-entropy per patch: any phrase of its part is correct, phrases of other parts are not.
 
-    Partial-label cross-entropy; which of the part's phrases a patch is, the model finds out.
+    Which of the phrases of its part a patch shows is not labelled.
     """
     inside = part >= 0
     rows, which = logits[inside].float(), part[inside]
@@ -48,7 +49,7 @@ def patch_loss(logits: Float[Tensor, "b n phrases"], part: Int[Tensor, "b n"], s
 def pool(
     similarity: Float[Tensor, "b n phrases"], part: Int[Tensor, "b n"], parts: int
 ) -> Float[Tensor, "parts phrases"]:
-    """How well each phrase fits each part: mean over the patches, weighted towards those that fit it."""
+    """Similarity of each part with each phrase: mean over the patches, weighted by exp(`_POOLING` * similarity)."""
     first = part.where(part >= 0, torch.tensor(parts)).amin(1, keepdim=True)
     most = int((part - first).max()) + 1
     place = torch.zeros(*part.shape, most + 1).scatter_(
@@ -63,7 +64,7 @@ def pool(
 
 
 def matching_loss(logits: Float[Tensor, "parts phrases"], said: Said) -> Float[Tensor, ""]:
-    """Contrast of parts and phrases, both ways; every phrase said of a part must fit it."""
+    """Contrastive loss between parts and phrases in both directions; every phrase of a part is a positive."""
     part, phrase = said.own.nonzero(as_tuple=True)
     rows = logits[part]
     alternatives = said.fair[part] & ~said.own[part]
@@ -75,7 +76,7 @@ def matching_loss(logits: Float[Tensor, "parts phrases"], said: Said) -> Float[T
 
 
 def strongest(features: Float[Tensor, "b n c"], part: Int[Tensor, "b n"], parts: int) -> Float[Tensor, "parts c"]:
-    """Maximum of each channel over the patches of each part: what is there, wherever in the part it is."""
+    """Max-pooled features of each part: maximum of each channel over its patches."""
     inside = part >= 0
     rows, which = features[inside], part[inside]
     start = rows.new_full((parts, rows.shape[1]), torch.finfo(rows.dtype).min)
@@ -85,7 +86,7 @@ def strongest(features: Float[Tensor, "b n c"], part: Int[Tensor, "b n"], parts:
 def word_loss(
     logits: Float[Tensor, "parts words"], told: Int[Tensor, "parts kinds"], sizes: tuple[int, ...]
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of the words said of each part, summed over the kinds of words (-1 where none was said)."""
+    """Cross-entropy of the caption words of each part (-1: ignored), summed over the kinds of words."""
     losses = [
         F.cross_entropy(block, told[:, kind], ignore_index=-1)
         for kind, block in enumerate(logits.split(sizes, 1))

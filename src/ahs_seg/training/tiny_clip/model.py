@@ -1,4 +1,4 @@
-"""The tiny CLIP before it has learnt anything, and how it is saved."""
+"""Architecture and initialisation of the tiny CLIP, its tokenizer, and saving it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 class TinyClipConfig(Config):
-    """Sizes of a small CLIP: a convolutional stem, one number of channels per convolution, then a transformer.
+    """Sizes of a small CLIP: a convolutional stem (`stem`: channels of each convolution), then a transformer.
 
-    The stem sees about 47 pixels around each patch, a whole object: shapes are learnt much sooner than with three
-    convolutions (15 pixels).
+    The receptive field of the stem is about 47 pixels, the size of an object: shapes are learnt much sooner than with
+    three convolutions (15 pixels).
     """
 
     stem: tuple[PositiveInt, ...] = (32, 64, 128, 128, 128)
@@ -48,7 +48,7 @@ class TinyClipConfig(Config):
     resolution: PositiveInt = 96
 
     def build(self, captions: Sequence[str], seed: int) -> ClipBackbone:
-        """A backbone with random weights, whose words come from the captions; its stem has batch norm."""
+        """Backbone with random weights and a tokenizer trained on the captions; its stem has batch norm."""
         torch.manual_seed(seed)
         model = StemmedClipModel(self._clip_config())
         halvings = self.patch.bit_length() - 1
@@ -85,10 +85,10 @@ class TinyClipConfig(Config):
 
 @torch.no_grad()
 def _prepare(model: StemmedClipModel) -> None:
-    """Start where learning is quick: positions are waves, attention prefers what is near and alike.
+    """Initialise for fast learning: sinusoidal position embeddings, attention to near and similar patches.
 
-    Queries and keys begin alike (Trockman and Kolter, "Mimetic initialization of self-attention layers", ICML 2023).
-    The value path of the last block, which dense features consist of, begins near the identity.
+    Query and key weights start nearly equal (Trockman and Kolter, "Mimetic initialization of self-attention layers",
+    ICML 2023). The value path of the last block, which gives the dense features, starts near the identity.
     """
     tower = model.vision_model
     table = tower.embeddings.position_embedding.weight
@@ -105,7 +105,7 @@ def _prepare(model: StemmedClipModel) -> None:
 
 
 def _waves(side: int, width: int) -> Float[Tensor, "n width"]:
-    """Sines and cosines of row and column at a quarter of `width` frequencies."""
+    """Sinusoidal position embeddings: sine and cosine of row and column at `width / 4` frequencies."""
     frequency = torch.linspace(math.log(0.15), math.log(2.0), width // 4).exp()
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     angles = [place.flatten()[:, None] * frequency for place in (rows, columns)]
@@ -113,7 +113,7 @@ def _waves(side: int, width: int) -> Float[Tensor, "n width"]:
 
 
 def train_tokenizer(captions: Sequence[str], tokens: int, context: int) -> ClipTokenizer:
-    """A byte-level BPE tokenizer of at most `tokens` tokens; words it has not met fall into pieces."""
+    """Byte-level BPE tokenizer with at most `tokens` tokens; unknown words are split into subword tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -129,7 +129,7 @@ def train_tokenizer(captions: Sequence[str], tokens: int, context: int) -> ClipT
 
 @torch.no_grad()
 def save_clip(backbone: ClipBackbone, directory: Path) -> None:
-    """Write the backbone as `ClipConfig(source=directory)` reads it, batch norm folded; other files there stay."""
+    """Save the backbone for `ClipConfig(source=directory)`, with batch norm folded; other files there are kept."""
     assert isinstance(backbone.stem, ConvStem)
     stem = {f"{STEM}{name}": value for name, value in backbone.stem.folded().state_dict().items()}
     rest = {name: value for name, value in backbone.network_state().items() if not name.startswith(STEM)}

@@ -1,7 +1,7 @@
-"""Pre-training of the tiny CLIP on captioned drawings: one recipe from nothing to the packaged checkpoint.
+"""Pre-training of the tiny CLIP on captioned drawings: the full recipe of the packaged checkpoint.
 
-No mask is ever used: pictures come with captions, and mosaics of captioned photographs tell which caption belongs where
-(see `ahs_seg.data.world.mosaics`). 142 combinations of attributes are never shown nor named.
+No masks are used: images come with captions, and mosaics of captioned photographs show which caption belongs to which
+region (see `ahs_seg.data.world.mosaics`). 142 combinations of attributes appear in no image and no caption.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ahs_seg.training.tiny_clip.validation import Validation, validate
 
 
 class Stage(Config):
-    """A stretch of the run, up to the share `until` of its steps; its mixes take turns."""
+    """A stage of the run, up to the fraction `until` of its steps; its mixes alternate from step to step."""
 
     until: PositiveFloat
     mixes: tuple[Mix, ...]
@@ -73,14 +73,14 @@ STAGES: Final = (
         ),
     ),
 )
-"""Easy first: words from large drawings on one colour, then grounds, then phrases in mosaics and scenes.
+"""Curriculum: single words on large objects over one colour, then backgrounds, then phrases in mosaics and scenes.
 
-At last windows of scenes join in, so that a part of a picture reads like the whole.
+The last stage adds crops of scenes, so that a crop gives the same features as the whole image.
 """
 
 
 class LossWeights(Config):
-    """Weights of the losses: of patches, parts of pictures and whole pictures against phrases, and of single words."""
+    """Loss weights: patches, image parts and whole images (`pictures`) against phrases, and single words."""
 
     patches: NonNegativeFloat = 1.0
     parts: NonNegativeFloat = 1.0
@@ -89,9 +89,9 @@ class LossWeights(Config):
 
 
 class PretrainConfig(Config):
-    """The recipe: `steps` updates, a tokenizer from so many `captions`, figures from so many `photos` and `scenes`.
+    """Pre-training settings: the tokenizer is trained on `captions` captions, validation uses `photos` and `scenes`.
 
-    The learning rate warms up anew with the transformer.
+    The learning rate is warmed up a second time when training of the transformer starts.
     """
 
     model: TinyClipConfig = TinyClipConfig()
@@ -111,16 +111,16 @@ class PretrainConfig(Config):
     scenes: PositiveInt = 300
 
     def stage(self, step: int) -> Stage:
-        """The stage of a step."""
+        """Stage that a step belongs to."""
         return next((stage for stage in self.stages if step < stage.until * self.steps), self.stages[-1])
 
     def mix(self, step: int) -> Mix:
-        """What the batch of a step is made of."""
+        """Composition of the batch of a step."""
         mixes = self.stage(step).mixes
         return mixes[step % len(mixes)]
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step: half a cosine, warmed up at the start and when the transformer joins in."""
+        """Learning rate of a step: cosine decay, with warmup at the start and where the transformer starts to train."""
         joins = math.ceil(max((s.until for s in self.stages if s.stem_alone), default=0) * self.steps)
         since = step - joins if step >= joins else step
         warm = min(1.0, (since + 1) / self.warmup_steps)
@@ -128,11 +128,11 @@ class PretrainConfig(Config):
 
 
 def pretrain(directory: Path, config: PretrainConfig | None = None) -> Validation:
-    """Train a tiny CLIP, write it into `directory` and return its figures on the test seed.
+    """Train a tiny CLIP, save it in `directory` and return its scores on the test seed.
 
-    `directory` becomes a CLIP as `ClipConfig(source=directory)` reads it, with `validation.json` and `test.json`
-    beside the weights and the state of the run under `run/`. A run that was cut off goes on from its last checkpoint,
-    to the same weights.
+    `directory` can then be loaded by `ClipConfig(source=directory)`; it also holds `validation.json`, `test.json` and
+    the checkpoints of the run under `run/`. An interrupted run resumes from its last checkpoint and gives the same
+    weights.
     """
     config = config or PretrainConfig()
     captions = sample_captions(config.captions, config.seed, list(trained_things()))
@@ -181,7 +181,7 @@ def _update(
 
 
 def _optimizer(learner: PretrainStep, config: PretrainConfig) -> torch.optim.AdamW:
-    """AdamW without weight decay for biases, norms and the logit scale."""
+    """AdamW without weight decay for biases, normalisation layers and the logit scale."""
     matrices = [parameter for parameter in learner.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in learner.parameters() if parameter.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -197,14 +197,14 @@ def _snapshot(learner: PretrainStep, optimizer: torch.optim.Optimizer, config: P
 
 
 def _restore(root: Path, learner: PretrainStep, optimizer: torch.optim.Optimizer, config: PretrainConfig) -> int:
-    """The step to go on from, after loading the newest readable checkpoint below `root`, if any."""
+    """Load the newest readable checkpoint below `root`, if any, and return the step to resume from."""
     path, _ = newest(root)
     if path is None:
         return 0
     checkpoint = read(path)
     if checkpoint.state["recipe"] != config.to_yaml():
         raise TrainingCheckpointError(
-            f"{root} holds a run of another recipe; give its recipe (see {path}), or another directory."
+            f"{root} holds a run with another recipe; give that recipe (see {path}), or another directory."
         )
     tensors = checkpoint.tensors
     learner.load_state_dict(_below("model.", tensors))

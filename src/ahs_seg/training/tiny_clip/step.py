@@ -1,4 +1,4 @@
-"""One step of pre-training: from a batch to named losses."""
+"""The pre-training forward pass: losses by name of one batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_SCALE: Final = 50.0
 
 
 class PretrainStep(nn.Module):
-    """The backbone and two helpers that name words from the stem and from the last block; only the backbone is kept."""
+    """The backbone with two auxiliary word classifiers, on the stem and on the last block, used in training only."""
 
     def __init__(self, backbone: ClipBackbone) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class PretrainStep(nn.Module):
         self.block_words = nn.Linear(backbone.width, sum(WORDS))
 
     def forward(self, batch: PretrainBatch, *, stem_alone: bool) -> dict[str, Float[Tensor, ""]]:
-        """Losses by name. With `stem_alone` the stem learns to name words and nothing else takes part."""
+        """Losses by name; with `stem_alone` only the stem and its word classifier are used."""
         images = batch.images.float() / 255
         if stem_alone:
             stem = self.backbone.stem
@@ -62,16 +62,16 @@ class PretrainStep(nn.Module):
 
 
 def _fast(like: Tensor) -> torch.autocast:
-    """The towers run in bfloat16; similarities and losses do not."""
+    """Autocast to bfloat16, for the two towers; similarities and losses stay in float32."""
     return torch.autocast(like.device.type, torch.bfloat16)
 
 
 def _photographs(part: Int[Tensor, "b n"]) -> Int[Tensor, " k"]:
-    """Pictures that are one part from edge to edge."""
+    """Indices of the images that consist of a single part."""
     whole: Bool[Tensor, " b"] = (part == part[:, :1]).all(1)
     return whole.nonzero()[:, 0]
 
 
 def loss_sum(losses: dict[str, Tensor], weights: dict[str, float]) -> Float[Tensor, ""]:
-    """The weighted sum of named losses."""
+    """Weighted sum of the losses."""
     return torch.stack([weights[name] * value for name, value in losses.items()]).sum()

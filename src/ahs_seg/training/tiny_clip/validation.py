@@ -1,4 +1,4 @@
-"""How good a CLIP is on the drawn world before any segmentation training."""
+"""Zero-shot classification and segmentation scores of a CLIP on the drawn world, before segmentation training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BATCH: Final = 64
 
 
 class PhotoScores(Config):
-    """Share of one-object photographs named right among all 1008 things, and attribute by attribute."""
+    """Zero-shot accuracy on one-object photographs, in [0, 1]: top-1 among all 1008 objects, and per attribute."""
 
     photos: PositiveInt
     top1: NonNegativeFloat
@@ -35,7 +35,7 @@ class PhotoScores(Config):
 
 
 class SceneScores(Config):
-    """Training-free segmentation of scenes; mIoU over names with ground truth, all numbers in [0, 1]."""
+    """Scores of training-free segmentation of scenes, in [0, 1]; mIoU is over classes with ground truth."""
 
     miou: NonNegativeFloat
     seen: NonNegativeFloat
@@ -44,11 +44,11 @@ class SceneScores(Config):
 
 
 class Validation(Config):
-    """The figures that say whether a tiny CLIP is sound.
+    """Validation scores of a tiny CLIP.
 
-    `whole` sees the scene at once, `windowed` in separate windows, which cut objects: a sound CLIP loses nothing by
-    seeing all; one that writes what it saw elsewhere into its patches does.
-    `columns` and `rows` are the accuracy of background patches by their place in the picture, which should not matter.
+    `whole` encodes each scene at once, `windowed` in separate windows, which cut objects. `whole` must not be worse: it
+    is when patch features mix in content from other places of the image.
+    `columns` and `rows` are the accuracy of background patches by patch column and row; it should not depend on them.
     """
 
     seed: int
@@ -62,10 +62,10 @@ class Validation(Config):
     rows: tuple[NonNegativeFloat, ...]
 
     def faults(self) -> list[str]:
-        """What keeps the CLIP from being accepted; empty if nothing does."""
+        """Acceptance criteria that the CLIP fails, one message each; empty if it passes."""
         found = []
         if self.trained.top1 < 0.75:
-            found.append(f"zero-shot top-1 is {self.trained.top1:.1%}; at least 75 % are wanted")
+            found.append(f"zero-shot top-1 is {self.trained.top1:.1%}; at least 75 % is required")
         if self.never_trained.top1 < self.trained.top1 - 0.08:
             gap = self.trained.top1 - self.never_trained.top1
             found.append(f"never-trained combinations are {gap:.1%} behind; at most 8 points are allowed")
@@ -75,14 +75,16 @@ class Validation(Config):
         for place in ("columns", "rows"):
             values = getattr(self, place)
             if max(values) - min(values) > 0.15:
-                found.append(f"accuracy over {place} runs from {min(values):.2f} to {max(values):.2f}: not flat")
+                found.append(
+                    f"accuracy over {place} ranges from {min(values):.2f} to {max(values):.2f}; at most 0.15 apart"
+                )
         return found
 
 
 def validate(
     backbone: ClipBackbone, seed: int, *, photos: int = 1000, scenes: int = 300, names: int = 150
 ) -> Validation:
-    """Zero-shot naming of photographs and training-free segmentation of scenes, all drawn from `seed`."""
+    """Scores of zero-shot classification of photographs and training-free segmentation of scenes, drawn from `seed`."""
     was_training = backbone.training
     backbone.eval()
     with torch.no_grad():
@@ -107,7 +109,7 @@ def validate(
 
 
 def photo_scores(backbone: ClipBackbone, seed: int, names: Sequence[str], count: int) -> PhotoScores:
-    """Zero-shot classification of `count` photographs of the named things among all things."""
+    """Scores of zero-shot classification of `count` photographs of the named objects among all objects."""
     text = embed_names(backbone, list(things()))
     every = list(things().values())
     source = PhotoSource(seed, names)
@@ -128,7 +130,10 @@ def photo_scores(backbone: ClipBackbone, seed: int, names: Sequence[str], count:
 def scene_scores(
     backbone: ClipBackbone, world: WorldDataset, *, window: int | None
 ) -> tuple[SceneScores, tuple[float, ...], tuple[float, ...]]:
-    """Scores of the nearest name per patch, enlarged bilinearly; accuracy of background patches by column and row."""
+    """Training-free segmentation scores, and accuracy of background patches by column and by row.
+
+    Each patch gets its cosine similarities to the class names; they are resized bilinearly to the labels' size.
+    """
     labels = world.vocabulary.labels
     text = embed_names(backbone, labels)
     ground = torch.tensor([label in STUFF for label in labels])
@@ -154,26 +159,26 @@ def scene_scores(
 
 
 def embed_names(backbone: ClipBackbone, names: Sequence[str]) -> Float[Tensor, "t d"]:
-    """Unit text embeddings of names in `TEMPLATE`."""
+    """L2-normalised text embeddings of names in `TEMPLATE`."""
     tokens = backbone.tokenizer([TEMPLATE.format(name) for name in names])
     return F.normalize(backbone.encode_text(tokens), dim=-1)
 
 
 def _cosine(backbone: ClipBackbone, images: Tensor, text: Tensor, window: int | None) -> Float[Tensor, "b t h w"]:
-    def look(part: Tensor) -> Tensor:
+    def cosine(part: Tensor) -> Tensor:
         dense = F.normalize(backbone.encode_image(part).dense, dim=1)
         return torch.einsum("bdhw,td->bthw", dense, text)
 
-    return look(images) if window is None else _by_window(look, images, window)
+    return cosine(images) if window is None else _by_window(cosine, images, window)
 
 
-def _by_window(look: Callable[[Tensor], Tensor], images: Tensor, window: int) -> Tensor:
-    rows = [torch.cat([look(part) for part in band.split(window, 3)], 3) for band in images.split(window, 2)]
+def _by_window(score: Callable[[Tensor], Tensor], images: Tensor, window: int) -> Tensor:
+    rows = [torch.cat([score(part) for part in band.split(window, 3)], 3) for band in images.split(window, 2)]
     return torch.cat(rows, 2)
 
 
 def _pure_patches(labels: Int[Tensor, "b H W"], patch: int) -> tuple[Tensor, Tensor]:
-    """Which patches show one label alone, and the first label of each."""
+    """Mask of the patches with a single label, and the top-left label of each patch."""
     tiles = labels.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3)
     return (tiles == tiles[..., :1]).all(-1), tiles[..., 0]
 
@@ -187,5 +192,5 @@ def _ratio(right: Float[Tensor, "h w"], total: Float[Tensor, "h w"], axis: int) 
     return tuple(round(value, 4) for value in (right.sum(axis) / total.sum(axis).clamp_min(1)).tolist())
 
 
-def _to_images(pictures: Sequence[np.ndarray]) -> Float[Tensor, "b 3 H W"]:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+def _to_images(arrays: Sequence[np.ndarray]) -> Float[Tensor, "b 3 H W"]:
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
