@@ -187,7 +187,7 @@ def test_names_that_stand_for_two_classes_are_reported_once(image, caplog):
     assert len(caplog.records) == 1
 
 
-def test_bad_pictures_are_explained(tmp_path: Path):
+def test_bad_images_are_explained(tmp_path: Path):
     segmenter = Segmenter(ColourMethod(), prompts=SHORT)
     with pytest.raises(ImageError, match="no such file"):
         segmenter(tmp_path / "missing.jpg", "cat")

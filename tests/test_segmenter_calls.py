@@ -52,7 +52,7 @@ def test_lists_give_lists(segmenter, image):
 
 
 def test_one_bad_image_of_several_is_an_error_that_names_its_index_and_source(segmenter, mixed):
-    with pytest.raises(SampleError, match=r"^images\[1\]: .*b\.png: empty, or not of a format") as error:
+    with pytest.raises(SampleError, match=r"^images\[1\]: .*b\.png: empty, or not in a supported format") as error:
         segmenter(mixed, WORDS)
     assert isinstance(error.value.__cause__, ImageError)
 
@@ -109,21 +109,21 @@ def test_the_error_of_one_image_is_always_raised(segmenter, image):
         segmenter(np.zeros(3), WORDS, on_error="raise")
 
 
-def test_iterators_are_worked_on_one_at_a_time(segmenter, image):
+def test_iterators_are_read_one_image_at_a_time(segmenter, image):
     taken = []
 
-    def pictures():
+    def images():
         for index in range(3):
             taken.append(index)
             yield image
 
-    found = segmenter(pictures(), WORDS)
+    found = segmenter(images(), WORDS)
     assert taken == []
     assert isinstance(next(found), Segmentation)
     assert taken == [0]
     assert len(list(found)) == 2
     with pytest.raises(VocabularyError):
-        segmenter(pictures(), "")
+        segmenter(images(), "")
 
 
 def test_background_words_are_a_last_class(segmenter, image):

@@ -1,4 +1,4 @@
-"""Words and pictures in, a class for every pixel out."""
+"""`Segmenter`: a class for every pixel of an image, from class names in plain words."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 
 class Segmenter:
-    """Segments pictures into classes named in plain words.
+    """Segments images into classes named in plain words.
 
-    Holds its own copy of the method, with the tuning merged: training on does not change it. Names are encoded once
-    (see `TextCache`; give one with a directory to keep them between runs). Threads may share a segmenter.
+    Has its own copy of the method with the tuner merged, so that further training does not change it. Text embeddings
+    are computed once (`TextCache`; with a directory they are kept between runs). May be shared between threads.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Segmenter:
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
-        """The segmenter in a model directory, with its own prompts and protocol unless others are given.
+        """The segmenter of a model directory, with its saved prompts and protocol unless others are given.
 
-        With others, its scores mean something else, so that its calibration is left out.
+        Other prompts or another protocol change the scores, so that the saved calibration is dropped.
         `source` may also be a known checkpoint such as "cat-seg-vitb", or `owner/name` on the hub (`find_model`).
-        `methods` and `tuners` are config classes of your own that the directory may name.
+        `methods` and `tuners` are your own config classes that the directory may name.
 
         Raises:
-            CheckpointError: it is none of these, or cannot be downloaded or read.
+            CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
         description, method = load_model(find_model(source), methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
@@ -103,12 +103,12 @@ class Segmenter:
         )
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
-        """Write a model directory with its card: this segmenter's prompts, its protocol, its method with tuning merged.
+        """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
 
         The scores on the card are those of `reports` (`EvaluationReport`).
 
         Raises:
-            CheckpointError: the segmenter was made of a method alone, so that its config is not known.
+            CheckpointError: the segmenter was created from a method without a description, so its config is unknown.
         """
         target = self._save(directory)
         write_card(target, reports, description=self._description())
@@ -123,7 +123,7 @@ class Segmenter:
         private: bool | None = None,
         token: str | None = None,
     ) -> str:
-        """Upload what `save_pretrained` writes to `owner/name` on the hub; gives the address of the commit.
+        """Upload the model directory to `owner/name` on the hub and return the URL of the commit.
 
         Raises:
             CheckpointError: as `save_pretrained`, or the hub refuses.
@@ -174,22 +174,22 @@ class Segmenter:
         return_logits: bool = False,
         on_error: OnError = "raise",
     ) -> Segmentation | Sequence[Segmentation | SampleError] | Iterator[Segmentation | SampleError]:
-        """The segmentation of a picture (a file, an address, bytes, a PIL image, an array or a tensor) into `classes`.
+        """The segmentation of an image (a path, a URL, bytes, a PIL image, an array or a tensor) into `classes`.
 
-        Of a list of images the list of results; of an iterator an iterator that works on one image at a time. If one
-        of several images fails, its error is raised ("raise"), logged and the image left out ("skip"), or returned in
+        A list of images gives a list of results, an iterator gives an iterator that loads one image at a time. If one
+        of several images fails, its error is raised ("raise"), logged and the image skipped ("skip"), or returned in
         place of its result ("return").
 
-        Classes are given as `Vocabulary.parse` takes them: "cat, sofa, lamp", a list, a mapping of labels to names, a
-        text file, or the name of a known vocabulary. `background` are words that together are a last class
-        "background". `top_k` asks for that many classes per pixel, `return_logits` for the log-odds of all classes.
+        `classes` are those of `Vocabulary.parse`: "cat, sofa, lamp", a list, a mapping of labels to names, a text file,
+        or the name of a known vocabulary. `background` are names that together form a last class "background".
+        With `top_k` the result has that many classes per pixel, with `return_logits` the log-odds of all classes.
         Pixels whose calibrated confidence is below `unknown_below` get no class.
 
         Raises:
-            VocabularyError: class names that cannot be used.
-            TextTooLongError: a name that the text tower cannot read to its end.
-            SampleError: an image cannot be read; of several images, its index and source are named.
-            CalibrationError: `unknown_below` of a model without calibration.
+            VocabularyError: the class names are not valid.
+            TextTooLongError: a name has too many tokens for the text tower.
+            SampleError: an image cannot be read; for one of several images, the message has its index and source.
+            CalibrationError: `unknown_below` is set, but the model has no calibration.
         """
         vocabulary = Vocabulary.parse(classes)
         table = self._encoder.table(vocabulary.with_background(background) if background else vocabulary)
@@ -204,7 +204,7 @@ class Segmenter:
         return list(outcomes) if isinstance(image, Sequence) else outcomes
 
     def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
-        """The segmentations of several pictures; their views run together, `inference.batch` at a time."""
+        """The segmentations of several images; their views run in batches of `inference.batch`."""
         table = self._encoder.table(vocabulary)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
         return [
@@ -213,16 +213,16 @@ class Segmenter:
         ]
 
     def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
-        """What segments pictures of any size, tile by tile at their own resolution."""
+        """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""
         table, tiles = self._encoder.table(vocabulary), tiles or TileConfig()
         inference, words = self.inference, self._words(table)
         return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)
 
     def features(self, image: ImageSource, *, pooled: bool = False) -> Float[Tensor, " d *grid"]:
-        """The image features of the backbone, aligned with text: a vector for every patch, or one for the picture.
+        """Patch features of the backbone in the joint image-text space, or one embedding of the image (`pooled`).
 
-        The picture is shown whole at the backbone's resolution. Not normalised; the cosine with `text_features` says
-        how well words fit.
+        The whole image is resized to the backbone's resolution. Not normalised; the cosine similarity with
+        `text_features` says how well a class fits.
         """
         backbone = self.method.backbone
         frames = frames_of(read_source(image), InferenceConfig(), backbone)
@@ -231,21 +231,21 @@ class Segmenter:
         return found.dense[0] if found.pooled is None else found.pooled[0]
 
     def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:
-        """A vector of length 1 for every class: the mean of its prompts and names."""
+        """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""
         return self._encoder.features(self.method, Vocabulary.parse(classes))
 
     def lint_model(self) -> LintModel:
-        """What `lint_vocabulary` asks of a model."""
+        """The functions and data of this model that `lint_vocabulary` needs."""
         trained = () if self.description is None else self.description.trained_on
         return self._encoder.lint_model(self.method, trained)
 
     def calibrate(self, dataset: SegmentationDataset, *, images: int | None = None) -> Calibration:
-        """Count on labelled pictures how often a score is right, and use that from now on for confidences.
+        """Measure on labelled images how often each score is correct, and use this calibration for confidences.
 
-        With prompts, protocol and words like those of later calls. `save_pretrained` writes it along.
+        Use the prompts, protocol and kind of class names of later calls. `save_pretrained` saves the calibration.
 
         Raises:
-            CalibrationError: there was no labelled pixel.
+            CalibrationError: the dataset has no labelled pixel.
         """
         table = self._encoder.table(dataset.vocabulary)
 
@@ -257,22 +257,22 @@ class Segmenter:
         return self.calibration
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
-        """A function from pictures (RGB) to the index of the class of every pixel, for one vocabulary."""
+        """A function from RGB images to the class index of every pixel, for one vocabulary."""
         table = self._encoder.table(vocabulary)
         return lambda image: _labels(self._predict(image, table))
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
-        """The text embeddings of a vocabulary, encoded now unless they are in the cache."""
+        """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
         return self._encoder.embeddings(self.method, vocabulary)
 
     def _save(self, directory: Path | str) -> Path:
         return save_model(self.method, self._description(), directory)
 
     def _description(self) -> ModelDescription:
-        """What a model directory says about this segmenter."""
+        """The description of this segmenter for a model directory."""
         if self.description is None:
             raise CheckpointError(
-                "this segmenter was made of a method alone and does not know its config; write the method with "
+                "this segmenter was created from a method alone and has no config; write the method with "
                 "save_model(method, ModelDescription(method=config), directory)."
             )
         used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}

@@ -80,7 +80,7 @@ def test_offline_says_what_to_fetch_and_what_to_do(offline: Path) -> None:
     with pytest.raises(
         CheckpointError,
         match=r"(?s)offline.*Download https://huggingface\.co/spaces/hamacojr/CAT-Seg-weigh"
-        r"ts/resolve/main/model_base\.pth where.*`ahs-seg import model_base\.pth --as cat_seg -o DIRECTORY`",
+        r"ts/resolve/main/model_base\.pth on a machine.*`ahs-seg import model_base\.pth --as cat_seg -o DIRECTORY`",
     ):
         find_model("cat-seg-vitb")
 

@@ -51,7 +51,7 @@ def test_any_mask_comes_back(bits):
         ({"size": [2, 3], "counts": [1, 4]}, "covers 5 pixels, its size 2x3 has 6"),
         ({"size": [2, 3], "counts": [7, -1]}, "covers 6 pixels"),
         ({"size": [2, 3], "counts": "1 1"}, "outside its alphabet"),
-        ({"size": [375, 500], "counts": "ib"}, "cut off"),
+        ({"size": [375, 500], "counts": "ib"}, "last number is incomplete"),
         ({"size": [2, 3], "counts": "o" * 14 + "1"}, "more than 64 bits"),
     ],
 )

@@ -76,7 +76,7 @@ def test_images_are_downloaded(site, page):
     ("page", "message"),
     [
         ("missing", "the server answers 404"),
-        ("text", "/text: empty, or not of a format"),
+        ("text", "/text: empty, or not in a supported format"),
         ("file", "redirects to file:///etc/hostname, which is not downloaded"),
         ("ftp", "redirects to ftp://"),
         ("circle", "more than 5 redirects"),

@@ -101,7 +101,7 @@ def load_model(
     source = Path(directory)
     description = read_description(source, methods=methods, tuners=tuners)
     try:
-        state = load((source / WEIGHTS).read_bytes())  # not mapped: the file may be replaced while the model lives
+        state = load((source / WEIGHTS).read_bytes())  # no memory map: the file may be replaced later
     except FileNotFoundError:
         raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
     except SafetensorError as error:

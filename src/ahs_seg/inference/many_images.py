@@ -78,7 +78,7 @@ def _outcome(
         return segment(image)
     except (MemoryError, torch.cuda.OutOfMemoryError):
         raise
-    except Exception as error:  # noqa: BLE001  # one image must not cost the others their results; nothing is hidden
+    except Exception as error:  # noqa: BLE001  # becomes a SampleError of this image
         failure = SampleError(f"images[{index}]{_named(image, error)}: {_message(error)}")
         failure.__cause__ = error
         return failure

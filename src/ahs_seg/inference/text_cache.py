@@ -79,7 +79,7 @@ class TextCache:
 
     def _fingerprint(self, backbone: Backbone) -> str:
         """`fingerprint` of the backbone, computed again only if a cheap check (`_probe`) finds changed weights."""
-        if backbone.adapter is not None:  # an adapter may hold more than tensors: ask it for its weights each time
+        if backbone.adapter is not None:  # its weights may depend on more than tensors: compute them each time
             return fingerprint(backbone)
         probe = _probe(backbone)
         known = self._digests.get(backbone)

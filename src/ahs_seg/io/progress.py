@@ -84,11 +84,11 @@ class ProgressBar:
         details = [note, _rate(rate, self._unit)]
         if self._total is not None and rate > 0:
             details.append(f"{_duration(max(0.0, self._total - done) / rate)} left")
-        told = ", ".join(filter(None, details))
-        self._bar.update(self._task, completed=done, note=f"{amount} {told}")
+        text = ", ".join(filter(None, details))
+        self._bar.update(self._task, completed=done, note=f"{amount} {text}")
         if self._bar.disable and (now - self._said > self._quiet_seconds or done == self._total):
             self._said = now
-            self.say(f"{self._description} {amount}: {told}")
+            self.say(f"{self._description} {amount}: {text}")
 
     def say(self, text: str) -> None:
         """Print a line, unless the bar is hidden (`shown=False`)."""

@@ -73,7 +73,7 @@ def open_raster(path: Path) -> Iterator[Raster]:
 def _driver_for(path: Path) -> str | None:
     """The GDAL driver to read a file row by row; None: read it as a whole (small or rotated files, except TIFF)."""
     try:
-        import rasterio  # noqa: F401  # only looked for
+        import rasterio  # noqa: F401  # checks that it is installed
 
         with path.open("rb") as file:
             start = file.read(8)

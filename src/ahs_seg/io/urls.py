@@ -74,7 +74,7 @@ def _opened(address: str, seconds: float) -> HTTPResponse:
     opener = OpenerDirector()
     for handler in (ProxyHandler(), UnknownHandler(), HTTPHandler(), HTTPSHandler()):
         opener.add_handler(handler)
-    request = Request(address, headers={"User-Agent": f"ahs-seg/{VERSION}"})  # noqa: S310  # see the handlers
+    request = Request(address, headers={"User-Agent": f"ahs-seg/{VERSION}"})  # noqa: S310  # http and https only
     response: HTTPResponse = opener.open(request, timeout=seconds)
     return response
 

@@ -25,7 +25,7 @@ def check_decoder() -> None:
         MissingPackageError: PyAV is not installed.
     """
     try:
-        import av  # noqa: F401  # only looked for
+        import av  # noqa: F401  # checks that it is installed
     except ImportError:
         raise MissingPackageError(
             "videos are decoded by PyAV, which is not installed; install it with pip install 'ahs-seg[video]', "

@@ -69,7 +69,7 @@ def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
         ("tokenizer.json", b"{", r"is not a tokenizer\.json"),
         ("tokenizer.json", b'{"version": 1}', r"is not a tokenizer\.json"),
         ("bpe_simple_vocab_16e6.txt.gz", b"nothing", "is not a gzipped list of merges"),
-        ("other.txt", b"a", r"has none of tokenizer\.json, backbone/tokenizer\.json, bpe_simple"),
+        ("other.txt", b"a", r"contains none of tokenizer\.json, backbone/tokenizer\.json, bpe_simple"),
     ],
 )
 def test_files_that_are_none(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -7,7 +7,7 @@ of safe constructors, instead of Python's unpickler. A pickle that refers to any
 from __future__ import annotations
 
 import io
-import pickle  # for the name of an exception; nothing is unpickled with it
+import pickle  # only for its exception and a constant; nothing is unpickled
 import pickletools
 import struct
 import zipfile

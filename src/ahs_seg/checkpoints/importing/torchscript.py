@@ -7,7 +7,7 @@ can create only tensors, lists, dictionaries and passive records.
 
 from __future__ import annotations
 
-import pickle  # only the restricted reader below
+import pickle  # only for the restricted unpickler below
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
