@@ -94,9 +94,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), pro
 def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
     spec.directory.mkdir(parents=True, exist_ok=True)
     recipe = spec.job.experiment.training
-    if (
-        jobs >= (os.cpu_count() or 1) and recipe.workers
-    ):  # no core is left for data loading; this does not change the data
+    if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; the data does not change
         recipe = recipe.replace(workers=0)
     experiment = spec.job.experiment.replace(training=recipe)
     job = spec.job.replace(experiment=experiment)
