@@ -28,7 +28,7 @@ def run(*arguments: object, **environment: str):
 
 def test_prepare_verify_list(tmp_path):
     root = miniature.ade150(tmp_path)
-    assert "ade20k-150             150 classes, 2,000 pictures      not prepared" in run("list", "--root", root).output
+    assert "ade20k-150             150 classes, 2,000 images        not prepared" in run("list", "--root", root).output
     done = run("prepare", NAME, "--root", root)
     assert done.exit_code == 0
     assert "ADE20K-150: 2 images, 2 label maps made" in done.output

@@ -27,6 +27,7 @@ class TiledWorker:
 
     Raises:
         BatchError: a format needs whole images.
+        ValueError: custom exporters are given; they need whole images.
     """
 
     def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:

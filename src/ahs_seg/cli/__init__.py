@@ -1,4 +1,4 @@
-"""The command line: thin, every command is a public Python call. Imports stand inside commands, so help is instant."""
+"""The command line: each command calls the public Python API. Imports are inside commands to keep `--help` fast."""
 
 from ahs_seg.cli.app import app, main
 

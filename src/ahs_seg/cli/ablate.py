@@ -10,22 +10,26 @@ import typer
 
 def command(
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key.sub=value for all rows, e.g. training.steps=100")
+        list[str] | None, typer.Argument(help="key.sub=value overrides for all rows, e.g. training.steps=100")
     ] = None,
     suite: Annotated[str, typer.Option(help="A packaged suite, such as ahs_seg or scan, or a yaml file.")] = "ahs_seg",
-    rows: Annotated[str, typer.Option(help="Rows separated by commas; all if not given. The baseline is added.")] = "",
+    rows: Annotated[
+        str, typer.Option(help="Rows separated by commas; default: all. The baseline is always included.")
+    ] = "",
     seeds: Annotated[str, typer.Option(help="Seeds separated by commas.")] = "0,1,2",
-    jobs: Annotated[int, typer.Option(help="Runs at a time, each on one thread or one GPU.")] = 1,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where runs and tables lie.")] = Path("runs/ablation"),
-    scale: Annotated[str | None, typer.Option(help="world, vitb or vitl; by default the first of the suite.")] = None,
+    jobs: Annotated[int, typer.Option(help="Number of parallel runs, each on one thread or one GPU.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for runs and tables.")] = Path(
+        "runs/ablation"
+    ),
+    scale: Annotated[str | None, typer.Option(help="world, vitb or vitl; default: the first of the suite.")] = None,
     validation: Annotated[
-        bool, typer.Option("--validation", help="Judge by validation data: for everything that is chosen by.")
+        bool, typer.Option("--validation", help="Evaluate on validation data, for model selection, not on test data.")
     ] = False,
     table_only: Annotated[
-        bool, typer.Option("--table-only", help="Run nothing; write the table of the runs that are done.")
+        bool, typer.Option("--table-only", help="Train nothing; write the table of the finished runs.")
     ] = False,
 ) -> None:
-    """Run an ablation table over seeds, and write what each row is worth; goes on where it was killed."""
+    """Train all rows of an ablation table with several seeds and compare them; a killed run resumes."""
     from ahs_seg.experiments.ablation import AblationOptions, run_ablation
     from ahs_seg.experiments.ablation.markdown import markdown
 
@@ -39,7 +43,7 @@ def command(
     )
     outcome = run_ablation(choice, output, jobs=jobs, train=not table_only)
     if outcome.table is None:
-        typer.secho("no table: no run of the baseline is finished.", fg="red", err=True)
+        typer.secho("no table: the baseline has no finished run.", fg="red", err=True)
         raise typer.Exit(1)
     typer.echo(f"{markdown(outcome.table)}\nwritten to {outcome.folder}")
     if outcome.failures:

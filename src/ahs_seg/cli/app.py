@@ -1,4 +1,4 @@
-"""The commands by name, and how errors are shown."""
+"""The command-line application: its commands, and the display of errors."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ app.add_typer(world.app, name="world")
 
 
 def main() -> None:
-    """Run a command; what is wrong with its input or the disk becomes one message and exit status 2, not a trace."""
+    """Run a command; errors of input or disk are printed as one message, with exit status 2 and no traceback."""
     try:
         app()
     except (AhsSegError, ValueError, OSError) as error:

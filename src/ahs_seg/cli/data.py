@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The benchmarks: prepared from their archives, verified, listed.")
+app = typer.Typer(no_args_is_help=True, help="Benchmarks: prepare them from their archives, verify and list them.")
 
-Names = Annotated[list[str], typer.Argument(help="Benchmarks, e.g. ade20k-150; `ahs-seg data list` names them.")]
+Names = Annotated[list[str], typer.Argument(help="Benchmarks, e.g. ade20k-150; see `ahs-seg data list`.")]
 Root = Annotated[
-    Path, typer.Option(envvar="DETECTRON2_DATASETS", help="The folder that holds all data sets.", show_default=True)
+    Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all datasets.", show_default=True)
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes; default: one per core.", show_default=False)
+]
 DEFAULT_ROOT = Path("datasets")
 
 
@@ -22,15 +24,16 @@ def prepare(
     names: Names,
     root: Root = DEFAULT_ROOT,
     archives: Annotated[
-        list[Path] | None, typer.Option(help="Folders with downloaded archives, besides ROOT and ROOT/downloads.")
+        list[Path] | None,
+        typer.Option(help="Folders with downloaded archives, in addition to ROOT and ROOT/downloads."),
     ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch archives that are missing and have a public address.")
+        bool, typer.Option("--download", help="Download missing archives that have a public URL.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Make label maps anew, also those that are there.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Recreate existing label maps.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Make the label maps of benchmarks and an index of them; run it again after an interruption to go on."""
+    """Create the label maps of benchmarks and an index of their files; run it again to resume after an interruption."""
     from ahs_seg.data.prepare import find_preparation
 
     faulty = False
@@ -44,7 +47,7 @@ def prepare(
 
 @app.command("verify")
 def verify(names: Names, root: Root = DEFAULT_ROOT, workers: Workers = None) -> None:
-    """Read prepared benchmarks in full, compare them with their index and name every file at fault."""
+    """Read all files of prepared benchmarks, compare them with the index and list damaged or missing files."""
     from ahs_seg.data.prepare import verify as run
 
     faulty = False
@@ -58,11 +61,11 @@ def verify(names: Names, root: Root = DEFAULT_ROOT, workers: Workers = None) -> 
 
 @app.command("list")
 def list_all(root: Root = DEFAULT_ROOT) -> None:
-    """Show the benchmarks, how many classes and pictures they have, and which of them are prepared."""
+    """List the benchmarks with their numbers of classes and images, and whether they are prepared."""
     from ahs_seg.data.catalog import CATALOG
     from ahs_seg.data.prepare.verification import state
 
     typer.echo(f"root: {root}")
     for spec in CATALOG:
-        size = f"{len(spec.words())} classes, {spec.count:,} pictures"
+        size = f"{len(spec.words())} classes, {spec.count:,} images"
         typer.echo(f"{spec.name:22} {size:32} {state(spec, root)}")

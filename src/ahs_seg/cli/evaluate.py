@@ -11,37 +11,41 @@ from ahs_seg.cli.options import OptionError
 
 
 def command(  # noqa: PLR0913  # a command line has many options
-    model: Annotated[str, typer.Argument(help="A model directory, a known checkpoint or owner/name of the hub.")],
+    model: Annotated[str, typer.Argument(help="A model directory, a known checkpoint or owner/name on the hub.")],
     data: Annotated[
         str | None,
         typer.Option(
             help="A folder with images/, annotations/ and classes.txt, world-150, or a benchmark (ade20k-150)."
         ),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="All benchmarks of a suite that are prepared: ovss.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Evaluate all prepared benchmarks of a suite: ovss.")] = None,
     protocol: Annotated[
         str, typer.Option(help="One or more of own, catseg, san, mmseg, scan, separated by commas.")
     ] = "own",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
-    count: Annotated[int, typer.Option(help="Scenes of the drawn world to evaluate.")] = 300,
+    count: Annotated[int, typer.Option(help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
-        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="The folder that holds all benchmarks.")
+        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
     ] = Path("datasets"),
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the report as JSON; of a suite, a folder.")
+        Path | None, typer.Option("--output", "-o", help="JSON file for the report; with --suite, a folder.")
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="Keep counts of every picture here; the same command goes on after a kill.")
+        Path | None,
+        typer.Option(help="Folder for the counts of every image; with it, the same command resumes a killed run."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that share the pictures.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1; auto shares out the GPUs.")] = "auto",
-    boundary: Annotated[bool, typer.Option("--boundary", help="Boundary IoU as well.")] = False,
-    parents: Annotated[Path | None, typer.Option(help="A table of broader classes (JSON), for SG-IoU.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the images.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:1; auto distributes processes over the GPUs.")
+    ] = "auto",
+    boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
+    parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the protocol, e.g. --set 'windows={name: sliding}'")
+        list[str] | None,
+        typer.Option("--set", help="Override settings of the protocol, e.g. --set 'windows={name: sliding}'"),
     ] = None,
 ) -> None:
-    """Score a model on labelled images, under one or several protocols side by side."""
+    """Evaluate a model on labelled images, under one or several protocols."""
     from ahs_seg.checkpoints.model_dir import read_description
     from ahs_seg.checkpoints.zoo import find_model
     from ahs_seg.data.config import parse_data
@@ -57,7 +61,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
     if suite is not None:
         if parents is not None:
-            raise OptionError("a table of broader classes belongs to one dataset; give --data.")
+            raise OptionError("--parents, a table of parent classes, belongs to one dataset; give --data, not --suite.")
         folder = output or Path("runs") / f"{suite}-{directory.resolve().name}"
         measures = Measures(boundary=boundary)
         found = run_suite(
@@ -93,7 +97,7 @@ def command(  # noqa: PLR0913  # a command line has many options
 
 
 def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command
-    """Write one report as it is, several as a list; a line that says where."""
+    """Write one report as a JSON object, several as a list; returns a message with the path."""
     import json
 
     from ahs_seg.io.atomic import write_text

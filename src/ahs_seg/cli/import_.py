@@ -16,31 +16,35 @@ def command(
             "config of the original code."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to write (a yaml for a config).")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Model directory to write (for a config, a yaml file).")
+    ],
     kind: Annotated[
         str | None,
         typer.Option(
-            "--as", help="The method it is of, such as cat_seg, or clip; recognised by its names if not given."
+            "--as", help="Method of the checkpoint, such as cat_seg, or clip; default: recognised by its keys."
         ),
     ] = None,
     tokenizer: Annotated[
-        Path | None, typer.Option(help="CLIP's tokenizer.json or bpe_simple_vocab_16e6.txt.gz; else from the hub.")
+        Path | None, typer.Option(help="CLIP's tokenizer.json or bpe_simple_vocab_16e6.txt.gz; default: from the hub.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="The original yaml it was trained with, if not the published one.")
+        Path | None, typer.Option(help="Original yaml config of the training, if it is not the published one.")
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY.SUB=value in the original config, as for its scripts.")
+        list[str] | None,
+        typer.Option("--set", help="KEY.SUB=value overrides of the original config, as for the original scripts."),
     ] = None,
     trained_on: Annotated[
-        str | None, typer.Option(help="The class names of its training: coco-stuff-171, or a text file.")
+        str | None, typer.Option(help="Class names used in training: coco-stuff-171, or a text file.")
     ] = None,
     shifted: Annotated[
-        Path | None, typer.Option(help="SCAN: the file of its fine-tuned CLIP, if the checkpoint is of stage one only.")
+        Path | None,
+        typer.Option(help="SCAN: file of the fine-tuned CLIP, if the checkpoint holds only the first stage."),
     ] = None,
-    keys: Annotated[bool, typer.Option("--keys", help="Say of every single key what became of it.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List the mapping of every key.")] = False,
 ) -> None:
-    """Turn an original checkpoint into a model directory, without running anything in it; or translate a config."""
+    """Convert an original checkpoint to a model directory, without executing code in it; or translate a config."""
     from ahs_seg.checkpoints.importing.convert_config import translate_config
     from ahs_seg.checkpoints.importing.run import import_checkpoint
     from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS, fetch_known

@@ -1,4 +1,4 @@
-"""Errors of options that do not go together."""
+"""Errors of command-line options."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ahs_seg.errors import AhsSegError
 
 
 class OptionError(AhsSegError, ValueError):
-    """Options of a command that do not go together, or one that is missing; the message says what to give."""
+    """Options cannot be combined, or an option is missing; the message says what to give."""

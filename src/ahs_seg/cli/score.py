@@ -12,38 +12,38 @@ from ahs_seg.cli.options import OptionError
 
 def command(  # noqa: PLR0913  # a command line has many options
     predictions: Annotated[
-        Path | None, typer.Argument(help="A folder of label maps, or detectron2's sem_seg_predictions.json.")
+        Path | None, typer.Argument(help="Folder of label maps, or detectron2's sem_seg_predictions.json.")
     ] = None,
-    data: Annotated[
-        str, typer.Option(help="The labelled images: a folder, world-150, or a benchmark (ade20k-150).")
-    ] = "",
+    data: Annotated[str, typer.Option(help="Labelled images: a folder, world-150, or a benchmark (ade20k-150).")] = "",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
-    count: Annotated[int, typer.Option(help="Scenes of the drawn world.")] = 300,
+    count: Annotated[int, typer.Option(help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
-        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="The folder that holds all benchmarks.")
+        Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
     ] = Path("datasets"),
-    method: Annotated[str, typer.Option(help="What the report calls the method.")] = "predictions",
+    method: Annotated[str, typer.Option(help="Name of the method in the report.")] = "predictions",
     seen: Annotated[
-        str | None, typer.Option(help="Class names of the training: a known vocabulary, a .txt file, or names.")
+        str | None, typer.Option(help="Class names used in training: a known list, a .txt file, or names.")
     ] = None,
-    first: Annotated[int, typer.Option(help="Value of the first class in label maps.")] = 0,
-    ignore: Annotated[int | None, typer.Option(help="Value for none of them; by default 255 or 65535.")] = None,
+    first: Annotated[int, typer.Option(help="Pixel value of the first class in label maps.")] = 0,
+    ignore: Annotated[int | None, typer.Option(help="Pixel value for no class; default: 255 or 65535.")] = None,
     categories: Annotated[
-        Path | None, typer.Option(help="JSON that maps category_id to class index; by default they are equal.")
+        Path | None, typer.Option(help="JSON file that maps category_id to class index; default: they are equal.")
     ] = None,
-    boundary: Annotated[bool, typer.Option("--boundary", help="Boundary IoU as well.")] = False,
-    pairs: Annotated[bool, typer.Option("--pairs", help="Count every pair of label and prediction.")] = False,
-    parents: Annotated[Path | None, typer.Option(help="A table of broader classes (JSON), for SG-IoU.")] = None,
+    boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also store the full confusion matrix.")] = False,
+    parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
     propose: Annotated[
         bool,
-        typer.Option("--propose-parents", help="Propose such a table from the words; without PREDICTIONS, print it."),
+        typer.Option(
+            "--propose-parents", help="Derive such a table from the class names; without PREDICTIONS, print it."
+        ),
     ] = False,
     journal: Annotated[
-        Path | None, typer.Option(help="Keep counts of every picture here, to go on after a kill.")
+        Path | None, typer.Option(help="Folder for the counts of every image, to resume a killed run.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report as JSON.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for the report.")] = None,
 ) -> None:
-    """Score predictions that were made elsewhere; both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
+    """Evaluate predictions of another program: both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
     from ahs_seg.data.config import background_label, parse_data
     from ahs_seg.evaluation import open_predictions, score_predictions
     from ahs_seg.evaluation.external import read_categories

@@ -14,32 +14,36 @@ FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
 
 def command(  # noqa: PLR0913  # a command line has many options
     inputs: Annotated[
-        list[str], typer.Argument(help="Images, videos, folders (with what is below them), patterns in quotes.")
+        list[str], typer.Argument(help="Images, videos, folders (searched recursively), glob patterns in quotes.")
     ],
     classes: Annotated[str, typer.Option(help='"cat, sofa, lamp", a text file, or a known list such as ade20k-150.')],
-    model: Annotated[str, typer.Option(help="A model directory, a known checkpoint or owner/name of the hub.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")] = Path("segmented"),
+    model: Annotated[str, typer.Option(help="A model directory, a known checkpoint or owner/name on the hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for the results.")] = Path("segmented"),
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help=f"Once for each of {FORMATS}. By default png and overlay.")
+        list[str] | None,
+        typer.Option("--format", help=f"Output format, may be repeated: {FORMATS}. Default: png and overlay."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave what is done and unchanged as it is.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip images that are done and unchanged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Views in one forward; by default what the model says.")
+        int | None, typer.Option(min=1, help="Views per forward pass; default: as the model's config says.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    every: Annotated[int, typer.Option(min=1, help="Of videos, every n-th frame.")] = 1,
-    tile: Annotated[bool, typer.Option("--tile", help="Images of any size at their own resolution, in tiles.")] = False,
+    every: Annotated[int, typer.Option(min=1, help="Segment every n-th frame of videos.")] = 1,
+    tile: Annotated[
+        bool, typer.Option("--tile", help="Segment images of any size at full resolution, in tiles.")
+    ] = False,
     tile_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of a tile; by default 5/3 of the model's resolution.")
+        int | None, typer.Option(min=1, help="Side of a tile in pixels; default: 5/3 of the model's resolution.")
     ] = None,
     tile_overlap: Annotated[
-        float | None, typer.Option(help="Share of a tile that neighbours have in common at least; by default a third.")
+        float | None,
+        typer.Option(help="Smallest overlap of neighbouring tiles, as a share of a tile; default: a third."),
     ] = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Workers of the Ray cluster; by default 1.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
-    """Label every pixel of images and videos with the words you give, in the formats you choose."""
+    """Label every pixel of images and videos with one of the classes you name, in the formats you choose."""
     import json
     from dataclasses import replace
 
@@ -48,7 +52,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     tiles = {"size": tile_size, "overlap": tile_overlap}
     given = {key: value for key, value in tiles.items() if value is not None}
     if given and not tile:
-        raise OptionError("--tile-size and --tile-overlap say how to cut tiles; give --tile as well.")
+        raise OptionError("--tile-size and --tile-overlap apply only with --tile; give --tile as well.")
     settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
     config = BatchConfig.parse(settings, source="options")
     sources = list_sources(inputs, output=output)

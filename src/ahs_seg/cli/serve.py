@@ -12,17 +12,17 @@ def command(
         list[str] | None,
         typer.Option(help="A model directory, a known checkpoint or owner/name on the hub; may be repeated."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Who may come: 127.0.0.1 is this machine, 0.0.0.0 the network.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="The port of the page.")] = 7860,
-    upload_mb: Annotated[int, typer.Option(help="Largest file, in megabytes.")] = 20,
-    megapixels: Annotated[int, typer.Option(help="Largest picture, in million pixels.")] = 25,
-    names: Annotated[int, typer.Option(help="Most words in a request.")] = 1000,
-    queue: Annotated[int, typer.Option(help="Most requests that wait.")] = 16,
-    seconds: Annotated[int, typer.Option(help="Longest time for a request.")] = 60,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
+    upload_mb: Annotated[int, typer.Option(help="Largest upload, in megabytes.")] = 20,
+    megapixels: Annotated[int, typer.Option(help="Largest image, in million pixels.")] = 25,
+    names: Annotated[int, typer.Option(help="Most class names in a request.")] = 1000,
+    queue: Annotated[int, typer.Option(help="Most waiting requests.")] = 16,
+    seconds: Annotated[int, typer.Option(help="Time limit of a request, in seconds.")] = 60,
 ) -> None:
-    """Open a web page: drop a picture, type words, explore the result. Nothing leaves this machine.
+    """Serve a web page: upload an image, type class names, explore the result. Nothing leaves this machine.
 
     Without --model it serves what `ahs-seg quickstart` trained in this folder, and a baseline for drawn scenes.
     """

@@ -9,9 +9,11 @@ import typer
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="A yaml file, a packaged config, or a row ablation/SUITE/SCALE/ROW.")],
+    config: Annotated[
+        Path, typer.Argument(help="A yaml file, a packaged config, or an ablation row ablation/SUITE/SCALE/ROW.")
+    ],
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, e.g. training.steps=500")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the run writes.")] = Path("runs/train"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the run.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
 ) -> None:
     """Train a method on labelled images and write a model directory."""

@@ -14,23 +14,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 @app.command()
 def lint(
-    file: Annotated[str, typer.Argument(help="A text file with a class a line, or a known list such as ade20k-150.")],
+    file: Annotated[
+        str, typer.Argument(help="A text file with one class per line, or a known list such as ade20k-150.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="Check with this model: length in tokens, near-duplicates, training classes.")
     ] = None,
     near: Annotated[
-        float | None, typer.Option(help="Cosine from which two names are near-duplicates; by default 0.95.")
+        float | None, typer.Option(help="Smallest cosine similarity of near-duplicates; default: 0.95.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Everything that is wrong or doubtful in a class list; exit status 1 if it cannot be used."""
+    """Report errors and doubtful entries of a class list; exit status 1 if it cannot be used."""
     import json
 
     from ahs_seg.segmenter import Segmenter
     from ahs_seg.vocabulary.lint import NEAR, lint_vocabulary
 
     if near is not None and model is None:
-        raise OptionError("--near compares what a model makes of the names; give --model as well.")
+        raise OptionError("--near compares text embeddings of a model; give --model as well.")
     known = None if model is None else Segmenter.from_pretrained(model).lint_model()
     report = lint_vocabulary(file, known, near=NEAR if near is None else near)
     if as_json:
@@ -48,10 +50,10 @@ def lint(
 @app.command()
 def diff(
     first: Annotated[str, typer.Argument(help="A class list: a file, a known list, or names.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
+    second: Annotated[str, typer.Argument(help="The class list to compare with.")],
     as_json: AsJson = False,
 ) -> None:
-    """What two class lists have in common and what not; exit status 1 if they differ."""
+    """Compare two class lists; exit status 1 if they differ."""
     import json
 
     from ahs_seg.vocabulary.lint import diff_vocabularies
@@ -65,7 +67,7 @@ def diff(
         counts = (
             f"{len(found.common)} in both, {len(found.only_first)} only in {first}, {len(found.only_second)} only in"
         )
-        typer.echo("\n".join([*lines, f"{counts} {second}, {len(found.reworded)} with other words"]))
+        typer.echo("\n".join([*lines, f"{counts} {second}, {len(found.reworded)} with other names"]))
     if not found.equal:
         raise typer.Exit(1)
 
@@ -73,11 +75,11 @@ def diff(
 @app.command()
 def show(
     source: Annotated[
-        str | None, typer.Argument(help="A known list, a file, or names; without it, all known lists.")
+        str | None, typer.Argument(help="A known list, a file, or names; default: all known lists.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The classes of a list with their numbers, or the names of all known lists."""
+    """Show the classes of a list with their indices, or the names of all known lists."""
     import json
 
     from ahs_seg.vocabulary.vocabulary import Vocabulary, known_vocabularies

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The drawn world: scenes with labels, and the tiny CLIP trained on it.")
+app = typer.Typer(
+    no_args_is_help=True, help="The drawn world: synthetic labelled scenes, and the tiny CLIP trained on it."
+)
 
 
 @app.command("draw")
 def draw(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the folder is written.")],
-    names: Annotated[str, typer.Option(help="seen, 20, 59, 150, 459 or 847")] = "20",
-    scenes: Annotated[str, typer.Option(help="train, validation or test")] = "train",
-    count: Annotated[int, typer.Option(help="How many scenes.")] = 20,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    names: Annotated[str, typer.Option(help="Vocabulary: seen, 20, 59, 150, 459 or 847.")] = "20",
+    scenes: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "train",
+    count: Annotated[int, typer.Option(help="Number of scenes.")] = 20,
     size: Annotated[int, typer.Option(help="Side of a scene in pixels.")] = 96,
 ) -> None:
     """Write drawn scenes as a folder dataset: images, label maps, class list."""
@@ -30,10 +32,10 @@ def draw(
 
 @app.command("pretrain")
 def pretrain(
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value of the recipe")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the CLIP is written.")] = Path("runs/tiny_clip"),
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value overrides of the recipe")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the CLIP.")] = Path("runs/tiny_clip"),
 ) -> None:
-    """Pre-train the tiny CLIP on captioned drawings and validate it; a run that was cut off goes on where it was."""
+    """Pre-train the tiny CLIP on captioned drawings and validate it; an interrupted run resumes."""
     from ahs_seg.training.tiny_clip.recipe import PretrainConfig
     from ahs_seg.training.tiny_clip.recipe import pretrain as run
 

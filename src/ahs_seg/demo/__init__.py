@@ -1,1 +1,1 @@
-"""What newcomers run first."""
+"""Interactive demo: the web page of `ahs-seg serve`."""

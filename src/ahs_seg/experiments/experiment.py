@@ -1,4 +1,4 @@
-"""A whole experiment: method, data, recipe and protocol in one yaml file, run by one call."""
+"""Experiments: method, data, training recipe and inference settings in one yaml file, and running them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ahs_seg.experiments.train import ExperimentResult, TrainingConfig, Validati
 
 
 class Experiment(TrainingConfig):
-    """Everything that decides what a run gives; a run writes it beside its results as `config.yaml`.
+    """All settings that determine the result of a run; saved with the results as `config.yaml`.
 
     `validation` is evaluated during training (`training.evaluate_every`) and at the end.
     """
@@ -21,14 +21,14 @@ class Experiment(TrainingConfig):
 def run_experiment(
     experiment: Experiment, directory: Path, *, resume: bool = False, progress: bool = True
 ) -> ExperimentResult:
-    """Open the data of an experiment and train on it as `train` does.
+    """Open the datasets of an experiment and train and evaluate its method, as `train` does.
 
     `directory` gets config, logs, checkpoints, `model/`, `evaluation.json`, and `report.html` with the losses and the
-    statistics of the method's parts.
+    statistics of the method's modules.
 
     Raises:
-        FolderError: the data is not as it should be; before anything is trained.
-        ConfigError: the directory holds a run and `resume` is off, or that run was another one.
+        FolderError: the data is invalid; checked before training.
+        ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     dataset = experiment.data.open()
     validation = None

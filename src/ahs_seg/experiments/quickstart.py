@@ -1,4 +1,4 @@
-"""The whole story in minutes: train on drawn scenes, segment names never trained on, look at the result."""
+"""Quickstart: train a method on drawn scenes, evaluate it on classes not seen in training, write an HTML report."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from ahs_seg.types import IGNORE
 
 BASELINE = ZeroShotConfig(backbone=ClipConfig(source=TINY))
 OTHER_VOCABULARIES: tuple[WorldNames, ...] = (20, 59, 459, 847)
-PICTURES = 6
-FREE_PICTURES = 4
+IMAGES = 6
+FREE_TEXT_IMAGES = 4
 DISTRACTORS = 4
 SHIFT = "shift."
-"""Overrides that begin so belong to the fine-tuning of SCAN's second CLIP."""
+"""Prefix of the overrides for the fine-tuning of SCAN's second CLIP."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is evaluated: test scenes with 150 names, and with each of the other vocabularies.
+    """Numbers of test scenes: `scenes` with 150 classes, `others` with each of the other vocabularies.
 
-    `calibration` is the number of validation scenes on which scores become confidences.
+    `calibration` is the number of validation scenes for calibrating scores to confidences.
     """
 
     scenes: int = 300
@@ -59,9 +59,9 @@ def quickstart(
     overrides: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train and evaluate `method` (such as "cat_seg") on the drawn world; the HTML report's path.
+    """Train and evaluate `method` (such as "cat_seg") on the drawn world and return the path of the HTML report.
 
-    `overrides` change the packaged config, `key.sub=value`. `output` gets the run (`run.../`, with the model
+    `overrides` (`key.sub=value`) change the packaged config. `output` gets the run (`run.../`, with the model
     directory), `results.json` and `report.html`.
     """
     began = time.monotonic()
@@ -74,17 +74,17 @@ def quickstart(
     description, _ = load_model(run / MODEL)
     seen = description.trained_on
     if description.calibration is None:
-        say(f"Counting on {sizes.calibration} validation scenes how often a score is right.")
+        say(f"Calibrating scores on {sizes.calibration} validation scenes.")
         scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
         calibration = segmenter.calibrate(scenes.open())
         write_description(description.replace(calibration=calibration), run / MODEL)
-    say(f"Segmenting {sizes.scenes} test scenes with 150 names, and other vocabularies.")
+    say(f"Evaluating on {sizes.scenes} test scenes with 150 classes, and with other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]
     evaluations = [_evaluate(segmenter, method, one, seen) for one in data if one.count]
     baselines = []
     if method != BASELINE.name:
-        say("The same scenes without any training, for comparison.")
+        say("Evaluating the training-free baseline on the same scenes.")
         free = Segmenter(BASELINE.build())
         baselines = [_evaluate(free, BASELINE.name, one, seen) for one in data if one.count]
     minutes = (time.monotonic() - began) / 60
@@ -124,7 +124,7 @@ def _train(
         return output / "run", None
     own = [override for override in overrides if not override.startswith(SHIFT)]
     experiment = Experiment.read(find_config(f"quickstart/{method}"), own)
-    say(f"Training for {experiment.training.steps} steps on drawn scenes of 169 names.")
+    say(f"Training for {experiment.training.steps} steps on drawn scenes with 169 classes.")
     run = output / f"run-{method}-seed{experiment.training.seed}"
     run_experiment(experiment, run, resume=True)
     if isinstance(experiment.method, ScanConfig) and experiment.method.ensemble is not None:
@@ -134,9 +134,9 @@ def _train(
 
 
 def _shift(run: Path, overrides: Sequence[str], say: Callable[[str], None]) -> None:
-    """Give the SCAN of a run a CLIP that has learnt to read pictures of masks."""
+    """Fine-tune CLIP on masked crops and use it in the second stage of a run's SCAN model."""
     fine_tuning = CropClipExperiment.read(find_crop_clip("world"), overrides)
-    say(f"Training the CLIP of its second stage for {fine_tuning.training.steps} steps on pictures of masks.")
+    say(f"Fine-tuning the CLIP of the second stage for {fine_tuning.training.steps} steps on masked crops.")
     result = finetune_crop_clip(fine_tuning, run / "shift", into=run / MODEL, resume=True)
     assert result.model is not None
     description, method = load_model(result.model)
@@ -158,7 +158,7 @@ def _evaluate(segmenter: Segmenter, method: str, data: WorldData, seen: tuple[st
 def _figures(segmenter: Segmenter, data: WorldData, seen: tuple[str, ...]) -> list[Figure]:
     dataset = data.open()
     predict, names = segmenter.predictor(dataset.vocabulary), dataset.vocabulary.labels
-    samples = [dataset[index] for index in range(min(PICTURES, len(dataset)))]
+    samples = [dataset[index] for index in range(min(IMAGES, len(dataset)))]
     return [
         Figure(sample.name, sample.image, predict(sample.image), names, truth=sample.labels, seen=seen)
         for sample in samples
@@ -166,11 +166,11 @@ def _figures(segmenter: Segmenter, data: WorldData, seen: tuple[str, ...]) -> li
 
 
 def _free_text(segmenter: Segmenter) -> list[Figure]:
-    """Scenes in other words than the classes' names: synonyms, attributes left out, and words for what is not there."""
+    """Figures of scenes segmented by free text: synonyms, fewer attributes, and classes that are not in the scene."""
     figures = []
     dataset = WorldData(scenes="test", count=1000, names=150).open()
     labels = dataset.vocabulary.labels
-    for index in range(1000 - FREE_PICTURES, 1000):
+    for index in range(1000 - FREE_TEXT_IMAGES, 1000):
         sample, rng = dataset[index], np.random.default_rng(index)
         present = [labels[label] for label in np.unique(sample.labels[sample.labels != IGNORE])]
         absent = rng.choice([name for name in labels if name not in present], DISTRACTORS, replace=False)
@@ -182,10 +182,10 @@ def _free_text(segmenter: Segmenter) -> list[Figure]:
 
 def _summary(main: EvaluationReport, baseline: EvaluationReport | None) -> str:
     scores = main.scores
-    text = f"{main.method} labels {main.images} scenes with 150 names"
+    text = f"{main.method} on {main.images} scenes with 150 classes"
     if scores.unseen is None or scores.miou is None:
         return text + "."
-    text += f": mIoU {100 * scores.miou:.1f}, on names it was never trained on {100 * scores.unseen:.1f}"
+    text += f": mIoU {100 * scores.miou:.1f}, on classes not seen in training {100 * scores.unseen:.1f}"
     if baseline is None or baseline.scores.unseen is None:
         return text + "."
     return text + f"; without training {100 * baseline.scores.unseen:.1f}."

@@ -1,4 +1,4 @@
-"""Train a method on a dataset: from a method config to a model directory, its evaluation and the report of the run."""
+"""Training of a method config on a dataset; writes the model directory, its evaluation and a report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
 
 
 class TrainingConfig(Config):
-    """Everything that decides what a training gives, except the data."""
+    """All settings that determine the result of a training run, except the data."""
 
     method: MethodConfig = CatSegConfig()
     augmentation: Augmentation = Augmentation()
@@ -48,7 +48,7 @@ class TrainingConfig(Config):
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """What a run leaves behind: the model directory, its evaluation if there was validation data, and the times."""
+    """Result of a run: path of the model directory, training result, evaluation on validation data, and time."""
 
     model: Path
     training: TrainResult
@@ -58,7 +58,7 @@ class ExperimentResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """The data that a training is evaluated on, and what reports call it."""
+    """Validation dataset and its name in reports."""
 
     dataset: SegmentationDataset
     title: str
@@ -79,12 +79,12 @@ def train(
     """Train the method of a config on a dataset; writes model, logs, checkpoints, evaluation and report.
 
     The objective is the method's own, with every loss of its parts. `validation` is evaluated every
-    `recipe.evaluate_every` steps and at the end, with the protocol `inference`; with `recipe.keep_best` the model is
+    `recipe.evaluate_every` steps and at the end, with the settings `inference`; with `recipe.keep_best` the model is
     then the best checkpoint, otherwise the last step. `resume` continues an interrupted run in the same directory.
 
     Raises:
-        TypeError: not a dataset; it needs `vocabulary`, `__len__` and `__getitem__`.
-        ConfigError: the directory holds a run and `resume` is off, or that run was another one.
+        TypeError: `dataset` is not a dataset; it needs `vocabulary`, `__len__` and `__getitem__`.
+        ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     run = TrainingConfig(method=config, augmentation=augmentation, training=recipe, inference=inference)
     judged = None if validation is None else Validation(checked(validation), "validation")
@@ -92,16 +92,16 @@ def train(
 
 
 def checked(dataset: object) -> SegmentationDataset:
-    """The dataset, if it can be trained on and evaluated.
+    """Return the dataset if it has the interface of `SegmentationDataset` and is not empty.
 
     Raises:
-        TypeError: naming what is missing.
-        ValueError: it is empty.
+        TypeError: an attribute is missing or has the wrong type.
+        ValueError: the dataset is empty.
     """
     if not isinstance(dataset, SegmentationDataset):
         raise TypeError(
             f"{type(dataset).__name__} is not a dataset; it needs `vocabulary` (a Vocabulary), `__len__`, and "
-            "`__getitem__` that gives a Sample."
+            "`__getitem__` that returns a Sample."
         )
     vocabulary: object = dataset.vocabulary
     if not isinstance(vocabulary, Vocabulary):
@@ -123,7 +123,7 @@ def train_on(
     resume: bool = False,
     progress: bool = True,
 ) -> ExperimentResult:
-    """What `train` does, for a config as a whole; `config.yaml` of the directory will hold it."""
+    """Train as `train` does, with all settings in one config, which is saved as `config.yaml`."""
     began = time.monotonic()
     fabric = launch(run.training)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
@@ -161,7 +161,7 @@ def _finish(
     *,
     progress: bool,
 ) -> EvaluationReport | None:
-    """Write the model, its config, its evaluation and the page of the run; in one process."""
+    """Write the model, its config, its evaluation and the report of the run; called in one process only."""
     write_text(directory / CONFIG, run.to_yaml())
     save_model(method.to("cpu"), description, directory / MODEL)
     report = None
@@ -179,7 +179,7 @@ def _finish(
 
 
 def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn.Module:
-    """What training minimises: the objective of the run's method for the classes of a vocabulary."""
+    """Build the training objective of the run's method for the classes of a vocabulary."""
     table = run.training.prompts.table(vocabulary)
 
     def embed() -> Float[Tensor, "k d"]:
@@ -193,7 +193,7 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
 
 
 def describe(run: TrainingConfig, vocabulary: Vocabulary) -> ModelDescription:
-    """What the model directory of a run on this vocabulary says about it."""
+    """Build the description that is saved in the model directory of a run on this vocabulary."""
     return ModelDescription(
         method=run.method,
         prompts=run.training.prompts,
@@ -212,7 +212,7 @@ def _evaluate(
     *,
     progress: bool,
 ) -> EvaluationReport:
-    """The report of the method on a dataset, under the protocol of the run."""
+    """Evaluate the method on a dataset with the inference settings of the run."""
     segmenter = Segmenter(method, prompts=run.training.prompts, inference=run.inference, description=description)
     return evaluate(
         segmenter.predictor(dataset.vocabulary),

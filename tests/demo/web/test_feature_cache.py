@@ -1,4 +1,4 @@
-"""Features of images are kept within a bound."""
+"""Cached image features stay within the memory limit."""
 
 import torch
 

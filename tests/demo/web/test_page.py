@@ -30,19 +30,19 @@ GEOTIFF = "geotiff"
 Visit = Callable[..., Page]
 
 
-def ask(page: Page, picture: Path | None, words: str) -> None:
+def ask(page: Page, image: Path | None, words: str) -> None:
     """Upload, write, press the button."""
-    if picture is not None:
-        page.set_input_files("#picture input[type=file]", picture)
+    if image is not None:
+        page.set_input_files("#picture input[type=file]", image)
         page.wait_for_selector("#picture img")
     page.fill("#words textarea", words)
     page.click("#go")
 
 
-def segment(page: Page, picture: Path | None, words: str = WORDS) -> None:
+def segment(page: Page, image: Path | None, words: str = WORDS) -> None:
     """Ask, and wait for the new answer."""
     page.evaluate("() => { const t = document.querySelector('.times'); if (t) t.textContent = ''; }")
-    ask(page, picture, words)
+    ask(page, image, words)
     page.wait_for_function("() => document.querySelector('.viewer .times').textContent.startsWith('Image')")
 
 
@@ -76,12 +76,12 @@ def test_upload_words_segment(visit: Visit, scenes: list[Path], segmenter: Segme
     assert page.locator(".tip").inner_text().startswith(expected.classes[expected.labels[0, 0]])
 
 
-def test_other_words_do_not_encode_the_picture_again(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
+def test_other_words_do_not_encode_the_image_again(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     page = visit()
     segment(page, scenes[1], "grass, sky")
     segment(page, None, "grass, sky, sand, wood")
     text = page.locator(".times").inner_text()
-    assert text.startswith("Image: kept from before. Words: 0.")
+    assert text.startswith("Image: cached. Classes: 0.")
     assert names(page) == list(segmenter(scenes[1], "grass, sky, sand, wood").areas())
 
 
@@ -107,17 +107,17 @@ def test_click_shows_the_best_scores(visit: Visit, scenes: list[Path], segmenter
 def test_classes_are_hidden_one_by_one(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     page = visit()
     segment(page, scenes[0])
-    labels, picture = segmenter(scenes[0], WORDS).labels, read_image(scenes[0])
+    labels, image = segmenter(scenes[0], WORDS).labels, read_image(scenes[0])
     largest = segmenter(scenes[0], WORDS).classes.index(names(page)[0])
     zoom = drawn(page).shape[0] // len(labels)
     inner = (slice(zoom // 2, None, zoom), slice(zoom // 2, None, zoom))
     mask = labels == largest
-    assert (drawn(page)[inner][mask] != picture[mask]).any(-1).mean() > 0.5
+    assert (drawn(page)[inner][mask] != image[mask]).any(-1).mean() > 0.5
     page.locator(".classes input").first.uncheck()
-    assert (drawn(page)[inner][mask] == picture[mask]).all()
-    assert (drawn(page)[inner][~mask] != picture[~mask]).any(-1).mean() > 0.5
+    assert (drawn(page)[inner][mask] == image[mask]).all()
+    assert (drawn(page)[inner][~mask] != image[~mask]).any(-1).mean() > 0.5
     page.click("text=hide all")
-    assert (drawn(page)[inner] == picture).all()
+    assert (drawn(page)[inner] == image).all()
     page.click("text=show all")
     assert page.locator(".classes input:checked").count() == len(names(page))
     page.locator(".opacity").fill("100")
@@ -140,9 +140,9 @@ def test_download(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> Non
         assert kind in downloading.value.suggested_filename
         files[kind] = downloading.value.path()
     with zipfile.ZipFile(files["png"]) as archive:
-        picture = next(name for name in archive.namelist() if name.endswith(".png"))
-        values = np.asarray(Image.open(io.BytesIO(archive.read(picture))))
-        listed = json.loads(archive.read(picture.replace(".png", ".classes.json")))
+        image = next(name for name in archive.namelist() if name.endswith(".png"))
+        values = np.asarray(Image.open(io.BytesIO(archive.read(image))))
+        listed = json.loads(archive.read(image.replace(".png", ".classes.json")))
     expected = segmenter(scenes[0], WORDS)
     assert (values == expected.labels).all()
     assert listed["classes"] == expected.classes
@@ -153,8 +153,8 @@ def test_download(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> Non
 def test_mistakes_are_explained(visit: Visit, scenes: list[Path], tmp_path: Path) -> None:
     page = visit()
 
-    def message(words: str, picture: Path | None = None) -> str:
-        ask(page, picture, words)
+    def message(words: str, image: Path | None = None) -> str:
+        ask(page, image, words)
         toast = page.get_by_test_id("toast-text").first
         toast.wait_for()
         text = toast.inner_text()
@@ -162,11 +162,11 @@ def test_mistakes_are_explained(visit: Visit, scenes: list[Path], tmp_path: Path
         expect(page.locator(".toast-body")).to_have_count(0)
         return text
 
-    assert "No picture yet" in message("sky")
+    assert "No image yet" in message("sky")
     segment(page, scenes[0])
-    assert "51 words; this page takes up to 50" in message(", ".join(f"thing {i}" for i in range(51)))
+    assert "51 names; this page takes up to 50" in message(", ".join(f"thing {i}" for i in range(51)))
     assert "has 70 characters; this page takes up to 60" in message("sky, " + "x" * 69)
-    assert "No words yet" in message("  ")
+    assert "No class names yet" in message("  ")
     assert "'Sky'" in message("sky, Sky")
     broken = tmp_path / "broken.png"
     broken.write_bytes(scenes[0].read_bytes()[:500])
@@ -176,7 +176,7 @@ def test_mistakes_are_explained(visit: Visit, scenes: list[Path], tmp_path: Path
     assert names(page), "the last answer stays"
 
 
-def test_large_pictures_are_refused(visit: Visit, tmp_path: Path) -> None:
+def test_large_images_are_refused(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     Image.new("RGB", (2000, 1500)).save(tmp_path / "wide.png")
     ask(page, tmp_path / "wide.png", "sky")
@@ -194,15 +194,15 @@ def test_large_files_are_refused(visit: Visit, tmp_path: Path) -> None:
 def test_two_visitors_at_once(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     first, second = visit(), visit()
     words = ("sky, grass, sand", "wood, metal, water, brick wall")
-    for page, picture, text in zip((first, second), scenes, words, strict=True):
-        page.set_input_files("#picture input[type=file]", picture)
+    for page, image, text in zip((first, second), scenes, words, strict=True):
+        page.set_input_files("#picture input[type=file]", image)
         page.wait_for_selector("#picture img")
         page.fill("#words textarea", text)
     first.click("#go")
     second.click("#go")
-    for page, picture, text in zip((first, second), scenes, words, strict=True):
+    for page, image, text in zip((first, second), scenes, words, strict=True):
         page.wait_for_selector(".viewer[data-state=full]")
-        assert names(page) == list(segmenter(picture, text).areas())
+        assert names(page) == list(segmenter(image, text).areas())
     first.locator("canvas.overlay").click(position={"x": 5, "y": 5})
     expect(first.locator(".scores .name")).to_have_count(3)
     second.locator("canvas.overlay").click(position={"x": 5, "y": 5})
@@ -214,9 +214,9 @@ def test_a_full_queue_says_so(browser: Browser, segmenter: Segmenter, scenes: li
     go_on = Event()
 
     class Busy(Workbench):
-        def segment(self, picture: Path, words: str, model: str) -> SessionResult:
+        def segment(self, image: Path, words: str, model: str) -> SessionResult:
             assert go_on.wait(60)
-            return super().segment(picture, words, model)
+            return super().segment(image, words, model)
 
     with serving(Busy({"one": lambda: segmenter}, Limits(queue=1)), port=free_port()) as address:
         pages = [browser.new_page() for _ in range(3)]
@@ -245,7 +245,7 @@ def test_the_other_model(visit: Visit, scenes: list[Path]) -> None:
     page.click("#model input")
     page.get_by_role("option", name="other", exact=True).click()
     segment(page, scenes[0])
-    assert "kept" not in page.locator(".times").inner_text()
+    assert "cached" not in page.locator(".times").inner_text()
 
 
 def test_interface_for_programs(visit: Visit, address: str, scenes: list[Path], segmenter: Segmenter) -> None:
@@ -259,8 +259,8 @@ def test_interface_for_programs(visit: Visit, address: str, scenes: list[Path], 
 
 
 def test_addresses_are_not_fetched(address: str, strangers: list[object]) -> None:
-    picture = {"path": "http://203.0.113.7/a.png", "meta": {"_type": "gradio.FileData"}}
-    asked = httpx.post(f"{address}gradio_api/call/segment", json={"data": [picture, "sky", "one"]})
+    image = {"path": "http://203.0.113.7/a.png", "meta": {"_type": "gradio.FileData"}}
+    asked = httpx.post(f"{address}gradio_api/call/segment", json={"data": [image, "sky", "one"]})
     told = httpx.get(f"{address}gradio_api/call/segment/{asked.json()['event_id']}", timeout=20)
     assert "event: error" in told.text
     assert strangers == []

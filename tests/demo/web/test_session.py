@@ -1,4 +1,4 @@
-"""What the page does, without a browser: limits, what is kept between requests, answers."""
+"""The segmentation service of the page without a browser: limits, cached features, results."""
 
 import threading
 import time
@@ -37,32 +37,32 @@ def bench() -> Workbench:
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "noise.png"
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "noise.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(path)
     return path
 
 
-def test_answers_are_the_segmenters(bench: Workbench, plain: Segmenter, picture: Path) -> None:
-    answer = bench.segment(picture, WORDS, "tiny")
-    expected = plain(picture, WORDS)
+def test_answers_are_the_segmenters(bench: Workbench, plain: Segmenter, image: Path) -> None:
+    answer = bench.segment(image, WORDS, "tiny")
+    expected = plain(image, WORDS)
     assert (answer.result.labels == expected.labels).all()
     assert (answer.result.scores == expected.scores).all()
 
 
-def test_a_picture_is_encoded_once(bench: Workbench, picture: Path) -> None:
-    first = bench.segment(picture, WORDS, "tiny").times
+def test_an_image_is_encoded_once(bench: Workbench, image: Path) -> None:
+    first = bench.segment(image, WORDS, "tiny").times
     assert first.encoding is not None
     assert first.decoding is not None
-    second = bench.segment(picture, "sky, sea", "tiny").times
+    second = bench.segment(image, "sky, sea", "tiny").times
     assert second.encoding is None
     assert second.decoding is not None
-    third = bench.segment(picture, WORDS, "tiny").times
+    third = bench.segment(image, WORDS, "tiny").times
     assert (third.encoding, third.decoding) == (None, None)
 
 
-def test_scores_at_a_pixel(bench: Workbench, picture: Path) -> None:
-    answer = bench.segment(picture, "a=b; c, d, e, f, g", "tiny")
+def test_scores_at_a_pixel(bench: Workbench, image: Path) -> None:
+    answer = bench.segment(image, "a=b; c, d, e, f, g", "tiny")
     result = answer.result
     for row, column in ((0, 0), (49, 69), (20, 33)):
         top = bench.scores_at(answer, row, column)
@@ -70,23 +70,23 @@ def test_scores_at_a_pixel(bench: Workbench, picture: Path) -> None:
         assert top[0][0] == result.classes[result.labels[row, column]]
         assert top[0][1] == pytest.approx(float(result.scores[row, column]), abs=1e-6)
         assert [score for _, score in top] == sorted((score for _, score in top), reverse=True)
-    with pytest.raises(LimitError, match="outside of the picture of 70 x 50"):
+    with pytest.raises(LimitError, match="outside of the image of 70 x 50"):
         bench.scores_at(answer, 50, 0)
 
 
-def test_limits_say_what_to_do(bench: Workbench, picture: Path, tmp_path: Path) -> None:
-    with pytest.raises(LimitError, match=r"7 words; this page takes up to 6\. Take some out"):
-        bench.segment(picture, "a, b, c, d, e, f, g", "tiny")
-    with pytest.raises(LimitError, match="8 words"):
-        bench.segment(picture, "a=b; c; d\ne=f; g; h\ni\nj", "tiny")
-    with pytest.raises(LimitError, match="150 words"):
-        bench.segment(picture, "ade20k-150", "tiny")
+def test_limits_say_what_to_do(bench: Workbench, image: Path, tmp_path: Path) -> None:
+    with pytest.raises(LimitError, match=r"7 names; this page takes up to 6\. Remove some"):
+        bench.segment(image, "a, b, c, d, e, f, g", "tiny")
+    with pytest.raises(LimitError, match="8 names"):
+        bench.segment(image, "a=b; c; d\ne=f; g; h\ni\nj", "tiny")
+    with pytest.raises(LimitError, match="150 names"):
+        bench.segment(image, "ade20k-150", "tiny")
     with pytest.raises(LimitError, match=r"Name 2 .* has 25 characters"):
-        bench.segment(picture, "sky," + 25 * "x", "tiny")
-    with pytest.raises(VocabularyError, match="No words yet"):
-        bench.segment(picture, " ,\n", "tiny")
+        bench.segment(image, "sky," + 25 * "x", "tiny")
+    with pytest.raises(VocabularyError, match="No class names yet"):
+        bench.segment(image, " ,\n", "tiny")
     with pytest.raises(LimitError, match="no model 'huge' here; choose one of tiny"):
-        bench.segment(picture, "sky", "huge")
+        bench.segment(image, "sky", "huge")
     Image.new("L", (2000, 600)).save(tmp_path / "wide.png")
     with pytest.raises(ImageError, match="2000x600 is 1,200,000 pixels; at most 1,000,000"):
         bench.segment(tmp_path / "wide.png", "sky", "tiny")
@@ -101,7 +101,7 @@ def test_words_are_never_a_file(tmp_path: Path) -> None:
     assert vocabulary.labels == [str(tmp_path / "words.txt")]
 
 
-def test_a_slow_request_is_answered_in_time(picture: Path) -> None:
+def test_a_slow_request_is_answered_in_time(image: Path) -> None:
     released = threading.Event()
 
     class Slow(ZeroShotSegmenter):
@@ -116,14 +116,14 @@ def test_a_slow_request_is_answered_in_time(picture: Path) -> None:
     bench = Workbench({"slow": lambda: Segmenter(Slow(random_backbone(), temperature=0.01))}, Limits(seconds=1))
     began = time.monotonic()
     with pytest.raises(LimitError, match="took longer than 1 seconds, the most this page spends"):
-        bench.segment(picture, "sky", "slow")
+        bench.segment(image, "sky", "slow")
     assert time.monotonic() - began < 10
     released.set()
-    assert bench.segment(picture, "sky", "slow").result.classes == ["sky"]
+    assert bench.segment(image, "sky", "slow").result.classes == ["sky"]
 
 
-def test_exports(bench: Workbench, picture: Path, tmp_path: Path) -> None:
-    answer = bench.segment(picture, WORDS, "tiny")
+def test_exports(bench: Workbench, image: Path, tmp_path: Path) -> None:
+    answer = bench.segment(image, WORDS, "tiny")
     path = bench.export(answer, "png", tmp_path)
     assert path.name == "noise-png.zip"
     with zipfile.ZipFile(path) as archive:

@@ -9,7 +9,7 @@ from ahs_seg.metrics import ConfusionMatrix, Measures, MetricAccumulator, count_
 LABELS = ("sky", "sea", "cat", "dog", "car")
 
 
-def pictures(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def labelled_images(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -25,7 +25,7 @@ def counts_of(shown: list[tuple[np.ndarray, np.ndarray]]) -> RunCounts:
 
 
 def test_the_scores_are_those_of_the_evaluation_also_when_images_are_drawn_again() -> None:
-    shown = pictures(8)
+    shown = labelled_images(8)
     drawn = [0, 0, 0, 3, 5, 5, 7, 1]
     weights = np.stack([np.ones(8), np.bincount(drawn, minlength=8)]).astype(np.float32)
     found = counts_of(shown).scores(weights)
@@ -49,7 +49,7 @@ def test_counts_of_an_image_by_hand() -> None:
 
 
 def test_without_unseen_classes_there_is_no_such_score() -> None:
-    all_known = RunCounts(counts_of(pictures(3)).counts, np.ones(5, bool))
+    all_known = RunCounts(counts_of(labelled_images(3)).counts, np.ones(5, bool))
     found = all_known.scores(np.ones((1, 3), np.float32))
     assert np.isnan(found["unseen"]).all()
     assert np.isnan(found["harmonic"]).all()

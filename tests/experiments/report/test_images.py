@@ -11,7 +11,7 @@ from tests.support.reports import figure
 
 def test_figure_tells_what_became_of_each_class():
     shown = view(figure())
-    assert [caption for caption, _, _ in shown.panels] == ["picture", "ground truth", "prediction"]
+    assert [caption for caption, _, _ in shown.panels] == ["image", "ground truth", "prediction"]
     assert [(line.name, line.unseen, line.verdict) for line in shown.legend] == [
         ("sky", False, "IoU 100"),
         ("red <b>star</b>", True, "missed"),

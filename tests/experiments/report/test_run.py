@@ -24,7 +24,7 @@ def test_the_page_has_losses_and_what_was_watched(tmp_path: Path, statistics: st
     assert "A &lt;run&gt;" in page
     assert "5 steps of training" in page
     assert page.count("<svg") == (2 if statistics else 1)
-    assert ("What the parts did" in page) is bool(statistics)
+    assert ("Statistics of the modules" in page) is bool(statistics)
     assert "h_clip" in page
 
 

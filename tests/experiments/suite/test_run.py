@@ -74,12 +74,12 @@ def test_a_suite_runs_what_is_there_and_says_what_is_not(model, tmp_path):
     assert np.mean([float(row["iou"]) for row in labelled]) == pytest.approx(result.reports[1].scores.miou)
     page = (output / "report.html").read_text()
     assert "Worst classes" in page
-    assert "taken for" in page
+    assert "predicted as" in page
     assert "skipped: ADE20K-150" in (output / "results.md").read_text()
 
 
 def test_a_suite_without_any_data_is_an_error(model, tmp_path):
-    with pytest.raises(EvaluationError, match="none of the data is there"):
+    with pytest.raises(EvaluationError, match="none of the datasets is available"):
         run_suite(model, suite_data("ovss", tmp_path), [OWN], tmp_path / "out", progress=False, say=lambda _: None)
     with pytest.raises(EvaluationError, match="known are ovss"):
         suite_data("all", tmp_path)

@@ -1,5 +1,5 @@
-// Draws an answer: the picture tinted by its classes, which can be hidden one by one. Knows nothing but `props.value`
-// (see viewer.py) and `props.scores`; a click asks the server with the event "probe". Names are always set as text.
+// Renders a result: the image with a colour overlay of its classes, which can be hidden one by one. Its input is
+// `props.value` (see viewer.py) and `props.scores`; a click sends the event "probe". Names are always set as text.
 const find = (name) => element.querySelector(name);
 const CONTOUR = 0.55, NOBODY = 65535, ROOM = 560;
 let answer = null, grey = null, colours = null, labels = null, scores = null, hidden = new Set();
@@ -23,18 +23,18 @@ function pixels(address, size) {
 async function show() {
   if (!props.value) return;
   const next = JSON.parse(props.value);
-  const zoom = Math.max(1, Math.floor(ROOM / Math.max(...next.size))); // small pictures: pixel by pixel
+  const zoom = Math.max(1, Math.floor(ROOM / Math.max(...next.size))); // small images are enlarged by whole pixels
   next.size = next.size.map((side) => side * zoom);
   find(".overlay").classList.toggle("small", zoom > 1);
-  const [picture, codes] = await Promise.all([pixels(next.picture, next.size), pixels(next.labels, next.size)]);
+  const [image, codes] = await Promise.all([pixels(next.picture, next.size), pixels(next.labels, next.size)]);
   answer = next;
-  colours = picture;
+  colours = image;
   const count = next.size[0] * next.size[1];
   grey = new Float32Array(count);
   labels = new Uint16Array(count);
   scores = new Uint8Array(count);
   for (let at = 0, from = 0; at < count; at++, from += 4) {
-    grey[at] = 0.299 * picture.data[from] + 0.587 * picture.data[from + 1] + 0.114 * picture.data[from + 2];
+    grey[at] = 0.299 * image.data[from] + 0.587 * image.data[from + 1] + 0.114 * image.data[from + 2];
     labels[at] = codes.data[from] + 256 * codes.data[from + 1];
     scores[at] = codes.data[from + 2];
   }
@@ -43,7 +43,7 @@ async function show() {
   draw();
   find(".times").textContent = answer.times;
   find(".mark").hidden = true;
-  find(".where").textContent = "Click into the picture.";
+  find(".where").textContent = "Click into the image.";
   find(".scores").replaceChildren();
   find(".viewer").dataset.state = "full";
   if (find(".stage").getBoundingClientRect().top > 0.6 * window.innerHeight) {
@@ -100,7 +100,7 @@ function list() {
     line.append(label);
     return line;
   }));
-  find(".absent").textContent = answer.absent ? `${answer.absent} of ${answer.names.length} words found nowhere.` : "";
+  find(".absent").textContent = answer.absent ? `${answer.absent} of ${answer.names.length} classes not found.` : "";
 }
 
 function refresh() {

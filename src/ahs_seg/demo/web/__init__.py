@@ -1,4 +1,4 @@
-"""The page that `ahs-seg serve` shows: a picture and words in, an overlay to explore out."""
+"""The web page of `ahs-seg serve`: segments an uploaded image by class names and shows an interactive overlay."""
 
 from ahs_seg.demo.web.limits import LimitError, Limits
 from ahs_seg.demo.web.session import SessionResult, Workbench

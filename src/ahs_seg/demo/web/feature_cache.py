@@ -1,4 +1,4 @@
-"""What a method computed, kept between requests: new words for the same picture cost only the words."""
+"""Cache of image features and outputs between requests: new classes for the same image reuse its features."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
 class TimeUpError(AhsSegError, RuntimeError):
-    """A request that took longer than it may."""
+    """A request exceeded its time limit."""
 
 
 @dataclass
 class Times:
-    """Seconds that a request spent in the two steps of a method; None: the step was not needed.
+    """Seconds that a request spent on encoding and decoding; None: the result was cached.
 
-    After the `deadline` (of `time.monotonic`) no further step begins. `words` are those that the method was given.
+    After the `deadline` (of `time.monotonic`) no further step starts. `words` is the text input of the method.
     """
 
     encoding: float | None = None
@@ -35,13 +35,13 @@ class Times:
     words: Words | None = None
 
     def check(self) -> None:
-        """Raises `TimeUpError` after the deadline."""
+        """Raise `TimeUpError` after the deadline."""
         if time.monotonic() > self.deadline:
             raise TimeUpError
 
 
 class TensorLRU:
-    """Values by key: the latest used, up to `memory_bytes` of tensors. Threads may share it."""
+    """Thread-safe LRU cache of values by key, limited to `memory_bytes` of tensors."""
 
     def __init__(self, *, memory_bytes: int = 512 * 2**20) -> None:
         self._held: LRUCache[tuple[object, ...], object] = LRUCache(memory_bytes, getsizeof=held_bytes)
@@ -51,21 +51,21 @@ class TensorLRU:
         return len(self._held)
 
     def find(self, key: tuple[object, ...]) -> object | None:
-        """What is kept under this key, or nothing."""
+        """Cached value of this key, or None."""
         with self._lock:
             return self._held.get(key)
 
     def keep(self, key: tuple[object, ...], value: object) -> None:
-        """Keep a value; those unused for longest make room. One that is larger than all the memory is not kept."""
+        """Store a value and evict the least recently used ones; a value larger than the whole cache is not stored."""
         with self._lock:
             if held_bytes(value) <= self._held.maxsize:
                 self._held[key] = value
 
 
 class CachedMethod(Method):
-    """A method that encodes the same images once, and decodes them once for the same words; gives what it gives.
+    """Wraps a method and caches image features and outputs; the outputs are those of the method.
 
-    `name` tells it from other methods in the same store.
+    `name` distinguishes the method from others in the same store.
     """
 
     def __init__(self, method: Method, store: TensorLRU, *, name: str) -> None:
@@ -78,7 +78,7 @@ class CachedMethod(Method):
 
     @contextmanager
     def timed(self, *, deadline: float = float("inf")) -> Iterator[Times]:
-        """Counts the seconds of this thread's forwards."""
+        """Context that measures the encoding and decoding time of forward passes in this thread."""
         self._local.times = times = Times(deadline=deadline)
         try:
             yield times
@@ -86,7 +86,7 @@ class CachedMethod(Method):
             del self._local.times
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
-        """The method's output."""
+        """Output of the method, cached by images and text."""
         times: Times = getattr(self._local, "times", None) or Times()
         times.words = text
         seen = digest(images)
@@ -104,19 +104,19 @@ class CachedMethod(Method):
         return output
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
-        """What the method makes of the images alone."""
+        """Image features of the method, not cached."""
         return self.method.encode(images)
 
     def decode(self, features: ImageFeatures, text: Words) -> Output:
-        """The rest of the method's forward."""
+        """Output of the method for image features and text, not cached."""
         return self.method.decode(features, text)
 
     def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """The words as the method reads them."""
+        """Text input of the method for text embeddings and flags of seen classes."""
         return self.method.prepare(text, seen)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """The method's."""
+        """Scores of the method for logits."""
         return self.method.scores(logits)
 
     def _features(self, images: Tensor, seen: str, times: Times) -> ImageFeatures:
@@ -131,17 +131,17 @@ class CachedMethod(Method):
 
 
 def digest(values: Tensor) -> str:
-    """What tells a tensor from any other: a digest of its type, shape and content."""
+    """Digest of the type, shape and content of a tensor."""
     return weights_digest(labelled([("", values)]))
 
 
 def held_bytes(value: object) -> int:
-    """The bytes of all tensors in a structure of dataclasses and sequences."""
+    """Total bytes of all tensors in nested dataclasses and sequences."""
     return sum(tensor.nbytes for tensor in tensors_of(value))
 
 
 def tensors_of(value: object) -> Iterator[Tensor]:
-    """All tensors in a structure of dataclasses and sequences."""
+    """Iterate over all tensors in nested dataclasses and sequences."""
     if isinstance(value, Tensor):
         yield value
     elif is_dataclass(value):

@@ -1,4 +1,4 @@
-"""What one visitor of the page may ask for; every refusal says what was given, what is allowed and what to do."""
+"""Limits on uploads and requests of the web page; every error says what was given, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MEGA = 1_000_000
 
 
 class LimitError(AhsSegError, ValueError):
-    """More than the page allows."""
+    """A request exceeds the limits of the page."""
 
 
 class ServeError(AhsSegError, ValueError):
-    """A page that cannot be served: no model, or a port that is taken."""
+    """The page cannot be served: there is no model, or the port is in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes of uploads and requests; `queue` counts requests that wait, `seconds` one request after its wait."""
+    """Limits per request; `queue` is the number of waiting requests, `seconds` the time of one without its wait."""
 
     upload_mb: int = 20
     megapixels: int = 25
@@ -36,7 +36,7 @@ class Limits:
         return self.megapixels * MEGA
 
     def check_file(self, path: Path) -> None:
-        """Raises `LimitError` for a file that is too large to be read."""
+        """Raise `LimitError` for a file that is too large."""
         size = path.stat().st_size
         if size > self.upload_mb * MEGA:
             raise LimitError(
@@ -45,23 +45,23 @@ class Limits:
             )
 
     def check_pixels(self, height: int, width: int) -> None:
-        """Raises `LimitError` for a picture with too many pixels."""
+        """Raise `LimitError` for an image with too many pixels."""
         if height * width > self.pixels:
             raise LimitError(
-                f"The picture has {width} x {height} = {height * width / MEGA:.1f} million pixels; this page takes up "
-                f"to {self.megapixels} million. Make it smaller, or use `ahs-seg segment --tile` for large pictures."
+                f"The image has {width} x {height} = {height * width / MEGA:.1f} million pixels; this page takes up "
+                f"to {self.megapixels} million. Make it smaller, or use `ahs-seg segment --tile` for large images."
             )
 
     def vocabulary(self, text: str) -> Vocabulary:
-        """The classes in a text that a visitor typed; unlike `Vocabulary.parse`, never a file of the server.
+        """Parse class names that a visitor typed; unlike `Vocabulary.parse`, it never reads a file.
 
         Raises:
-            LimitError: too many words, or a word that is too long.
-            VocabularyError: words that cannot be used.
+            LimitError: there are too many names, or a name is too long.
+            VocabularyError: the names are not a valid vocabulary.
         """
         text = text.strip().strip(",\n").strip()
         if not text:
-            raise VocabularyError("No words yet: name what you look for, e.g. “cat, sofa, lamp”.")
+            raise VocabularyError("No class names yet: type what to look for, e.g. “cat, sofa, lamp”.")
         if text in known_vocabularies():
             vocabulary = Vocabulary.known(text)
         else:
@@ -75,7 +75,7 @@ class Limits:
     def _check_count(self, count: int) -> None:
         if count > self.names:
             raise LimitError(
-                f"The list has {count} words; this page takes up to {self.names}. Take some out, or use the command "
+                f"The list has {count} names; this page takes up to {self.names}. Remove some, or use the command "
                 "`ahs-seg segment`, which takes any number."
             )
 

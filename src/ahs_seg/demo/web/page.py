@@ -1,4 +1,4 @@
-"""The page itself: gradio's components around the viewer, and what happens on a click."""
+"""Layout and event handlers of the web page, built from gradio components."""
 
 from __future__ import annotations
 
@@ -30,53 +30,53 @@ TITLE: Final = "AHS-Seg"
 SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO_FONTS: Final = ("ui-monospace", "Menlo", "Consolas", "monospace")
 KEPT_SECONDS: Final = 3600
-"""Uploads, downloads and answers older than this are deleted."""
+"""Uploads, downloads and results older than this are deleted."""
 KEPT_EXPORTS: Final = 32
 EXPECTED: Final = (LimitError, VocabularyError, TextTooLongError, SampleError, FormatError)
-"""What visitors can do wrong; they see its message."""
+"""Errors caused by visitors' input; their messages are shown on the page."""
 
 
-class _Plain(type(gr.Image)):  # type: ignore[misc]  # gradio is not followed by mypy
-    """Makes classes as Python does; gradio's own metaclass writes an interface file beside the source of each."""
+class _Plain(type(gr.Image)):  # type: ignore[misc]  # gradio is untyped for mypy
+    """Metaclass without gradio's side effect of writing an interface file beside the source file of each class."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> type:
-        """The class."""
+        """Create the class as `ABCMeta` does."""
         return ABCMeta.__new__(cls, name, bases, members)
 
 
 class PictureInput(gr.Image, metaclass=_Plain):  # type: ignore[misc]  # as above
-    """A picture of the visitor, as the path of the uploaded file; only our own reader opens it."""
+    """Image input that passes on the path of the uploaded file; the file is opened only by `read_image`."""
 
-    is_template = True  # gradio: drawn like its parent
+    is_template = True  # gradio: rendered like its parent class
 
     def preprocess(self, payload: Any) -> str | None:  # as in gradio
-        """The path."""
+        """Path of the uploaded file, or None."""
         return None if payload is None else payload.path
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
-        """Files only: the server fetches nothing from elsewhere."""
+        """Refuse URLs, so that the server downloads nothing; uploaded files are handled as by gradio."""
         if "://" in str(url_or_file_path):
-            raise gr.Error("Addresses are not fetched; upload the picture itself.", print_exception=False)
+            raise gr.Error("URLs are not downloaded; upload the image itself.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
 class Actions:
-    """What the components call."""
+    """Event handlers of the components."""
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         self._exports: deque[tempfile.TemporaryDirectory[str]] = deque(maxlen=KEPT_EXPORTS)
 
     def segment(self, picture: str | None, words: str, model: str) -> tuple[SessionResult, str]:
-        """Segment a picture: names, classes found with their pixels, and the label map as a PNG in JSON."""
+        """Segment an image: class names, classes found with their pixel counts, and the label map as PNG, in JSON."""
         with shown(picture):
             if picture is None:
-                raise LimitError("No picture yet: drop one on the page, or choose an example.")
+                raise LimitError("No image yet: drop one on the page, or choose an example.")
             answer = self.bench.segment(Path(picture), words, model)
             return answer, payload(answer)
 
     def probe(self, answer: SessionResult | None, event: gr.EventData) -> dict[str, Any]:
-        """The best scores at the pixel that was clicked."""
+        """The highest class scores at the clicked pixel, as JSON."""
         if answer is None:
             return gr.skip()
         with shown():
@@ -84,7 +84,7 @@ class Actions:
             return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top, "asked": time.monotonic()}))
 
     def export(self, answer: SessionResult | None, kind: Format) -> dict[str, Any]:
-        """The file of the last answer in an output format."""
+        """A download of the last result in an output format."""
         if answer is None:
             return gr.update(interactive=False)
         folder = tempfile.TemporaryDirectory(prefix="ahs-seg-")
@@ -96,7 +96,7 @@ class Actions:
 
 @contextmanager
 def shown(path: str | None = None) -> Iterator[None]:
-    """Mistakes of visitors as messages on the page, without the folders of the server."""
+    """Context that shows errors of visitors' input as messages on the page, without server paths."""
     try:
         yield
     except EXPECTED as error:
@@ -105,14 +105,14 @@ def shown(path: str | None = None) -> Iterator[None]:
 
 
 def theme() -> gr.themes.Base:
-    """Quiet colours and the fonts of the visitor's system; nothing is loaded from elsewhere."""
+    """Gradio theme with neutral colours and system fonts; nothing is loaded from other servers."""
     return gr.themes.Default(
         primary_hue="blue", secondary_hue="blue", neutral_hue="slate", font=SYSTEM_FONTS, font_mono=MONO_FONTS
     )
 
 
 def build(bench: Workbench, examples: list[tuple[str, str]]) -> gr.Blocks:
-    """The page over a workbench; examples are picture files with words."""
+    """Build the page for a workbench; `examples` are pairs of image file and class names."""
     actions = Actions(bench)
     kept = (KEPT_SECONDS, KEPT_SECONDS)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=kept) as page:
@@ -158,14 +158,14 @@ def _inputs(bench: Workbench) -> tuple[gr.Image, gr.Textbox, gr.Dropdown, gr.But
         type="filepath",
         image_mode=None,
         sources=["upload", "clipboard"],
-        label=f"Picture, up to {limits.upload_mb} MB",
+        label=f"Image, up to {limits.upload_mb} MB",
         height=260,
         elem_id="picture",
         buttons=[],
     )
     words = gr.Textbox(
-        label="Words",
-        info="Separated by commas, or one per line; also the name of a list, such as ade20k-150.",
+        label="Classes",
+        info="Names separated by commas, or one per line; or the name of a list, such as ade20k-150.",
         placeholder="cat, sofa, lamp",
         lines=3,
         max_lines=8,

@@ -1,4 +1,4 @@
-"""Starting the page: its models, its examples, and a server that speaks to nobody else."""
+"""Server of the web page: finds its models, draws its examples, and makes no connections to other servers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ EXAMPLES: Final = 3
 
 
 def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
-    """What to serve by name: model directories, known checkpoints, or names on the hub.
+    """Loaders of the models to serve, by display name; sources are model directories, known checkpoints or hub names.
 
-    Without any, the models of a quickstart in the current folder, and the baseline on the packaged tiny CLIP.
+    Without sources: the models of a quickstart in the current folder, and the baseline on the packaged tiny CLIP.
 
     Raises:
-        CheckpointError: one of them cannot be found.
+        CheckpointError: a model cannot be found.
     """
     found: dict[str, Callable[[], Segmenter]] = {}
     for source in sources or sorted(map(str, Path("quickstart").glob("run-*/model"))):
@@ -44,7 +44,7 @@ def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
 
 
 def draw_examples(folder: Path) -> list[tuple[str, str]]:
-    """Pictures of drawn scenes, written to a folder, each with words for what is in it and for what is not."""
+    """Write drawn scenes to a folder; returns pairs of image path and class names, some of them not in the image."""
     scenes = WorldDataset(TEST_SEED, EXAMPLES, names=150)
     labels = scenes.vocabulary.labels
     examples = []
@@ -60,12 +60,12 @@ def draw_examples(folder: Path) -> list[tuple[str, str]]:
 
 @contextmanager
 def serving(bench: Workbench, *, host: str = LOCALHOST, port: int = PORT) -> Iterator[str]:
-    """The address of the page, served until the block ends.
+    """Context that serves the page and yields its address.
 
-    Whatever gradio would otherwise read from `GRADIO_*` variables and could open the page to others is set here.
+    All settings that gradio would read from `GRADIO_*` variables and that could expose the page are set explicitly.
 
     Raises:
-        ServeError: the port is taken.
+        ServeError: the port is in use.
     """
     with tempfile.TemporaryDirectory(prefix="ahs-seg-") as folder:
         page = build(bench, draw_examples(Path(folder)))
@@ -101,7 +101,7 @@ def serving(bench: Workbench, *, host: str = LOCALHOST, port: int = PORT) -> Ite
 
 
 def _name(source: str, taken: dict[str, Callable[[], Segmenter]]) -> str:
-    """What visitors read: `cat-seg-vitb`, `owner/name`, or the last folders of a path that tell it from others."""
+    """Display name of a model: `cat-seg-vitb`, `owner/name`, or the last folder of a path if that is unique."""
     parts = Path(source).parts
     if not Path(source).is_dir():
         return source

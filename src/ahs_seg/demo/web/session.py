@@ -1,4 +1,4 @@
-"""What the page does, without the page: pictures, words and a model in, an answer to look at and to ask about out."""
+"""The page's segmentation service without user interface: runs models, probes scores and exports results."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 TOP: Final = 5
 PROBED_PIXELS: Final = 1_000_000
-"""Scores of larger pictures are looked up on a map reduced to about this size."""
+"""Scores of larger images are probed on score maps downsampled to about this many pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class SessionResult:
-    """A segmented picture: by which model, and in which time (None: it was known from before)."""
+    """A segmented image with the model, the computing times and the path of the uploaded file."""
 
     result: Segmentation
     model: str
@@ -41,9 +41,9 @@ class SessionResult:
 
 
 class Workbench:
-    """The models of a page and what they computed. Threads may share it; one request computes at a time.
+    """Models of a page with their cached features; thread-safe, one request is computed at a time.
 
-    `models` are functions that load a segmenter, by the name that visitors choose; each is called when first needed.
+    `models` maps display names to functions that load a segmenter; each is called at the first request for it.
     """
 
     def __init__(self, models: Mapping[str, Callable[[], Segmenter]], limits: Limits | None = None) -> None:
@@ -57,48 +57,48 @@ class Workbench:
 
     @property
     def models(self) -> list[str]:
-        """The names of the models; the first is the one to begin with."""
+        """Names of the models; the first is the default."""
         return list(self._models)
 
     def ready(self) -> None:
-        """Load the model to begin with, so that what is wrong with it shows at once.
+        """Load the default model, so that errors in it are reported at start.
 
         Raises:
-            CheckpointError: it cannot be read.
+            CheckpointError: the model cannot be read.
         """
         self._worker.submit(self._load, self.models[0]).result()
 
-    def segment(self, picture: Path, words: str, model: str) -> SessionResult:
-        """The answer for a picture file.
+    def segment(self, image: Path, words: str, model: str) -> SessionResult:
+        """Segment an image file.
 
         Raises:
-            LimitError: more than the limits allow, or longer than a request may take.
-            VocabularyError: words that cannot be used.
-            TextTooLongError: a name that the text tower cannot read to its end.
-            ImageError: a file that is not a picture.
+            LimitError: the request exceeds the limits of size or time.
+            VocabularyError: the class names are not a valid vocabulary.
+            TextTooLongError: a name has more tokens than the text tower takes.
+            ImageError: the file is not a readable image.
         """
         vocabulary = self.limits.vocabulary(words)
-        self.limits.check_file(picture)
-        pixels = read_image(picture, max_pixels=self.limits.pixels)
+        self.limits.check_file(image)
+        pixels = read_image(image, max_pixels=self.limits.pixels)
         self.limits.check_pixels(*pixels.shape[:2])
-        self._worker.submit(self._load, model).result()  # takes none of the request's time
+        self._worker.submit(self._load, model).result()  # loading does not count against the time limit
         deadline = time.monotonic() + self.limits.seconds
         work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline)
         try:
             result, times = work.result(timeout=self.limits.seconds)
-        except (TimeoutError, TimeUpError):  # what still runs stops before its next step
+        except (TimeoutError, TimeUpError):  # the running work stops before its next step
             raise self._too_slow(pixels.shape[1], pixels.shape[0], len(vocabulary)) from None
-        return SessionResult(result, model, times, picture)
+        return SessionResult(result, model, times, image)
 
     def scores_at(self, answer: SessionResult, row: int, column: int) -> list[tuple[str, float]]:
-        """The classes with the highest scores at a pixel of an answer, best first, at most five."""
+        """The at most five classes with the highest scores at a pixel of a result, best first."""
         height, width = answer.result.labels.shape
         if not (0 <= row < height and 0 <= column < width):
-            raise LimitError(f"Pixel ({column}, {row}) lies outside of the picture of {width} x {height} pixels.")
+            raise LimitError(f"Pixel ({column}, {row}) is outside of the image of {width} x {height} pixels.")
         return self._worker.submit(self._top, answer, row, column).result()
 
     def export(self, answer: SessionResult, name: Format, folder: Path) -> Path:
-        """The answer in an output format: its one file, or a zip of them."""
+        """Write a result in an output format and return the path: a single file, or a zip of several."""
         with tempfile.TemporaryDirectory() as workplace:
             exporter = open_format(name, Path(workplace), answer.result.vocabulary)
             exporter.start()
@@ -129,7 +129,7 @@ class Workbench:
 
     @torch.inference_mode()
     def _top(self, answer: SessionResult, row: int, column: int) -> list[tuple[str, float]]:
-        """Scores of all rows of the text at a pixel; a class has the score of its best row."""
+        """Highest class scores at a pixel; the score of a class is the maximum over its prompt rows."""
         segmenter, method = self._load(answer.model)
         result, words = answer.result, answer.times.words
         assert words is not None, "a method was asked"
@@ -150,8 +150,8 @@ class Workbench:
 
     def _too_slow(self, width: int, height: int, names: int) -> LimitError:
         return LimitError(
-            f"{names} words on {width} x {height} pixels took longer than {self.limits.seconds} seconds, the most this "
-            "page spends on a request. Use fewer words or a smaller picture."
+            f"{names} classes on {width} x {height} pixels took longer than {self.limits.seconds} seconds, the most "
+            "this page spends on a request. Use fewer classes or a smaller image."
         )
 
 

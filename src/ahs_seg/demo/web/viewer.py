@@ -1,4 +1,4 @@
-"""What the browser needs to draw an answer: the picture, its labels and scores as pixels, and the classes."""
+"""JSON that the browser renders: input image, labels and scores encoded as an image, and the classes."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from ahs_seg.output.palette import by_area, colours_for
 from ahs_seg.output.segmentation import Segmentation
 
 LONGEST: Final = 1400
-"""Longest side of what is drawn; larger pictures are reduced for the screen, not for the model."""
+"""Longest side of the rendered image; larger images are downsampled for display, not for the model."""
 
 
 def asset(name: str) -> str:
-    """A file of the page."""
+    """Text of a packaged file of the page."""
     return resources.files("ahs_seg").joinpath("assets", "web", name).read_text(encoding="utf-8")
 
 
 def payload(answer: SessionResult) -> str:
-    """The answer as JSON for `viewer.js`.
+    """Encode a result as JSON for `viewer.js`.
 
-    `labels` is a picture: red and green are the class (low and high byte, 65535: none), blue is its score.
+    `labels` is an RGB image: red and green are the class index (low and high byte, 65535: none), blue is the score.
     """
     result = answer.result
     height, width = result.labels.shape
     scale = min(1.0, LONGEST / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    picture = Image.fromarray(result.image)
+    shown = Image.fromarray(result.image)
     if scale < 1:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+        shown = shown.resize(size, Image.Resampling.LANCZOS)
     codes = Image.fromarray(_codes(result)).resize(size, Image.Resampling.NEAREST)
     exact = max(size) <= LONGEST // 4
     return json.dumps(
         {
-            "picture": _address(picture, "PNG" if exact else "JPEG"),
+            "picture": _address(shown, "PNG" if exact else "JPEG"),
             "labels": _address(codes, "PNG"),
             "size": size,
             "original": [width, height],
@@ -54,11 +54,11 @@ def payload(answer: SessionResult) -> str:
 
 
 def times_text(answer: SessionResult) -> str:
-    """What was computed and how long it took."""
+    """Text with the computing times of the two steps, or "cached"."""
     times = answer.times
-    encoding = "kept from before" if times.encoding is None else f"{times.encoding:.2f} s"
-    decoding = "kept from before" if times.decoding is None else f"{times.decoding:.2f} s"
-    return f"Image: {encoding}. Words: {decoding}."
+    encoding = "cached" if times.encoding is None else f"{times.encoding:.2f} s"
+    decoding = "cached" if times.decoding is None else f"{times.decoding:.2f} s"
+    return f"Image: {encoding}. Classes: {decoding}."
 
 
 def _classes(result: Segmentation) -> list[dict[str, object]]:
@@ -77,7 +77,7 @@ def _codes(result: Segmentation) -> UInt8[np.ndarray, "H W 3"]:
     return np.stack([labels % 256, labels // 256, scores], -1).astype(np.uint8)
 
 
-def _address(picture: Image.Image, kind: str) -> str:
+def _address(image: Image.Image, kind: str) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, quality=90)
+    image.save(buffer, kind, quality=90)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""Figures of a table: differences with their intervals, and how training went."""
+"""Charts of an ablation table: differences with confidence intervals, and loss curves."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ ROW_INCHES: Final = 0.34
 WIDTH_INCHES: Final = 9.6
 COLUMNS: Final = 4
 ROOM: Final = 1.15
-"""The axis reaches this much farther than what must be seen of it."""
+"""Margin of the axis: its range is this multiple of the largest value shown."""
 
 BEYOND: Final = 5.0
-"""Rows that reach this many times as far as the median row are beyond the axis: an arrow tells their value."""
+"""Rows whose extent exceeds this multiple of the median row's are off the axis: an arrow gives their value."""
 
 MOST: Final = 0.98
-"""Of the relative losses this part is within the axis: the first steps can be far off."""
+"""Quantile of the relative losses that the axis covers; values of the first steps can be far larger."""
 
 Curve = tuple[Sequence[int], Sequence[float]]
 SuiteCurves = Mapping[str, Mapping[int, Curve]]
-"""Steps and losses by row and seed."""
+"""Loss curves (steps, losses) by row and seed."""
 Polyline = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Colours:
-    """Of text and lines, of what is to be looked at, and of the paper."""
+    """Colours of a chart: text and lines, highlighted data, background."""
 
     ink: str
     accent: str
@@ -53,10 +53,10 @@ PAGE: Final = Colours(INK, ACCENT, PAPER)
 
 
 def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
-    """A panel per score: each row's difference to the baseline in points.
+    """Chart with one panel per score: the difference of each row to the baseline, in points.
 
-    Dot: mean over seeds, filled where it is resolved. Thick line: interval from resampling seeds and images. Thin line:
-    Student's interval over seeds. Small ticks: the seeds. Band: what is too small to be resolved.
+    Dot: mean over seeds, filled where it is resolved. Thick line: bootstrap interval over seeds and images. Thin line:
+    Student's t interval over seeds. Small ticks: single seeds. Band: differences too small to be resolved.
     """
     rows, metrics = table.compared, table.metrics
     chart = Chart(figsize=(WIDTH_INCHES, 0.85 + ROW_INCHES * len(rows)), layout="constrained")
@@ -83,10 +83,10 @@ def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
 
 
 def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> Chart:
-    """The baseline's loss over the steps, then for each row by how much its own differs, paired by seed.
+    """Chart of the baseline's loss over the steps, and of each row's relative difference to it, paired by seed.
 
-    With the same seed two rows see the same pictures and words in every step, so what makes steps hard cancels. Line:
-    mean of the seeds, surface: their range.
+    With the same seed, two rows train on the same images and classes in every step, so the difficulty of steps cancels.
+    Line: mean over seeds; area: their range.
     """
     base = curves[table.baseline]
     rows = [row for row in table.rows if row.name != table.baseline and curves.get(row.name, {}).keys() & base.keys()]
@@ -118,7 +118,7 @@ def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> 
 
 
 def save_png(chart: Chart, path: Path, colours: Colours = PRINT) -> None:
-    """The figure as a PNG file for documentation."""
+    """Write a chart as a PNG file."""
     buffer = io.BytesIO()
     chart.savefig(buffer, format="png", dpi=DPI, facecolor=colours.paper, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
@@ -147,7 +147,7 @@ def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -
 
 
 def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
-    """An arrow to a difference beyond the axis, and its value."""
+    """Draw an arrow with the value of a difference that is off the axis."""
     side = 1 if one.difference > 0 else -1
     axes.annotate(
         f"{100 * one.difference:+.1f}",
@@ -163,9 +163,9 @@ def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
 
 
 def _edge(found: Sequence[Comparison]) -> float:
-    """How far the axis reaches: dots, seeds, resampled intervals and the band are seen whole.
+    """Half range of the axis in points, so that means, seeds, bootstrap intervals and the band are fully visible.
 
-    Rows that would make the others unreadable are left out.
+    Rows more than `BEYOND` times as far out as the median row are not considered.
     """
     reaches = [
         max(map(abs, (one.resampled.low, one.resampled.high, one.smallest, *one.by_seed.values()))) for one in found
@@ -180,7 +180,7 @@ def _smooth(curve: Curve) -> Polyline:
 
 
 def _relative(curve: Curve, base: Curve) -> Polyline:
-    """By how many percent a smoothed loss is above another one, at the steps that both have."""
+    """Relative difference of a smoothed loss to another one in percent, at the steps that both have."""
     own, other = (dict(zip(*(part.tolist() for part in _smooth(one)), strict=True)) for one in (curve, base))
     steps = [step for step in own if step in other]
     return np.array(steps), np.array([100 * (own[step] / other[step] - 1) for step in steps])
@@ -194,7 +194,7 @@ def _draw_range(axes: Any, lines: Sequence[Polyline], colour: str) -> None:
 
 
 def _logarithmic(axes: Any) -> None:
-    """A logarithmic axis for losses that fall by far, with plain numbers."""
+    """Use a logarithmic axis with plain numbers if the losses span more than a factor of 8."""
     low, high = axes.dataLim.intervaly
     if low > 0 and high > 8 * low:
         axes.set_yscale("log")

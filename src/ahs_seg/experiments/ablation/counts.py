@@ -1,4 +1,4 @@
-"""Scores of one run when its test images are drawn again, some several times and some not at all."""
+"""Scores of one run on bootstrap samples of its test images (drawn with replacement)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ahs_seg.evaluation.journal import recorded
 from ahs_seg.metrics import ImageCounts
 
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
-"""The scores that tables compare, and what they call them."""
+"""Scores that tables compare, with their titles."""
 
 
 @dataclass(frozen=True)
 class RunCounts:
-    """Labelled, predicted and rightly predicted pixels of every image and class, and which classes training knew."""
+    """Labelled, predicted and correctly predicted pixels by image and class; `known` marks classes seen in training."""
 
     counts: Float32[np.ndarray, "3 n t"]
     known: Bool[np.ndarray, " t"]
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return int(self.counts.shape[1])
 
     def scores(self, weights: Float32[np.ndarray, "b n"]) -> dict[str, Float[np.ndarray, " b"]]:
-        """Each of `METRICS` when every image counts as often as `weights` says; NaN where no class defines it."""
+        """Each of `METRICS` with images counted by `weights`, one row per bootstrap sample; NaN where undefined."""
         labelled, predicted, hits = weights @ self.counts
         present = labelled > 0
         iou = hits / np.maximum(labelled + predicted - hits, 1)
@@ -45,7 +45,7 @@ class RunCounts:
 
 
 def read_counts(journal: Path, labels: Sequence[str], seen: Collection[str] | None, images: int) -> RunCounts:
-    """The counts that an evaluation kept of its images; an image it could not read counts nothing."""
+    """Read the counts of all images from the journal of an evaluation; an unreadable image has zero counts."""
     counts = np.zeros((3, images, len(labels)), np.float32)
     for index, image in recorded(journal):
         counts[:, index] = per_class(image, len(labels))
@@ -54,7 +54,7 @@ def read_counts(journal: Path, labels: Sequence[str], seen: Collection[str] | No
 
 
 def per_class(image: ImageCounts, classes: int) -> Int64[np.ndarray, "3 t"]:
-    """Labelled, predicted and rightly predicted pixels of each class in one image."""
+    """Labelled, predicted and correctly predicted pixels of each class in one image."""
     result = np.zeros((3, classes), np.int64)
     label, predicted, count = np.array(image.pairs, np.int64).reshape(-1, 3).T
     named, hit = predicted >= 0, label == predicted
@@ -65,7 +65,7 @@ def per_class(image: ImageCounts, classes: int) -> Int64[np.ndarray, "3 t"]:
 
 
 def image_weights(images: int, draws: int, rng: np.random.Generator) -> Float32[np.ndarray, "b n"]:
-    """How often each image occurs: once in the first row, in the others as drawn with replacement."""
+    """Multiplicity of each image: ones in the first row, bootstrap samples in the other `draws` rows."""
     drawn = rng.multinomial(images, np.full(images, 1 / images), size=draws)
     return np.concatenate([np.ones((1, images)), drawn]).astype(np.float32)
 

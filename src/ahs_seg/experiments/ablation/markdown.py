@@ -1,4 +1,4 @@
-"""A table as markdown, for documentation."""
+"""Rendering of an ablation table as markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ahs_seg.experiments.ablation.table import Table, TableRow
 
 
 def markdown(table: Table) -> str:
-    """The table as markdown: scores in percent, differences in points with both intervals and their verdict."""
+    """Render the table as markdown: scores in percent, differences in points with both intervals and the verdict."""
     base = table.row(table.baseline)
     head = [METRICS[metric] for metric in table.metrics]
     lines = [
@@ -41,14 +41,14 @@ def _score_line(table: Table, row: TableRow) -> str:
 
 
 def size_of(table: Table, row: TableRow) -> str:
-    """Parameters: all of the baseline's, what any other row adds to them."""
+    """Number of parameters as text: the total for the baseline, the difference to it for other rows."""
     if row.parameters is None:
         return ""
     return f"{row.parameters:,}" if row.name == table.baseline else f"{row.added:+,}"
 
 
 def by_chance(table: Table) -> str:
-    """How many of the intervals are expected to miss the truth."""
+    """Sentence with the number of intervals that are expected to miss the true value by chance."""
     count = sum(len(row.differences) for row in table.compared)
     return f"{count} differences at {100 * LEVEL:.0f} %: some {(1 - LEVEL) * count:.1f} intervals miss by chance."
 

@@ -1,4 +1,4 @@
-"""The files of a table: values, markdown, figures, and a page to look at."""
+"""Output files of an ablation table: JSON, markdown, charts and an HTML page."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ahs_seg.experiments.report.page import render_page
 from ahs_seg.io.atomic import write_text
 
 LOSS: Final = "loss_segmentation"
-"""The loss that rows are compared by: all have it, and no part adds to it."""
+"""Loss used to compare rows: all rows have it, and optional modules do not add to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageCell:
-    """A score in percent, its spread, and the difference to the baseline; `kind` is a class of the style."""
+    """A score in percent, its spread, and the difference to the baseline; `kind` is a CSS class."""
 
     value: str
     spread: str = ""
@@ -35,7 +35,7 @@ class PageCell:
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """A row as the page shows it."""
+    """A table row formatted for the HTML page."""
 
     title: str
     is_baseline: bool
@@ -58,7 +58,7 @@ def write_table(table: Table, results: Mapping[str, Mapping[int, RunResult]], fo
 
 
 def render_table(table: Table, curves: SuiteCurves) -> str:
-    """The page of a table; `curves` are the losses of segmentation."""
+    """Render the HTML page of a table; `curves` are the segmentation losses."""
     base = table.row(table.baseline)
     drawn = bool(table.compared and curves.get(table.baseline))
     return render_page(
@@ -80,7 +80,7 @@ def render_table(table: Table, curves: SuiteCurves) -> str:
 
 
 def summary(table: Table) -> str:
-    """What is resolved, in a sentence for each direction."""
+    """Sentences that list the resolved improvements and losses, and the number of unresolved differences."""
     base = table.row(table.baseline).title
     if not table.compared:
         return f"{base} alone: nothing is compared."

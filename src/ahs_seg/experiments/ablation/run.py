@@ -1,4 +1,4 @@
-"""A whole table: its runs, what they say, and the files that tell it."""
+"""Running an ablation table: its runs, their comparison, and the output files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Judged = Literal["test", "validation"]
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """Which part of a suite to run, and with what: `rows` none means all; the baseline always belongs to them.
+    """Rows, seeds, scale and overrides of a suite to run; empty `rows` means all, the baseline is always included.
 
-    `judged` is the data that scores come from: "test" to report, "validation" for everything that is chosen by.
+    `judged` is the data for evaluation: "test" for reported results, "validation" for model selection.
     """
 
     suite: str
@@ -39,7 +39,7 @@ class AblationOptions:
 
 @dataclass(frozen=True)
 class AblationResult:
-    """The table (`None` without a finished run of the baseline), what failed, and where the files are."""
+    """The table (`None` without a finished run of the baseline), the failed runs, and the output folder."""
 
     table: Table | None
     failures: list[RunFailure]
@@ -56,14 +56,14 @@ def run_ablation(
     methods: Sequence[type[BaseMethodConfig]] = (),
     tuners: Sequence[type[TunerConfig]] = (),
 ) -> AblationResult:
-    """Do the runs of a table that are not done yet, `jobs` at a time, and write the table of all that are.
+    """Execute the unfinished runs of a table, `jobs` in parallel, and write the table of all finished runs.
 
-    Runs lie in `output/runs`, where other suites find those they share; the table in `output/SUITE`. Without `train`
-    only the table is written. A run that fails is told of and leaves a gap. `methods` and `tuners` are config
-    classes of your own, from a module that other processes can import too, which the suite's experiments may name.
+    Runs are stored in `output/runs` and shared between suites, the table in `output/SUITE`. With `train=False` only the
+    table is written. A failed run is reported and missing in the table. `methods` and `tuners` are config classes of
+    your own that experiments of the suite may name; they must be importable in other processes.
 
     Raises:
-        ConfigError: an unknown suite, row or scale, or an experiment that does not parse; before anything runs.
+        ConfigError: the suite, a row or the scale is unknown, or an experiment is invalid; checked before any run.
     """
     suite = find_suite(choice.suite)
     if jobs < 1 or not choice.seeds:
@@ -102,7 +102,7 @@ def run_ablation(
 def _run(
     specs: Sequence[Spec], data: DataConfig, jobs: int, custom: Sequence[str], *, progress: bool
 ) -> list[RunFailure]:
-    """Run what is not finished; rows that are the same experiment once."""
+    """Execute the unfinished runs; rows with identical experiments are run once."""
     once = {spec.directory: spec for spec in specs}
     left = [spec for spec in once.values() if read_result(spec.directory, data) is None]
     return run_all(left, jobs, custom=custom, progress=progress) if left else []

@@ -1,11 +1,11 @@
-"""One run of a table: an experiment with its seed, in a directory named after what it is.
+"""One run of an ablation table: an experiment with its seed, in a directory named by a digest of its settings.
 
-config.yaml train.csv report.html model/ ...   what training leaves
-started.yaml                                   the experiment as it was asked for
+config.yaml train.csv report.html model/ ...   output of training
+started.yaml                                   the requested experiment
 run.json                                       seed, cost, provenance: written when training is done
 evaluations/<data>.json, <data>/               scores, and the counts of every image
 
-Two rows that are the same experiment have the same directory and are run once, in whatever suite they stand.
+Rows with identical experiments share a directory and are run once, also across suites.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DIGITS: Final = 12
 
 
 class RunFacts(Config):
-    """What a finished training cost: seconds of computing, parameters in all and those that were trained."""
+    """Cost of a finished training: computing time in seconds, numbers of all and of trained parameters."""
 
     seed: int
     seconds: float
@@ -58,23 +58,23 @@ class RunFacts(Config):
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run with its scores on one kind of data."""
+    """A finished run with its evaluation on one dataset."""
 
     directory: Path
     facts: RunFacts
     report: EvaluationReport
 
     def counts(self) -> RunCounts:
-        """The counts of every image."""
+        """Read the pixel counts of every image from the evaluation journal."""
         journal = journal_folder(self.directory / EVALUATIONS / slug(self.report.dataset), OWN)
         images = self.report.images + len(self.report.failures)
         return read_counts(journal, self.report.labels, self.report.seen, images)
 
 
 def run_name(experiment: Experiment) -> str:
-    """Method, seed and a digest of everything that decides what the run gives.
+    """Directory name of a run: method, seed and a digest of all settings that determine its result.
 
-    What is `None` is left out, so that names do not change when configs get new optional parts.
+    Values of `None` are left out, so that names do not change when configs get new optional keys.
     """
     values = experiment.model_dump(mode="json", exclude_none=True)
     values["training"] = {key: value for key, value in values["training"].items() if key not in RESUMABLE_KEYS}
@@ -85,9 +85,9 @@ def run_name(experiment: Experiment) -> str:
 def execute(
     experiment: Experiment, data: DataConfig, directory: Path, *, custom: Sequence[type[Config]] = ()
 ) -> RunResult:
-    """Train and evaluate, beginning where an earlier attempt ended; another process at the same run is waited for.
+    """Train and evaluate an experiment, resuming earlier attempts; waits if another process works on the same run.
 
-    `custom` are the caller's own config classes that the experiment is made of.
+    `custom` are config classes of the caller that the experiment may contain.
     """
     methods = [one for one in custom if issubclass(one, BaseMethodConfig)]
     tuners = [one for one in custom if issubclass(one, TunerConfig)]
@@ -114,7 +114,7 @@ def execute(
 
 
 def read_result(directory: Path, data: DataConfig) -> RunResult | None:
-    """What a run gave on this data, `None` if it is not finished."""
+    """Read the result of a run on a dataset; `None` if it is not finished."""
     facts, path = directory / FACTS, _report_path(directory, data)
     if not facts.exists() or not path.exists():
         return None
@@ -123,13 +123,13 @@ def read_result(directory: Path, data: DataConfig) -> RunResult | None:
 
 
 def steps_done(directory: Path) -> int:
-    """The latest step in the log of a run."""
+    """Last step in the log of a run; 0 if there is none."""
     rows = _log(directory)
     return int(rows[-1]["step"]) if rows else 0
 
 
 def loss_curves(directory: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of every loss in the log of a run, by its name."""
+    """Read the steps and values of every loss in the log of a run, by name."""
     rows = _log(directory)
     names = [name for name in (rows[0] if rows else {}) if name == "loss" or name.startswith("loss_")]
     return {

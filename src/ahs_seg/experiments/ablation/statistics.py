@@ -1,9 +1,9 @@
-"""What the runs of a table say: means over seeds, paired differences, and how far these can be trusted.
+"""Statistics of an ablation table: means over seeds, paired differences and their confidence intervals.
 
-Two runs differ by chance because their seeds differ, and because other images could have been drawn. Both are resampled
-(a bootstrap over seeds and images, crossed: a drawn image is drawn for every run). Resampling alone is too sure of
-itself with few seeds - three values vary less among themselves than the source they come from - so Student's interval
-over the seeds is given beside it, and a difference is called resolved only if neither contains zero.
+Two runs differ by chance because of their seeds and because of the sample of test images. Both are resampled (a crossed
+bootstrap over seeds and images: a drawn image is drawn for every run). With few seeds the bootstrap interval is too
+narrow (three values vary less than their distribution), so Student's t interval over the seeds is given in addition,
+and a difference is called resolved only if neither interval contains zero.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SEEDS_OF_BOUND: Final = 3
 
 Verdict = Literal["resolved", "unresolved"]
 SeedCurves = Mapping[int, Float[np.ndarray, " b"]]
-"""By seed: a score of one run, first on the images as they are, then on each draw of them."""
+"""By seed: a score of one run, first on the original images, then on each bootstrap sample."""
 
 
 class Interval(Config):
-    """The ends of an interval."""
+    """A closed interval."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class Interval(Config):
 
 
 class SeedSummary(Config):
-    """A score over seeds: mean, spread (s.d. over seeds, `None` for a single one), and each seed's value."""
+    """A score over seeds: mean, spread (standard deviation, `None` for a single seed), and the value of each seed."""
 
     mean: float
     spread: float | None
@@ -46,10 +46,10 @@ class SeedSummary(Config):
 
 
 class Comparison(Config):
-    """A paired difference: row minus baseline, seed by seed.
+    """Paired difference of a score: row minus baseline, averaged over seeds.
 
-    `spread` is the s.d. of the differences over seeds; `resampled` the interval from resampling seeds and images,
-    `student` the one from the differences of the seeds alone; `smallest` is the bound below which nothing is resolved.
+    `spread` is the standard deviation of the differences over seeds; `resampled` the bootstrap interval over seeds and
+    images, `student` the t interval over seeds; smaller differences than `smallest` are never resolved.
     """
 
     difference: float
@@ -62,7 +62,7 @@ class Comparison(Config):
 
 
 def summarise(curves: SeedCurves) -> SeedSummary:
-    """Mean and spread of a score over seeds."""
+    """Compute mean and spread of a score over seeds."""
     values = {seed: float(curve[0]) for seed, curve in curves.items()}
     return SeedSummary(
         mean=float(np.mean(list(values.values()))), spread=_spread(list(values.values())), by_seed=values
@@ -70,9 +70,9 @@ def summarise(curves: SeedCurves) -> SeedSummary:
 
 
 def compare(row: SeedCurves, baseline: SeedCurves, *, smallest: float) -> Comparison | None:
-    """The paired difference over the seeds that both have; `None` if there are none.
+    """Compare a row with the baseline over the seeds that both have; `None` if there are none.
 
-    `smallest` is the bound at three seeds, in the unit of the scores.
+    `smallest` is the smallest resolvable difference at three seeds, in the unit of the scores.
     """
     seeds = [seed for seed in row if seed in baseline]
     if not seeds:
@@ -97,12 +97,12 @@ def compare(row: SeedCurves, baseline: SeedCurves, *, smallest: float) -> Compar
 
 
 def seed_draws(seeds: int, draws: int) -> Int64[np.ndarray, "b s"]:
-    """Places in a list of so many seeds, drawn with replacement; the same for every row of a table."""
+    """Bootstrap samples of seed positions, drawn with replacement; the same for every row of a table."""
     return np.random.default_rng([seeds, draws]).integers(0, seeds, size=(draws, seeds))
 
 
 def student_interval(values: Sequence[float]) -> Interval | None:
-    """Student's interval of the mean, `None` for a single value."""
+    """Student's t confidence interval of the mean; `None` for a single value."""
     spread = _spread(values)
     if spread is None:
         return None

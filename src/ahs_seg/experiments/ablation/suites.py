@@ -1,4 +1,4 @@
-"""Ablation tables as data: a base experiment, parts that can be switched, and rows that choose among them."""
+"""Ablation suites as configs: a base experiment, modules that can be switched on or off, and rows that combine them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.experiments.experiment import Experiment
 
 PREFIX: Final = "ablation"
-"""First part of the name of a row among configs: `ablation/ahs_seg/vitb/ha_hem`."""
+"""Prefix of the config names of rows: `ablation/ahs_seg/vitb/ha_hem`."""
 
 
 class SuitePart(Config):
-    """A module of a method: how tables call it, and the `key.sub=value` overrides that switch it in the base."""
+    """A module of a method: its title in tables, and the `key.sub=value` overrides that switch it on or off."""
 
     title: str
     enable: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class SuitePart(Config):
 
 
 class SuiteRow(Config):
-    """A row: the parts that are on (the others are off), then further overrides; the title follows from the parts."""
+    """A row: the enabled parts (all others are disabled), further overrides, and a title (default: from the parts)."""
 
     parts: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
@@ -34,9 +34,9 @@ class SuiteRow(Config):
 
 
 class Scale(Config):
-    """A size of backbone and data: a config, changes to it for all rows, and the data that its rows are judged by.
+    """A scale of backbone and data: a config, overrides for all rows, and the evaluation data.
 
-    `test` is opened once, to report; `validation` is what choices are made by.
+    `test` is used only for reported results; `validation` is for model selection.
     """
 
     config: str
@@ -46,10 +46,10 @@ class Scale(Config):
 
 
 class Suite(Config):
-    """An ablation table.
+    """Definition of an ablation table: scales, switchable parts, rows and the baseline row.
 
-    A difference to the row `baseline` that is smaller than `smallest` points with three seeds is never called resolved,
-    whatever the intervals say; the bound shrinks with the root of the number of seeds.
+    A difference to the row `baseline` smaller than `smallest` points at three seeds is never called resolved,
+    independent of the intervals; the bound decreases with the square root of the number of seeds.
     """
 
     title: str
@@ -69,12 +69,12 @@ class Suite(Config):
         return self
 
     def row_title(self, name: str) -> str:
-        """What tables call a row."""
+        """Title of a row in tables."""
         row = self.rows[name]
         return row.title or " + ".join(self.parts[part].title for part in row.parts) or name
 
     def overrides(self, scale: str, row: str) -> list[str]:
-        """What a row changes in the config of a scale."""
+        """Overrides of a row for the config of a scale."""
         chosen = self.rows[row]
         switches = [change for name, part in self.parts.items() if name not in chosen.parts for change in part.disable]
         switches += [change for name in chosen.parts for change in self.parts[name].enable]
@@ -83,15 +83,15 @@ class Suite(Config):
     def experiment(
         self, scale: str, row: str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
     ) -> Experiment:
-        """The experiment of a row, after further overrides; `custom` as for `Config.parse`."""
+        """Build the experiment of a row with further overrides; `custom` is as for `Config.parse`."""
         path, changes = find_config(self.scales[scale].config), [*self.overrides(scale, row), *overrides]
         return Experiment.read(path, changes, custom=custom)
 
     def choose(self, kind: str, wanted: Sequence[str]) -> list[str]:
-        """These `rows` or `scales`, in the order of the suite.
+        """Sort the wanted names of `rows` or `scales` in the order of the suite.
 
         Raises:
-            ConfigError: one does not exist; lists those there are.
+            ConfigError: a name is unknown; the message lists the known ones.
         """
         known: dict[str, object] = getattr(self, kind)
         if strange := [name for name in wanted if name not in known]:
@@ -100,10 +100,10 @@ class Suite(Config):
 
 
 def find_suite(name: Path | str) -> Suite:
-    """The suite in this yaml file, or the packaged one of this name.
+    """Load a suite from a yaml file, or a packaged suite by name.
 
     Raises:
-        ConfigError: neither exists; lists the packaged names.
+        ConfigError: neither exists; the message lists the packaged names.
     """
     if Path(name).is_file():
         return Suite.read(name)
@@ -114,7 +114,7 @@ def find_suite(name: Path | str) -> Suite:
 
 
 def row_names() -> list[str]:
-    """The names of all rows of all packaged suites at all scales, as `find_experiment` takes them."""
+    """Config names of all rows of all packaged suites at all scales, as `find_experiment` takes them."""
     suites = {name: find_suite(name) for name in packaged_suites()}
     return [
         f"{PREFIX}/{name}/{scale}/{row}"
@@ -125,10 +125,10 @@ def row_names() -> list[str]:
 
 
 def find_experiment(name: Path | str, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment in a yaml file, a packaged one by its name, or a row `ablation/SUITE/SCALE/ROW` of a table.
+    """Load an experiment: a yaml file, a packaged config by name, or an ablation row `ablation/SUITE/SCALE/ROW`.
 
     Raises:
-        ConfigError: none of these; lists the names there are.
+        ConfigError: none of these exists; the message lists the known names.
     """
     parts = str(name).split("/")
     if parts[0] != PREFIX or Path(name).is_file():

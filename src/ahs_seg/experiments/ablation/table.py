@@ -1,4 +1,4 @@
-"""The table itself: every row's scores, cost and difference to the baseline."""
+"""Ablation table with scores, cost and differences to the baseline of every row."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ IMAGE_SEED: Final = 0
 
 
 class TableRow(Config):
-    """A row; scores by `METRICS` in [0, 1].
+    """Row of an ablation table; scores by `METRICS`, in [0, 1].
 
-    `differences` are to the baseline (none in its own row). `seconds` of training are the mean over seeds, `parameters`
-    and `added` count all of the method's, the latter beyond the baseline's. `runs` are the directories by seed.
+    `differences` are to the baseline (empty in its own row). `seconds` is the mean training time over seeds,
+    `parameters` the number of all parameters of the method, `added` its difference to the baseline, `trained` the
+    number of trained ones. `runs` are the directory names by seed.
     """
 
     name: str
@@ -38,7 +39,7 @@ class TableRow(Config):
 
 
 class Table(Config):
-    """An ablation table with all that is needed to judge it and to make it again."""
+    """An ablation table with the settings and provenance needed to assess and reproduce it."""
 
     title: str
     baseline: str
@@ -56,16 +57,16 @@ class Table(Config):
 
     @property
     def metrics(self) -> list[str]:
-        """The scores that the baseline has."""
+        """Names of the scores that the baseline has."""
         return list(self.row(self.baseline).scores)
 
     def row(self, name: str) -> TableRow:
-        """A row by its name."""
+        """Look up a row by name."""
         return next(row for row in self.rows if row.name == name)
 
     @property
     def compared(self) -> list[TableRow]:
-        """The rows with a difference to the baseline."""
+        """Rows with a difference to the baseline."""
         return [row for row in self.rows if row.differences]
 
 
@@ -79,7 +80,7 @@ def build_table(
     overrides: Sequence[str] = (),
     failures: Sequence[str] = (),
 ) -> Table:
-    """The table of finished runs by row and seed; the baseline has at least one."""
+    """Build the table of finished runs by row and seed; the baseline must have at least one."""
     curves = score_curves(results)
     first = next(iter(results[suite.baseline].values()))
     floor = {metric: curves[suite.baseline][metric] for metric in curves[suite.baseline]}
@@ -102,7 +103,7 @@ def build_table(
 
 
 def score_curves(results: Mapping[str, Mapping[int, RunResult]]) -> dict[str, dict[str, SeedCurves]]:
-    """By row and metric: each seed's score, on the images as they are and on draws of them, the same for all runs."""
+    """By row and metric: scores of each seed on the original images and on bootstrap samples shared by all runs."""
     curves: dict[str, dict[str, dict[int, np.ndarray]]] = {row: {} for row in results}
     weights = None
     for row, runs in results.items():

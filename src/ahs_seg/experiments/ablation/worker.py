@@ -1,9 +1,8 @@
-"""The process of one run: `python -m ahs_seg.experiments.ablation.worker DIRECTORY [MODULE:CLASS ...]`.
+"""Worker process of one run: `python -m ahs_seg.experiments.ablation.worker DIRECTORY [MODULE:CLASS ...]`.
 
-What to do stands in `job.json` in the directory; classes that are not of this package are named on the command line, as
-the file must not decide what is imported. Standard input is a pipe that the starting process holds open; when it
-closes, because that process ended in whatever way, this one ends as well. Nothing is lost by that: checkpoints and
-journals are written whole or not at all.
+`job.json` in the directory describes the run; classes from outside this package are named on the command line, since
+the file must not decide what is imported. Standard input is a pipe held open by the parent process; when it closes
+because the parent has ended, the worker exits too. No data is lost: checkpoints and journals are written atomically.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ ABANDONED: Final = 75
 
 
 class RunJob(Config):
-    """A run to do, and the data to judge it by."""
+    """A run to execute: the experiment and its evaluation data."""
 
     experiment: Experiment
     data: DataConfig
 
 
 def import_names(classes: Sequence[type[Config]]) -> list[str]:
-    """What another process imports the classes by.
+    """Import names (`module:class`) of the classes, for use in another process.
 
     Raises:
-        ConfigError: a class of the main script or of a function, which others cannot import.
+        ConfigError: a class is defined in the main script or in a function, where other processes cannot import it.
     """
     for one in classes:
         if one.__module__ == "__main__" or "<" in one.__qualname__:
@@ -50,13 +49,13 @@ def import_names(classes: Sequence[type[Config]]) -> list[str]:
 
 
 def import_classes(names: Sequence[str]) -> list[type[Config]]:
-    """The classes with these import names."""
+    """Import the classes with these import names."""
     parts = [name.split(":") for name in names]
     return [attrgetter(name)(importlib.import_module(module)) for module, name in parts]
 
 
 def main(directory: Path, names: Sequence[str] = ()) -> None:
-    """Do the run of a directory."""
+    """Execute the run described in a directory."""
     custom = import_classes(names)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = RunJob.parse(
@@ -66,7 +65,7 @@ def main(directory: Path, names: Sequence[str] = ()) -> None:
 
 
 def _end_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1):  # not through the buffer, whose lock must be free when Python ends
+    while os.read(sys.stdin.fileno(), 1):  # unbuffered: the lock of sys.stdin must be free at interpreter exit
         pass
     os._exit(ABANDONED)
 

@@ -1,4 +1,4 @@
-"""Runs in parallel processes: each on one thread or one GPU; what fails is told and stops nothing else."""
+"""Parallel execution of runs in worker processes, each on one thread or one GPU; failures do not stop other runs."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from ahs_seg.io.progress import QUIET_SECONDS, ProgressBar
 OUTPUT: Final = "log.txt"
 POLL_SECONDS: Final = 0.5
 EVALUATION_SHARE: Final = 0.15
-"""Part of a run that is taken to be evaluation when the time left is estimated."""
+"""Assumed share of evaluation in the time of a run, for estimating the remaining time."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A run to do: where, what, and how it is called in messages."""
+    """A run to execute: its title in messages, its directory and its job."""
 
     title: str
     directory: Path
     job: RunJob
 
     def progress(self) -> float:
-        """The part that is done, from its log."""
+        """Finished fraction of the run, in [0, 1], from its log."""
         return (1 - EVALUATION_SHARE) * steps_done(self.directory) / self.job.experiment.training.steps
 
 
 @dataclass(frozen=True)
 class RunFailure:
-    """A run that did not end well: its title, the last line that it printed, and where all of it stands."""
+    """A failed run: its title, the last line of its output, and the path of the full log."""
 
     title: str
     problem: str
     log: Path
 
     def __str__(self) -> str:
-        return f"{self.title} failed: {self.problem} (all of it: {self.log})"
+        return f"{self.title} failed: {self.problem} (full log: {self.log})"
 
 
 @dataclass
@@ -59,9 +59,9 @@ class _Working:
 
 
 def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), progress: bool = True) -> list[RunFailure]:
-    """Do all runs, `jobs` at a time; the failures. When this process ends, so do those it started.
+    """Execute all runs, `jobs` in parallel, and return the failures; workers exit when this process ends.
 
-    `custom` are the import names (`import_names`) of the caller's own classes that runs may need.
+    `custom` are the import names (`import_names`) of the caller's own config classes that runs may need.
     """
     waiting, working, failures = list(specs), list[_Working](), list[RunFailure]()
     bar = ProgressBar("runs", unit="runs", shown=progress, quiet_seconds=4 * QUIET_SECONDS)
@@ -82,7 +82,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), pro
                     failures.append(_failure(one))
                     bar.say(str(failures[-1]))
             ended = len(specs) - len(waiting) - len(working)
-            bar.update(ended + sum(one.spec.progress() for one in working), f"{ended} ended, {len(working)} at work")
+            bar.update(ended + sum(one.spec.progress() for one in working), f"{ended} finished, {len(working)} running")
     finally:
         bar.stop()
         for one in working:
@@ -94,7 +94,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), pro
 def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
     spec.directory.mkdir(parents=True, exist_ok=True)
     recipe = spec.job.experiment.training
-    if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; it changes no picture
+    if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; the data does not change
         recipe = recipe.replace(workers=0)
     experiment = spec.job.experiment.replace(training=recipe)
     job = spec.job.replace(experiment=experiment)
@@ -111,7 +111,7 @@ def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
 
 
 def _environment(slot: int, jobs: int) -> dict[str, str]:
-    """One thread for each of several processes, the GPUs in turn, and the same modules to import."""
+    """Environment of a worker: one thread if there are several, one GPU in turn, and the same import path."""
     environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if jobs > 1:
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with pictures, scores and what made them."""
+"""HTML reports of runs: one self-contained file with example images, scores, settings and provenance."""
 
 from ahs_seg.experiments.report.content import Figure, LossCurve, Report, WorstClass, WorstClasses
 from ahs_seg.experiments.report.page import render_report, write_report

@@ -1,4 +1,4 @@
-"""Charts of a report as inline SVG, in the colours of the page around them."""
+"""Charts of a report as inline SVG that follows the colours of the page."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from scipy.ndimage import gaussian_filter1d
 from ahs_seg.experiments.report.content import LossCurve
 
 _PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)", "#070809": "var(--paper)"}
-"""Colours of the drawing and what they become, so that the chart follows light and dark pages."""
+"""Placeholder colours of the drawing and the CSS colours that replace them, for light and dark pages."""
 
 INK, ACCENT, PAPER = _PAGE_COLOURS
 _SHARE: Final = 40
 
 
 def loss_chart(curve: LossCurve) -> str:
-    """The loss over the steps, raw in the background and smoothed in front."""
+    """Chart of the loss over the steps as SVG, raw in the background and smoothed in front."""
     chart = Chart(figsize=(4.0, 1.8), layout="constrained")
     FigureCanvasSVG(chart)
     axes = chart.add_subplot()
@@ -39,7 +39,7 @@ def loss_chart(curve: LossCurve) -> str:
 
 
 def plot_loss(axes: Any, steps: Sequence[int], losses: Sequence[float]) -> None:
-    """Draw a loss, raw in the background and smoothed in front; on a logarithmic scale if it spans much."""
+    """Draw a loss curve, raw and smoothed; with a logarithmic axis if the values span more than a factor of 8."""
     values = np.asarray(losses, dtype=np.float64)
     axes.plot(steps, values, color=ACCENT, alpha=0.28, linewidth=0.7)
     axes.plot(steps, smoothed(values), color=ACCENT, linewidth=1.5)
@@ -51,7 +51,7 @@ def plot_loss(axes: Any, steps: Sequence[int], losses: Sequence[float]) -> None:
 
 
 def clear_frame(axes: Any) -> None:
-    """Leave of the frame a faint line below and faint lines across."""
+    """Reduce the frame of an axes to a faint bottom line and faint horizontal grid lines."""
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set(color=INK, alpha=0.3)
@@ -59,12 +59,12 @@ def clear_frame(axes: Any) -> None:
 
 
 def smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Mean of the neighbourhood (Gaussian, a fortieth of the run wide): it neither leads nor lags."""
+    """Values smoothed by a centred Gaussian whose sigma is a fortieth of the run."""
     return gaussian_filter1d(values, sigma=len(values) / _SHARE, mode="nearest") if len(values) else values
 
 
 def inline(chart: Chart) -> str:
-    """The drawing as SVG for a page: `INK`, `ACCENT` and `PAPER` become the page's own colours."""
+    """Render a chart as inline SVG, with `INK`, `ACCENT` and `PAPER` replaced by the page's CSS colours."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "ahs-seg"}):
         chart.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

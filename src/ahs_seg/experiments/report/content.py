@@ -1,4 +1,4 @@
-"""What a report says, before it is laid out."""
+"""Data of a report, before it is rendered as HTML."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ahs_seg.io.provenance import Provenance
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One picture, what was predicted for it and, where known, what is true.
+    """One image with its predicted label map and, if available, its ground truth.
 
-    `names` are the classes that the labels index; those in `seen` were known in training. Unless `seen` is given,
-    nothing is marked.
+    `names` are the classes that the labels index; classes not in `seen` (those of training) are marked as unseen. If
+    `seen` is None, no class is marked.
     """
 
     title: str
@@ -32,14 +32,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class LossCurve:
-    """The loss after each logged step."""
+    """Losses at the logged steps."""
 
     steps: Sequence[int]
     losses: Sequence[float]
 
     @classmethod
     def read(cls, path: Path) -> LossCurve:
-        """The columns `step` and `loss` of a training log (`train.csv`)."""
+        """Read the columns `step` and `loss` of a training log (`train.csv`)."""
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row.get("loss")]
         return cls([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows])
@@ -47,7 +47,7 @@ class LossCurve:
 
 @dataclass(frozen=True, slots=True)
 class WorstClass:
-    """A class; numbers in percent. `taken_for` are other classes with the share of its pixels that they got."""
+    """Scores of a class in percent; `taken_for` are the classes predicted instead, with their shares of its pixels."""
 
     name: str
     unseen: bool
@@ -58,7 +58,7 @@ class WorstClass:
 
 @dataclass(frozen=True, slots=True)
 class WorstClasses:
-    """The worst classes of one evaluation, and pictures of them."""
+    """The classes with the lowest IoU in one evaluation, with example figures."""
 
     title: str
     rows: Sequence[WorstClass]
@@ -67,10 +67,10 @@ class WorstClasses:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run: the evaluations of its method (the most important first) beside those of a baseline, and pictures.
+    """Content of a report: evaluations (the most important first), those of a baseline, and example figures.
 
-    `baselines` are matched to `evaluations` by dataset. `figures` have a ground truth, `free_text` were segmented with
-    a user's own words. `worst` are classes to look at. `config` is the yaml of the run.
+    `baselines` are matched to `evaluations` by dataset. `figures` have a ground truth, `free_text` were segmented by
+    free-text class names. `worst` lists the classes with the lowest IoU. `config` is the yaml of the run.
     """
 
     title: str

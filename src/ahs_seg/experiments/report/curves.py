@@ -1,4 +1,4 @@
-"""What a training run told of itself, figure by figure: losses by name, and whatever its objective watched."""
+"""Charts of a training log: one panel per loss, and per group of values that the objective monitors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ WIDTH_INCHES: Final = 9.6
 ROW_INCHES: Final = 2.05
 DASHES: Final = ("-", "--", ":", "-.")
 GAP: Final = 0.1
-"""Smallest distance of two labels, as a part of the height."""
+"""Smallest distance of two labels, as a fraction of the axes height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values after some steps."""
+    """Logged values with their steps."""
 
     steps: Sequence[int]
     values: Sequence[float]
 
 
 def read_series(path: Path) -> dict[str, Series]:
-    """Every column of a log by its name; none if the file is not there."""
+    """Read every column of a log by name; empty if the file does not exist."""
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def read_series(path: Path) -> dict[str, Series]:
 
 
 def grouped(series: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
-    """Series that belong in one panel: `alpha/vision/3` is the line `3` of the panel `alpha/vision`."""
+    """Series grouped by panel: `alpha/vision/3` is the line `3` of the panel `alpha/vision`."""
     groups: dict[str, dict[str, Series]] = {}
     for name, one in series.items():
         panel, _, line = name.rpartition("/")
@@ -52,7 +52,7 @@ def grouped(series: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
 
 
 def loss_panels(losses: Mapping[str, Series]) -> str:
-    """A panel for each loss, raw in the background and smoothed in front, as SVG."""
+    """Chart with one panel per loss, raw and smoothed, as SVG."""
     chart, panels = _grid(len(losses))
     for axes, (name, one) in zip(panels, losses.items(), strict=False):
         plot_loss(axes, one.steps, one.values)
@@ -61,7 +61,7 @@ def loss_panels(losses: Mapping[str, Series]) -> str:
 
 
 def statistic_panels(series: Mapping[str, Series]) -> str:
-    """A panel for each group of figures; numbered lines, such as layers, go from light to dark. SVG."""
+    """Chart with one panel per group of series, as SVG; numbered lines, such as layers, go from light to dark."""
     groups = grouped(series)
     chart, panels = _grid(len(groups))
     for axes, (name, lines) in zip(panels, groups.items(), strict=False):
@@ -95,7 +95,7 @@ def _grid(count: int) -> tuple[Chart, list[Any]]:
 
 
 def _label(lines: Mapping[str, Series], axes: Any) -> None:
-    """Names at the right end of lines, apart from one another."""
+    """Write the names at the right end of lines, moved apart so that they do not overlap."""
     low, high = axes.get_ylim()
     wanted = sorted((((one.values[-1] - low) / (high - low)), name) for name, one in lines.items() if one.values)
     places = [place for place, _ in wanted]

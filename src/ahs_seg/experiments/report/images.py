@@ -1,4 +1,4 @@
-"""Figures of a report: pictures as data addresses, legends as lines."""
+"""Figures of a report: images as data URLs, and legends."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 WIDEST: Final = 720
-"""Longest side of a picture in the report; larger ones are reduced."""
+"""Longest side of an image in the report; larger ones are downsampled."""
 
 _STRENGTH: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class LegendLine:
-    """A class of a figure: its colour for CSS, and what became of it."""
+    """Legend entry of a class: name, CSS colour, and its IoU or share of pixels as text."""
 
     name: str
     colour: str
@@ -35,7 +35,7 @@ class LegendLine:
 
 @dataclass(frozen=True, slots=True)
 class FigureView:
-    """A figure ready for the page; `panels` are (caption, data address, description for those who cannot see it)."""
+    """A figure ready for rendering; `panels` are (caption, data URL, alternative text)."""
 
     title: str
     panels: Sequence[tuple[str, str, str]]
@@ -45,11 +45,11 @@ class FigureView:
 
 
 def view(figure: Figure) -> FigureView:
-    """Panels and legend of a figure; a class has the same colour in all panels."""
+    """Convert a figure to panels and a legend; a class has the same colour in all panels."""
     maps = [figure.prediction] if figure.truth is None else [figure.truth, figure.prediction]
     present = by_area(*maps)
     colours = colours_for(present, len(figure.names))
-    panels = [("picture", _address(figure.image), f"{figure.title}, the picture")]
+    panels = [("image", _address(figure.image), f"{figure.title}, the input image")]
     captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
     for caption, labels in zip(captions, maps, strict=True):
         tinted = overlay(enlarge(figure.image), enlarge(labels), colours, strength=_STRENGTH)
@@ -85,16 +85,16 @@ def _share(figure: Figure, label: int) -> str:
     return "<1 %" if share < 0.01 else f"{share * 100:.0f} %"
 
 
-def _address(picture: UInt8[np.ndarray, "H W 3"]) -> str:
-    """The picture within the page: small ones exactly, photographs as JPEG."""
-    pixels = enlarge(picture)
-    image = Image.fromarray(pixels)
+def _address(image: UInt8[np.ndarray, "H W 3"]) -> str:
+    """Encode an image as a data URL: small (enlarged) ones as PNG, others as JPEG."""
+    pixels = enlarge(image)
+    encoded = Image.fromarray(pixels)
     buffer = io.BytesIO()
-    if pixels is not picture:
-        image.save(buffer, "PNG", optimize=True)
+    if pixels is not image:
+        encoded.save(buffer, "PNG", optimize=True)
         kind = "png"
     else:
-        image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
-        image.save(buffer, "JPEG", quality=88)
+        encoded.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+        encoded.save(buffer, "JPEG", quality=88)
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

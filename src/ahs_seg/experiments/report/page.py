@@ -1,4 +1,4 @@
-"""Lays a report out as one HTML file that needs nothing else: no network, no scripts, no fonts."""
+"""Rendering of a report as one self-contained HTML file, without network access, scripts or fonts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ahs_seg.io.atomic import write_text
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as a single HTML file, in one step."""
+    """Write the report as a single HTML file, atomically."""
     write_text(path, render_report(report))
 
 
 def render_page(name: str, **values: object) -> str:
-    """The HTML of a packaged template, with the style of all pages. Every value in it is escaped."""
+    """Render a packaged template with the common style sheet; every value is HTML-escaped."""
     folder = resources.files("ahs_seg").joinpath("assets", "report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(folder.joinpath(name).read_text(encoding="utf-8"))
@@ -29,7 +29,7 @@ def render_page(name: str, **values: object) -> str:
 
 
 def render_report(report: Report) -> str:
-    """The HTML of a report. Every name and text in it is escaped."""
+    """Render a report as HTML; every name and text is HTML-escaped."""
     columns, groups = score_groups(report.evaluations, report.baselines)
     main = report.evaluations[0] if report.evaluations else None
     baseline = _baseline_of(main, report)
@@ -57,7 +57,7 @@ def _baseline_of(main: EvaluationReport | None, report: Report) -> EvaluationRep
 
 
 def _headline(main: EvaluationReport | None, baseline: EvaluationReport | None) -> list[tuple[str, str, str]]:
-    """The numbers to read first: name, value in percent, comparison with the baseline."""
+    """Headline scores: name, value in percent, and the baseline's value."""
     if main is None:
         return []
     scores, below = main.scores, baseline.scores if baseline else None

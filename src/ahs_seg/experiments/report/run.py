@@ -1,4 +1,4 @@
-"""The page of a training run: scores, losses by name, and what the method's parts did, from the files of the run."""
+"""HTML report of a training run, made from its log files: scores, losses and monitored values."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def write_run_report(
     provenance: Provenance,
     evaluations: Sequence[EvaluationReport] = (),
 ) -> Path:
-    """Write `report.html` of a run from its `train.csv`, `statistics.csv` and `evaluation.csv`; the page's path."""
+    """Write `report.html` of a run from its `train.csv`, `statistics.csv` and `evaluation.csv`; returns its path."""
     training = read_series(directory / "train.csv")
     losses = {name: one for name, one in training.items() if name == "loss" or name.startswith("loss_")}
     if len(losses) == len(("loss", "loss_segmentation")):
-        losses.pop("loss")  # the same as the only loss there is
+        losses.pop("loss")  # the total equals the only loss
     watched = read_series(directory / "statistics.csv")
     scored = read_series(directory / "evaluation.csv")
     columns, groups = score_groups(evaluations, [])

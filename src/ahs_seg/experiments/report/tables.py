@@ -1,4 +1,4 @@
-"""Tables of a report: scores beside the baseline, and every class."""
+"""Tables of a report: scores with differences to the baseline, and scores of every class."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ahs_seg.metrics import Scores
 
 COLUMNS: Final = {
     "miou": ("mIoU", "mean IoU over the classes in the ground truth"),
-    "seen": ("seen", "mIoU of the classes that training knew"),
-    "unseen": ("unseen", "mIoU of the classes that training never saw"),
+    "seen": ("seen", "mIoU of the classes seen in training"),
+    "unseen": ("unseen", "mIoU of the classes not seen in training"),
     "harmonic": ("harmonic", "harmonic mean of seen and unseen"),
-    "fwiou": ("fwIoU", "IoU weighted by the pixels of a class"),
+    "fwiou": ("fwIoU", "mean IoU weighted by the pixels of each class"),
     "macc": ("mACC", "mean accuracy over the classes in the ground truth"),
-    "pacc": ("pACC", "share of pixels that are right"),
-    "boundary_miou": ("boundary", "mIoU of the bands along the borders of classes"),
-    "sg_miou": ("SG-IoU", "mIoU where broader classes count in part"),
-    "miou_with_predicted": ("mIoU+", "mean IoU over the classes in the ground truth or in a prediction"),
+    "pacc": ("pACC", "share of correctly labelled pixels"),
+    "boundary_miou": ("boundary", "mIoU within bands along class boundaries"),
+    "sg_miou": ("SG-IoU", "mIoU with partial credit for parent classes"),
+    "miou_with_predicted": ("mIoU+", "mean IoU over the classes in the ground truth or in the predictions"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """A score in percent, and how much it is above the baseline's."""
+    """A score in percent, with its difference to the baseline."""
 
     value: str
     gain: str = ""
@@ -34,7 +34,7 @@ class TableCell:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """The scores of one method on one dataset."""
+    """Scores of one method on one dataset."""
 
     method: str
     protocol: str
@@ -44,7 +44,7 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreGroup:
-    """The rows of one dataset."""
+    """Score rows of one dataset."""
 
     dataset: str
     facts: str
@@ -53,7 +53,7 @@ class ScoreGroup:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One class of the main evaluation; numbers in percent, `width` of its bar as well."""
+    """Scores of one class of the main evaluation, in percent."""
 
     name: str
     unseen: bool
@@ -66,7 +66,7 @@ class ClassRow:
 def score_groups(
     evaluations: Sequence[EvaluationReport], baselines: Sequence[EvaluationReport]
 ) -> tuple[list[tuple[str, str]], list[ScoreGroup]]:
-    """Titles with explanations of the columns that any row fills, and the rows dataset by dataset."""
+    """Titles and explanations of the columns with any value, and the score rows grouped by dataset."""
     reports = [*evaluations, *baselines]
     scores = {id(report): report.scores for report in reports}
     used = [key for key in COLUMNS if any(getattr(scores[id(report)], key) is not None for report in reports)]
@@ -82,13 +82,13 @@ def score_groups(
         rows += [_row(report, scores[id(report)], used, None, is_baseline=True) for report in below]
         example = next(report for report in reports if report.dataset == dataset)
         found = scores[id(example)].classes_labelled
-        facts = f"{example.images} images, {len(example.labels)} names, {found} of them in the ground truth"
+        facts = f"{example.images} images, {len(example.labels)} classes, {found} of them in the ground truth"
         groups.append(ScoreGroup(dataset, facts, rows))
     return [COLUMNS[key] for key in used], groups
 
 
 def class_rows(report: EvaluationReport, baseline: EvaluationReport | None) -> list[ClassRow]:
-    """The classes with ground truth, best IoU first."""
+    """One row per class with ground truth, highest IoU first."""
     scores = report.scores
     beside = dict(zip(baseline.labels, baseline.scores.iou, strict=True)) if baseline else {}
     labelled = report.counts["labelled"]

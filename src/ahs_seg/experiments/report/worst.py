@@ -1,4 +1,4 @@
-"""The classes with the lowest IoU, and what their pixels are taken for."""
+"""The classes with the lowest IoU, with the classes that are predicted instead."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.experiments.report.content import WorstClass, WorstClasses
 
 CONFUSIONS = 4
-"""Classes that a row names."""
+"""Number of confused classes listed per row."""
 
 
 def worst_classes(report: EvaluationReport, count: int) -> WorstClasses:
-    """The `count` classes with ground truth and the lowest IoU; of equals those with more pixels.
+    """The `count` classes with the lowest IoU among those with ground truth; ties go to more pixels.
 
     Raises:
-        EvaluationError: pairs of label and prediction were not counted.
+        EvaluationError: the report has no full confusion matrix.
     """
     confusion, scores = report.tally.confusion, report.scores
     if confusion.pairs is None:
-        raise EvaluationError("what classes are taken for was not counted; evaluate with Measures(pairs=True)")
+        raise EvaluationError("the report has no full confusion matrix; evaluate with Measures(pairs=True)")
     present = [(iou, index) for index, iou in enumerate(scores.iou) if iou is not None]
     present.sort(key=lambda item: (item[0], -confusion.labelled[item[1]]))
     total = max(1, int(confusion.labelled.sum()))

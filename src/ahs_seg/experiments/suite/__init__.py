@@ -1,4 +1,4 @@
-"""Whole benchmarks and several of them: one model, the prepared data, protocols by name, in one or more processes."""
+"""Evaluation of a model on a suite of prepared benchmarks, under named protocols, in one or more processes."""
 
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
 from ahs_seg.experiments.suite.published import Published, published_numbers

@@ -1,4 +1,4 @@
-"""Numbers that authors published, to stand beside measured ones."""
+"""Published scores of the original papers, for comparison with measured ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ahs_seg.config import Config
 
 
 class Published(Config):
-    """mIoU in percent of one model as its authors print it, by benchmark; `protocol` is its name here."""
+    """Published mIoU in percent of one model, by benchmark; `protocol` is the name of the protocol in this library."""
 
     method: str
     backbone: str
@@ -20,13 +20,13 @@ class Published(Config):
 
 
 def published_numbers() -> list[Published]:
-    """All published numbers that the package knows."""
+    """All published scores in the package."""
     text = resources.files("ahs_seg").joinpath("assets", "published.json").read_text(encoding="utf-8")
     return [Published.parse(entry, source="published.json") for entry in json.loads(text)]
 
 
 def published_for(method: str, dim: int, protocol: str, benchmark: str) -> float | None:
-    """The published mIoU (percent) of a method with this width of the joint space, where there is one."""
+    """Published mIoU (percent) of a method whose joint embedding space has `dim` dimensions; None if there is none."""
     for entry in published_numbers():
         if (entry.method, entry.dim, entry.protocol) == (method, dim, protocol):
             return entry.miou.get(benchmark)

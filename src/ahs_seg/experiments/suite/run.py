@@ -1,10 +1,10 @@
-"""Suites: all benchmarks that are there, one after the other, and what is written about them.
+"""Suites: evaluation on all available benchmarks of a list, and the files written for it.
 
-results.json       reports with counts and provenance, and what was left out
-results.md         a table, published numbers beside the measured ones
-per_class/*.csv    every class of every report
-report.html        a page with scores, the worst classes, what they are taken for, and pictures
-journal/           counts of every picture; a run that was killed goes on from there
+results.json       reports with counts and provenance, and skipped benchmarks
+results.md         table of measured and published scores
+per_class/*.csv    scores of every class of every report
+report.html        page with scores, the worst classes, their confusions, and example images
+journal/           counts of every image, from which a killed run resumes
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ SUITES: Final = {
         "pascal-voc-20b",
     ),
 }
-"""Benchmarks by suite; `ovss` is what papers on open-vocabulary semantic segmentation print, in their order."""
+"""Benchmarks by suite; `ovss` are those of papers on open-vocabulary semantic segmentation, in their usual order."""
 
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """The reports, and a line for each benchmark that was left out."""
+    """Reports of all evaluated benchmarks, and a message for each skipped one."""
 
     reports: list[EvaluationReport]
     skipped: list[str]
 
 
 def suite_data(suite: str, root: Path) -> list[DataConfig]:
-    """The benchmarks of a suite below `root`, there or not.
+    """Data configs of the benchmarks of a suite below `root`; it is not checked whether they are prepared.
 
     Raises:
-        EvaluationError: listing the suites there are.
+        EvaluationError: the suite is unknown; the message lists the known ones.
     """
     if suite not in SUITES:
         raise EvaluationError(f"no suite is called {suite!r}; known are {', '.join(SUITES)}.")
@@ -74,12 +74,12 @@ def run_suite(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> SuiteResult:
-    """Evaluate a model directory on all of the data that is there, under all protocols, and write `output`.
+    """Evaluate a model directory on all available datasets under all protocols; writes the results to `output`.
 
-    Files are written anew after each benchmark. What is not prepared is skipped with a notice.
+    The tables are rewritten after each benchmark. Benchmarks that are not prepared are skipped with a message.
 
     Raises:
-        EvaluationError: none of the data is there.
+        EvaluationError: none of the datasets is available.
     """
     description, method = load_model(model)
     measures = (measures or Measures()).replace(pairs=True)
@@ -105,14 +105,14 @@ def run_suite(
         sources.append(source)
         _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
     if not reports:
-        raise EvaluationError("none of the data is there:\n  " + "\n  ".join(skipped))
+        raise EvaluationError("none of the datasets is available:\n  " + "\n  ".join(skipped))
     _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
     _write_page(output, description, method.to(device_for(device)), sources, protocols, reports, skipped)
     return SuiteResult(reports, skipped)
 
 
 def slug(text: str) -> str:
-    """A file name."""
+    """Turn a text into a safe file name."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-")
 
 
@@ -153,7 +153,7 @@ def _write_page(
         own = reports[number * len(protocols) : (number + 1) * len(protocols)]
         journal = output / "journal" / slug(source.title)
         worst += worst_figures(description, method, source, protocols, own, journal)
-    left_out = f" Left out: {len(skipped)} that are not prepared." if skipped else ""
+    left_out = f" Skipped: {len(skipped)} that are not prepared." if skipped else ""
     page = Report(
         title=f"{description.method.name} on {len(sources)} benchmark{'s' * (len(sources) != 1)}",
         summary=f"Protocols: {', '.join(protocol.title for protocol in protocols)}.{left_out}",

@@ -1,4 +1,4 @@
-"""Tables of a suite: markdown for people, CSV for programs."""
+"""Result tables of a suite: scores as markdown, per-class scores as CSV."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ahs_seg.experiments.suite.published import published_for, published_numbers
 
 
 def suite_table(reports: Sequence[EvaluationReport], protocols: Sequence[str], method: str, dim: int) -> str:
-    """A row per benchmark and protocol, the published mIoU of the method beside the measured one; percent.
+    """Markdown table with one row per benchmark and protocol: measured and published scores, in percent.
 
-    `reports` go through the `protocols` of one benchmark after the other; `dim` is the width of the joint space.
+    `reports` are ordered by benchmark, then by protocol; `dim` is the dimension of the joint embedding space.
     """
     lines = [
         "| data | protocol | images | mIoU | published | difference | mIoU+ | fwIoU | mACC | pACC | seen | unseen |"
@@ -38,7 +38,7 @@ def suite_table(reports: Sequence[EvaluationReport], protocols: Sequence[str], m
             cells[6] = f"**{cells[6]}**"
         lines.append(f"| {' | '.join(cells)} |")
     notes = [
-        "mIoU: mean over classes with ground truth; mIoU+: with ground truth or prediction. Bold: the protocol's own."
+        "mIoU: mean over classes with ground truth; mIoU+: with ground truth or predictions. Bold: the protocol's own."
     ]
     notes += dict.fromkeys(f"Protocol {report.protocol}." for report in reports)
     used = {entry.source for entry in published_numbers() if (entry.method, entry.dim) == (method, dim)}
@@ -47,7 +47,7 @@ def suite_table(reports: Sequence[EvaluationReport], protocols: Sequence[str], m
 
 
 def class_table(report: EvaluationReport) -> str:
-    """CSV with a line per class: pixels, and scores in [0, 1], empty where not defined."""
+    """CSV table with one line per class: pixel counts, and scores in [0, 1], empty where undefined."""
     tally, scores = report.tally, report.scores
     columns: dict[str, Sequence[object]] = {
         "class": report.labels,

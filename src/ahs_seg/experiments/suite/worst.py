@@ -1,4 +1,4 @@
-"""The worst classes of an evaluation, each with the picture in which most of it is missed."""
+"""The worst classes of an evaluation, each with the image in which most of its pixels are missed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ahs_seg.experiments.report import Figure, WorstClasses, worst_classes
 from ahs_seg.methods.base import Method
 
 SHOWN: Final = 4
-"""Classes of a report that are shown with a picture."""
+"""Number of classes of a report that are shown with an image."""
 
 
 def worst_figures(
@@ -33,7 +33,7 @@ def worst_figures(
     *,
     shown: int = SHOWN,
 ) -> list[WorstClasses]:
-    """The worst classes under each protocol, with pictures; these few are read and predicted again."""
+    """The worst classes under each protocol, with example figures; their images are read and predicted again."""
     dataset = source.open()
     device = str(next(method.parameters()).device)
     predictors = predictors_for(description, method, tuple(protocols), dataset.vocabulary, device=device)
@@ -50,7 +50,7 @@ def worst_figures(
         for place, names in shared.items():
             try:
                 sample = dataset[place]
-            except SampleError:  # it could be read a moment ago; the report names it if it never could
+            except SampleError:  # it was readable during the evaluation; if not, the report lists it as a failure
                 continue
             figures.append(
                 Figure(
@@ -67,7 +67,7 @@ def worst_figures(
 
 
 def hardest(folder: Path, classes: Collection[int]) -> dict[int, int]:
-    """For each class the picture in which most of its pixels are missed, from a journal."""
+    """Index of the image with the most missed pixels, by class, computed from a journal."""
     most: dict[int, tuple[int, int]] = {}
     wanted = set(classes)
     for index, counts in recorded(folder):
