@@ -9,7 +9,7 @@ import pytest
 import ahs_seg
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config
-from ahs_seg.experiments.train import MODEL, TrainingConfig, checked
+from ahs_seg.experiments.train import MODEL, checked
 from ahs_seg.methods import MethodConfig
 
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
@@ -124,7 +124,3 @@ def test_the_dataset_is_looked_at_before_anything_is_built(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="Squares is empty"):
         ahs_seg.train(small("cat_seg"), Squares(0), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_the_data_is_all_that_an_experiment_adds() -> None:
-    assert set(ahs_seg.Experiment.model_fields) - set(TrainingConfig.model_fields) == {"data", "validation"}

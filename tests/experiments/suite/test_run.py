@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.config import ConfigError
 from ahs_seg.data.config import BenchmarkData, DataConfig, FolderData, WorldData, parse_data
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.evaluation import EvaluationError
-from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
-from ahs_seg.metrics import Measures, ParentTable
-from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.experiments.suite import run_suite, suite_data
 from tests.support.world_runs import OWN, SMALL, WORLD
 
 
@@ -28,33 +25,6 @@ def benchmark(root: Path) -> BenchmarkData:
         Image.fromarray(sample.image).save(images / f"{sample.name}.jpg")
         Image.fromarray(sample.labels.astype(np.uint8)).save(labels / f"{sample.name}.png")
     return BenchmarkData(benchmark="pascal-voc-20", root=root)
-
-
-@pytest.mark.slow
-def test_the_numbers_are_the_same_on_one_and_on_four_processes(model, tmp_path):
-    measures = Measures(boundary=True, pairs=True, parents=ParentTable(source="test", parents={1: (0,), 3: (4, 5)}))
-    job = EvaluationJob(model=model, data=WORLD, protocols=(OWN, SMALL), measures=measures)
-    alone = evaluate_model(job, progress=False)
-    several = evaluate_model(job.replace(journal=tmp_path), processes=4, progress=False)
-    for one, many in zip(alone, several, strict=True):
-        assert (one.counts, one.images, one.scores, one.protocol) == (
-            many.counts,
-            many.images,
-            many.scores,
-            many.protocol,
-        )
-    again = evaluate_model(job.replace(journal=tmp_path), progress=False)
-    assert [report.counts for report in again] == [report.counts for report in alone]
-
-
-def test_protocols_stand_side_by_side(model):
-    own, small = evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN, SMALL)), progress=False)
-    assert own.counts != small.counts
-    assert (own.images, small.images) == (5, 5)
-    assert own.scores.seen is not None
-    wide = OWN.replace(prompts=PromptConfig(templates="vild", ensemble=False))
-    with pytest.raises(ConfigError, match="gives 14 prompt"):
-        evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(wide,)), progress=False)
 
 
 def test_a_suite_runs_what_is_there_and_says_what_is_not(model, tmp_path):

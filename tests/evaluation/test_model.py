@@ -1,0 +1,97 @@
+"""A model directory on a dataset: reports by protocol, numbers of one and of several processes, devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ahs_seg.checkpoints import load_model, save_model
+from ahs_seg.config import ConfigError
+from ahs_seg.evaluation.model import EvaluationJob, device_for, evaluate_model, predictors_for
+from ahs_seg.evaluation.report import EvaluationError
+from ahs_seg.metrics import Measures, ParentTable
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.world_runs import OWN, SMALL, WORLD, saved_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.mark.slow
+def test_the_numbers_are_the_same_on_one_and_on_four_processes(model: Path, tmp_path: Path) -> None:
+    measures = Measures(boundary=True, pairs=True, parents=ParentTable(source="test", parents={1: (0,), 3: (4, 5)}))
+    job = EvaluationJob(model=model, data=WORLD, protocols=(OWN, SMALL), measures=measures)
+    alone = evaluate_model(job, progress=False)
+    several = evaluate_model(job.replace(journal=tmp_path), processes=4, progress=False)
+    for one, many in zip(alone, several, strict=True):
+        assert (one.counts, one.images, one.scores, one.protocol) == (
+            many.counts,
+            many.images,
+            many.scores,
+            many.protocol,
+        )
+    again = evaluate_model(job.replace(journal=tmp_path), progress=False)
+    assert [report.counts for report in again] == [report.counts for report in alone]
+
+
+def test_protocols_stand_side_by_side(model: Path) -> None:
+    own, small = evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN, SMALL)), progress=False)
+    assert own.counts != small.counts
+    assert (own.images, small.images) == (5, 5)
+    assert own.scores.seen is not None
+    wide = OWN.replace(prompts=PromptConfig(templates="vild", ensemble=False))
+    with pytest.raises(ConfigError, match="gives 14 prompt"):
+        evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(wide,)), progress=False)
+
+
+def test_a_report_names_method_data_and_what_was_seen(model: Path) -> None:
+    job = EvaluationJob(model=model, data=WORLD.replace(count=1), protocols=(SMALL,))
+    (report,) = evaluate_model(job, progress=False)
+    labels = WORLD.open().vocabulary.labels
+    assert (report.method, report.dataset, report.labels) == ("zero_shot", job.data.title, tuple(labels))
+    assert report.seen == tuple(sorted(labels[:10]))
+    assert report.protocol == SMALL.title
+
+
+def test_a_journal_belongs_to_the_weights(model: Path, tmp_path: Path) -> None:
+    """What another model of the same config counted is not taken for the counts of this one."""
+    job = EvaluationJob(model=model, data=WORLD.replace(count=1), protocols=(SMALL,), journal=tmp_path / "journal")
+    (first,) = evaluate_model(job, progress=False)
+    assert evaluate_model(job, progress=False)[0].counts == first.counts
+    description, method = load_model(model)
+    with torch.no_grad():
+        next(method.parameters()).add_(1)
+    other = save_model(method, description, tmp_path / "other")
+    with pytest.raises(EvaluationError, match=r"holds another evaluation \(different: identity\)"):
+        evaluate_model(job.replace(model=other), progress=False)
+
+
+def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) -> None:
+    description, method = load_model(model)
+    sample = WORLD.open()[0]
+    words = WORLD.open().vocabulary
+    protocols = (OWN, SMALL)
+    predictors = predictors_for(description, method, protocols, words)
+    for protocol, predict in zip(protocols, predictors, strict=True):
+        segmenter = Segmenter(load_model(model)[1], prompts=description.prompts, inference=protocol.inference)
+        assert np.array_equal(predict(sample.image), segmenter(sample.image, words).labels)
+
+
+def test_processes_are_counted_from_one(model: Path) -> None:
+    with pytest.raises(ConfigError, match="0 processes; give at least 1"):
+        evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN,)), processes=0)
+
+
+def test_processes_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [device_for("auto", rank) for rank in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert device_for("cpu", 3) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_for("auto", 1) == "cpu"
