@@ -60,6 +60,6 @@ def test_what_is_no_model_is_told_before_anything_is_served(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    assert "no model directory" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
+    assert "not a model directory" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
     assert str(tmp_path) in fails(capsys, monkeypatch, "serve", "--model", tmp_path)
     assert served == []

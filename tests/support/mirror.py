@@ -13,13 +13,6 @@ from pathlib import Path
 ABOUT_THE_WHOLE = {"contract", "parity", "extending", "support"}
 """Folders whose tests belong to no single module."""
 
-MISSING: set[str] = {
-    "demo/web/serve.py",
-    "demo/web/viewer.py",
-    "experiments/ablation/table.py",
-}
-"""Modules that lack a mirror. This list may only shrink."""
-
 
 def modules(root: Path) -> list[Path]:
     """Modules of the package, relative to its root; `__init__` files are tested by those who import from them."""

@@ -1,0 +1,119 @@
+"""A table worked out by hand: scores by seed, differences to the baseline, cost, gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ahs_seg.data.config import WorldData
+from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.experiments.ablation.counts import RunCounts
+from ahs_seg.experiments.ablation.runs import RunFacts, RunResult
+from ahs_seg.experiments.ablation.suites import Scale, Suite, SuitePart, SuiteRow
+from ahs_seg.experiments.ablation.table import Table, build_table, score_curves
+from ahs_seg.metrics import Measures, MetricAccumulator
+from tests.support.ablation import PROVENANCE
+
+SUITE = Suite(
+    title="By hand",
+    baseline="plain",
+    scales={"world": Scale(config="quickstart/cat_seg", test=WorldData(scenes="test"))},
+    parts={"gate": SuitePart(title="the gate")},
+    rows={"plain": SuiteRow(title="nothing added"), "gated": SuiteRow(parts=("gate",))},
+)
+
+
+@dataclass(frozen=True)
+class CountedRun(RunResult):
+    """A run of two images of ten pixels of "sky", of which `hits` are labelled rightly and the others "sea"."""
+
+    hits: tuple[int, int] = (10, 10)
+
+    def counts(self) -> RunCounts:
+        labelled = [[10, 0], [10, 0]]
+        right = [[hit, 0] for hit in self.hits]
+        predicted = [[hit, 10 - hit] for hit in self.hits]
+        return RunCounts(np.array([labelled, predicted, right], np.float32), np.array([True, False]))
+
+
+def run(name: str, seed: int, hits: tuple[int, int], *, parameters: int = 100, seconds: float = 10.0) -> CountedRun:
+    facts = RunFacts(seed=seed, seconds=seconds, parameters=parameters, trained=7, provenance=PROVENANCE)
+    report = EvaluationReport(
+        method="cat_seg",
+        dataset="two images",
+        protocol="own: whole image",
+        labels=("sky", "sea"),
+        images=2,
+        counts=MetricAccumulator(2, Measures()).to_dict(),
+        seconds=1.0,
+        provenance=PROVENANCE,
+    )
+    return CountedRun(Path("runs") / f"{name}-{seed}", facts, report, hits)
+
+
+RESULTS = {
+    "plain": {0: run("plain", 0, (5, 5)), 1: run("plain", 1, (6, 6))},
+    "gated": {
+        0: run("gated", 0, (9, 9), parameters=130, seconds=20.0),
+        1: run("gated", 1, (8, 8), parameters=130, seconds=40.0),
+    },
+}
+
+
+def build(results: dict[str, dict[int, CountedRun]], seeds: tuple[int, ...] = (0, 1)) -> Table:
+    return build_table(SUITE, results, scale="world", data="two images", seeds=seeds, failures=["gated failed"])
+
+
+def test_scores_and_differences_are_those_of_the_counts() -> None:
+    """IoU of "sky" is hits/10 of all pixels; "sea" has no ground truth, so nothing defines unseen and harmonic."""
+    table = build(RESULTS)
+    assert table.metrics == ["miou", "seen"]
+    plain, gated = table.row("plain").scores["miou"], table.row("gated").scores["miou"]
+    assert plain.by_seed == pytest.approx({0: 0.5, 1: 0.6})
+    assert gated.by_seed == pytest.approx({0: 0.9, 1: 0.8})
+    assert (plain.mean, gated.mean) == pytest.approx((0.55, 0.85))
+    difference = table.row("gated").differences["miou"]
+    assert difference.by_seed == pytest.approx({0: 0.4, 1: 0.2})
+    assert difference.difference == pytest.approx(0.3)
+    assert table.row("plain").differences == {}
+    assert [row.name for row in table.compared] == ["gated"]
+
+
+def test_cost_is_told_beside_the_scores() -> None:
+    table = build(RESULTS)
+    plain, gated = table.row("plain"), table.row("gated")
+    assert (plain.parameters, plain.added, plain.seconds) == (100, 0, 10)
+    assert (gated.parameters, gated.added, gated.seconds, gated.trained) == (130, 30, 30, 7)
+    assert gated.runs == {0: "gated-0", 1: "gated-1"}
+    assert (plain.title, gated.title) == ("nothing added", "the gate")
+    assert (table.protocol, table.images, table.commits) == ("own: whole image", 2, ("abc",))
+    assert table.failures == ("gated failed",)
+
+
+def test_seeds_that_are_not_done_are_missing_and_not_compared() -> None:
+    table = build({"plain": RESULTS["plain"], "gated": {1: RESULTS["gated"][1]}}, seeds=(0, 1, 2))
+    assert table.row("plain").missing == (2,)
+    assert table.row("gated").missing == (0, 2)
+    assert table.row("gated").differences["miou"].by_seed == pytest.approx({1: 0.2})
+    empty = build({"plain": RESULTS["plain"], "gated": {}})
+    row = empty.row("gated")
+    assert (row.scores, row.differences, row.missing) == ({}, {}, (0, 1))
+    assert (row.seconds, row.parameters, row.added, row.trained) == (None, None, None, None)
+
+
+def test_all_runs_are_scored_on_the_same_draws_of_images() -> None:
+    """So the difference of two runs that are alike on every image is the same in every draw."""
+    shifted = {"plain": {0: run("plain", 0, (2, 6))}, "gated": {0: run("gated", 0, (4, 8))}}
+    curves = score_curves(shifted)
+    one, other = curves["plain"]["miou"][0], curves["gated"]["miou"][0]
+    assert one[0] == pytest.approx(0.4)
+    assert len(np.unique(one)) == 3, "twice the first image, both, twice the second"
+    assert np.allclose(other - one, 0.2)
+
+
+def test_a_table_travels_through_its_file() -> None:
+    table = build(RESULTS)
+    assert Table.parse(table.model_dump(mode="json")) == table
