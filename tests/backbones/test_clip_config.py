@@ -10,6 +10,7 @@ from transformers import CLIPModel
 
 from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.clip_config import TINY, ClipConfig, load_tokenizer
+from ahs_seg.config import ConfigError
 from tests.support.builders import random_backbone
 
 
@@ -58,3 +59,9 @@ def test_a_tokenizer_that_is_not_clips_is_refused(tmp_path: Path) -> None:
     Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(BackboneError, match=r"has no <\|startoftext\|>"):
         load_tokenizer(str(tmp_path), context=10)
+
+
+@pytest.mark.parametrize("side", [0, -224])
+def test_a_resolution_is_positive(side: int) -> None:
+    with pytest.raises(ConfigError, match=rf"resolution: .*greater than 0 \(given: {side}\)"):
+        ClipConfig(source=TINY, resolution=side)

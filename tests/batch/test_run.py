@@ -9,13 +9,9 @@ import pytest
 from PIL import Image
 
 from ahs_seg.batch.journal import FOLDER
-from ahs_seg.inference.predict import InferenceConfig
-from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save
-from tests.support.tiny_models import ColourMethod
 
 
 def labels(path: Path) -> np.ndarray:
@@ -36,23 +32,6 @@ def test_results_are_those_of_single_calls(segmenter, photos, tmp_path):
         alone = segmenter(photos / f"{name}.png", WORDS)
         assert np.array_equal(labels(out / f"{name}.png"), alone.labels)
         assert json.loads((out / f"{name}.classes.json").read_text())["pixels"] == alone.areas()
-
-
-@pytest.mark.parametrize("batch", [2, 3, 16])
-def test_images_of_one_size_share_a_forward(photos, tmp_path, batch):
-    method = ColourMethod()
-    quick = PromptConfig(templates=("a {}",))
-    segmenter = Segmenter(method, prompts=quick, inference=InferenceConfig(batch=batch))
-    run(segmenter, photos, tmp_path / "out")
-    plain = Segmenter(ColourMethod(), prompts=quick)
-    counts = {(24, 32): 5, (20, 20): 2}
-    for size, count in counts.items():
-        shapes = [shape[0] for shape in method.seen if shape[2:] == size]
-        assert sum(shapes) == count
-        assert max(shapes) == min(batch, count)
-    for path in photos.rglob("*.png"):
-        found = labels(tmp_path / "out" / path.relative_to(photos))
-        assert (found == plain(path, WORDS).labels).mean() > 0.999
 
 
 def test_one_bad_file_costs_itself(segmenter, photos, tmp_path):

@@ -14,7 +14,7 @@ from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
-from tests.support.drawn_images import WORDS, drawn, save
+from tests.support.drawn_images import drawn, save
 from tests.support.geotiffs import PLACE, geotiff
 from tests.support.tiny_models import LocalMethod
 
@@ -46,20 +46,6 @@ def test_files_are_those_of_whole_images(local, tmp_path, suffix):
     assert list(names[0]["pixels"]) == list(names[1]["pixels"])
     overlays = [np.asarray(Image.open(tmp_path / folder / "big.overlay.png")) for folder in ("tiles", "whole")]
     assert (overlays[0] == overlays[1]).mean() > 0.99
-
-
-def test_many_classes_take_16_bits(tmp_path):
-    from tests.support.tiny_models import ColourMethod
-
-    segmenter = Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",)))
-    path = save(tmp_path / "big.png", drawn(100, 90))
-    tiled(segmenter, [path], tmp_path / "out", words=[f"thing {index}" for index in range(300)])
-    found = np.asarray(Image.open(tmp_path / "out/big.png"))
-    assert found.dtype == np.uint16
-    counts = json.loads((tmp_path / "out/big.classes.json").read_text())["pixels"]
-    assert {
-        f"thing {label}": count for label, count in zip(*np.unique(found, return_counts=True), strict=True)
-    } == counts
 
 
 def test_geotiff_keeps_its_place_on_earth(local, tmp_path):
@@ -119,11 +105,3 @@ def test_without_rasterio_images_are_read_at_once(local, tmp_path, monkeypatch):
     expected = tiled(local, [path], tmp_path / "with").areas
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
     assert tiled(local, [path], tmp_path / "without").areas == expected
-
-
-def test_overlays_of_large_images_are_reduced(local, tmp_path, monkeypatch):
-    monkeypatch.setattr("ahs_seg.batch.streaming_writers.LONGEST", 50)
-    path = save(tmp_path / "big.png", drawn(130, 205))
-    tiled(local, [path], tmp_path / "out", words=WORDS + ", d, e")
-    small = Image.open(tmp_path / "out/big.overlay.png")
-    assert small.height >= 256  # 26 rows of five pixels each, enlarged to leave room for the legend

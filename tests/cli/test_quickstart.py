@@ -1,30 +1,36 @@
-"""The quickstart without training: every file it promises, and the table."""
+"""What `ahs-seg quickstart` asks for; the quickstart itself has its tests in `experiments`."""
 
-import json
-import re
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from ahs_seg.checkpoints.model_dir import read_description
-from ahs_seg.experiments.quickstart import Sizes, quickstart
+from ahs_seg.experiments.quickstart import Sizes
+from tests.support.command_line import fails, output_of
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "cat_seg"])
-def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    short = ["training.steps=4", "training.optimizer.warmup_steps=1", "training.workers=0"]
-    page = quickstart(
-        method, tmp_path, sizes=Sizes(scenes=3, others=1, calibration=2), overrides=short, say=said.append
-    )
-    html = page.read_text()
-    assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(\s*["']?https?:|@import""", html)
-    assert html.count("data:image/") == 3 * 3 + 4 * 2
-    results = json.loads((tmp_path / "results.json").read_text())
-    assert [one["images"] for one in results["evaluations"]] == [3, 1, 1, 1, 1]
-    assert len(results["baselines"]) == (0 if method == "zero_shot" else 5)
-    assert any("world-150" in line for line in said)
-    (model,) = tmp_path.glob("run*/model")
-    calibration = read_description(model).calibration
-    assert calibration is not None
-    assert calibration.source == "2 images with 150 classes"
+def test_every_option_reaches_the_quickstart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[str, Path, dict[str, Any]]] = []
+
+    def quickstart(method: str, output: Path, **rest: Any) -> Path:
+        asked.append((method, output, rest))
+        return output / "report.html"
+
+    monkeypatch.setattr("ahs_seg.experiments.quickstart.quickstart", quickstart)
+    assert "Open quickstart/report.html" in output_of("quickstart")
+    output_of("quickstart", "training.steps=4", "--method", "scan", "-o", tmp_path, "--seed", 3, "--scenes", 9)
+    plain = {"seed": 0, "sizes": Sizes(), "overrides": [], "say": typer.echo}
+    changed = {"seed": 3, "sizes": Sizes(scenes=9), "overrides": ["training.steps=4"], "say": typer.echo}
+    assert asked == [("cat_seg", Path("quickstart"), plain), ("scan", tmp_path, changed)]
+
+
+def test_an_unknown_method_is_one_message(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    message = fails(capsys, monkeypatch, "quickstart", "--method", "catseg", "-o", tmp_path / "out")
+    assert "no method 'catseg'; there are " in message
+    assert "cat_seg" in message
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from ahs_seg.io.images import ImageError, read_image, read_labels
+from ahs_seg.io.images import ImageError, read_image, read_labels, read_size
 
 
 def gradient(height: int = 24, width: int = 32) -> np.ndarray:
@@ -270,3 +270,24 @@ def test_labels_follow_the_same_rotation_as_images(tmp_path):
     exif[0x0112] = 6
     path = saved(tmp_path / "a.png", Image.fromarray(np.array([[1, 2, 3]], np.uint8)), exif=exif)
     assert read_labels(path).tolist() == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_image_as_it_is_read(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "a.jpg", Image.new("RGB", (7, 4)), exif=exif)
+    assert read_size(path) == read_image(path).shape[:2] == ((7, 4) if orientation > 4 else (4, 7))
+
+
+def test_a_file_of_several_pictures_is_read_as_its_first(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (7, 4), colour) for colour in ("white", "black")]
+    path = saved(tmp_path / "a.mpo", frames[0], save_all=True, append_images=frames[1:])
+    assert read_size(path) == (4, 7)
+    assert read_image(path).min() > 250
+
+
+def test_a_file_without_an_image_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("text")
+    with pytest.raises(ImageError, match=r"a\.jpg: empty, or not of a format .*Convert it to PNG"):
+        read_size(tmp_path / "a.jpg")

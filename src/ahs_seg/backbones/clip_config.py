@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import PositiveInt
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -33,7 +34,7 @@ class ClipConfig(Config):
 
     name: Literal["clip"] = "clip"
     source: str = "openai/clip-vit-base-patch16"
-    resolution: int | None = None
+    resolution: PositiveInt | None = None
 
     def build(self) -> ClipBackbone:
         """The backbone with its pre-trained weights.

@@ -37,6 +37,7 @@ def _show_version(wanted: bool | None) -> None:
 
         typer.echo(f"ahs-seg {version('ahs-seg')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -34,7 +34,8 @@ ImageSource: TypeAlias = str | Path | bytes | Image.Image | Shaped[np.ndarray, "
 MAX_PIXELS: Final = 400_000_000
 """Maximum number of pixels of an image (20,000 x 20,000); decoding it takes about 4 GB."""
 
-IMAGE_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+"""Formats of images by Pillow's names; "JPEG" includes the multi-picture files (MPO) of cameras."""
 LABEL_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM")
 
 _DECODER_ERRORS: Final = (
@@ -80,6 +81,17 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str =
         f"cannot read an image from a {type(source).__name__}; "
         "give a path, a PIL image, a numpy array (H W 3) or a torch tensor (3 H W)."
     )
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image file as `read_image` returns it, from its header alone.
+
+    Raises:
+        ImageError: missing, unknown or too large file, or a damaged header.
+    """
+    with _opened(path, IMAGE_FORMATS, MAX_PIXELS) as image:
+        height, width = _upright(np.empty((image.height, image.width, 0), np.uint8), image).shape[:2]
+    return height, width
 
 
 def read_labels(source: str | Path, *, max_pixels: int = MAX_PIXELS) -> UInt[np.ndarray, "H W"]:

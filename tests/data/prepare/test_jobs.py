@@ -96,6 +96,16 @@ def test_sizes_are_those_of_upright_images(tmp_path: Path) -> None:
         image_size(tmp_path / "missing.jpg")
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>", b"\xff\xd8\xff\xe0 cut off"])
+def test_a_file_that_is_no_image_costs_itself(root: Path, content: bytes) -> None:
+    path = SPEC.image_path(root, NAME)
+    path.write_bytes(content)
+    found = run_task(task(root))
+    assert (found.state, found.entry) == ("faulty", None)
+    assert str(path) in found.reason
+    assert "Unpack the archive of the images again" in found.reason
+
+
 def test_sixteen_bits_survive_in_a_tiff(tmp_path: Path) -> None:
     labels = np.array([[0, 846, 65535]], np.uint16)
     (tmp_path / "a.tif").write_bytes(encode_labels(labels, ".tif"))

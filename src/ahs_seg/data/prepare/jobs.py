@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt
@@ -16,9 +16,7 @@ from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.index import IndexEntry, checksum
 from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
-from ahs_seg.io.images import IMAGE_FORMATS, read_labels
-
-_EXIF_ORIENTATION: Final = 0x0112
+from ahs_seg.io.images import ImageError, read_labels, read_size
 
 Make: TypeAlias = Callable[[], UInt[np.ndarray, "H W"] | None]
 """Function that returns raw label values as the dataset stores them, or `None` where the original skips the image."""
@@ -92,16 +90,9 @@ def image_size(path: Path) -> tuple[int, int]:
         SampleError: the file is missing or not an image.
     """
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            width, height = image.size
-    except FileNotFoundError:
-        raise SampleError(
-            f"{path}: no such image, but there is a label map for it. Unpack the archive again."
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise SampleError(f"{path}: not a readable image ({error}). Unpack the archive again.") from None
-    return (width, height) if turned else (height, width)
+        return read_size(path)
+    except ImageError as error:
+        raise SampleError(f"{error} Unpack the archive of the images again.") from None
 
 
 def encode_labels(values: UInt[np.ndarray, "H W"], suffix: str) -> bytes:

@@ -1,0 +1,65 @@
+"""What `ahs-seg serve` serves, under which limits; the page itself has its tests in `demo/web`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.demo.web.limits import Limits
+from ahs_seg.demo.web.session import Workbench
+from tests.support.command_line import fails, output_of
+
+pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
+
+
+class OverEvent:
+    """An event that has happened already, so that the command ends instead of serving for ever."""
+
+    def wait(self) -> None:
+        return None
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Workbench, str, int]]:
+    """What was served, on which host and port."""
+    calls: list[tuple[Workbench, str, int]] = []
+
+    @contextmanager
+    def serving(bench: Workbench, *, host: str, port: int) -> Iterator[str]:
+        calls.append((bench, host, port))
+        with monkeypatch.context() as patch:
+            patch.setattr("threading.Event", OverEvent)
+            yield f"http://{host}:{port}/"
+
+    monkeypatch.setattr("ahs_seg.demo.web.serve.serving", serving)
+    return calls
+
+
+def test_a_model_is_served_to_this_machine_alone(model: Path, served: list[tuple[Workbench, str, int]]) -> None:
+    text = output_of("serve", "--model", model)
+    ((bench, host, port),) = served
+    assert (bench.models, host, port) == ([model.parent.name], "127.0.0.1", 7860)
+    assert bench.limits == Limits()
+    assert f"Serving {model.parent.name} at http://127.0.0.1:7860/ (Ctrl-C stops)" in text
+
+
+def test_every_option_reaches_the_page(model: Path, served: list[tuple[Workbench, str, int]]) -> None:
+    limits = ["--upload-mb", 3, "--megapixels", 4, "--names", 5, "--queue", 6, "--seconds", 7]
+    output_of("serve", "--model", model, "--host", "0.0.0.0", "--port", 8123, *limits)
+    ((bench, host, port),) = served
+    assert (host, port) == ("0.0.0.0", 8123)
+    assert bench.limits == Limits(upload_mb=3, megapixels=4, names=5, queue=6, seconds=7)
+
+
+def test_what_is_no_model_is_told_before_anything_is_served(
+    served: list[tuple[Workbench, str, int]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert "no model directory" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
+    assert str(tmp_path) in fails(capsys, monkeypatch, "serve", "--model", tmp_path)
+    assert served == []

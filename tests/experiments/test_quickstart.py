@@ -1,0 +1,37 @@
+"""The quickstart without training: every file it promises, and the table."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.checkpoints.model_dir import read_description
+from ahs_seg.config import ConfigError
+from ahs_seg.experiments.quickstart import Sizes, quickstart
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "cat_seg"])
+def test_the_quickstart_writes_a_page_and_results(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    short = ["training.steps=4", "training.optimizer.warmup_steps=1", "training.workers=0"]
+    page = quickstart(
+        method, tmp_path, sizes=Sizes(scenes=3, others=1, calibration=2), overrides=short, say=said.append
+    )
+    html = page.read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(\s*["']?https?:|@import""", html)
+    assert html.count("data:image/") == 3 * 3 + 4 * 2
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [one["images"] for one in results["evaluations"]] == [3, 1, 1, 1, 1]
+    assert len(results["baselines"]) == (0 if method == "zero_shot" else 5)
+    assert any("world-150" in line for line in said)
+    (model,) = tmp_path.glob("run*/model")
+    calibration = read_description(model).calibration
+    assert calibration is not None
+    assert calibration.source == "2 images with 150 classes"
+
+
+def test_an_unknown_method_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no method 'catseg'; there are cat_seg, .*zero_shot"):
+        quickstart("catseg", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
