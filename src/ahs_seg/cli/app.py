@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool | None) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
@@ -43,9 +43,9 @@ def _show_version(wanted: bool | None) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool | None,
+        bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
-    ] = None,
+    ] = False,
 ) -> None:
     """Options of the program itself."""
     del version  # its callback has printed it
