@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_read_is_an_outcome_too(tmp_path: Path) -> None:
     outcomes = {Path(one.path).name: one for one in worker(tasks([good, tmp_path / "text.png", tmp_path / "gone.png"]))}
     failed = {name: one.reason for name, one in outcomes.items() if isinstance(one, Failed)}
     assert failed.keys() == {"text.png", "gone.png"}
-    assert "not of a format that is read here" in failed["text.png"]
+    assert "not in a supported format" in failed["text.png"]
     assert "no such file" in failed["gone.png"]
 
 

@@ -57,7 +57,7 @@ def test_a_run_that_failed_is_told_by_the_status(answer: AblationResult, tmp_pat
 def test_without_a_finished_baseline_there_is_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nothing = AblationResult(None, [], tmp_path)
     monkeypatch.setattr("ahs_seg.experiments.ablation.run_ablation", lambda *_, **__: nothing)
-    assert "no table: no run of the baseline is finished" in output_of("ablate", status=1)
+    assert "no table: the baseline has no finished run" in output_of("ablate", status=1)
 
 
 def test_an_unknown_suite_is_one_message(

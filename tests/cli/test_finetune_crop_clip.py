@@ -29,12 +29,12 @@ def finished(monkeypatch: pytest.MonkeyPatch, model: Path | None, shares: tuple[
 @pytest.mark.parametrize("name", ["finetune-crop-clip", "shift"])
 def test_the_config_with_its_overrides_is_trained(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     finished(monkeypatch, tmp_path / "run/model", (0.25, 0.875))
-    words = ["world", "training.steps=30", "-o", tmp_path / "run", "--into", tmp_path / "scan", "--resume"]
+    words: list[str | Path] = ["world", "training.steps=30", "-o", tmp_path / "run", "--into", tmp_path / "scan", "--resume"]
     text = output_of(name, *words)
     ((experiment, directory, rest),) = ASKED
     assert experiment == CropClipExperiment.read(find_crop_clip("world"), ["training.steps=30"])
     assert (directory, rest) == (tmp_path / "run", {"into": tmp_path / "scan", "resume": True})
-    assert "masks named rightly: 25.0 % before, 87.5 % after" in text
+    assert "mask accuracy: 25.0 % before, 87.5 % after" in text
     assert f"use it as method.shifted.source={tmp_path / 'run/clip'}" in text
     assert f"model: {tmp_path / 'run/model'}" in text
 
@@ -46,7 +46,7 @@ def test_without_validation_and_scan_nothing_is_claimed_of_them(
     text = output_of("finetune-crop-clip", "world", "-o", tmp_path)
     assert ASKED[0][2] == {"into": None, "resume": False}
     assert f"CLIP: {tmp_path / 'clip'}" in text
-    assert "masks" not in text
+    assert "mask accuracy" not in text
     assert "model:" not in text
 
 

@@ -47,7 +47,7 @@ def test_a_model_is_served_to_this_machine_alone(model: Path, served: list[tuple
 
 
 def test_every_option_reaches_the_page(model: Path, served: list[tuple[Workbench, str, int]]) -> None:
-    limits = ["--upload-mb", 3, "--megapixels", 4, "--names", 5, "--queue", 6, "--seconds", 7]
+    limits: list[str | int] = ["--upload-mb", 3, "--megapixels", 4, "--names", 5, "--queue", 6, "--seconds", 7]
     output_of("serve", "--model", model, "--host", "0.0.0.0", "--port", 8123, *limits)
     ((bench, host, port),) = served
     assert (host, port) == ("0.0.0.0", 8123)

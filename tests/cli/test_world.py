@@ -18,7 +18,7 @@ FIGURES = files("ahs_seg") / "assets" / "tiny_clip" / "test.json"
 
 
 def test_drawn_scenes_are_those_of_the_world(tmp_path: Path) -> None:
-    words = ["--names", 20, "--scenes", "validation", "--count", 2, "--size", 48]
+    words: list[str | int] = ["--names", 20, "--scenes", "validation", "--count", 2, "--size", 48]
     assert output_of("world", "draw", "-o", tmp_path, *words) == f"2 scenes with 20 names: {tmp_path}\n"
     world = WorldData(scenes="validation", count=2, names=20, size=48).open()
     folder = FolderDataset(tmp_path, split="validation")

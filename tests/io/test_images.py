@@ -289,5 +289,5 @@ def test_a_file_of_several_pictures_is_read_as_its_first(tmp_path: Path) -> None
 
 def test_a_file_without_an_image_has_no_size(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("text")
-    with pytest.raises(ImageError, match=r"a\.jpg: empty, or not of a format .*Convert it to PNG"):
+    with pytest.raises(ImageError, match=r"a\.jpg: empty, or not in a supported format .*Convert it to PNG"):
         read_size(tmp_path / "a.jpg")

@@ -31,20 +31,21 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool | None) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"ahs-seg {version('ahs-seg')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool | None,
+        bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
-    ] = None,
+    ] = False,
 ) -> None:
     """Options of the program itself."""
     del version  # its callback has printed it

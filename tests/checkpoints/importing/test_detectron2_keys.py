@@ -57,18 +57,18 @@ def test_padding_belongs_to_the_whole_image_and_not_to_sliding_windows() -> None
     assert translated(padding, {padding: 48})[0] == {"inference.windows.pad_multiple": 48}
     names = {"inference.windows.name": "sliding", "inference.windows.side": 640, "inference.windows.kernel": 384}
     assert translated(sliding, {sliding: True, padding: 48})[0] == names
-    assert translated(padding, {sliding: True, padding: 48}) == ({}, "nothing to change")
+    assert translated(padding, {sliding: True, padding: 48}) == ({}, "has no effect with this value")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("SOLVER.OPTIMIZER", "ADAMW", "the only value there is"),
+        ("SOLVER.OPTIMIZER", "ADAMW", "the only supported value"),
         ("MODEL.SWIN.DEPTHS", [2, 2], "there is no backbone besides the CLIP"),
         ("DATALOADER.SAMPLER_TRAIN", "x", "in an order that depends"),
         ("SEED", -1, "belongs to the run, not to the method"),
-        ("MODEL.SEM_SEG_HEAD.NEW", 1, "not a key that CAT-Seg or H-CLIP read"),
-        ("SOLVER.MAX_ITER", Tagged("!!python/name:os.system"), "its value is a yaml tag that would run code"),
+        ("MODEL.SEM_SEG_HEAD.NEW", 1, "not a key of CAT-Seg or H-CLIP"),
+        ("SOLVER.MAX_ITER", Tagged("!!python/name:os.system"), "its value is a YAML tag that would run code"),
     ],
 )
 def test_a_key_without_a_value_here_has_a_reason(key: str, value: Value, reason: str) -> None:

@@ -48,7 +48,7 @@ def test_the_page_says_what_was_measured_and_how():
     scores = evaluation("", [9, 8, 7]).scores
     for text in (f"{100 * scores.miou:.1f}", f"{100 * scores.unseen:.1f}", "zero_shot", "ahs-seg quickstart"):
         assert text in page
-    for text in ("name: cat_seg", "torch 2.13", "cores 2", "2.5 minutes", "<svg", "4 images, 3 names"):
+    for text in ("name: cat_seg", "torch 2.13", "cores 2", "2.5 minutes", "<svg", "4 images, 3 classes"):
         assert text in page
 
 

@@ -64,6 +64,7 @@ def test_losses_are_those_of_the_features_of_image_and_text(learner: PretrainSte
     said = Said.of(batch.said, batch.compatible)
     torch.testing.assert_close(losses["patches"], patch_loss(10 * similarity, batch.part, said))
     torch.testing.assert_close(losses["parts"], matching_loss(10 * pool(similarity, batch.part, 3), said))
+    assert seen.pooled is not None
     naming = 10 * F.normalize(seen.pooled[1:].float(), dim=-1) @ text.T  # the second image alone is one part
     one = Said(said.own[2:], said.fair[2:])
     torch.testing.assert_close(losses["pictures"], matching_loss(naming, one))
