@@ -29,7 +29,15 @@ def finished(monkeypatch: pytest.MonkeyPatch, model: Path | None, shares: tuple[
 @pytest.mark.parametrize("name", ["finetune-crop-clip", "shift"])
 def test_the_config_with_its_overrides_is_trained(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     finished(monkeypatch, tmp_path / "run/model", (0.25, 0.875))
-    words: list[str | Path] = ["world", "training.steps=30", "-o", tmp_path / "run", "--into", tmp_path / "scan", "--resume"]
+    words: list[str | Path] = [
+        "world",
+        "training.steps=30",
+        "-o",
+        tmp_path / "run",
+        "--into",
+        tmp_path / "scan",
+        "--resume",
+    ]
     text = output_of(name, *words)
     ((experiment, directory, rest),) = ASKED
     assert experiment == CropClipExperiment.read(find_crop_clip("world"), ["training.steps=30"])
