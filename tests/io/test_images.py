@@ -280,7 +280,7 @@ def test_the_size_is_that_of_the_image_as_it_is_read(tmp_path: Path, orientation
     assert read_size(path) == read_image(path).shape[:2] == ((7, 4) if orientation > 4 else (4, 7))
 
 
-def test_a_file_of_several_pictures_is_read_as_its_first(tmp_path: Path) -> None:
+def test_of_a_file_of_several_frames_the_first_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (7, 4), colour) for colour in ("white", "black")]
     path = saved(tmp_path / "a.mpo", frames[0], save_all=True, append_images=frames[1:])
     assert read_size(path) == (4, 7)
