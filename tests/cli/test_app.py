@@ -55,11 +55,11 @@ def test_one_bad_file_costs_itself(trained: Path, folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "nowhere.yaml"], "nor a packaged config"),
+        (["train", "nowhere.yaml"], "no packaged config of this name"),
         (["train", "quickstart/cat_seg", "training.stepz=3"], "training.stepz: unknown key"),
         (["train", "quickstart/cat_seg", "training.steps=many"], "training.steps"),
         (["train", "quickstart/cat_seg", "method.backbone.source=/nowhere"], "cannot load a CLIP from '/nowhere'"),
-        (["evaluate", "nowhere", "--data", "world-20"], "no model directory"),
+        (["evaluate", "nowhere", "--data", "world-20"], "is not a model directory"),
         (["segment", "nowhere.jpg", "--classes", "cat", "--model", "m"], "nowhere.jpg: no such file or folder"),
         (["world", "draw", "-o", "x", "--names", "21"], "names"),
     ],

@@ -100,7 +100,7 @@ def test_protocols_are_chosen_by_name():
         find_protocol("coco")
     with pytest.raises(ConfigError, match="different names"):
         choose_protocols("san,san", own, PromptConfig())
-    with pytest.raises(ConfigError, match="one protocol at a time"):
+    with pytest.raises(ConfigError, match="one protocol only"):
         choose_protocols("san,scan", own, PromptConfig(), ["shortest_edge=3"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ahs_seg.checkpoints.model_dir import read_description
 from ahs_seg.config import ConfigError
-from ahs_seg.experiments.quickstart import Sizes, quickstart
+from ahs_seg.experiments.quickstart import Sizes, has_fast_bf16, precision_overrides, quickstart
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "cat_seg"])
@@ -35,3 +35,13 @@ def test_an_unknown_method_is_told_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"no method 'catseg'; there are cat_seg, .*zero_shot"):
         quickstart("catseg", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_float32_is_used_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert precision_overrides(fast_bf16=True) == []
+    assert precision_overrides(fast_bf16=False) == ["training.precision=fp32"]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert has_fast_bf16()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    assert not has_fast_bf16()

@@ -81,7 +81,7 @@ def test_a_segmenter_saves_it_merged(trained: ahs_seg.ExperimentResult, tmp_path
     again = ahs_seg.Segmenter.from_pretrained(tmp_path / "merged", methods=[ScaledConfig])
     one, other = segmenter(image, "red circle, grass"), again(image, "red circle, grass")
     assert np.array_equal(one.labels, other.labels)
-    assert "A toy of a method" in (tmp_path / "merged" / "README.md").read_text(encoding="utf-8")
+    assert "A toy method" in (tmp_path / "merged" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_model_directory_is_evaluated(trained: ahs_seg.ExperimentResult) -> None:

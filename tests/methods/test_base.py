@@ -64,7 +64,7 @@ def test_the_forward_is_encode_and_decode() -> None:
 def test_words_are_prepared_once() -> None:
     method, seen = Sharp(), torch.tensor([True, False, True, False])
     words = method.prepare(TEXT, seen)
-    assert method.prepared(words) is words
+    assert method.ensure_prepared(words) is words
     assert words.embeddings is words.guidance is TEXT
     assert words.seen is seen
 

@@ -33,10 +33,10 @@ def test_words_are_separated_by_commas_or_lines(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a, b, c, d, e, f", "6 words; this page takes up to 5"),
-        ("x=a,b;c\ny=d,e;f", "6 words"),  # every name of a class counts
+        ("a, b, c, d, e, f", "6 names; this page takes up to 5"),
+        ("x=a,b;c\ny=d,e;f", "6 names"),  # every name of a class counts
         ("cat, " + "x" * 11, r"Name 2 .* has 12 characters; this page takes up to 10"),
-        ("ade20k-150", "words; this page takes up to 5"),
+        ("ade20k-150", "150 names; this page takes up to 5"),
     ],
 )
 def test_too_many_words_and_too_long_ones(text: str, message: str) -> None:

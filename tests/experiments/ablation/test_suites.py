@@ -82,7 +82,7 @@ def test_errors_name_what_is_wrong(change: dict, problem: str) -> None:
         ("ablation/ahs/world/full", "ahs: no such file, nor a packaged suite; those are ahs_seg, ahs_seg_lite"),
         ("ablation/hps_seg/world/sdr", "no row 'sdr'; there are baseline, hpa, afr, full"),
         ("ablation/hps_seg/vit/full", "no scale 'vit'; there are world, vitb, vitl"),
-        ("nothing", "nor a packaged config"),
+        ("nothing", "no packaged config of this name"),
     ],
 )
 def test_names_that_are_none_list_those_there_are(name: str, problem: str) -> None:

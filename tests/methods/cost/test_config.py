@@ -18,7 +18,7 @@ CLASSES = TrainingClasses(("cat", "dog"), (None, None), lambda: torch.zeros(2, 2
 
 
 def config(**changes: Any) -> CostMethodConfig:
-    values = {"tuner": Frozen(), "cost": SMALL, **changes}
+    values = {"name": "cost", "tuner": Frozen(), "cost": SMALL, **changes}
     return CostMethodConfig.model_validate(values)
 
 
@@ -57,4 +57,4 @@ def test_only_prototypes_without_a_count_take_that_of_the_data() -> None:
 def test_wrong_values_name_their_key(wrong: str) -> None:
     key = wrong.partition("=")[0].partition(".")[0]
     with pytest.raises(ConfigError, match=key):
-        CostMethodConfig.parse({"tuner": {"name": "frozen"}}, [wrong])
+        CostMethodConfig.parse({"name": "cost", "tuner": {"name": "frozen"}}, [wrong])
