@@ -51,9 +51,9 @@ def test_every_kind_of_fault_names_its_file(tmp_path):
         (label[2], "label value 150; ADE20K-150 allows 0..149 and 255"),
         (label[2], "since it was prepared"),
         (label[3], "label map is 4x4, its image 3x2"),
-        (image[4], "no such image"),
+        (image[4], "no such file"),
         (image[5], "cut short since it was prepared (300 bytes"),
-        (image[5], "not a readable image"),
+        (image[5], "damaged or incomplete image"),
         (label[6], "label map is 3x2, its image 2x3"),
         (label[7].with_name("stray.png"), "not in the index"),
     ]:
