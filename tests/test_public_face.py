@@ -27,7 +27,7 @@ TRAIN = """train ExperimentResult Experiment run_experiment AblationOptions run_
 MEASURE = "evaluate EvaluationReport merge_reports EvaluationJob evaluate_model find_protocol own_protocol"
 METHODS = """CatSegConfig HClipConfig AhsSegConfig AhsSegLiteConfig HpsSegConfig ScanConfig EBSegConfig ZeroShotConfig
     ClipConfig Orthogonal Attention Frozen Full"""
-EXTEND = "AhsSegError Method BaseMethodConfig Output Tuner TunerConfig"
+EXTEND = "AhsSegError Method BaseMethodConfig Output Tuner TunerConfig DatasetConfig"
 MODELS = "ModelDescription load_model read_description save_model write_card push_to_hub KNOWN_CHECKPOINTS"
 PUBLIC = {"__version__", *" ".join((SEGMENT, TRAIN, MEASURE, METHODS, EXTEND, MODELS)).split()}
 """A new public name is a promise: write it here, too."""

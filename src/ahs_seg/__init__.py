@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ahs_seg.data.augment import Augmentation, Crop, Resize
     from ahs_seg.data.base import Sample, SegmentationDataset
     from ahs_seg.data.color_jitter import ColourJitter
+    from ahs_seg.data.config import DatasetConfig
     from ahs_seg.data.folder import FolderDataset
     from ahs_seg.data.world.dataset import WorldDataset
     from ahs_seg.errors import AhsSegError
@@ -72,6 +73,7 @@ __all__ = [
     "ClipConfig",
     "ColourJitter",
     "Crop",
+    "DatasetConfig",
     "EBSegConfig",
     "EvaluationJob",
     "EvaluationReport",
@@ -150,6 +152,7 @@ _MODULES: Final = {
     "data.augment": "Augmentation Resize Crop",
     "data.color_jitter": "ColourJitter",
     "data.base": "Sample SegmentationDataset",
+    "data.config": "DatasetConfig",
     "data.folder": "FolderDataset",
     "data.world.dataset": "WorldDataset",
     "types": "IGNORE Output",

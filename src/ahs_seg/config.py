@@ -128,7 +128,7 @@ class OneOf:
         if value["name"] not in names:
             raise ValueError(
                 f"no {value['name']!r}; allowed are {', '.join(map(str, names))}. Pass the class if it is your own, "
-                "e.g. load_model(path, methods=[MyConfig], tuners=[MyTuner])"
+                "e.g. methods=[MyConfig], tuners=[MyTuner] or datasets=[MyData]"
             )
         return known(value)
 

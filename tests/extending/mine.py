@@ -77,6 +77,19 @@ class Circles:
         return ahs_seg.Sample(image, np.where(inside, 0, 1).astype(np.int32), f"circle {index}")
 
 
+class CirclesData(ahs_seg.DatasetConfig):
+    """Names the dataset in yaml files: `data: {name: circles}`."""
+
+    name: Literal["circles"] = "circles"
+
+    @property
+    def title(self):
+        return "circles"
+
+    def open(self):
+        return Circles()
+
+
 class AreaFiles:
     """An output format: one text file per image with the number of pixels of every class."""
 

@@ -16,7 +16,7 @@ from ahs_seg.config import ConfigError
 from ahs_seg.data.config import WorldData
 from ahs_seg.experiments.ablation.worker import import_names
 from ahs_seg.methods import METHODS
-from tests.extending.mine import AreaFiles, Circles, LastBlock, Scaled, ScaledConfig
+from tests.extending.mine import AreaFiles, Circles, CirclesData, LastBlock, Scaled, ScaledConfig
 
 ROOT = Path(__file__).parents[2]
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
@@ -24,14 +24,14 @@ RECIPE = ahs_seg.Recipe(steps=4, batch_size=2, workers=0, log_every=1, accelerat
 SUITE = """
 title: Scales
 baseline: ten
-scales: {tiny: {config: scaled.yaml, test: {name: world, scenes: test, count: 2, names: 20}}}
+scales: {tiny: {config: scaled.yaml, test: {name: circles}}}
 rows:
   ten: {}
   twenty: {set: [method.scale=20.0]}
 """
 CONFIG = """
 method: {name: scaled, tuner: {name: last_block}}
-data: {name: world, count: 4}
+data: {name: circles}
 augmentation: {resize: null, crop: null, colour: null}
 training: {steps: 1, batch_size: 1, workers: 0, names_per_step: 4, evaluate_every: 0, checkpoint_every: 0}
 """
@@ -144,6 +144,7 @@ def test_a_table_compares_its_settings(tmp_path: Path, monkeypatch: pytest.Monke
         progress=False,
         methods=[ScaledConfig],
         tuners=[LastBlock],
+        datasets=[CirclesData],
     )
     assert [str(failure) for failure in result.failures] == []
     assert result.table is not None
@@ -169,6 +170,15 @@ def test_an_own_tuner_works_in_a_method_of_the_package() -> None:
     config = ahs_seg.CatSegConfig(tuner=LastBlock())
     description = ahs_seg.ModelDescription(method=config)
     assert ahs_seg.ModelDescription.parse(description.model_dump(mode="json"), custom=[LastBlock]) == description
+
+
+def test_a_file_names_an_own_dataset() -> None:
+    values = {"method": {"name": "cat_seg"}, "data": {"name": "circles"}}
+    experiment = ahs_seg.Experiment.parse(values, custom=[CirclesData])
+    assert experiment.data == CirclesData()
+    assert len(experiment.data.open()) == len(Circles())
+    with pytest.raises(ConfigError, match=r"no 'circles'; allowed are folder, world, benchmark.*datasets=\[MyData\]"):
+        ahs_seg.Experiment.parse(values)
 
 
 def test_what_other_processes_cannot_import_is_told() -> None:

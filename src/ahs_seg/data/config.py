@@ -1,14 +1,16 @@
-"""Dataset configs: a folder of labelled images, scenes of the drawn world, or a benchmark."""
+"""Dataset configs: a folder of labelled images, scenes of the drawn world, a benchmark, or a class of your own."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, OneOf
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
+from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
@@ -19,7 +21,20 @@ WORLD_SEEDS = {"train": TRAIN_SEED, "validation": VALIDATION_SEED, "test": TEST_
 WorldNames = Literal["seen", 20, 59, 150, 459, 847]
 
 
-class FolderData(Config):
+class DatasetConfig(Config):
+    """Base class of all dataset configs; `name` selects the class in files."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Name of this dataset in reports."""
+
+    @abstractmethod
+    def open(self) -> SegmentationDataset:
+        """Build the dataset."""
+
+
+class FolderData(DatasetConfig):
     """Config of a folder with `images`, `annotations` and `classes.txt`; see `FolderDataset` for the layout."""
 
     name: Literal["folder"] = "folder"
@@ -53,7 +68,7 @@ class FolderData(Config):
         return dataset
 
 
-class WorldData(Config):
+class WorldData(DatasetConfig):
     """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary."""
 
     name: Literal["world"] = "world"
@@ -73,7 +88,7 @@ class WorldData(Config):
         return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
 
 
-class BenchmarkData(Config):
+class BenchmarkData(DatasetConfig):
     """Config of a prepared benchmark below `root`, by its name in the catalogue or that of a background rule."""
 
     name: Literal["benchmark"] = "benchmark"
@@ -94,12 +109,13 @@ class BenchmarkData(Config):
         return open_with_rule(self.benchmark, self.root)
 
 
-DataConfig = Annotated[FolderData | WorldData | BenchmarkData, Field(discriminator="name")]
+DATASETS: Final = (FolderData, WorldData, BenchmarkData)
+DataConfig = Annotated[DatasetConfig, OneOf(DatasetConfig, DATASETS)]
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 """All names that `BenchmarkData` accepts."""
 
 
-def background_label(data: FolderData | WorldData | BenchmarkData) -> int | None:
+def background_label(data: DatasetConfig) -> int | None:
     """Index from which on all name indices count as background (`None`: no such rule); see `background_of`."""
     return background_of(data.benchmark) if isinstance(data, BenchmarkData) else None
 

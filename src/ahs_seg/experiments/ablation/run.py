@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.data.config import DataConfig
+from ahs_seg.data.config import DataConfig, DatasetConfig
 from ahs_seg.experiments.ablation.pages import write_table
 from ahs_seg.experiments.ablation.runs import RunResult, read_result, run_name
 from ahs_seg.experiments.ablation.suites import Suite, find_suite
@@ -55,24 +55,25 @@ def run_ablation(
     progress: bool = True,
     methods: Sequence[type[BaseMethodConfig]] = (),
     tuners: Sequence[type[TunerConfig]] = (),
+    datasets: Sequence[type[DatasetConfig]] = (),
 ) -> AblationResult:
     """Execute the unfinished runs of a table, `jobs` in parallel, and write the table of all finished runs.
 
     Runs are stored in `output/runs` and shared between suites, the table in `output/SUITE`. With `train=False` only the
-    table is written. A failed run is reported and missing in the table. `methods` and `tuners` are config classes of
-    your own that experiments of the suite may name; they must be importable in other processes.
+    table is written. A failed run is reported and missing in the table. `methods`, `tuners` and `datasets` are config
+    classes of your own that the suite and its experiments may name; they must be importable in other processes.
 
     Raises:
         ConfigError: the suite, a row or the scale is unknown, or an experiment is invalid; checked before any run.
     """
-    suite = find_suite(choice.suite)
+    custom = (*methods, *tuners, *datasets)
+    suite = find_suite(choice.suite, custom=custom)
     if jobs < 1 or not choice.seeds:
         raise ConfigError(f"{jobs} jobs, {len(choice.seeds)} seeds; give at least one of each.")
     scale = choice.scale or next(iter(suite.scales))
     suite.choose("scales", [scale])
     rows = suite.choose("rows", [suite.baseline, *(choice.rows or suite.rows)])
     data = _data(suite, scale, choice.judged)
-    custom = (*methods, *tuners)
     specs = {
         (row, seed): _spec(suite, scale, row, seed, data, choice, output, custom)
         for row in rows

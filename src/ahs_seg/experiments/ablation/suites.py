@@ -99,14 +99,14 @@ class Suite(Config):
         return [name for name in known if name in wanted]
 
 
-def find_suite(name: Path | str) -> Suite:
-    """Load a suite from a yaml file, or a packaged suite by name.
+def find_suite(name: Path | str, *, custom: Sequence[type[Config]] = ()) -> Suite:
+    """Load a suite from a yaml file, or a packaged suite by name; `custom` is as for `Config.parse`.
 
     Raises:
         ConfigError: neither exists; the message lists the packaged names.
     """
     if Path(name).is_file():
-        return Suite.read(name)
+        return Suite.read(name, custom=custom)
     known = packaged_suites()
     if str(name) not in known:
         raise ConfigError(f"{name}: no such file, nor a packaged suite; those are {', '.join(known)}.")
