@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ahs_seg.output.legend import LegendEntry, overlay_with_legend, with_legend
+from ahs_seg.output.palette import colour
+from tests.support.memory import peak_bytes
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -45,3 +48,24 @@ def test_segmented_lists_what_was_found_in_the_colours_of_the_image():
     panel = result[:, 256:]
     for row in (50, 200):
         assert shows(panel, tuple(result[row, 10].tolist()))
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (1, 20_000), (1, 2_000_000), (2_000_000, 1)])
+def test_a_strip_takes_the_memory_of_its_pixels_not_of_a_square(size: tuple[int, int]) -> None:
+    image, labels = np.zeros((*size, 3), np.uint8), np.zeros(size, np.int32)
+    assert peak_bytes(lambda: overlay_with_legend(image, labels, ["sky"])) < 120_000_000
+
+
+def test_the_legend_of_a_strip_can_be_read() -> None:
+    image, labels = np.zeros((1, 3000, 3), np.uint8), np.zeros((1, 3000), np.int32)
+    labels[:, 1000:] = 1
+    result = overlay_with_legend(image, labels, ["sky", "road"])
+    assert result.shape[0] > 50
+    assert result.shape[1] > 3000
+    for label in (0, 1):
+        assert shows(result[:, 3000:], colour(label))
+
+
+def test_an_overlay_of_many_pixels_is_made_block_by_block() -> None:
+    image, labels = np.zeros((4000, 4000, 3), np.uint8), np.zeros((4000, 4000), np.int32)
+    assert peak_bytes(lambda: overlay_with_legend(image, labels, ["sky"])) < 15 * labels.size

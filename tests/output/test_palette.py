@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ahs_seg.io.blocks import blocks
+from ahs_seg.output import palette
 from ahs_seg.output.palette import borders, by_area, colour, colours_for, enlarge, overlay, render_labels
 from ahs_seg.types import IGNORE
 
@@ -63,3 +67,18 @@ def test_any_labels_can_be_drawn(labels):
     image = np.zeros((5, 6, 3), np.uint8)
     assert overlay(image, labels).shape == image.shape
     assert overlay(image, labels, colours_for(by_area(labels), 701)).dtype == np.uint8
+
+
+def test_strips_are_enlarged_as_far_as_their_long_side_allows():
+    for size, expected in {(1, 3000): (1, 3000), (20, 900): (80, 3600), (3000, 2): (3000, 2)}.items():
+        assert enlarge(np.zeros(size, int)).shape == expected
+
+
+def test_the_blocks_of_an_overlay_do_not_show(monkeypatch):
+    rng = np.random.default_rng(0)
+    image, labels = rng.integers(0, 256, (30, 50, 3), dtype=np.uint8), rng.integers(-1, 3, (30, 50))
+    whole = overlay(image, labels), by_area(labels)
+    for pixels in (7, 64, 1000):
+        monkeypatch.setattr(palette, "blocks", partial(blocks, pixels=pixels))
+        assert np.array_equal(overlay(image, labels), whole[0])
+        assert by_area(labels) == whole[1]

@@ -128,19 +128,20 @@ class OverlaySink:
     def __init__(self, path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
         self._path = path
         self._vocabulary = vocabulary
-        self._factor = -(-max(size) // LONGEST)
-        self._labels, self._image = RowBuffer(self._factor), RowBuffer(self._factor)
+        factor = -(-max(size) // LONGEST)
+        self._steps = min(factor, size[0]), min(factor, size[1])
+        self._labels, self._image = RowBuffer(self._steps[0]), RowBuffer(self._steps[0])
         self._small: list[tuple[Shaped[np.ndarray, "h w"], UInt8[np.ndarray, "h w 3"]]] = []
 
     def write(self, band: Band) -> None:
         """Add the next rows, downsampled by blocks: label of the centre pixel, mean colour."""
-        step = self._factor
+        down, right = self._steps
         labels, image = self._labels.add(band.labels), self._image.add(band.image)
-        height, width = len(labels) // step, labels.shape[1] // step
-        if height and width:
-            blocks = image[: height * step, : width * step].reshape(height, step, width, step, 3)
+        height, width = len(labels) // down, labels.shape[1] // right
+        if height:
+            blocks = image[: height * down, : width * right].reshape(height, down, width, right, 3)
             small = blocks.mean((1, 3)).astype(np.uint8)
-            self._small.append((labels[step // 2 :: step, step // 2 :: step][:height, :width].copy(), small))
+            self._small.append((labels[down // 2 :: down, right // 2 :: right][:height, :width].copy(), small))
 
     def finish(self, pixels: Mapping[int, int]) -> None:
         """Write the overlay; its legend is computed from the downsampled labels, so `pixels` is not used."""

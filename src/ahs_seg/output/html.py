@@ -15,11 +15,12 @@ from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 _WIDTH: Final = 640
+_HEIGHT: Final = 6400
 _ROWS: Final = 20
 
 
 def to_html(result: ExportResult) -> str:
-    """HTML with the overlay (at most 640 pixels wide) and the area and mean score of each class, largest first."""
+    """HTML with the overlay (at most 640 x 6400 pixels) and the area and mean score of each class, largest first."""
     present = by_area(result.labels)
     names = result.vocabulary.labels
     colours = colours_for(present, len(names))
@@ -54,7 +55,8 @@ def _row(colour: str | None, name: str, share: str = "", score: str = "") -> str
 
 
 def _overlay_png(result: ExportResult, present: list[int]) -> str:
-    step = max(1, -(-result.labels.shape[1] // _WIDTH))
+    height, width = result.labels.shape
+    step = max(1, -(-width // _WIDTH), -(-height // _HEIGHT))
     image = np.ascontiguousarray(result.image[::step, ::step])
     labels = np.ascontiguousarray(result.labels[::step, ::step])
     tinted = overlay(enlarge(image), enlarge(labels), colours_for(present, len(result.vocabulary)))

@@ -14,10 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ahs_seg.output.palette import Colour, areas, colours_for, enlarge, overlay
 
+LONGEST_SIDE: Final = 30_000
+"""Longest side of an overlay in pixels, without its legend."""
+
 _PAPER: Final = (250, 250, 248)
 _INK: Final = (34, 36, 40)
 _QUIET: Final = (120, 122, 128)
 _LONGEST_NAME: Final = 36
+_LEAST_ENTRIES: Final = 4
 _TEXT_SIZES: Final = (11, 44)
 
 
@@ -39,22 +43,28 @@ def overlay_with_legend(
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Overlay of the labels on the image, with a legend of the classes present and their area shares.
 
-    Small images are enlarged by pixel repetition to leave room for the legend.
+    Small images are enlarged by pixel repetition to leave room for the legend; strips with a side above `LONGEST_SIDE`
+    are downsampled to it.
     """
+    step = -(-max(labels.shape) // LONGEST_SIDE)
+    shown, shown_labels = (np.ascontiguousarray(pixels[::step, ::step]) for pixels in (image, labels))
     present = areas(labels)
     colours = colours_for(present, len(names))
     entries = [
         LegendEntry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()
     ]
-    tinted = overlay(enlarge(image), enlarge(labels), colours, strength=strength)
+    tinted = overlay(enlarge(shown), enlarge(shown_labels), colours, strength=strength)
     return with_legend(tinted, entries)
 
 
-def with_legend(image: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry]) -> UInt8[np.ndarray, "H _ 3"]:
-    """Image with a legend panel on its right; entries that do not fit are counted in the last line."""
-    height = image.shape[0]
+def with_legend(image: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Image with a legend panel on its right; entries that do not fit are counted in the last line.
+
+    The panel has room for four entries: an image that is lower gets a margin below it.
+    """
     size = int(np.clip(min(image.shape[:2]) / 26, *_TEXT_SIZES))
     line, margin = round(size * 1.7), size
+    height = max(image.shape[0], bool(entries) * 2 * margin + line * min(len(entries), _LEAST_ENTRIES))
     fitting = max(1, (height - 2 * margin) // line)
     shown = list(entries[:fitting])
     if len(entries) > fitting:
@@ -73,7 +83,10 @@ def with_legend(image: UInt8[np.ndarray, "H W 3"], entries: Sequence[LegendEntry
         middle = top + size / 2
         draw.text((left, middle), name, fill=_INK, font=font, anchor="lm")
         draw.text((width - margin, middle), entry.note, fill=_QUIET, font=font, anchor="rm")
-    return np.concatenate([image, np.asarray(panel)], 1)
+    canvas = np.full((height, image.shape[1] + width, 3), _PAPER, np.uint8)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    canvas[:, image.shape[1] :] = panel
+    return canvas
 
 
 def _percent(share: float) -> str:

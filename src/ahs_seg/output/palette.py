@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, TypeAlias
@@ -10,12 +11,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
+from ahs_seg.io.blocks import blocks
 from ahs_seg.types import IGNORE
 
 Colour: TypeAlias = tuple[int, int, int]
 
 STABLE_CLASSES: Final = 24
 """Largest vocabulary with a fixed colour per class; for larger ones, colours are assigned for each image."""
+
+ENLARGED_SIDE: Final = 4096
+"""Longest side in pixels to which a small image is enlarged for viewing."""
 
 _COUNT: Final = 512
 _LIGHTNESS: Final = (0.45, 0.86)
@@ -66,10 +71,12 @@ def colours_for(present: Iterable[int], classes: int) -> dict[int, Colour]:
 
 def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
     """Pixel count of every label in a label map, largest first; ignored pixels are not counted."""
-    counts = np.bincount(labels.ravel().astype(np.intp) - IGNORE)[-IGNORE:]
-    found = np.flatnonzero(counts)
-    order = found[np.argsort(-counts[found], kind="stable")]
-    return dict(zip(order.tolist(), counts[order].tolist(), strict=True))
+    counts: Counter[int] = Counter()
+    for rows, columns in blocks(labels.shape):
+        block = np.bincount(labels[rows, columns].ravel().astype(np.intp) - IGNORE)[-IGNORE:]
+        found = np.flatnonzero(block)
+        counts.update(dict(zip(found.tolist(), block[found].tolist(), strict=True)))
+    return {label: counts[label] for label in sorted(counts, key=lambda label: (-counts[label], label))}
 
 
 def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
@@ -104,18 +111,38 @@ def overlay(
             "pass labels of the same size as the image."
         )
     chosen = {label: colour(label) for label in by_area(labels)} if colours is None else colours
+    result = np.empty_like(image)
+    for rows, columns in blocks(labels.shape):
+        with_neighbours = labels[rows.start : rows.stop + 1, columns.start : columns.stop + 1]
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        contour = borders(with_neighbours)[:height, :width]
+        result[rows, columns] = _tinted(image[rows, columns], labels[rows, columns], chosen, contour, strength)
+    return result
+
+
+def _tinted(
+    image: UInt8[np.ndarray, "h w 3"],
+    labels: Integer[np.ndarray, "h w"],
+    colours: Mapping[int, Colour],
+    contour: Bool[np.ndarray, "h w"],
+    strength: float,
+) -> UInt8[np.ndarray, "h w 3"]:
     grey = np.asarray(Image.fromarray(image).convert("L"))
-    result = render_labels(labels, chosen) * np.float32(strength)
+    result = render_labels(labels, colours) * np.float32(strength)
     result += (grey * np.float32(1 - strength))[..., None]
     unlabelled = labels == IGNORE
     result[unlabelled] = image[unlabelled]
-    result[borders(labels)] *= _CONTOUR_SHADE
+    result[contour] *= _CONTOUR_SHADE
     return np.rint(result, out=result).astype(np.uint8)
 
 
 def enlarge(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:
-    """Image or label map enlarged by pixel repetition until its shorter side has at least `least` pixels."""
-    factor = -(-least // min(pixels.shape[:2]))
+    """Image or label map enlarged by pixel repetition until its shorter side has at least `least` pixels.
+
+    A strip stays smaller: its longer side does not grow beyond `ENLARGED_SIDE`.
+    """
+    shorter, longer = sorted(pixels.shape[:2])
+    factor = min(-(-least // shorter), ENLARGED_SIDE // longer)
     return pixels.repeat(factor, 0).repeat(factor, 1) if factor > 1 else pixels
 
 
