@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from PIL import Image
+
 from ahs_seg.data.catalog import open_benchmark
+from ahs_seg.data.prepare import PrepareError
 from ahs_seg.types import IGNORE
 from tests.support import miniature
 from tests.support.miniature import prepare, stored
@@ -29,3 +33,19 @@ def test_pascal_voc_20b(tmp_path):
     dataset = open_benchmark("pascal-voc-20b", root)
     assert dataset.vocabulary.labels[18:] == ["train", "tvmonitor", "background"]
     assert dataset[0].labels.tolist() == [[20, 0, 19], [IGNORE, 14, 20]]
+
+
+def test_the_list_of_images_leads_to_no_other_folder(tmp_path):
+    """The list comes from an archive; a label map would be written to any place where it finds an image and a mask."""
+    victim = tmp_path / "home" / "mine.png"
+    miniature.write_image(victim.with_suffix(".jpg"), 2, 3)
+    Image.new("L", (3, 2), 1).save(victim)
+    before = victim.read_bytes()
+    root = miniature.voc(tmp_path / "root", MASKS)
+    names = root / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    for name in (str(victim.with_suffix("")), "../JPEGImages/2007_000033", "a\x1b[2J", "2007_000033\n2007_000033"):
+        names.write_text(f"2007_000042\n{name}\n")
+        with pytest.raises(PrepareError, match=r"refused, the name .* in its list of images"):
+            prepare("pascal-voc-20", root)
+    assert victim.read_bytes() == before
+    assert not (root / "VOCdevkit/VOC2012/annotations_detectron2").exists()

@@ -43,6 +43,36 @@ def test_from_an_archive(tmp_path, place):
     assert archive.exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["images/validation//{}", "annotations/validation/../../../{}", "images/validation/{}"]
+)
+def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path, name):
+    root, victim = miniature.ade150(tmp_path / "root"), tmp_path / "home" / "authorized_keys"
+    victim.parent.mkdir()
+    archive = pack(root, FOLDER, root / "ADEChallengeData2016.zip")
+    with zipfile.ZipFile(archive, "a") as zipped:
+        zipped.writestr(f"{FOLDER}/{name.format(victim)}", b"evil")
+    with pytest.raises(PrepareError, match="refused, its member"):
+        prepare(NAME, root)
+    assert not list(victim.parent.iterdir())
+    assert [path.name for path in root.iterdir()] == ["ADEChallengeData2016.zip"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_compression_that_is_not_read_is_a_message_damaged_or_not(tmp_path, method, damaged):
+    folder = "ADEChallengeData2016"
+    with zipfile.ZipFile(tmp_path / f"{folder}.zip", "w", method) as zipped:
+        for part in ("images", "annotations"):
+            zipped.writestr(f"{folder}/{part}/validation/ADE_val_00000001.png", bytes(range(256)))
+    if damaged:
+        content = bytearray((tmp_path / f"{folder}.zip").read_bytes())
+        content[100:120] = bytes(20)
+        (tmp_path / f"{folder}.zip").write_bytes(content)
+    with pytest.raises(PrepareError, match=rf"is compressed with method {method}, allowed are 0 .* and 8"):
+        prepare(NAME, tmp_path)
+
+
 def test_what_is_missing_is_listed_with_where_to_get_it_and_where_to_put_it(tmp_path):
     with pytest.raises(MissingSourceError) as caught:
         prepare("pascal-context-459", tmp_path, archives=[Path("/mnt/files")])

@@ -8,8 +8,10 @@ import pytest
 from ahs_seg.data.prepare.errors import MissingSourceError
 from ahs_seg.data.prepare.sources import ArchiveSource, provide
 
-IMAGES = ArchiveSource(file="images.tar.gz", members={"set/val/": "data/images"}, page="http://page/", url="http://u/")
-LIST = ArchiveSource(file="val.txt", members={"": "data/val.txt"}, page="http://list/")
+IMAGES = ArchiveSource(
+    file="images.tar.gz", members={"set/val/": "data/images"}, page="http://page/", url="http://u/", max_bytes=100
+)
+LIST = ArchiveSource(file="val.txt", members={"": "data/val.txt"}, page="http://list/", max_bytes=100)
 
 
 def archive(path: Path) -> Path:

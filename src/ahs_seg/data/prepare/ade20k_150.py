@@ -16,7 +16,7 @@ from jaxtyping import UInt16
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import ArchiveSource
+from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
 from ahs_seg.io.images import read_labels
@@ -26,6 +26,7 @@ _ANNOTATIONS: Final = "ADEChallengeData2016/annotations/validation"
 SOURCE: Final = ArchiveSource(
     file="ADEChallengeData2016.zip",
     members={f"{folder}/": folder for folder in ("ADEChallengeData2016/images/validation", _ANNOTATIONS)},
+    max_bytes=1 * GB,
     page="http://sceneparsing.csail.mit.edu",
     url="http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
     checksum="sha1:219e1696abb36c8ba3a3afe7fb2f4b4606a897c7",  # GluonCV, scripts/datasets/ade20k.py

@@ -26,7 +26,7 @@ from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pickles import read_pickled_mapping, texts_of
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest, shrunk_size
-from ahs_seg.data.prepare.sources import ArchiveSource
+from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
@@ -43,6 +43,7 @@ SOURCE: Final = ArchiveSource(
         "ADE20K_2021_17_01/images/ADE/validation/": "ADE20K_2021_17_01/images/ADE/validation",
         _INDEX: _INDEX,
     },
+    max_bytes=8 * GB,
     endings=(".jpg", "_seg.png"),
     page=_PAGE,
 )

@@ -35,6 +35,7 @@ def sources(split: CocoSplit) -> tuple[ArchiveSource, ...]:
         ArchiveSource(
             file=f"{split}.zip",
             members={f"{split}/": f"coco-stuff/images/{split}"},
+            max_bytes=2 * size,
             page="https://cocodataset.org/#download",
             url=f"http://images.cocodataset.org/zips/{split}.zip",
             size=size,
@@ -43,6 +44,7 @@ def sources(split: CocoSplit) -> tuple[ArchiveSource, ...]:
         ArchiveSource(
             file="stuffthingmaps_trainval2017.zip",
             members={f"{split}/": f"coco-stuff/annotations/{split}"},
+            max_bytes=size,
             endings=(".png",),
             page="https://github.com/nightrome/cocostuff",
             url="http://calvin.inf.ed.ac.uk/wp-content/uploads/data/cocostuffdataset/stuffthingmaps_trainval2017.zip",

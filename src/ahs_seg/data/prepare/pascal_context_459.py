@@ -22,7 +22,7 @@ from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import ArchiveSource
+from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids, read_ids
 from ahs_seg.errors import SampleError
 
@@ -34,6 +34,7 @@ _DAMAGED: Final = (OSError, ValueError, TypeError, KeyError, IndexError, NotImpl
 SOURCE: Final = ArchiveSource(
     file="trainval.tar.gz",
     members={"trainval/": f"{FOLDER}/trainval"},
+    max_bytes=8 * GB,
     endings=(".mat",),
     page="https://cs.stanford.edu/~roozbeh/pascal-context/",
     url="https://roozbehm.info/pascal-context/trainval.tar.gz",

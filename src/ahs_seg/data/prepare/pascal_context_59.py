@@ -23,7 +23,7 @@ from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import ArchiveSource
+from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
 from ahs_seg.io.rle import decode_rle
@@ -33,6 +33,7 @@ _ANNOTATIONS: Final = f"{FOLDER}/trainval_merged.json"
 SOURCE: Final = ArchiveSource(
     file="trainval_merged.json",
     members={"trainval_merged.json": _ANNOTATIONS},
+    max_bytes=2 * GB,
     page="https://cs.stanford.edu/~roozbeh/pascal-context/",
     url="https://codalabuser.blob.core.windows.net/public/trainval_merged.json",
 )

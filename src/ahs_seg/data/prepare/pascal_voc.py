@@ -17,7 +17,7 @@ from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.preparation import Preparation
-from ahs_seg.data.prepare.sources import ArchiveSource
+from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.io.images import read_labels
 
@@ -32,6 +32,7 @@ SOURCES: Final = (
             "VOC2012/JPEGImages/": f"{_FOLDER}/JPEGImages",
             "VOC2012/ImageSets/Segmentation/": _LISTS,
         },
+        max_bytes=4 * GB,
         page="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         url="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
         size=1999639040,
@@ -40,6 +41,7 @@ SOURCES: Final = (
     ArchiveSource(
         file="SegmentationClassAug.zip",
         members={"SegmentationClassAug/": _MASKS},
+        max_bytes=1 * GB,
         endings=(".png",),
         page="https://www.dropbox.com/s/oeu149j8qtbs1x0/SegmentationClassAug.zip",
         url="https://www.dropbox.com/s/oeu149j8qtbs1x0/SegmentationClassAug.zip?dl=1",

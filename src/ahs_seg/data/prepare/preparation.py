@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from ahs_seg.data.catalog import DatasetSpec
@@ -12,6 +12,7 @@ from ahs_seg.data.prepare.errors import MissingSourceError, PrepareError
 from ahs_seg.data.prepare.index import Index, index_path
 from ahs_seg.data.prepare.jobs import PrepareJob, PrepareOutcome, PrepareTask, run_task
 from ahs_seg.data.prepare.parallel import run_parallel
+from ahs_seg.data.prepare.safe_names import name_problem, same_file_key
 from ahs_seg.data.prepare.sources import ArchiveSource, provide
 
 _SHOWN: Final = 10
@@ -82,6 +83,7 @@ class Preparation:
             tasks = [PrepareTask(self.spec, root, name, None, None) for name in names]
         else:
             jobs, left_out = self.list_jobs(root)
+            self._check_names(jobs)
             if again:
                 self._remove(root)
             index = Index.read(self.spec, root)
@@ -90,6 +92,20 @@ class Preparation:
         title = f"preparing {self.spec.name}"
         outcomes = run_parallel(run_task, tasks, description=title, workers=workers, progress=progress)
         return self._finish(root, list(outcomes), left_out)
+
+    def _check_names(self, jobs: Sequence[PrepareJob]) -> None:
+        """Check that the names, which come from the dataset's own lists, are those of files in the label folder."""
+        seen: set[str] = set()
+        for job in jobs:
+            problem = name_problem(job.name) or ("is a path, not a name" if "/" in job.name else "")
+            if not problem and (key := same_file_key(PurePosixPath(job.name))) in seen:
+                problem = "stands twice"
+            if problem:
+                raise PrepareError(
+                    f"{self.spec.title}: refused, the name {job.name!r} in its list of images {problem}. Nothing was "
+                    "written. Fetch the archive that holds the list from its publisher."
+                )
+            seen.add(key)
 
     def _remove(self, root: Path) -> None:
         index_path(self.spec, root).unlink(missing_ok=True)

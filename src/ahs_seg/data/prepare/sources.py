@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from ahs_seg.data.prepare.archives import ARCHIVE_SUFFIXES, is_archive, is_there, place, unpack
 from ahs_seg.data.prepare.downloads import download
@@ -12,6 +13,7 @@ from ahs_seg.data.prepare.errors import MissingSourceError
 
 DOWNLOADS = "downloads"
 """Folder below the root where archives are looked for and downloaded to."""
+GB: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +21,15 @@ class ArchiveSource:
     """One published source file, and where its content is placed below the root.
 
     `members` maps folders (ending in "/") or files of the archive to paths below the root; a file that is not an
-    archive has a single entry. `endings` selects the needed files of the folders by suffix. `page` is where to get the
-    file by hand; `url`, `size` (bytes) and `checksum` ("sha256:...") are given where they are public.
+    archive has a single entry. `endings` selects the needed files of the folders by suffix. `max_bytes` is what the
+    needed files may have together: more than the published ones, so that another version passes, and little enough to
+    stop an archive that would fill the disk. `page` is where to get the file by hand; `url`, `size` (bytes) and
+    `checksum` ("sha256:...") are given where they are public.
     """
 
     file: str
     members: dict[str, str] = field(hash=False)
+    max_bytes: int
     endings: tuple[str, ...] = ("",)
     page: str
     url: str = ""
@@ -79,6 +84,6 @@ def provide(
             download(source.url, found, size=source.size, checksum=source.checksum, progress=progress)
         if is_archive(found):
             targets = {name: root / target for name, target in source.members.items()}
-            unpack(found, targets, endings=source.endings, progress=progress)
+            unpack(found, targets, max_bytes=source.max_bytes, endings=source.endings, progress=progress)
         else:
-            place(found, root / next(iter(source.members.values())))
+            place(found, root / next(iter(source.members.values())), max_bytes=source.max_bytes)
