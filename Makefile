@@ -14,7 +14,7 @@ FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help quickstart test test-all fast floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help quickstart test test-all fast campaign floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,11 @@ test-all: $(READY) browser ## Run every test.
 
 fast: $(READY) ## Run the tests that are neither slow nor in need of a browser.
 	$(PYTEST) -m "$(FAST)" $(ARGS)
+
+campaign: $(READY) ## Give the library damaged and hostile input and kill its runs, in 20 minutes; SEED=7 draws other cases.
+	rm -rf build/campaign
+	$(PYTEST) tests/campaign -m slow --campaign-record build/campaign $(if $(SEED),--campaign-seed $(SEED)) $(ARGS)
+	$(BIN)/python -m tests.campaign.record build/campaign
 
 floors: ## Run the fast tests with the oldest versions that pyproject.toml admits, in .venv-floors.
 	$(MAKE) fast VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
