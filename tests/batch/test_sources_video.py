@@ -8,7 +8,7 @@ from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.errors import MissingPackageError
 from ahs_seg.io.video import read_frames
 from tests.support.drawn_images import WORDS
-from tests.support.films import film
+from tests.support.films import cut, film
 
 
 def test_frames_are_images_of_the_run(segmenter, tmp_path):
@@ -40,3 +40,10 @@ def test_without_the_decoder(segmenter, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'ahs-seg\[video\]'"):
         segment_files(segmenter, [path], WORDS, tmp_path / "out", progress=False)
+
+
+def test_the_summary_says_that_frames_are_missing(segmenter, tmp_path):
+    path = cut(film(tmp_path / "film.mp4", 12), 0.6)
+    summary = segment_files(segmenter, [path], WORDS, tmp_path / "out", progress=False)
+    assert 0 < summary.done < 12
+    assert f"film.mp4: only {summary.done} of 12 frames that the file announces" in "\n".join(summary.lines())

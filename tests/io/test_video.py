@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from ahs_seg.errors import SampleError
-from ahs_seg.io.video import count_frames, read_frames
-from tests.support.films import film
+from ahs_seg.io.orientation import Orientation
+from ahs_seg.io.video import MAX_FRAME_PIXELS, count_frames, read_frames
+from tests.support.drawn_images import drawn
+from tests.support.films import cut, film, with_cover_art_first, with_matrix, with_png_size
+from tests.support.memory import peak_bytes
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
@@ -40,3 +43,80 @@ def test_videos_that_cannot_be_read_are_named(tmp_path):
     for name in ("cut.avi", "list.mp4"):
         with pytest.raises(SampleError, match=name):
             list(read_frames(tmp_path / name))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mpeg4"), ("a.mkv", "mpeg4"), ("a.webm", "libvpx")])
+def test_half_a_film_says_how_many_frames_are_missing(tmp_path, name, codec):
+    path = cut(film(tmp_path / name, 60, codec=codec), 0.5)
+    read: list[int] = []
+    with pytest.raises(
+        SampleError, match=r"only \d+ of (about )?60 frames that the file announces; the rest"
+    ) as raised:
+        read.extend(index for index, _ in read_frames(path, every=3))
+    assert 1 < len(read) < 15
+    assert int(str(raised.value).partition("only ")[2].split()[0]) in range(read[-1] + 1, read[-1] + 4)
+    assert count_frames(path, every=3) == 20
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_a_whole_film_of_varying_rate_misses_nothing(tmp_path, name):
+    path = film(tmp_path / name, 8, times=[0, 1, 2, 9, 10, 30, 31, 60])
+    assert [index for index, _ in read_frames(path)] == list(range(8))
+
+
+def test_a_film_with_a_single_frame(tmp_path):
+    assert len(list(read_frames(film(tmp_path / "a.mp4", 1)))) == 1
+
+
+def test_a_film_without_frames_is_named(tmp_path):
+    for name in ("a.mp4", "a.mkv"):
+        with pytest.raises(SampleError, match=rf"{name}: (the video cannot be opened|.* no frames)"):
+            list(read_frames(film(tmp_path / name, 0)))
+        assert count_frames(tmp_path / name) == 0
+
+
+def test_cover_art_before_the_film_is_not_the_film(tmp_path):
+    path = with_cover_art_first(tmp_path / "a.mp4")
+    with av.open(str(path)) as container:
+        assert [stream.codec_context.name for stream in container.streams.video] == ["png", "mpeg4"]
+    frames = [pixels for _, pixels in read_frames(path)]
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 7
+    assert count_frames(path) == 7
+
+
+@pytest.mark.parametrize(
+    ("matrix", "value"),
+    [
+        *[((1, 0, 0, 1), 1), ((-1, 0, 0, 1), 2), ((-1, 0, 0, -1), 3), ((1, 0, 0, -1), 4)],
+        *[((0, 1, 1, 0), 5), ((0, 1, -1, 0), 6), ((0, -1, -1, 0), 7), ((0, -1, 1, 0), 8)],
+    ],
+)
+def test_frames_are_rotated_and_mirrored_as_the_file_says(tmp_path, matrix, value):
+    path = film(tmp_path / "a.mp4", 2, image=drawn(48, 64))
+    plain = [pixels for _, pixels in read_frames(path)]
+    turned = [pixels for _, pixels in read_frames(with_matrix(path, matrix))]
+    for before, after in zip(plain, turned, strict=True):
+        assert np.array_equal(after, Orientation.of_exif(value).upright(before))
+
+
+def test_tags_that_are_not_text_do_not_matter(tmp_path):
+    path = film(tmp_path / "a.mp4", tags={"title": "Zuerich"})
+    content = path.read_bytes()
+    assert b"Zuerich" in content
+    path.write_bytes(content.replace(b"Zuerich", b"Z\xfcrich."))
+    assert len(list(read_frames(path))) == 7
+    assert count_frames(path) == 7
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.avi"])
+def test_frames_of_absurd_size_are_refused_before_they_are_decoded(tmp_path, name):
+    path = with_png_size(film(tmp_path / name, 2, codec="png"), 30_000, 20_000)
+    with pytest.raises(SampleError, match=r"a\.\w+: "):
+        list(read_frames(path))
+
+    def refused() -> None:
+        with pytest.raises(SampleError):
+            list(read_frames(path))
+
+    assert MAX_FRAME_PIXELS < 30_000 * 20_000
+    assert peak_bytes(refused) < 100_000_000

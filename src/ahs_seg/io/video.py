@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 from jaxtyping import UInt8
 
 from ahs_seg.errors import MissingPackageError, SampleError
+from ahs_seg.io.orientation import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
-_LOCAL: Final = {"protocol_whitelist": "none"}
+MAX_FRAME_PIXELS: Final = 40_000_000
+"""Maximum number of pixels of a video frame; 8K video has 33 million. A decoder holds up to about 20 frames."""
+THREADS: Final = 4
+"""Maximum number of threads of a decoder; each holds a frame."""
+
+_OPTIONS: Final = {"protocol_whitelist": "none", "max_pixels": str(MAX_FRAME_PIXELS)}
 """Options that keep the decoder from opening other files or URLs, as a playlist given as a video would do."""
+_MATROSKA_DURATION: Final = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+_UNANNOUNCED_FRAMES: Final = 3
+"""Frames that may be missing where their number is computed from the duration of the video."""
 
 
 def check_decoder() -> None:
@@ -35,41 +48,144 @@ def check_decoder() -> None:
 
 def count_frames(path: Path, *, every: int = 1) -> int:
     """Approximate number of frames that `read_frames` will yield, from the header; 0 if unknown."""
-    import av
-
     try:
-        with path.open("rb") as file, av.open(file, "r", options=_LOCAL) as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None:
-                return 0
-            frames = stream.frames
-            if not frames and stream.average_rate and container.duration:
-                frames = int(container.duration / 1_000_000 * stream.average_rate)
-            return -(-frames // every)
-    except (OSError, av.FFmpegError):
+        with _opened(path) as (_, stream):
+            return -(-_announced(stream) // every)
+    except SampleError:
         return 0
 
 
 def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
-    """Yield every n-th frame with its index (from 0), as RGB with the rotation applied.
+    """Yield every n-th frame with its index (from 0), as RGB, rotated and mirrored as the file says.
 
     Raises:
-        SampleError: the file has no video stream, or is damaged (raised at the damaged frame).
+        SampleError: the file has no video stream or no frames, its frames are too large, it is damaged (raised at the
+            damaged frame), or it has fewer frames than it announces (raised after the last frame).
     """
+    with _opened(path) as (container, stream):
+        yield from _Frames(path, container, stream).decoded(every)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     import av
 
     try:
-        with path.open("rb") as file, av.open(file, "r", options=_LOCAL) as container:
-            yield from _decoded(container, path, every)
+        with path.open("rb") as file, av.open(file, "r", options=_OPTIONS, metadata_errors="replace") as container:
+            yield container, _film(container, path)
     except (OSError, av.FFmpegError) as error:
-        raise SampleError(f"{path}: the video cannot be read to its end ({error}). Convert it to MP4.") from error
+        raise SampleError(f"{path}: the video cannot be opened ({error}). Convert it to MP4.") from error
 
 
-def _decoded(container: InputContainer, path: Path, every: int) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
-    if not container.streams.video:
-        raise SampleError(f"{path}: has no video stream, only {[stream.type for stream in container.streams]}.")
-    container.streams.video[0].thread_type = "AUTO"
-    for index, frame in enumerate(container.decode(video=0)):
-        if index % every == 0:
-            turns = round(frame.rotation / 90)
-            yield index, np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+def _film(container: InputContainer, path: Path) -> VideoStream:
+    """The stream of moving images: not cover art, and rather one with several frames or marked as the default."""
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    films = [stream for stream in container.streams.video if not stream.disposition & still]
+    if not films:
+        cover = "only cover art and " if container.streams.video else "only "
+        kinds = [stream.type for stream in container.streams if stream.type != "video"]
+        raise SampleError(f"{path}: has no video stream, {cover}{kinds}. Give a video, or the image itself.")
+    moving = [stream for stream in films if stream.frames != 1] or films
+    film = max(moving, key=lambda stream: bool(stream.disposition & Disposition.default))
+    codec = film.codec_context
+    if codec is None:
+        raise SampleError(f"{path}: no decoder for its video stream. Convert it to MP4.")
+    if codec.width * codec.height > MAX_FRAME_PIXELS:
+        raise SampleError(
+            f"{path}: frames of {codec.width}x{codec.height}; at most {MAX_FRAME_PIXELS:,} pixels are decoded. "
+            "Shrink the video."
+        )
+    codec.options = {"max_pixels": _OPTIONS["max_pixels"]}
+    codec.thread_type = "AUTO"
+    codec.thread_count = THREADS
+    return film
+
+
+class _Frames:
+    """The frames of a stream, counted and compared with what the file announces."""
+
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        self.path = path
+        self.container = container
+        self.stream = stream
+        self.read = 0
+        self.hidden = 0
+        """Announced frames that are not shown: cut off by an edit list, or without content."""
+        self.end = 0.0
+
+    def decoded(self, every: int) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
+        """Yield every n-th frame, then check that none is missing."""
+        import av
+
+        try:
+            for frame in self._shown():
+                if self.read % every == 0:
+                    yield self.read, _pixels(frame)
+                self.read += 1
+        except (OSError, av.FFmpegError, ValueError) as error:
+            raise SampleError(
+                f"{self.path}: the video cannot be read to its end, only {self._found(self._expected)} ({error}). "
+                "Copy it again, or convert it to MP4."
+            ) from error
+        if not self.read:
+            raise SampleError(f"{self.path}: its video stream has no frames. Copy it again or leave it out.")
+        if self.read < self._expected:
+            raise SampleError(
+                f"{self.path}: only {self._found(self._expected)} that the file announces; the rest is missing. "
+                "Copy it again; the frames that are there are used."
+            )
+
+    def _shown(self) -> Iterator[VideoFrame]:
+        for packet in self.container.demux(self.stream):
+            self.hidden += packet.is_discard or (packet.dts is not None and not packet.size)
+            for frame in packet.decode():
+                if frame.pts is not None and frame.time_base:
+                    start = self.stream.start_time or 0
+                    self.end = max(self.end, float((frame.pts + (frame.duration or 0) - start) * frame.time_base))
+                yield frame
+
+    def _found(self, expected: int) -> str:
+        return (
+            f"{self.read} of {'' if self.stream.frames else 'about '}{expected} frames"
+            if expected
+            else (f"{self.read} frames")
+        )
+
+    @property
+    def _expected(self) -> int:
+        """The number of frames that are to be shown; 0: the file announces none, or its duration is reached."""
+        rate, seconds = float(self.stream.average_rate or 0), _seconds(self.stream)
+        if self.stream.frames:
+            # AVI counts every tick of its clock as a frame, also those at which nothing new is shown.
+            repeated = round(self.end * rate) - self.read if self.container.format.name == "avi" else 0
+            return self.stream.frames - self.hidden - max(0, repeated)
+        missing = (seconds - self.end) * rate
+        return round(seconds * rate) if missing > _UNANNOUNCED_FRAMES else 0
+
+
+def _announced(stream: VideoStream) -> int:
+    return stream.frames or round(_seconds(stream) * float(stream.average_rate or 0))
+
+
+def _seconds(stream: VideoStream) -> float:
+    """Duration of the stream as its header states it; 0 if it does not."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    found = _MATROSKA_DURATION.match(stream.metadata.get("DURATION", ""))
+    return float(found[1]) * 3600 + float(found[2]) * 60 + float(found[3]) if found else 0.0
+
+
+def _pixels(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
+    return np.ascontiguousarray(_orientation(frame).upright(frame.to_ndarray(format="rgb24")))
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    from av.sidedata.sidedata import Type
+
+    found = cast(Mapping[Type, bytes], frame.side_data)  # PyAV declares the keys of motion vectors only
+    if Type.DISPLAYMATRIX not in found:
+        return UPRIGHT
+    matrix = found[Type.DISPLAYMATRIX]
+    return Orientation.of_matrix(np.frombuffer(matrix, np.int32).tolist())
