@@ -12,4 +12,4 @@ install_import_hook("ahs_seg", "beartype.beartype")
 # The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of some test.
 import lightning.fabric  # noqa: E402, F401
 
-pytest_plugins = ["tests.support.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]

@@ -8,15 +8,7 @@ import pytest
 
 from ahs_seg.batch.threads import Background, Writers
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_stays():
-    before = threading.active_count()
-    yield
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 
 def test_background_waits_until_items_are_taken():

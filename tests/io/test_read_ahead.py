@@ -1,21 +1,12 @@
 """Items read by threads: order, bounds, errors, and nothing left running."""
 
-import threading
 import time
 
 import pytest
 
 from ahs_seg.io.read_ahead import read_ahead
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_stays():
-    before = threading.active_count()
-    yield
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 
 def test_the_order_is_kept_and_nothing_is_far_ahead() -> None:
