@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
+from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, parse_yaml, read_text
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
@@ -22,6 +31,19 @@ VERSION: Final = metadata.version("ahs-seg")
 
 CUSTOM: Final = "custom"
 """Key of the validation context under which the caller's own config classes are passed."""
+
+MAX_WIDTH: Final = 65_536
+"""Channels, heads and other sizes of one layer that a config may ask for."""
+MAX_LAYERS: Final = 1_000
+"""Layers or stages that a config may ask for."""
+MAX_SIDE: Final = 8_192
+"""Side of an image or a window, in pixels, to which a config may resize or pad."""
+_LARGEST_INTEGER: Final = 2**63 - 1
+_SHOWN_CHARACTERS: Final = 200
+
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 _Config = TypeVar("_Config", bound="Config")
 
@@ -31,9 +53,12 @@ class ConfigError(AhsSegError, ValueError):
 
 
 class Config(BaseModel):
-    """Base class of all configurations: immutable; an unknown key raises an error that names the key."""
+    """Base class of all configurations: immutable; an unknown key raises an error that names the key.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    Numbers are finite, integers have at most 64 bits, and `true` is not a number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     def __init__(self, /, **values: Any) -> None:
         """A validated configuration with these values, and defaults for all other fields.
@@ -48,6 +73,24 @@ class Config(BaseModel):
 
     # Otherwise pydantic would call `__init__` for nested configs too, and their errors would lack the outer keys.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # how pydantic marks its own `__init__`
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _refuse_long_integers(cls, value: object) -> object:
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, int) and abs(one) > _LARGEST_INTEGER:
+                raise ValueError(f"integers are between -{_LARGEST_INTEGER} and {_LARGEST_INTEGER}")
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_true_as_number(cls, values: object, validate: Callable[[object], _Config]) -> _Config:
+        result = validate(values)
+        given = values if isinstance(values, dict) else {}
+        for key in type(result).model_fields:
+            if _became_number(given.get(key), getattr(result, key)):
+                raise ValueError(f"{key} is a number, not true or false")
+        return result
 
     def replace(self: _Config, **changes: Any) -> _Config:
         """A copy with changed values, validated like a new configuration.
@@ -150,18 +193,23 @@ def config_name(config: type[Config]) -> object:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The top-level mapping of a yaml file (safe loader: tags such as `!!python/object` are errors)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        values = parse_yaml(read_text(path, MAX_YAML_BYTES), source=str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such config file. Give the path of a yaml file.") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not plain yaml: {error}") from None
+    except (OSError, DocumentError) as error:
+        raise ConfigError(str(error)) from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
     return values
+
+
+def _became_number(given: object, result: object) -> bool:
+    """Whether `true` or `false` was converted to 1 or 0."""
+    if isinstance(given, tuple | list) and isinstance(result, tuple | list):
+        return any(_became_number(one, other) for one, other in zip(given, result, strict=False))
+    return isinstance(given, bool) and isinstance(result, int | float) and not isinstance(result, bool)
 
 
 def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
@@ -178,9 +226,9 @@ def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
         node[part] = dict(child)
         node = node[part]
     try:
-        node[parts[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"override {override!r}: the value is not plain yaml: {error}") from None
+        node[parts[-1]] = parse_yaml(text, source=f"override {override!r}: the value")
+    except DocumentError as error:
+        raise ConfigError(str(error)) from None
     return result
 
 
@@ -192,8 +240,17 @@ def _explain(error: ValidationError, config: type[Config], source: str) -> str:
         if item["type"] == "extra_forbidden":
             known = _keys_at(config, item["loc"][:-1])
             message = f"unknown key; allowed are {', '.join(known)}" if known else "unknown key"
-        lines.append(f"  {key}: {message} (given: {item['input']!r})")
+        lines.append(f"  {key}: {message} (given: {_shown(item['input'])})")
     return f"{source} is not valid:\n" + "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    """A value as the message shows it: its start, if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python converts to text
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:

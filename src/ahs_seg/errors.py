@@ -14,5 +14,9 @@ class SampleError(AhsSegError, ValueError):
     """An image or a label map cannot be used. Runs over many images report this one and continue with the others."""
 
 
+class CheckpointError(AhsSegError, ValueError):
+    """A checkpoint or model directory cannot be used; the message names the file and says what to do."""
+
+
 class MissingPackageError(AhsSegError, ImportError):
     """An optional package is not installed; the message names the extra to install."""

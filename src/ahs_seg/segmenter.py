@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, load_model, merged_description, save_model
+from ahs_seg.checkpoints.model_dir import ModelDescription, load_model, merged_description, save_model
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import SampleError
+from ahs_seg.errors import CheckpointError, SampleError
 from ahs_seg.inference.many_images import (
     CallOptions,
     ImageIterator,

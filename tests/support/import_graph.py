@@ -13,6 +13,7 @@ from typing import Final
 
 ORDER: Final = (
     ("errors",),
+    ("documents",),
     ("types", "config"),
     ("modules", "io"),
     ("configs", "vocabulary", "backbones"),

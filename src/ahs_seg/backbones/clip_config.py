@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -20,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip import CLIP_MEAN, CLIP_STD, ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import ClipTokenizer
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Side
 from ahs_seg.io.atomic import replacing_directory
 
 TINY = "tiny"
@@ -34,7 +33,7 @@ class ClipConfig(Config):
 
     name: Literal["clip"] = "clip"
     source: str = "openai/clip-vit-base-patch16"
-    resolution: PositiveInt | None = None
+    resolution: Side | None = None
 
     def build(self) -> ClipBackbone:
         """The backbone with its pre-trained weights.

@@ -6,10 +6,9 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Layers, Width
 
 
 class ConvPyramid(nn.Module):
@@ -69,8 +68,8 @@ class ConvPyramidConfig(Config):
     """Sizes of a `ConvPyramid`."""
 
     name: Literal["conv_pyramid"] = "conv_pyramid"
-    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 96, 128)
-    blocks: int = 1
+    channels: tuple[Width, Width, Width, Width] = (32, 64, 96, 128)
+    blocks: Layers = 1
 
     def build(self) -> ConvPyramid:
         """The network with random weights (there are no pre-trained ones)."""

@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 from transformers import SamVisionConfig, SamVisionModel
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Layers, Side, Width
 
 SAM_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 SAM_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
@@ -87,11 +87,11 @@ class SamConfig(Config):
 
     name: Literal["sam"] = "sam"
     source: str | None = "facebook/sam-vit-base"
-    dim: PositiveInt = 768
-    depth: PositiveInt = 12
-    heads: PositiveInt = 12
-    window: PositiveInt = 14
-    image_size: PositiveInt = 1024
+    dim: Width = 768
+    depth: Layers = 12
+    heads: Width = 12
+    window: Width = 14
+    image_size: Side = 1024
     global_blocks: tuple[int, int, int, int] = (2, 5, 8, 11)
 
     @model_validator(mode="after")

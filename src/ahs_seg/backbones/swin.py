@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from transformers import SwinBackbone as TransformersSwin
 from transformers import SwinConfig as TransformersSwinConfig
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Layers, Width
 
+_MAX_STAGES: Final = 8
 IMAGENET_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 IMAGENET_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 
@@ -53,11 +54,11 @@ class SwinConfig(Config):
 
     name: Literal["swin"] = "swin"
     source: str | None = "microsoft/swin-base-patch4-window12-384-in22k"
-    dim: PositiveInt = 128
-    depths: tuple[PositiveInt, ...] = (2, 2, 18, 2)
-    heads: tuple[PositiveInt, ...] = (4, 8, 16, 32)
-    window: PositiveInt = 12
-    drop_path: float = 0.3
+    dim: Width = 128
+    depths: tuple[Layers, ...] = Field(default=(2, 2, 18, 2), max_length=_MAX_STAGES)
+    heads: tuple[Width, ...] = (4, 8, 16, 32)
+    window: Width = 12
+    drop_path: float = Field(default=0.3, ge=0, lt=1)
 
     def build(self) -> SwinPyramid:
         """The backbone with its pre-trained weights."""

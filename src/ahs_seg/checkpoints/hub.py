@@ -10,7 +10,8 @@ from huggingface_hub import HfApi, hf_hub_download, hf_hub_url, snapshot_downloa
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
-from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, CheckpointError, ModelDescription, read_description
+from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
+from ahs_seg.errors import CheckpointError
 
 _FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -15,7 +14,8 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_complete
 from ahs_seg.config import VERSION, Config, ConfigError
-from ahs_seg.errors import AhsSegError
+from ahs_seg.documents import DocumentError, read_json
+from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import replacing_directory, write_text
 from ahs_seg.methods import BaseMethodConfig, CatSegConfig, Method, MethodConfig
@@ -27,10 +27,6 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
-
-
-class CheckpointError(AhsSegError, ValueError):
-    """A checkpoint or model directory cannot be used; the message names the file and says what to do."""
 
 
 class ModelDescription(Config):
@@ -124,13 +120,13 @@ def read_description(
     """The content of `config.json` of a model directory; `methods` and `tuners` as in `load_model`."""
     path = directory / CONFIG
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(
             f"{directory} is not a model directory: it has no {CONFIG}. Give the directory that `ahs-seg train` wrote."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not readable as JSON: {error}") from None
+    except (OSError, DocumentError) as error:
+        raise CheckpointError(f"{error}") from None
     try:
         return ModelDescription.parse(values, source=str(path), custom=(*methods, *tuners))
     except ConfigError as error:

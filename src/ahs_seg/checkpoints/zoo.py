@@ -13,7 +13,8 @@ from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # 
 
 from ahs_seg.checkpoints.hub import RepositoryKind, fetch, fetch_model
 from ahs_seg.checkpoints.importing.run import import_checkpoint, published
-from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription
+from ahs_seg.checkpoints.model_dir import ModelDescription
+from ahs_seg.errors import CheckpointError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)

@@ -12,13 +12,12 @@ from jaxtyping import Int32
 from PIL import Image
 from pydantic import Field
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Side
 from ahs_seg.data.base import Sample
 from ahs_seg.data.color_jitter import ColourJitter, Probability
 from ahs_seg.modules.resize import shortest_edge_size
 from ahs_seg.types import IGNORE
 
-Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 PAD_VALUE: Final = 128
@@ -28,8 +27,8 @@ _CROP_ATTEMPTS: Final = 10
 class Resize(Config):
     """Random resize of the shortest side to one of `sizes` (uniform), with the longest side at most `longest`."""
 
-    sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = (384,)
-    longest: Size = 1333
+    sizes: Annotated[tuple[Side, ...], Field(min_length=1)] = (384,)
+    longest: Side = 1333
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Resized sample: antialiased bilinear for the image (Pillow), the pixel at floor(i * old / new) for labels."""
@@ -46,8 +45,8 @@ class Crop(Config):
     again, at most ten times (detectron2's category-area constraint).
     """
 
-    height: Size = 384
-    width: Size = 384
+    height: Side = 384
+    width: Side = 384
     largest_share: Share = 1.0
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ahs_seg.config import Config, OneOf
+from ahs_seg.config import Config, OneOf, Side
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
@@ -75,7 +75,7 @@ class WorldData(DatasetConfig):
     scenes: Literal["train", "validation", "test"] = "train"
     count: PositiveInt = 2000
     names: WorldNames = "seen"
-    size: PositiveInt = 96
+    size: Side = 96
     hard: NonNegativeFloat = 1.0
 
     @property

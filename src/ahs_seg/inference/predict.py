@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Side
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
 from ahs_seg.inference.score_maps import (
     AnyView,
@@ -48,8 +48,8 @@ class InferenceConfig(Config):
     """
 
     windows: Annotated[WholeImage | SlidingWindows | ImageWindows, Field(discriminator="name")] = WholeImage()
-    shortest_edge: PositiveInt | None = None
-    longest_edge: PositiveInt = 2560
+    shortest_edge: Side | None = None
+    longest_edge: Side = 2560
     batch: PositiveInt = 1
     memory_mb: PositiveInt = 16
     options: dict[str, Any] = Field(default_factory=dict)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Side
 
 WORKING_SIDE: Final = 5 / 3
 """Maximum side of the resized image, relative to the backbone's resolution: CAT-Seg's 640 for 384."""
@@ -23,7 +23,7 @@ class WholeImage(Config):
     """
 
     name: Literal["whole"] = "whole"
-    pad_multiple: PositiveInt = 1
+    pad_multiple: Side = 1
 
     @property
     def title(self) -> str:
@@ -39,8 +39,8 @@ class SlidingWindows(Config):
     """
 
     name: Literal["sliding"] = "sliding"
-    side: PositiveInt | None = None
-    kernel: PositiveInt | None = None
+    side: Side | None = None
+    kernel: Side | None = None
     overlap: float = Field(default=0.333, ge=0, lt=1)
     global_view: bool = True
 
@@ -75,8 +75,8 @@ class ImageWindows(Config):
     """
 
     name: Literal["image_windows"] = "image_windows"
-    kernel: PositiveInt = 224
-    stride: PositiveInt = 112
+    kernel: Side = 224
+    stride: Side = 112
     global_view: Literal[False] = False
 
     @property

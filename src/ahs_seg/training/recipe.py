@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -11,6 +11,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 RESUMABLE_KEYS: Final = frozenset(
     {
@@ -47,7 +48,7 @@ class OptimizerConfig(Config):
     weight_decay: NonNegativeFloat = 1e-4
     norm_weight_decay: NonNegativeFloat = 0.0
     embedding_weight_decay: NonNegativeFloat | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     clip_norm: PositiveFloat | None = 0.01
     schedule: Literal["cosine", "poly", "constant"] = "cosine"

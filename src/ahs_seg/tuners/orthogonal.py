@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.config import Config, ConfigError, Width
 from ahs_seg.tuners.base import TunerConfig, freeze
 from ahs_seg.types import TrainingForward
 
@@ -138,7 +138,7 @@ class Orthogonal(TunerConfig):
     """
 
     name: Literal["orthogonal"] = "orthogonal"
-    block: int = 128
+    block: Width = 128
     vision_constraint: VisionConstraint = "free"
     modulation: Modulation | None = None
 
@@ -187,7 +187,7 @@ class Rotations(nn.Module):
         widths: dict[Tower, int],
         depths: dict[Tower, int],
         *,
-        block: int = 128,
+        block: Width = 128,
         vision_constraint: VisionConstraint = "free",
         modulation: EnergyModulation | None = None,
     ) -> None:

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.checkpoints.hub import fetch
-from ahs_seg.checkpoints.model_dir import CheckpointError
+from ahs_seg.errors import CheckpointError
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 REPOSITORY: Final = "openai/clip-vit-base-patch16"

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import yaml
 
 from ahs_seg.config import ConfigError
+from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, parse_yaml, read_text
 
 Value: TypeAlias = object
 """A number, string, boolean, `None`, a list of these, or `Tagged`."""
@@ -47,8 +48,8 @@ def _merged(path: Path, above: tuple[Path, ...]) -> dict[str, Value]:
         circle = " -> ".join(file.name for file in (*above, place))
         raise ConfigError(f"{path}: its base configs are circular: {circle}. Remove one _BASE_.")
     try:
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(place, MAX_YAML_BYTES)
+    except (OSError, DocumentError) as error:
         asked = f", the base of {above[-1]}," if above else ""
         raise ConfigError(f"{path}{asked} cannot be read: {error}") from None
     values = _parsed(text, str(path))
@@ -93,14 +94,9 @@ def _decoded(value: Value) -> Value:
 
 def _parsed(text: str, source: str) -> Value:
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ConfigError(
-                f"{source}: aliases (*name) are not supported, since a few of them can expand to huge data; write the "
-                "values out."
-            )
-        return _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not valid YAML: {error}") from None
+        return parse_yaml(text, source=source, loader=_Loader)
+    except DocumentError as error:
+        raise ConfigError(str(error)) from None
 
 
 class _Loader(yaml.SafeLoader):

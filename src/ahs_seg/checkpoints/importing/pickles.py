@@ -19,7 +19,7 @@ from typing import Final
 import torch
 from safetensors import SafetensorError
 
-from ahs_seg.checkpoints.model_dir import CheckpointError
+from ahs_seg.errors import CheckpointError
 
 DAMAGED: Final = (
     *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, StopIteration),

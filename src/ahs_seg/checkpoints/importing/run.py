@@ -21,7 +21,8 @@ from ahs_seg.checkpoints.importing.convert_scan import join_shifted
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, check_complete
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
-from ahs_seg.checkpoints.model_dir import CheckpointError, ModelDescription, save_state
+from ahs_seg.checkpoints.model_dir import ModelDescription, save_state
+from ahs_seg.errors import CheckpointError
 
 __all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 

@@ -18,7 +18,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from ahs_seg.checkpoints.model_dir import CheckpointError
+from ahs_seg.errors import CheckpointError
 
 _STORAGES: Final = {
     "FloatStorage": torch.float32,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ahs_seg.checkpoints.importing.pickles import DAMAGED, read_pickle
 from ahs_seg.checkpoints.importing.torchscript import is_torchscript, read_torchscript
-from ahs_seg.checkpoints.model_dir import CheckpointError
+from ahs_seg.errors import CheckpointError
 
 _WRAPPERS: Final = ("model", "state_dict")
 _REASONS: Final = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jaxtyping import Bool, Float
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
+from ahs_seg.config import Layers, Width
 from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
@@ -101,19 +102,19 @@ class CostConfig(PartsConfig):
     `class_pooling` is the pooling factor of the class attention; the published evaluation uses 1.
     """
 
-    dim: int = 128
-    layers: PositiveInt = 2
-    heads: int = 4
-    window: int = 12
-    prompts: int = 1
-    appearance_dim: int = 128
-    text_guidance_dim: int = 128
-    upsampled_dims: tuple[int, int] = (256, 128)
-    decoder_dims: tuple[int, int] = (64, 32)
-    decoder_guidance_dims: tuple[int, int] = (32, 16)
-    pad_length: int = 256
-    keep: int | None = 256
-    class_pooling: int = 2
+    dim: Width = 128
+    layers: Layers = 2
+    heads: Width = 4
+    window: Width = 12
+    prompts: Width = 1
+    appearance_dim: Width = 128
+    text_guidance_dim: Width = 128
+    upsampled_dims: tuple[Width, Width] = (256, 128)
+    decoder_dims: tuple[Width, Width] = (64, 32)
+    decoder_guidance_dims: tuple[Width, Width] = (32, 16)
+    pad_length: NonNegativeInt = 256
+    keep: PositiveInt | None = 256
+    class_pooling: PositiveInt = 2
     attention: AttentionKind = "linear"
     levels: tuple[int, int] | None = None
 

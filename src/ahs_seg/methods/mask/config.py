@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from pydantic import PositiveInt
 from torch import nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.pixel import PixelConfig
-from ahs_seg.config import ConfigError
+from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import BaseMethodConfig
 from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
@@ -22,13 +21,13 @@ class MaskMethodConfig(BaseMethodConfig):
     """Config of a pixel backbone and its pixel and query decoders (Mask2Former); defaults as in the papers."""
 
     pixels: PixelConfig
-    queries: PositiveInt = 100
-    dim: PositiveInt = 256
-    heads: PositiveInt = 8
-    encoder_layers: PositiveInt = 6
-    encoder_feedforward: PositiveInt = 1024
-    decoder_layers: PositiveInt = 9
-    decoder_feedforward: PositiveInt = 2048
+    queries: Width = 100
+    dim: Width = 256
+    heads: Width = 8
+    encoder_layers: Layers = 6
+    encoder_feedforward: Width = 1024
+    decoder_layers: Layers = 9
+    decoder_feedforward: Width = 2048
 
     def decoders(self, channels: Sequence[int]) -> tuple[PixelDecoder, MaskedDecoder]:
         """The pixel and query decoder for a pixel backbone with maps of these `channels`, finest map first."""

@@ -22,6 +22,7 @@ from ahs_seg.data.world.mosaics import PRETRAINING_SEED, Mix, trained_things
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError, newest, prune, read, write
+from ahs_seg.training.recipe import Beta
 from ahs_seg.training.tiny_clip.batches import PretrainBatch, batches
 from ahs_seg.training.tiny_clip.model import TinyClipConfig, save_clip
 from ahs_seg.training.tiny_clip.step import PretrainStep, loss_sum
@@ -102,7 +103,7 @@ class PretrainConfig(Config):
     learning_rate: PositiveFloat = 2e-3
     warmup_steps: PositiveInt = 100
     weight_decay: NonNegativeFloat = 0.05
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     clip_norm: PositiveFloat = 1.0
     weights: LossWeights = LossWeights()
     save_every: PositiveInt = 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Width
 
 
 class Alignment(Config):
@@ -16,7 +16,7 @@ class Alignment(Config):
     `share` limits the angle between a feature and its aligned version: about 6 degrees at 0.1.
     """
 
-    reduction: PositiveInt = 4
+    reduction: Width = 4
     share: NonNegativeFloat = 0.1
 
     def build(self, dim: int) -> HypersphericalAligner:

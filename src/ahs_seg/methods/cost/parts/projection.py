@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows, sum_of_rows
 from ahs_seg.modules.resize import nearest_labels
@@ -89,9 +89,9 @@ class ProjectionConfig(Config):
     complexity estimator. `contrastive_weight` and `hierarchy_weight` are the weights of the two losses.
     """
 
-    rank: PositiveInt = 64
+    rank: Width = 64
     scale: float = 0.1
-    hidden: tuple[PositiveInt, PositiveInt] = (256, 128)
+    hidden: tuple[Width, Width] = (256, 128)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     contrastive_weight: float = Field(default=0.05, ge=0)
     hierarchy_weight: float = Field(default=0.02, ge=0)

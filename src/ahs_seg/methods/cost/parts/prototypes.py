@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.config import Config, ConfigError, Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import sum_of_rows
 from ahs_seg.modules.geodesic import angle_of_cosine, geodesic_distance
@@ -91,7 +91,7 @@ class Prototypes(Config):
     times a cross-entropy over the distances.
     """
 
-    count: PositiveInt | None = None
+    count: Width | None = None
     start: Literal["text", "nothing"] = "text"
     momentum: float = Field(default=0.99, ge=0, lt=1)
     temperature: float = Field(default=0.07, ge=LEAST_TEMPERATURE, le=GREATEST_TEMPERATURE)

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.types import TrainingForward
 
@@ -79,7 +79,7 @@ class CertaintyRectification(Config):
     """
 
     name: Literal["certainty"] = "certainty"
-    reduction: PositiveInt = 16
+    reduction: Width = 16
     weight: NonNegativeFloat = 0.05
     strength: NonNegativeFloat = 0.1
 
@@ -101,7 +101,7 @@ class MixingRectification(Config):
     """
 
     name: Literal["mixing"] = "mixing"
-    reduction: PositiveInt = 16
+    reduction: Width = 16
     weight: NonNegativeFloat = 0.1
     open_weight: NonNegativeFloat = 0.1
     smooth_weight: NonNegativeFloat = 0.01

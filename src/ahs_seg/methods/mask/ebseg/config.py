@@ -12,6 +12,7 @@ from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.pixel import PixelBackbone, PixelConfig
 from ahs_seg.backbones.sam import SamConfig
+from ahs_seg.config import Layers
 from ahs_seg.methods.mask.config import MaskMethodConfig
 from ahs_seg.methods.mask.ebseg.objective import EBSegLossConfig, EBSegObjective
 from ahs_seg.methods.mask.ebseg.region_recognition import RegionRecognition
@@ -32,7 +33,7 @@ class EBSegConfig(MaskMethodConfig):
     backbone: ClipConfig = ClipConfig(resolution=320)
     pixels: PixelConfig = SamConfig()
     clip_scale: PositiveFloat = 0.5
-    recognition_blocks: PositiveInt = 3
+    recognition_blocks: Layers = 3
     taps: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None
     value_start: PositiveInt | None = None
     alpha: float = Field(default=0.09, ge=0, le=1)

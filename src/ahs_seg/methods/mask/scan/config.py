@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from ahs_seg.backbones.base import Backbone
@@ -13,7 +13,7 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.backbones.pixel import PixelBackbone, PixelConfig
 from ahs_seg.backbones.swin import SwinConfig
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.config import Config, ConfigError, Layers, Width
 from ahs_seg.methods.mask.config import MaskMethodConfig
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
 from ahs_seg.methods.mask.scan.objective import ScanLossConfig, ScanObjective
@@ -31,11 +31,11 @@ class SemanticConfig(Config):
     """
 
     sigmas: tuple[float, ...] = (9.0, 7.0, 3.0)
-    looks: PositiveInt = 5
-    layers: PositiveInt = 5
-    heads: PositiveInt = 8
-    feedforward: PositiveInt = 2048
-    dropout: float = 0.1
+    looks: Layers = 5
+    layers: Layers = 5
+    heads: Width = 8
+    feedforward: Width = 2048
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     prior: float = 0.1
     refinement: Refinement = "each_query"
 
@@ -74,8 +74,8 @@ class ScanConfig(MaskMethodConfig):
     levels: tuple[PositiveInt, ...] | None = None
     shifts: tuple[PositiveInt, ...] = (1, 3, 5)
     context_view: ContextView = "padded"
-    decoder_layers: PositiveInt = 10
-    class_dim: PositiveInt = 1024
+    decoder_layers: Layers = 10
+    class_dim: Width = 1024
     loss: ScanLossConfig = ScanLossConfig()
 
     def build(self) -> ScanSegmenter:

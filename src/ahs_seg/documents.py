@@ -1,0 +1,137 @@
+"""JSON and YAML of unknown origin as plain values, in time and memory that follow the length of the text.
+
+A few bytes of YAML can stand for huge data: aliases multiply what they refer to. Deep nesting ends the interpreter's
+stack, and numbers of thousands of digits take quadratic time. Each is compared with a limit before values are built.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ahs_seg.errors import AhsSegError
+
+MAX_DOCUMENT_BYTES: Final = 64 * 2**20
+"""Size of a JSON file; a tokenizer is the largest one that models come with."""
+MAX_YAML_BYTES: Final = 2**20
+"""Size of a YAML text."""
+MAX_YAML_VALUES: Final = 10_000
+"""Number of values in a YAML text, counting what an alias refers to at every place where it is used."""
+MAX_DEPTH: Final = 100
+"""Depth to which JSON and YAML may be nested."""
+
+
+class DocumentError(AhsSegError, ValueError):
+    """A text is not JSON or YAML, or exceeds a limit; the message starts with its name."""
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        DocumentError: it is not JSON, or too long, or nested too deeply.
+    """
+    return parse_json(read_text(path, MAX_DOCUMENT_BYTES), source=str(path))
+
+
+def parse_json(text: str, *, source: str) -> Any:
+    """The value of a JSON text; `source` is its name in messages."""
+    try:
+        values = json.loads(text)
+    except RecursionError:
+        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep; do not use it.") from None
+    except ValueError as error:  # not JSON, or a number of more digits than Python converts
+        raise DocumentError(f"{source} is not readable as JSON: {error}") from None
+    if _deeper(values, MAX_DEPTH):
+        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep; do not use it.")
+    return values
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a UTF-8 file of at most `limit` bytes; a larger one is refused before it is read."""
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise DocumentError(f"{path} has more than {limit:,} bytes, the limit for such a file; do not use it.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path} is not readable as UTF-8 text: {error}") from None
+
+
+def parse_yaml(text: str, *, source: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """The value of a YAML text, with the constructors of `loader`; `source` is its name in messages.
+
+    Raises:
+        DocumentError: it is not plain YAML (tags such as `!!python/object` are not), or exceeds a limit.
+    """
+    if len(text) > MAX_YAML_BYTES:
+        raise DocumentError(f"{source} has {len(text):,} characters; YAML may have {MAX_YAML_BYTES:,}.")
+    try:
+        _check_events(text, source, loader)
+        reader = loader(text)
+        node = reader.get_single_node()
+        if node is None:
+            return None
+        _check_values(node, source)
+        return reader.construct_document(node)
+    except DocumentError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:  # an int of 5,000 digits, a date of day 99
+        raise DocumentError(f"{source}: not plain yaml: {error}") from None
+
+
+def _deeper(value: object, limit: int) -> bool:
+    """Whether lists and dictionaries are nested more than `limit` levels deep."""
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(one, dict | list) for one in level)
+
+
+def _check_events(text: str, source: str, loader: type[yaml.SafeLoader]) -> None:
+    """Check depth and number of values of the text itself; the parser's events need no recursion."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep; write it with fewer levels.")
+        if count > 2 * MAX_YAML_VALUES:
+            raise DocumentError(f"{source} has more than {MAX_YAML_VALUES:,} values; write fewer.")
+
+
+def _check_values(root: yaml.Node, source: str) -> None:
+    """Check depth and number of values after aliases are replaced by what they refer to, without replacing any."""
+    counts: dict[int, int] = {}
+    open_nodes = [(root, iter(_inner(root)))]
+    while open_nodes:
+        node, rest = open_nodes[-1]
+        following = next((one for one in rest if id(one) not in counts), None)
+        if following is None:
+            counts[id(node)] = 1 + sum(counts[id(one)] for one in _inner(node))
+            open_nodes.pop()
+        elif len(open_nodes) > MAX_DEPTH:  # also if an alias is used inside its own anchor
+            raise DocumentError(f"{source}: its aliases (*name) nest too deeply, or in a circle; write the values out.")
+        else:
+            open_nodes.append((following, iter(_inner(following))))
+        if counts.get(id(node), 0) > MAX_YAML_VALUES:
+            raise DocumentError(
+                f"{source}: its aliases (*name) expand to more than {MAX_YAML_VALUES:,} values; write the values out."
+            )
+
+
+def _inner(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [one for pair in node.value for one in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
