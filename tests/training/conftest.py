@@ -24,7 +24,7 @@ def start(directory: Path, devices: int) -> None:
 def launches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each case in one process (`1`), in two (`2`), and in two that resume after the second step (`resumed`)."""
     root = tmp_path_factory.mktemp("processes")
-    start(root / "1", 1)
+    processes.main(root / "1", 1)
     start(root / "2", 2)
     shutil.copytree(root / "2", root / "resumed")
     for case in (*processes.CASES, *prototypes.CASES):

@@ -76,11 +76,12 @@ def run_cases(directory: Path, fabric: Fabric) -> None:
 
 
 def main(directory: Path, devices: int) -> None:
-    torch.set_num_threads(1)
+    """Train all cases; with one device in the calling process."""
     fabric = launch(recipe("plain", devices))
     run_cases(directory, fabric)
     prototypes.run_cases(directory, fabric)
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(Path(sys.argv[1]), int(sys.argv[2]))
