@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ahs_seg.evaluation.external import read_categories
 from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures
+from tests.support.traced import allocating_at_most
 
 MAP = np.array([[0, 1, 2], [2, 1, IGNORE]])
 
@@ -38,31 +40,31 @@ def coded(labels: np.ndarray, name: str, *, shift: int = 0) -> list[dict[str, An
 @pytest.mark.parametrize(("kind", "none"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_label_maps_of_8_and_16_bits(tmp_path, kind, none):
     save(tmp_path / "a" / "x.png", np.where(MAP == IGNORE, none, MAP), kind)
-    np.testing.assert_array_equal(open_predictions(tmp_path, 3).read("a/x"), MAP)
+    np.testing.assert_array_equal(open_predictions(tmp_path, 3).read("a/x", MAP.shape), MAP)
 
 
 def test_label_maps_that_count_from_one(tmp_path):
     save(tmp_path / "x.png", MAP + 1)
-    np.testing.assert_array_equal(open_predictions(tmp_path, 3, first=1, ignore=0).read("x"), MAP)
+    np.testing.assert_array_equal(open_predictions(tmp_path, 3, first=1, ignore=0).read("x", MAP.shape), MAP)
     with pytest.raises(SampleError, match=r"value 3; allowed are 0\.\.2 and 255"):
-        open_predictions(tmp_path, 3).read("x")
+        open_predictions(tmp_path, 3).read("x", MAP.shape)
 
 
 def test_255_is_a_class_where_there_are_that_many(tmp_path):
     save(tmp_path / "x.png", np.full((2, 2), 255))
-    assert (open_predictions(tmp_path, 256).read("x") == 255).all()
+    assert (open_predictions(tmp_path, 256).read("x", (2, 2)) == 255).all()
 
 
 def test_masks_of_detectron2(tmp_path):
     path = tmp_path / "sem_seg_predictions.json"
     path.write_text(json.dumps(coded(MAP, "x")))
-    np.testing.assert_array_equal(open_predictions(path, 3).read("x"), MAP)
+    np.testing.assert_array_equal(open_predictions(path, 3).read("x", MAP.shape), MAP)
     path.write_text(json.dumps(coded(MAP, "x", shift=90)))
     with pytest.raises(EvaluationError, match=r"entry 0 has category_id 90; allowed are 0\.\.2"):
         open_predictions(path, 3)
     (tmp_path / "c.json").write_text('{"90": 0, "91": 1, "92": 2}')
     categories = read_categories(tmp_path / "c.json")
-    np.testing.assert_array_equal(open_predictions(path, 3, categories=categories).read("x"), MAP)
+    np.testing.assert_array_equal(open_predictions(path, 3, categories=categories).read("x", MAP.shape), MAP)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +121,55 @@ def test_single_names_of_background_count_as_one_label(tmp_path):
         save(tmp_path / f"{index}.png", np.where(data[index].labels == 2, 17, data[index].labels))
     report = score_predictions(open_predictions(tmp_path, 20), data, method="m", name="n", background=2, progress=False)
     assert report.scores.miou == 1
+
+
+def test_a_mask_is_compared_with_its_image_before_it_is_decoded(tmp_path):
+    data, path = Pictures(), tmp_path / "p.json"
+    codes = [
+        {"size": [200_000, 100_000], "counts": [20_000_000_000]},
+        {"size": list(data[1].labels.shape), "counts": [0, True]},
+        [[0, 0, 4, 0, 4, 4]],
+    ]
+    entries = [{"file_name": f"{k}.jpg", "category_id": 0, "segmentation": code} for k, code in enumerate(codes)]
+    entries += [entry for k in range(3, 6) for entry in coded(data[k].labels, str(k))]
+    path.write_text(json.dumps(entries))
+    with allocating_at_most(2**23):
+        report = score_predictions(open_predictions(path, 3), data, method="m", name="n", progress=False)
+    assert report.images == 3
+    problems = [failure.problem for failure in report.failures]
+    height, width = data[0].labels.shape
+    assert problems[0] == f"prediction for 0: run-length code of size 100000x200000 in an image of {width}x{height}."
+    assert "prediction for 1: run-length code with a run of True" in problems[1]
+    assert "prediction for 2: a mask is a list" in problems[2]
+
+
+def test_a_large_label_map_is_refused_by_its_header(tmp_path):
+    Image.new("L", (6000, 5000)).save(tmp_path / "x.png")
+    with (
+        allocating_at_most(2**22),
+        pytest.raises(SampleError, match="prediction for x is 6000x5000, its labels are 3x2"),
+    ):
+        open_predictions(tmp_path, 3).read("x", (2, 3))
+
+
+@pytest.mark.parametrize("category", [True, None, 1.0, [1], {"a": 1}, "1", 10**400])
+@pytest.mark.parametrize("categories", [None, {1: 1}])
+def test_a_category_that_is_no_number_is_named(tmp_path, category, categories):
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps([{"file_name": "x", "category_id": category, "segmentation": {}}]))
+    with pytest.raises(EvaluationError, match="entry 0 has category_id"):
+        open_predictions(path, 3, categories=categories)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"1": 1e999}', "9" * 5000, '{"1": [1]}', "[]"])
+def test_json_that_cannot_be_read_is_a_message(tmp_path, text):
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(EvaluationError, match="not a JSON mapping"):
+        read_categories(path)
+    with (
+        pytest.raises(EvaluationError, match=r"not readable as JSON|not a list of masks")
+        if text != "[]"
+        else nullcontext()
+    ):
+        open_predictions(path, 3)

@@ -15,8 +15,8 @@ from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
-from ahs_seg.io.images import read_labels
-from ahs_seg.io.rle import decode_rle
+from ahs_seg.io.images import read_labels, read_size
+from ahs_seg.io.rle import RleError, decode_rle, shortened
 from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 
@@ -27,11 +27,11 @@ SUFFIXES: Final = (".png", ".tif", ".tiff")
 class Predictions(Protocol):
     """Predicted label maps, looked up by image name."""
 
-    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """Label map of class indices for the image `name`; `IGNORE` where no class was predicted.
+    def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
+        """Label map of class indices for the image `name` of (height, width); `IGNORE` where no class was predicted.
 
         Raises:
-            SampleError: there is no prediction for this image, or it cannot be read.
+            SampleError: there is no prediction for this image, it has another size, or it cannot be read.
         """
 
 
@@ -58,11 +58,12 @@ class PredictionFolder:
         if not self._paths:
             raise EvaluationError(f"{folder}: no label maps; allowed endings are {', '.join(SUFFIXES)}.")
 
-    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """Label map of class indices for the image `name`."""
+    def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
+        """Label map of class indices for the image `name` of (height, width)."""
         path = self._paths.get(name)
         if path is None:
             raise SampleError(f"no prediction for {name}; expected a label map of that name.")
+        _check_size(name, read_size(path), size)
         values = read_labels(path)
         ignore = self.ignore
         if ignore is None:
@@ -96,41 +97,43 @@ class PredictionFile:
     def __init__(self, path: Path, classes: int, *, categories: Mapping[int, int] | None = None) -> None:
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise EvaluationError(f"{path}: not readable as JSON ({error}).") from None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise EvaluationError(f"{path}: not a list of masks, as detectron2 writes it (sem_seg_predictions.json).")
-        self._masks: defaultdict[str, list[tuple[int, Mapping[str, object]]]] = defaultdict(list)
+        self._masks: defaultdict[str, list[tuple[int, object]]] = defaultdict(list)
         for number, entry in enumerate(entries):
             try:
                 name, category, mask = entry["file_name"], entry["category_id"], entry["segmentation"]
             except KeyError as error:
                 raise EvaluationError(f"{path}: entry {number} has no {error}.") from None
-            index = category if categories is None else categories.get(category)
-            if not isinstance(index, int) or not 0 <= index < classes:
+            known = isinstance(category, int) and not isinstance(category, bool)
+            index = category if categories is None or not known else categories.get(category)
+            if not known or not isinstance(index, int) or not 0 <= index < classes:
                 allowed = f"0..{classes - 1}" if categories is None else "those of the table of categories"
-                raise EvaluationError(f"{path}: entry {number} has category_id {category!r}; allowed are {allowed}.")
+                raise EvaluationError(
+                    f"{path}: entry {number} has category_id {shortened(category)}; allowed are {allowed}."
+                )
             self._masks[PurePosixPath(str(name)).stem].append((index, mask))
 
-    def read(self, name: str) -> Int32[np.ndarray, "H W"]:
-        """Label map of class indices for the image `name`."""
+    def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
+        """Label map of class indices for the image `name` of (height, width)."""
         masks = self._masks.get(PurePosixPath(name).name)
         if not masks:
             raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
-        labels: Int32[np.ndarray, "H W"] | None = None
+        labels = np.full(size, IGNORE, np.int32)
         for index, code in masks:
-            if not isinstance(code, Mapping):
-                raise SampleError(
-                    f"prediction for {name}: a mask is {type(code).__name__}; allowed are size and counts."
-                )
-            mask = decode_rle(code)
-            if labels is None:
-                labels = np.full(mask.shape, IGNORE, np.int32)
-            if mask.shape != labels.shape:
-                raise SampleError(f"prediction for {name}: masks of different size, {mask.shape} and {labels.shape}.")
-            labels[mask] = index
-        assert labels is not None
+            try:
+                labels[decode_rle(code, size)] = index
+            except RleError as error:
+                raise SampleError(f"prediction for {name}: {error}") from None
         return labels
+
+
+def _check_size(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if given != wanted:
+        shown, expected = ("x".join(map(str, size[::-1])) for size in (given, wanted))
+        raise SampleError(f"prediction for {name} is {shown}, its labels are {expected}; sizes must agree.")
 
 
 def read_categories(path: Path) -> dict[int, int]:
@@ -141,7 +144,7 @@ def read_categories(path: Path) -> dict[int, int]:
     """
     try:
         return {int(key): int(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
         raise EvaluationError(f"{path}: not a JSON mapping of category_id to class index ({error}).") from None
 
 
@@ -181,10 +184,9 @@ def score_predictions(
     """
 
     def answer(sample: Sample) -> Int32[np.ndarray, "H W"]:
-        labels = predictions.read(sample.name)
-        if labels.shape != sample.labels.shape:
-            given, wanted = ("x".join(map(str, shape[::-1])) for shape in (labels.shape, sample.labels.shape))
-            raise SampleError(f"prediction for {sample.name} is {given}, its labels are {wanted}; sizes must agree.")
+        height, width = sample.labels.shape
+        labels = predictions.read(sample.name, (height, width))
+        _check_size(sample.name, labels.shape, sample.labels.shape)
         return labels if background is None else np.minimum(labels, np.int32(background))
 
     return evaluate_together(

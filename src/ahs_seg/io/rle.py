@@ -6,7 +6,8 @@ no wheel fits. Source of the format: pycocotools, common/maskApi.c (rleDecode, r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -18,26 +19,29 @@ class RleError(SampleError):
     """A run-length code cannot be decoded."""
 
 
-def decode_rle(code: Mapping[str, object]) -> Bool[np.ndarray, "H W"]:
+def decode_rle(code: object, size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
     """The mask of `{"size": [height, width], "counts": ...}`; counts are a list of integers or the compressed string.
 
+    `size` is (height, width) of the image to which the mask belongs: the stated size is compared with it, and every run
+    with the number of pixels, before memory is asked for.
+
     Raises:
-        RleError: a key is missing or has the wrong type, the string is damaged, or the runs do not fill the size.
+        RleError: a key is missing or has the wrong type, the size is another one, the string is damaged, or the runs do
+            not fill the size.
     """
-    size, counts = code.get("size"), code.get("counts")
-    sides = list(size) if isinstance(size, Sequence) else []
-    if len(sides) != 2 or not all(isinstance(side, int) and side >= 0 for side in sides):
-        raise RleError(f"run-length code of size {size!r}; allowed is [height, width] in pixels.")
-    height, width = sides
-    if isinstance(counts, str | bytes):
-        runs = _uncompressed(counts.encode() if isinstance(counts, str) else counts)
-    elif isinstance(counts, Sequence) and all(isinstance(run, int) for run in counts):
-        runs = np.array(counts, np.int64)
-    else:
-        raise RleError(
-            f"run-length code with counts of type {type(counts).__name__}; allowed are a string or a list of integers."
-        )
-    if (runs < 0).any() or runs.sum() != height * width:
+    if not isinstance(code, Mapping):
+        raise RleError(f"a mask is a {type(code).__name__}; allowed is a run-length code with size and counts.")
+    stated, counts = code.get("size"), code.get("counts")
+    if not isinstance(stated, list | tuple) or len(stated) != 2 or not all(_is_count(side) for side in stated):
+        raise RleError(f"run-length code of size {shortened(stated)}; allowed is [height, width] in pixels.")
+    height, width = size
+    if tuple(stated) != size:
+        raise RleError(f"run-length code of size {stated[1]}x{stated[0]} in an image of {width}x{height}.")
+    runs = _runs(counts)
+    outside = (runs < 0) | (runs > height * width)
+    if outside.any():
+        raise RleError(f"run-length code with a run of {runs[outside][0]}; allowed are 0..{height * width}.")
+    if runs.sum() != height * width:
         raise RleError(f"run-length code covers {runs.sum()} pixels, its size {height}x{width} has {height * width}.")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
@@ -69,6 +73,28 @@ def runs_of(values: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " r"]:
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
     edges = [[0], [0], changes] if values.size and values[0] else [[0], changes]
     return np.diff(np.concatenate([*edges, [values.size]])).astype(np.int64)
+
+
+def shortened(value: object) -> str:
+    """What was given, in an error: at most 60 characters of its `repr`."""
+    return reprlib.repr(value)[:60]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
+
+
+def _runs(counts: object) -> Int64[np.ndarray, " n"]:
+    if isinstance(counts, str | bytes):
+        return _uncompressed(counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts)
+    if not isinstance(counts, list | tuple):
+        raise RleError(
+            f"run-length code with counts of type {type(counts).__name__}; allowed are a string or a list of integers."
+        )
+    for run in counts:
+        if not _is_count(run):
+            raise RleError(f"run-length code with a run of {shortened(run)}; allowed are integers of 0 or above.")
+    return np.array(counts, np.int64)
 
 
 def _uncompressed(text: bytes) -> Int64[np.ndarray, " n"]:

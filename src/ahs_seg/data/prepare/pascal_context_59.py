@@ -20,14 +20,15 @@ from jaxtyping import UInt16
 
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.errors import PrepareError
-from ahs_seg.data.prepare.jobs import PrepareJob
+from ahs_seg.data.prepare.jobs import PrepareJob, image_size
 from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
-from ahs_seg.io.rle import decode_rle
+from ahs_seg.io.rle import decode_rle, shortened
 
+_SPEC: Final = find_spec("pascal-context-59")
 _ANNOTATIONS: Final = f"{FOLDER}/trainval_merged.json"
 
 SOURCE: Final = ArchiveSource(
@@ -39,18 +40,20 @@ SOURCE: Final = ArchiveSource(
 )
 
 
-def paint(height: int, width: int, annotations: list[dict[str, Any]]) -> UInt16[np.ndarray, "H W"]:
-    """Label map of the given size, painted from RLE annotations.
+def paint(image: Path, annotations: list[dict[str, Any]]) -> UInt16[np.ndarray, "H W"]:
+    """Label map of the size of an image, painted from RLE annotations.
 
     Raises:
-        SampleError: an RLE mask is damaged or has another size.
+        SampleError: the image cannot be read, a category is no number of 16 bits, or an RLE mask is damaged or has
+            another size than the image.
     """
-    canvas = np.zeros((height, width), np.uint16)
+    size = image_size(image)
+    canvas = np.zeros(size, np.uint16)
     for annotation in annotations:
-        mask = decode_rle(annotation["segmentation"])
-        if mask.shape != canvas.shape:
-            raise SampleError(f"an annotation of {mask.shape[1]}x{mask.shape[0]} in an image of {width}x{height}.")
-        canvas[mask] = annotation["category_id"]
+        category = annotation["category_id"]
+        if not isinstance(category, int) or isinstance(category, bool) or not 0 <= category < 2**16:
+            raise SampleError(f"an annotation with category_id {shortened(category)}; allowed are 0..{2**16 - 1}.")
+        canvas[decode_rle(annotation["segmentation"], size)] = category
     return convert_ids(canvas, "pascal-context-59", 255)
 
 
@@ -65,15 +68,14 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
             if annotation["image_id"] in images:
                 wanted = {key: annotation[key] for key in ("category_id", "segmentation")}
                 annotations[annotation["image_id"]].append(wanted)
-        return [
-            PrepareJob(
-                PurePosixPath(image["file_name"]).stem,
-                partial(paint, int(image["height"]), int(image["width"]), annotations[key]),
-            )
-            for key, image in images.items()
-        ], {}
-    except (ValueError, KeyError, TypeError) as error:
+        return [_job(root, image["file_name"], annotations[key]) for key, image in images.items()], {}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PrepareError(f"{path}: not the annotations of PASCAL-Context ({error!r}); fetch it again.") from None
 
 
-PASCAL_CONTEXT_59: Final = Preparation(find_spec("pascal-context-59"), (IMAGES, SOURCE), list_jobs)
+def _job(root: Path, file_name: str, annotations: list[dict[str, Any]]) -> PrepareJob:
+    name = PurePosixPath(file_name).stem
+    return PrepareJob(name, partial(paint, _SPEC.image_path(root, name), annotations))
+
+
+PASCAL_CONTEXT_59: Final = Preparation(_SPEC, (IMAGES, SOURCE), list_jobs)
