@@ -1,6 +1,11 @@
 """Shapes written in signatures are checked in every test."""
 
 import os
+import sys
+
+# The hook below rewrites every module. Keep the result, whatever the environment says: only the first process pays.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread only waits
