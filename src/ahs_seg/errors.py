@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+
 
 class AhsSegError(Exception):
     """Base class of every error that this package raises on purpose; the message says what to do.
@@ -20,3 +23,25 @@ class CheckpointError(AhsSegError, ValueError):
 
 class MissingPackageError(AhsSegError, ImportError):
     """An optional package is not installed; the message names the extra to install."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_WORDS = ("No space left on device", "Disk quota exceeded")
+"""Words of the system in errors of libraries that are no `OSError`, such as those of safetensors."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk or quota is the cause of an error."""
+    return any(
+        (isinstance(one, OSError) and one.errno in _FULL) or any(words in str(one) for words in _FULL_WORDS)
+        for one in chain_of(error)
+    )
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that caused it, or in whose handling it was raised."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -32,6 +32,7 @@ from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unkno
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.tiling import TileConfig, TileMerger
 from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
+from ahs_seg.io.devices import find_device
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import read_source
 from ahs_seg.methods import BaseMethodConfig, Method
@@ -88,13 +89,15 @@ class Segmenter:
         `methods` and `tuners` are your own config classes that the directory may name.
 
         Raises:
+            DeviceError: this machine has no such device.
             CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
+        place = find_device(device)
         description, method = load_model(find_model(source), methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
         return cls(
-            method.to(device),
+            method.to(place),
             prompts=prompts,
             inference=inference,
             cache=cache,

@@ -10,7 +10,7 @@ import torch
 
 from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.config import ConfigError
-from ahs_seg.evaluation.model import EvaluationJob, device_for, evaluate_model, predictors_for
+from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.metrics import Measures, ParentTable
 from ahs_seg.segmenter import Segmenter
@@ -86,12 +86,3 @@ def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) ->
 def test_processes_are_counted_from_one(model: Path) -> None:
     with pytest.raises(ConfigError, match="0 processes; give at least 1"):
         evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN,)), processes=0)
-
-
-def test_processes_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [device_for("auto", rank) for rank in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
-    assert device_for("cpu", 3) == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device_for("auto", 1) == "cpu"

@@ -2,7 +2,7 @@
 
 from ahs_seg.batch.engines import engine_for
 from ahs_seg.batch.jobs import BatchConfig, Failed, ModelSource
-from ahs_seg.batch.run import segment_files
+from ahs_seg.batch.run import check_packages, segment_files
 from ahs_seg.batch.sources import list_sources
 from ahs_seg.batch.summary import BatchSummary, ClassArea
 
@@ -12,6 +12,7 @@ __all__ = [
     "ClassArea",
     "Failed",
     "ModelSource",
+    "check_packages",
     "engine_for",
     "list_sources",
     "segment_files",

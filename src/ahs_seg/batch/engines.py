@@ -5,6 +5,7 @@ from __future__ import annotations
 from ahs_seg.batch.jobs import ModelSource
 from ahs_seg.batch.run import Engine
 from ahs_seg.batch.sources import BatchError
+from ahs_seg.io.devices import check_device_name
 
 
 def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> Engine | None:
@@ -12,6 +13,7 @@ def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> 
 
     Raises:
         BatchError: the name is unknown, or `workers` is given for "local".
+        DeviceError: the device of the model has no known name.
         MissingPackageError: Ray is not installed.
     """
     if name == "local":
@@ -20,6 +22,8 @@ def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> 
         return None
     if name != "ray":
         raise BatchError(f"no engine is called {name!r}; allowed are local and ray.")
-    from ahs_seg.batch.ray import RayEngine
+    from ahs_seg.batch.ray import RayEngine, check_ray
 
+    check_ray()
+    check_device_name(model.device)
     return RayEngine(model, workers=workers or 1)

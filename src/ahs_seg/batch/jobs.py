@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import Int32, UInt8
 from pydantic import PositiveInt
 
@@ -18,6 +17,7 @@ from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.config import Config
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
+from ahs_seg.io.devices import find_device
 from ahs_seg.io.images import read_image
 from ahs_seg.io.video import read_frames
 from ahs_seg.output.formats import Exporter, Format
@@ -161,12 +161,15 @@ class ModelSource:
     batch: int | None = None
 
     def load(self) -> Segmenter:
-        """Load the segmenter on its device."""
+        """Load the segmenter on its device.
+
+        Raises:
+            DeviceError: there is no such device.
+            CheckpointError: the model cannot be found or read.
+        """
+        device = find_device(self.device)
         directory = find_model(self.source)
         inference = read_description(directory).inference
         if self.batch is not None:
             inference = inference.replace(batch=self.batch)
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         return Segmenter.from_pretrained(directory, inference=inference, device=device)

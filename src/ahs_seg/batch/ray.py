@@ -15,7 +15,7 @@ from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask
 from ahs_seg.batch.sources import BatchError, InputSource
 from ahs_seg.batch.tiled import TiledWorker
 from ahs_seg.batch.worker import Worker
-from ahs_seg.errors import MissingPackageError
+from ahs_seg.io.extras import require_extra
 
 if TYPE_CHECKING:
     from ahs_seg.batch.jobs import ModelSource
@@ -62,13 +62,9 @@ class RayEngine:
 
     def _start(self) -> int:
         """Connect to or start a cluster; returns the number of GPUs per worker."""
-        try:
-            import ray
-        except ImportError:
-            raise MissingPackageError(
-                "the engine ray needs Ray Data, which is not installed; install it with pip install 'ahs-seg[scale]', "
-                "or use the engine local."
-            ) from None
+        check_ray()
+        import ray
+
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
         context = ray.data.DataContext.get_current()
@@ -80,6 +76,15 @@ class RayEngine:
                 "use fewer workers, or add machines to the cluster."
             )
         return int(self.model.device != "cpu" and resources.get("GPU", 0) >= self.workers)
+
+
+def check_ray() -> None:
+    """Check that Ray Data is installed.
+
+    Raises:
+        MissingPackageError: it is not.
+    """
+    require_extra("scale", "the engine ray", otherwise="use the engine local")
 
 
 class _RayWorker:

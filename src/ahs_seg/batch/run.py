@@ -20,11 +20,24 @@ from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter
+from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
 """Runs the tasks of a job and yields their outcomes."""
+
+
+def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
+    """Check that the optional packages for these inputs and formats are installed, before a model is loaded.
+
+    Raises:
+        MissingPackageError: one is not.
+    """
+    if any(source.is_video for source in sources):
+        check_decoder()
+    if "geotiff" in config.formats:
+        check_geotiff()
 
 
 def segment_files(
@@ -53,8 +66,7 @@ def segment_files(
     began = time.monotonic()
     job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig(), tuple(exporters))
     sources = list_sources(inputs, output=job.output)
-    if any(source.is_video for source in sources):
-        check_decoder()
+    check_packages(sources, job.config)
     segmenter.encode(job.vocabulary)
     summary = BatchSummary(job.output, job.vocabulary.labels)
     writers = exporters_of(job)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ahs_seg.batch.jobs import Done, Failed, SourceOutcome
+from ahs_seg.io.outside_text import on_one_line
 from ahs_seg.types import IGNORE
 
 
@@ -92,10 +93,10 @@ class BatchSummary:
         lines += [f"  {area.label:<{width}}  {100 * area.share:5.1f} %  in {area.images} images" for area in areas]
         if len(self.areas) > most:
             lines.append(f"  and {len(self.areas) - most} more classes")
-        lines += [f"failed: {one.reason}" for one in self.failures[:most]]
+        lines += [f"failed: {on_one_line(one.reason)}" for one in self.failures[:most]]
         if len(self.failures) > most:
             lines.append(f"failed: {len(self.failures) - most} more")
-        return lines + [f"written: {path}" for path in self.files]
+        return lines + [f"written: {on_one_line(str(path))}" for path in self.files]
 
     def _count(self, done: Done) -> None:
         self._pixels.update(done.pixels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -11,6 +13,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, read_description
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.outside_text import markdown_text, on_one_line
 from ahs_seg.io.provenance import Provenance
 from ahs_seg.metrics import Scores
 
@@ -80,12 +83,12 @@ def model_card(
 
     `licence` is a licence identifier of the hub such as "apache-2.0"; None: the card states no licence.
     """
-    sections = [_header(description, reports, title, licence), f"# {title.rpartition('/')[2]}", _summary(description)]
-    sections += [_usage(title)]
+    heading = markdown_text(title.rpartition("/")[2])
+    sections = [_header(description, reports, title, licence), f"# {heading}", _summary(description), _usage(title)]
     if reports:
         sections += ["## Scores", _table(reports), _measured(reports)]
     if description.trained_on:
-        names = ", ".join(description.trained_on)
+        names = ", ".join(map(markdown_text, description.trained_on))
         sections += [f"## Trained with {len(description.trained_on)} class names", names]
     return "\n\n".join(sections) + "\n"
 
@@ -131,6 +134,8 @@ def _summary(description: ModelDescription) -> str:
 
 
 def _usage(title: str) -> str:
+    in_python, in_shell = json.dumps(on_one_line(title), ensure_ascii=False), shlex.quote(on_one_line(title))
+    fence = "`" * (1 + max(map(len, re.findall("`+", title)), default=0))
     return f"""## Use
 
 `pip install ahs-seg`, then
@@ -138,11 +143,11 @@ def _usage(title: str) -> str:
 ```python
 from ahs_seg import Segmenter
 
-segmenter = Segmenter.from_pretrained("{title}")
+segmenter = Segmenter.from_pretrained({in_python})
 segmentation = segmenter("photo.jpg", "cat, sofa, lamp")
 ```
 
-or `ahs-seg segment photos/ --model {title} --classes "cat, sofa, lamp"`.
+or {fence}ahs-seg segment photos/ --model {in_shell} --classes "cat, sofa, lamp"{fence}.
 Loading the model executes no code from its files."""
 
 
@@ -151,7 +156,9 @@ def _table(reports: Sequence[Evaluated]) -> str:
     lines = [f"| data | protocol | images | {' | '.join(used)} |", "|---|---|---:|" + "---:|" * len(used)]
     for report in reports:
         numbers = " | ".join(_percent(getattr(report.scores, key)) for key in used.values())
-        lines.append(f"| {report.dataset} | {report.protocol} | {report.images} | {numbers} |")
+        lines.append(
+            f"| {markdown_text(report.dataset)} | {markdown_text(report.protocol)} | {report.images} | {numbers} |"
+        )
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
 from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.outside_text import on_one_line
 
 _FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
 
@@ -99,4 +100,4 @@ def fetch_model(repository: str, *, revision: str | None = None, endpoint: str |
 def reason(error: Exception) -> str:
     """The cause of an error of the hub in one line."""
     text = str(error.__cause__ or error)
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    return on_one_line(next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__))

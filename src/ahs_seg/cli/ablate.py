@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say, say_error
+
 
 def command(
     overrides: Annotated[
@@ -43,8 +45,8 @@ def command(
     )
     outcome = run_ablation(choice, output, jobs=jobs, train=not table_only)
     if outcome.table is None:
-        typer.secho("no table: the baseline has no finished run.", fg="red", err=True)
+        say_error("no table: the baseline has no finished run.")
         raise typer.Exit(1)
-    typer.echo(f"{markdown(outcome.table)}\nwritten to {outcome.folder}")
+    say(f"{markdown(outcome.table)}\nwritten to {outcome.folder}")
     if outcome.failures:
         raise typer.Exit(1)

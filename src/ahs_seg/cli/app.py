@@ -21,7 +21,8 @@ from ahs_seg.cli import (
     vocab,
     world,
 )
-from ahs_seg.errors import AhsSegError
+from ahs_seg.cli.ending import prepare_streams, status_of
+from ahs_seg.cli.output import say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,7 +36,7 @@ def _show_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"ahs-seg {version('ahs-seg')}")
+        say(f"ahs-seg {version('ahs-seg')}")
         raise typer.Exit
     return wanted
 
@@ -67,9 +68,6 @@ app.add_typer(world.app, name="world")
 
 
 def main() -> None:
-    """Run a command; errors of input or disk are printed as one message, with exit status 2 and no traceback."""
-    try:
-        app()
-    except (AhsSegError, ValueError, OSError) as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(2)
+    """Run a command; whatever it raises is printed as one message (`ahs_seg.cli.ending`)."""
+    prepare_streams()
+    sys.exit(status_of(app))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 app = typer.Typer(no_args_is_help=True, help="Benchmarks: prepare them from their archives, verify and list them.")
 
 Names = Annotated[list[str], typer.Argument(help="Benchmarks, e.g. ade20k-150; see `ahs-seg data list`.")]
@@ -39,7 +41,7 @@ def prepare(
     faulty = False
     for preparation in [find_preparation(name) for name in names]:
         summary = preparation.run(root, archives=archives or [], fetch=download, again=again, workers=workers)
-        typer.echo(str(summary))
+        say(str(summary))
         faulty |= bool(summary.faulty)
     if faulty:
         raise typer.Exit(1)
@@ -53,7 +55,7 @@ def verify(names: Names, root: Root = DEFAULT_ROOT, workers: Workers = None) -> 
     faulty = False
     for name in names:
         found = run(name, root, workers=workers)
-        typer.echo(str(found))
+        say(str(found))
         faulty |= bool(found.faults)
     if faulty:
         raise typer.Exit(1)
@@ -65,7 +67,7 @@ def list_all(root: Root = DEFAULT_ROOT) -> None:
     from ahs_seg.data.catalog import CATALOG
     from ahs_seg.data.prepare.verification import state
 
-    typer.echo(f"root: {root}")
+    say(f"root: {root}")
     for spec in CATALOG:
         size = f"{len(spec.words())} classes, {spec.count:,} images"
-        typer.echo(f"{spec.name:22} {size:32} {state(spec, root)}")
+        say(f"{spec.name:22} {size:32} {state(spec, root)}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.output import say
 
 
 def command(  # noqa: PLR0913  # a command line has many options
@@ -36,7 +37,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the images.")] = 1,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:1; auto distributes processes over the GPUs.")
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto distributes processes over the GPUs.")
     ] = "auto",
     boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
     parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
@@ -72,9 +73,9 @@ def command(  # noqa: PLR0913  # a command line has many options
             measures=measures,
             processes=processes,
             device=device,
-            say=typer.echo,
+            say=say,
         )
-        typer.echo(f"{score_table(found.reports)}\nwritten to {folder}")
+        say(f"{score_table(found.reports)}\nwritten to {folder}")
         return
     source = parse_data(data or "", split=split, count=count, root=root)
     dataset = source.open()
@@ -89,11 +90,11 @@ def command(  # noqa: PLR0913  # a command line has many options
     )
     reports = evaluate_model(job, processes=processes)
     for report in reports:
-        typer.echo(str(report))
+        say(str(report))
     if len(reports) > 1:
-        typer.echo(score_table(reports))
+        say(score_table(reports))
     if output is not None:
-        typer.echo(save_reports(reports, output))
+        say(save_reports(reports, output))
 
 
 def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 
 def command(
     config: Annotated[Path, typer.Argument(help="A yaml file, or the name of a packaged config of this command.")],
@@ -27,7 +29,7 @@ def command(
     experiment = CropClipExperiment.read(find_crop_clip(config), overrides or [])
     result = finetune_crop_clip(experiment, output, into=into, resume=resume)
     if result.before is not None and result.after is not None:
-        typer.echo(f"mask accuracy: {100 * result.before:.1f} % before, {100 * result.after:.1f} % after")
-    typer.echo(f"CLIP: {result.clip}\nuse it as method.shifted.source={result.clip}")
+        say(f"mask accuracy: {100 * result.before:.1f} % before, {100 * result.after:.1f} % after")
+    say(f"CLIP: {result.clip}\nuse it as method.shifted.source={result.clip}")
     if result.model is not None:
-        typer.echo(f"model: {result.model}")
+        say(f"model: {result.model}")

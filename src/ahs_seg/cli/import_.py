@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 
 def command(
     checkpoint: Annotated[
@@ -54,7 +56,7 @@ def command(
     if checkpoint.endswith((".yaml", ".yml")):
         translation = translate_config(checkpoint, overrides or [])
         write_text(output, translation.to_yaml())
-        typer.echo(f"{checkpoint} -> {output}\n{translation}")
+        say(f"{checkpoint} -> {output}\n{translation}")
         return
     description, path = None, Path(checkpoint)
     chosen = kind
@@ -63,12 +65,12 @@ def command(
         description, path, chosen = known.description(), fetch_known(checkpoint), chosen or known.method
     if config is not None:
         translation = translate_config(config, overrides or [])
-        typer.echo(f"{config}:\n{translation}")
+        say(f"{config}:\n{translation}")
         description = translation.description()
         chosen = chosen or description.method.name
     labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
     report = import_checkpoint(
         path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels, shifted=shifted
     )
-    typer.echo(report.listing() if keys else str(report))
-    typer.echo(f"model: {output}")
+    say(report.listing() if keys else str(report))
+    say(f"model: {output}")

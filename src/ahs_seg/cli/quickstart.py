@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 
 def command(
     overrides: Annotated[
@@ -22,5 +24,5 @@ def command(
     """Train on drawn scenes, segment classes not seen in training, and write an HTML report; minutes, no downloads."""
     from ahs_seg.experiments.quickstart import Sizes, quickstart
 
-    page = quickstart(method, output, seed=seed, sizes=Sizes(scenes=scenes), overrides=overrides or [], say=typer.echo)
-    typer.echo(f"\nOpen {page}")
+    page = quickstart(method, output, seed=seed, sizes=Sizes(scenes=scenes), overrides=overrides or [], say=say)
+    say(f"\nOpen {page}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.output import say
 
 
 def command(  # noqa: PLR0913  # a command line has many options
@@ -61,7 +62,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     if predictions is None:
         if table is None:
             raise OptionError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
-        typer.echo(table.to_json(words))
+        say(table.to_json(words))
         return
     if parents is not None:
         table = ParentTable.load(parents, words, benchmark=source.title)
@@ -78,12 +79,12 @@ def command(  # noqa: PLR0913  # a command line has many options
         background=background,
         journal=journal,
     )
-    typer.echo(str(report))
+    say(str(report))
     if report.seen_labels is not None:
         for title, names in zip(("seen", "unseen"), report.seen_labels, strict=True):
-            typer.echo(f"{title} ({len(names)}): {', '.join(names)}")
+            say(f"{title} ({len(names)}): {', '.join(names)}")
     if output is not None:
         report.save(output)
-        typer.echo(f"report: {output}")
+        say(f"report: {output}")
     if report.failures:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.output import others_on_stderr, say, say_json
 
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
 
@@ -28,7 +29,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     batch: Annotated[
         int | None, typer.Option(min=1, help="Views per forward pass; default: as the model's config says.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     every: Annotated[int, typer.Option(min=1, help="Segment every n-th frame of videos.")] = 1,
     tile: Annotated[
         bool, typer.Option("--tile", help="Segment images of any size at full resolution, in tiles.")
@@ -44,10 +45,10 @@ def command(  # noqa: PLR0913  # a command line has many options
     workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
     """Label every pixel of images and videos with one of the classes you name, in the formats you choose."""
-    import json
     from dataclasses import replace
 
-    from ahs_seg.batch import BatchConfig, ModelSource, engine_for, list_sources, segment_files
+    from ahs_seg.batch import BatchConfig, ModelSource, check_packages, engine_for, list_sources, segment_files
+    from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     tiles = {"size": tile_size, "overlap": tile_overlap}
     given = {key: value for key, value in tiles.items() if value is not None}
@@ -56,13 +57,16 @@ def command(  # noqa: PLR0913  # a command line has many options
     settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
     config = BatchConfig.parse(settings, source="options")
     sources = list_sources(inputs, output=output)
+    check_packages(sources, config)
     source = ModelSource(model, device, batch)
     run_on = engine_for(engine, source, workers=workers)
-    segmenter = (source if run_on is None else replace(source, device="cpu")).load()
-    summary = segment_files(segmenter, sources, classes, output, config=config, resume=resume, engine=run_on)
+    vocabulary = Vocabulary.parse(classes)
+    with others_on_stderr():
+        segmenter = (source if run_on is None else replace(source, device="cpu")).load()
+        summary = segment_files(segmenter, sources, vocabulary, output, config=config, resume=resume, engine=run_on)
     if as_json:
-        typer.echo(json.dumps({"model": model, "engine": engine, **summary.to_dict()}, ensure_ascii=False, indent=1))
+        say_json({"model": model, "engine": engine, **summary.to_dict()})
     else:
-        typer.echo("\n".join(summary.lines()))
+        say("\n".join(summary.lines()))
     if summary.failures:
         raise typer.Exit(1)

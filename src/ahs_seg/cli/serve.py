@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 
 def command(
     model: Annotated[
@@ -15,12 +17,12 @@ def command(
     host: Annotated[
         str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")
     ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
-    upload_mb: Annotated[int, typer.Option(help="Largest upload, in megabytes.")] = 20,
-    megapixels: Annotated[int, typer.Option(help="Largest image, in million pixels.")] = 25,
-    names: Annotated[int, typer.Option(help="Most class names in a request.")] = 1000,
-    queue: Annotated[int, typer.Option(help="Most waiting requests.")] = 16,
-    seconds: Annotated[int, typer.Option(help="Time limit of a request, in seconds.")] = 60,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 7860,
+    upload_mb: Annotated[int, typer.Option(min=1, help="Largest upload, in megabytes.")] = 20,
+    megapixels: Annotated[int, typer.Option(min=1, help="Largest image, in million pixels.")] = 25,
+    names: Annotated[int, typer.Option(min=1, help="Most class names in a request.")] = 1000,
+    queue: Annotated[int, typer.Option(min=1, help="Most waiting requests.")] = 16,
+    seconds: Annotated[int, typer.Option(min=1, help="Time limit of a request, in seconds.")] = 60,
 ) -> None:
     """Serve a web page: upload an image, type class names, explore the result. Nothing leaves this machine.
 
@@ -28,6 +30,9 @@ def command(
     """
     import threading
 
+    from ahs_seg.io.extras import require_extra
+
+    require_extra("web", "the web page", otherwise="use `ahs-seg segment`")
     from ahs_seg.demo.web.limits import Limits
     from ahs_seg.demo.web.serve import find_models, serving
     from ahs_seg.demo.web.session import Workbench
@@ -36,5 +41,5 @@ def command(
     bench = Workbench(find_models(model or []), limits)
     bench.ready()
     with serving(bench, host=host, port=port) as address:
-        typer.echo(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
+        say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
         threading.Event().wait()

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 
 def command(
     config: Annotated[
@@ -23,6 +25,6 @@ def command(
     experiment = find_experiment(config, overrides or [])
     result = run_experiment(experiment, output, resume=resume)
     if result.evaluation is not None:
-        typer.echo(str(result.evaluation))
-    typer.echo(f"trained {result.training.steps} steps in {result.seconds / 60:.1f} minutes")
-    typer.echo(f"model: {result.model}")
+        say(str(result.evaluation))
+    say(f"trained {result.training.steps} steps in {result.seconds / 60:.1f} minutes")
+    say(f"model: {result.model}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.output import say
+
 app = typer.Typer(
     no_args_is_help=True, help="The drawn world: synthetic labelled scenes, and the tiny CLIP trained on it."
 )
@@ -27,7 +29,7 @@ def draw(
     chosen: str | int = int(names) if names.isdigit() else names
     data = WorldData.parse({"names": chosen, "scenes": scenes, "count": count, "size": size}, source="world draw")
     export_folder(data.open(), output, split=scenes)
-    typer.echo(f"{count} scenes with {names} names: {output}")
+    say(f"{count} scenes with {names} names: {output}")
 
 
 @app.command("pretrain")
@@ -39,4 +41,4 @@ def pretrain(
     from ahs_seg.training.tiny_clip.recipe import PretrainConfig
     from ahs_seg.training.tiny_clip.recipe import pretrain as run
 
-    typer.echo(run(output, PretrainConfig.parse({}, overrides or [])).to_yaml())
+    say(run(output, PretrainConfig.parse({}, overrides or [])).to_yaml())

@@ -20,6 +20,7 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.devices import find_device
 from ahs_seg.io.digest import file_digest
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.metrics import Measures
@@ -59,9 +60,11 @@ def evaluate_model(
     Raises:
         EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
         ConfigError: a protocol has prompts that the method does not support.
+        DeviceError: this machine has no such device.
     """
     if processes < 1:
         raise ConfigError(f"{processes} processes; give at least 1.")
+    find_device(job.device)
     load = partial(load_model, job.model, methods=tuple(methods), tuners=tuple(tuners))
     if processes == 1:
         parts = [_share(job, load, 0, 1, progress=progress)]
@@ -83,7 +86,7 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
     dataset = job.data.open()
     description, method = load()
     predictors = predictors_for(
-        description, method, job.protocols, dataset.vocabulary, device=device_for(job.device, rank)
+        description, method, job.protocols, dataset.vocabulary, device=find_device(job.device, rank=rank)
     )
     return evaluate_together(
         [(protocol, _on_samples(predict)) for protocol, predict in zip(job.protocols, predictors, strict=True)],
@@ -99,13 +102,6 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
     )
 
 
-def device_for(device: str, rank: int = 0) -> str:
-    """Device of process `rank`; "auto" gives GPUs in turn, or the CPU."""
-    if device != "auto":
-        return device
-    return f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-
-
 Load = Callable[[], tuple[ModelDescription, Method]]
 Predict = Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]
 
@@ -116,11 +112,11 @@ def predictors_for(
     protocols: tuple[Protocol, ...],
     vocabulary: Vocabulary,
     *,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> list[Predict]:
     """One predictor per protocol; texts that protocols share are encoded once."""
     cache = TextCache()
-    method = method.to(device)
+    method = method.to(find_device(device))
     predictors = []
     for protocol in protocols:
         prompts = protocol.prompts or description.prompts

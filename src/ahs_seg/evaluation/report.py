@@ -13,6 +13,7 @@ from ahs_seg.config import Config, ConfigError
 from ahs_seg.errors import AhsSegError
 from ahs_seg.evaluation.protocols import Denominator
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.outside_text import markdown_text
 from ahs_seg.io.provenance import Provenance
 from ahs_seg.metrics import Measures, MetricAccumulator, Scores
 
@@ -184,7 +185,9 @@ def score_table(reports: Sequence[EvaluationReport]) -> str:
     for report, one in zip(reports, scores, strict=True):
         main = "miou" if report.denominator == "labelled" else "miou_with_predicted"
         cells = [_percent(getattr(one, key), bold=key == main) for key in used]
-        lines.append(f"| {report.dataset} | {short_name(report)} | {report.images} | {' | '.join(cells)} |")
+        lines.append(
+            f"| {markdown_text(report.dataset)} | {short_name(report)} | {report.images} | {' | '.join(cells)} |"
+        )
     full = dict.fromkeys(report.protocol for report in reports if report.protocol != short_name(report))
     return "\n".join([*lines, *([""] if full else []), *(f"- {title}" for title in full)])
 

@@ -36,8 +36,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a UTF-8 text file atomically."""
-    write_bytes(path, text.encode())
+    """Replace a UTF-8 text file atomically; parts of file names that UTF-8 cannot hold are escaped as in JSON."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:

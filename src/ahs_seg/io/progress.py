@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ahs_seg.io.outside_text import on_one_line, printable
+
 QUIET_SECONDS: Final = 15.0
 """Seconds between two lines if the output is not a terminal."""
 
@@ -25,17 +27,17 @@ class ProgressBar:
     def __init__(
         self, description: str, *, unit: str = "images", shown: bool = True, quiet_seconds: int | float = QUIET_SECONDS
     ) -> None:
-        self._description, self._unit = description, unit
+        self._description, self._unit = on_one_line(description), unit
         self._shown, self._quiet_seconds = shown, quiet_seconds
         self._console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=self._console, disable=not (shown and self._console.is_terminal))
-        self._task = self._bar.add_task(description, start=False, total=None, note="")
+        self._task = self._bar.add_task(self._description, start=False, total=None, note="")
         self._total: int | None = None
         self._skipped = 0.0
         self._began = self._said = 0.0
@@ -85,7 +87,7 @@ class ProgressBar:
         if self._total is not None and rate > 0:
             details.append(f"{_duration(max(0.0, self._total - done) / rate)} left")
         text = ", ".join(filter(None, details))
-        self._bar.update(self._task, completed=done, note=f"{amount} {text}")
+        self._bar.update(self._task, completed=done, note=on_one_line(f"{amount} {text}"))
         if self._bar.disable and (now - self._said > self._quiet_seconds or done == self._total):
             self._said = now
             self.say(f"{self._description} {amount}: {text}")
@@ -93,7 +95,7 @@ class ProgressBar:
     def say(self, text: str) -> None:
         """Print a line, unless the bar is hidden (`shown=False`)."""
         if self._shown:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Stop updating the bar, and leave it on the terminal."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from jaxtyping import UInt8
 
-from ahs_seg.errors import MissingPackageError, SampleError
+from ahs_seg.errors import SampleError
+from ahs_seg.io.extras import require_extra
 from ahs_seg.io.orientation import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
@@ -37,13 +38,7 @@ def check_decoder() -> None:
     Raises:
         MissingPackageError: PyAV is not installed.
     """
-    try:
-        import av  # noqa: F401  # checks that it is installed
-    except ImportError:
-        raise MissingPackageError(
-            "videos are decoded by PyAV, which is not installed; install it with pip install 'ahs-seg[video]', "
-            "or give images."
-        ) from None
+    require_extra("video", "reading videos", otherwise="give images")
 
 
 def count_frames(path: Path, *, every: int = 1) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from ahs_seg.io.outside_text import on_one_line
 from ahs_seg.output.palette import Colour, areas, colours_for, enlarge, overlay
 
 LONGEST_SIDE: Final = 30_000
@@ -94,6 +95,7 @@ def _percent(share: float) -> str:
 
 
 def _shortened(name: str) -> str:
+    name = on_one_line(name)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

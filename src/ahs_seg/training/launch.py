@@ -15,6 +15,7 @@ from lightning.fabric.strategies import DDPStrategy, FSDPStrategy, Strategy
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from ahs_seg.io.devices import DeviceError, find_device
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.sampler import global_seed
 
@@ -31,7 +32,12 @@ def launch(recipe: Recipe) -> Fabric:
 
 
 def create_fabric(recipe: Recipe) -> Fabric:
-    """Create the Fabric of a recipe without launching its processes."""
+    """Create the Fabric of a recipe without launching its processes.
+
+    Raises:
+        DeviceError: this machine has no such accelerator, or fewer devices than the recipe asks for.
+    """
+    check_devices(recipe)
     strategy = _strategy(recipe)
     common = {
         "accelerator": recipe.accelerator,
@@ -44,6 +50,23 @@ def create_fabric(recipe: Recipe) -> Fabric:
         return Fabric(**common, plugins=MixedPrecision("16-mixed", device=_device_type(recipe)))
     names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     return Fabric(**common, precision=names[recipe.precision])
+
+
+def check_devices(recipe: Recipe) -> None:
+    """Check that this machine has the devices of a recipe.
+
+    Raises:
+        DeviceError: it does not.
+    """
+    kind = _device_type(recipe)
+    try:
+        find_device(kind)
+        if kind != "cpu" and recipe.devices != "auto":
+            find_device(f"{kind}:{recipe.devices - 1}")
+    except DeviceError as error:
+        raise DeviceError(
+            f"training.accelerator={recipe.accelerator}, training.devices={recipe.devices}: {error}"
+        ) from None
 
 
 class ShardTrained(FSDPStrategy):  # type: ignore[misc]  # lightning is untyped here

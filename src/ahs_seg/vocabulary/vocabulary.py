@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.outside_text import HIDDEN
 
 SynonymRule = Literal["first", "mean", "max", "joined"]
 """How synonyms are used: only the first one (CAT-Seg), the mean of their embeddings, the best-scoring one per pixel, or
@@ -40,6 +41,11 @@ class ClassName:
         words = self._words
         if not words or not all([self.label.strip(), *words]):
             raise VocabularyError(f"class {self.label!r} has a blank name in {list(self.names)!r}; fill or remove it")
+        if hidden := HIDDEN.search("".join([self.label, *words])):
+            raise VocabularyError(
+                f"class {self.label!r} contains the hidden character U+{ord(hidden[0]):04X}; a class name is text that "
+                "can be read. Remove the character."
+            )
         if repeated := _repeated(words):
             raise VocabularyError(f"class {self.label!r} lists the name {repeated[0]!r} more than once; keep one")
 

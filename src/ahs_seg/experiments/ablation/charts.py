@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from ahs_seg.experiments.ablation.counts import METRICS
 from ahs_seg.experiments.ablation.statistics import Comparison
 from ahs_seg.experiments.ablation.table import Table
-from ahs_seg.experiments.report.charts import ACCENT, INK, PAPER, smoothed
+from ahs_seg.experiments.report.charts import ACCENT, INK, PAPER, literal, smoothed
 from ahs_seg.io.atomic import write_bytes
 
 DPI: Final = 160
@@ -76,9 +76,11 @@ def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
         _quiet(axes, colours, grid="x")
-    panels[0].set_yticks(range(len(rows)), [row.title for row in rows], fontsize=9)
+    panels[0].set_yticks(range(len(rows)), [literal(row.title) for row in rows], fontsize=9)
     panels[0].set_ylim(len(rows) - 0.45, -0.55)
-    chart.supxlabel(f"difference to {table.row(table.baseline).title}, points of mIoU", fontsize=8, color=colours.ink)
+    chart.supxlabel(
+        f"difference to {literal(table.row(table.baseline).title)}, points of mIoU", fontsize=8, color=colours.ink
+    )
     return chart
 
 
@@ -95,7 +97,7 @@ def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> 
     FigureCanvasAgg(chart)
     panels = chart.subplots(lines, COLUMNS, squeeze=False).flatten()
     _draw_range(panels[0], [_smooth(curve) for curve in base.values()], colours.ink)
-    panels[0].set_title(f"{table.row(table.baseline).title}: loss", fontsize=8.5, color=colours.ink)
+    panels[0].set_title(f"{literal(table.row(table.baseline).title)}: loss", fontsize=8.5, color=colours.ink)
     _logarithmic(panels[0])
     found = [
         [_relative(curves[row.name][seed], base[seed]) for seed in curves[row.name] if seed in base] for row in rows
@@ -104,7 +106,7 @@ def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> 
     for axes, row, one in zip(panels[1 : 1 + len(rows)], rows, found, strict=True):
         axes.axhline(0, color=colours.ink, linewidth=0.8, alpha=0.7)
         _draw_range(axes, one, colours.accent)
-        axes.set_title(row.title, fontsize=8.5, color=colours.ink)
+        axes.set_title(literal(row.title), fontsize=8.5, color=colours.ink)
         axes.set_ylim(-edge, edge)
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g} %" if value else "0")

@@ -5,23 +5,24 @@ from __future__ import annotations
 from ahs_seg.experiments.ablation.counts import METRICS
 from ahs_seg.experiments.ablation.statistics import LEVEL, Comparison, SeedSummary
 from ahs_seg.experiments.ablation.table import Table, TableRow
+from ahs_seg.io.outside_text import markdown_text
 
 
 def markdown(table: Table) -> str:
     """Render the table as markdown: scores in percent, differences in points with both intervals and the verdict."""
-    base = table.row(table.baseline)
+    base = markdown_text(table.row(table.baseline).title)
     head = [METRICS[metric] for metric in table.metrics]
     lines = [
-        f"# {table.title}",
+        f"# {markdown_text(table.title)}",
         "",
-        f"mIoU in percent on {table.data}: mean ± s.d. over seeds {', '.join(map(str, table.seeds))}. "
-        f"Baseline: {base.title}.",
+        f"mIoU in percent on {markdown_text(table.data)}: mean ± s.d. over seeds {', '.join(map(str, table.seeds))}. "
+        f"Baseline: {base}.",
         "",
         f"| row | {' | '.join(head)} | training | parameters |",
         "|---|" + "---:|" * (len(head) + 2),
         *(_score_line(table, row) for row in table.rows),
         "",
-        f"Difference to {base.title}, in points, paired by seed: [interval from resampling seeds and images] "
+        f"Difference to {base}, in points, paired by seed: [interval from resampling seeds and images] "
         "[Student's interval over seeds]. **Resolved** where neither contains zero and the difference reaches "
         f"{_bound(table)} points; otherwise unresolved.",
         "",
@@ -37,7 +38,7 @@ def markdown(table: Table) -> str:
 def _score_line(table: Table, row: TableRow) -> str:
     cells = [_mean_of(row.scores.get(metric)) for metric in table.metrics]
     seconds = "" if row.seconds is None else f"{row.seconds:.0f} s"
-    return f"| {row.title} | {' | '.join(cells)} | {seconds} | {size_of(table, row)} |"
+    return f"| {markdown_text(row.title)} | {' | '.join(cells)} | {seconds} | {size_of(table, row)} |"
 
 
 def size_of(table: Table, row: TableRow) -> str:
@@ -62,7 +63,7 @@ def _mean_of(summary: SeedSummary | None) -> str:
 
 def _difference_line(table: Table, row: TableRow) -> str:
     cells = [_difference(row.differences.get(metric)) for metric in table.metrics]
-    return f"| {row.title} | {' | '.join(cells)} |"
+    return f"| {markdown_text(row.title)} | {' | '.join(cells)} |"
 
 
 def _difference(found: Comparison | None) -> str:
@@ -83,9 +84,13 @@ def _notes(table: Table) -> list[str]:
     notes = [
         f"{table.images} images, protocol {table.protocol}.",
         by_chance(table),
-        f"Overrides: {' '.join(table.overrides) or 'none'}. Runs of commit {', '.join(table.commits)}.",
-        f"Made with: {' '.join(table.provenance.command)}",
-        *(f"{row.title}: no result for seed {', '.join(map(str, row.missing))}." for row in table.rows if row.missing),
-        *table.failures,
+        f"Overrides: {markdown_text(' '.join(table.overrides) or 'none')}. Runs of commit {', '.join(table.commits)}.",
+        f"Made with: {markdown_text(' '.join(table.provenance.command))}",
+        *(_missing(row) for row in table.rows if row.missing),
+        *map(markdown_text, table.failures),
     ]
     return [f"- {note}" for note in notes]
+
+
+def _missing(row: TableRow) -> str:
+    return f"{markdown_text(row.title)}: no result for seed {', '.join(map(str, row.missing))}."

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from scipy.ndimage import gaussian_filter1d
 
 from ahs_seg.experiments.report.content import LossCurve
+from ahs_seg.io.outside_text import on_one_line
 
 _PAGE_COLOURS: Final = {"#010203": "currentColor", "#040506": "var(--accent)", "#070809": "var(--paper)"}
 """Placeholder colours of the drawing and the CSS colours that replace them, for light and dark pages."""
@@ -48,6 +49,11 @@ def plot_loss(axes: Any, steps: Sequence[int], losses: Sequence[float]) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
+
+
+def literal(text: str) -> str:
+    """The text as a chart shows it literally: on one line, and without formulas between dollar signs."""
+    return on_one_line(text).replace("$", r"\$")
 
 
 def clear_frame(axes: Any) -> None:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Chart
 from matplotlib.ticker import MaxNLocator
 
-from ahs_seg.experiments.report.charts import ACCENT, INK, clear_frame, inline, plot_loss
+from ahs_seg.experiments.report.charts import ACCENT, INK, clear_frame, inline, literal, plot_loss
 
 COLUMNS: Final = 3
 WIDTH_INCHES: Final = 9.6
@@ -105,11 +105,11 @@ def _label(lines: Mapping[str, Series], axes: Any) -> None:
                 places[index], places[index + 1] = lower - lack / 2, upper + lack / 2
     for place, (_, name) in zip(places, wanted, strict=True):
         shown = name.replace("_", " ")
-        axes.text(1.02, place, shown, transform=axes.transAxes, fontsize=7, color=INK, va="center", alpha=0.8)
+        axes.text(1.02, place, literal(shown), transform=axes.transAxes, fontsize=7, color=INK, va="center", alpha=0.8)
 
 
 def _finish(axes: Any, title: str) -> None:
-    axes.set_title(title, fontsize=8.5, color=INK)
+    axes.set_title(literal(title), fontsize=8.5, color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(4))

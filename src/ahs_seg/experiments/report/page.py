@@ -13,6 +13,7 @@ from ahs_seg.experiments.report.content import Report
 from ahs_seg.experiments.report.images import view
 from ahs_seg.experiments.report.tables import class_rows, score_groups
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.outside_text import xml_text
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -23,7 +24,9 @@ def write_report(path: Path, report: Report) -> None:
 def render_page(name: str, **values: object) -> str:
     """Render a packaged template with the common style sheet; every value is HTML-escaped."""
     folder = resources.files("ahs_seg").joinpath("assets", "report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     template = environment.from_string(folder.joinpath(name).read_text(encoding="utf-8"))
     return template.render(style=folder.joinpath("style.css").read_text(encoding="utf-8"), **values)
 
@@ -48,6 +51,11 @@ def render_report(report: Report) -> str:
         classes=[] if main is None else class_rows(main, baseline),
         failures=[(entry.dataset, failure) for entry in report.evaluations for failure in entry.failures],
     )
+
+
+def _shown(value: object) -> object:
+    """A value as a page shows it; text that is HTML already is left as it is."""
+    return xml_text(value) if type(value) is str else value
 
 
 def _baseline_of(main: EvaluationReport | None, report: Report) -> EvaluationReport | None:

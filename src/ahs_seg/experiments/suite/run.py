@@ -20,12 +20,13 @@ from ahs_seg.checkpoints.model_dir import ModelDescription, load_model
 from ahs_seg.data.catalog import CatalogError
 from ahs_seg.data.config import BenchmarkData, DataConfig
 from ahs_seg.evaluation import EvaluationError, EvaluationReport
-from ahs_seg.evaluation.model import EvaluationJob, device_for, evaluate_model
+from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.experiments.report import Report, write_report
 from ahs_seg.experiments.suite.tables import class_table, suite_table
 from ahs_seg.experiments.suite.worst import worst_figures
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.devices import find_device
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures
@@ -80,7 +81,9 @@ def run_suite(
 
     Raises:
         EvaluationError: none of the datasets is available.
+        DeviceError: this machine has no such device.
     """
+    place = find_device(device)
     description, method = load_model(model)
     measures = (measures or Measures()).replace(pairs=True)
     reports: list[EvaluationReport] = []
@@ -107,7 +110,7 @@ def run_suite(
     if not reports:
         raise EvaluationError("none of the datasets is available:\n  " + "\n  ".join(skipped))
     _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
-    _write_page(output, description, method.to(device_for(device)), sources, protocols, reports, skipped)
+    _write_page(output, description, method.to(place), sources, protocols, reports, skipped)
     return SuiteResult(reports, skipped)
 
 

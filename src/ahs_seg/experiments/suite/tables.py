@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ahs_seg.evaluation import EvaluationReport, short_name
 from ahs_seg.experiments.suite.published import published_for, published_numbers
+from ahs_seg.io.outside_text import csv_text, markdown_text
 
 
 def suite_table(reports: Sequence[EvaluationReport], protocols: Sequence[str], method: str, dim: int) -> str:
@@ -25,7 +26,7 @@ def suite_table(reports: Sequence[EvaluationReport], protocols: Sequence[str], m
         headline = report.headline
         gap = None if published is None or headline is None else 100 * headline - published
         cells = [
-            report.dataset,
+            markdown_text(report.dataset),
             short_name(report),
             str(report.images),
             f"**{_percent(scores.miou)}**" if report.denominator == "labelled" else _percent(scores.miou),
@@ -50,7 +51,7 @@ def class_table(report: EvaluationReport) -> str:
     """CSV table with one line per class: pixel counts, and scores in [0, 1], empty where undefined."""
     tally, scores = report.tally, report.scores
     columns: dict[str, Sequence[object]] = {
-        "class": report.labels,
+        "class": [csv_text(label) for label in report.labels],
         "seen": [""] * len(report.labels) if report.seen is None else [int(n in report.seen) for n in report.labels],
         "labelled": tally.confusion.labelled.tolist(),
         "predicted": tally.confusion.predicted.tolist(),

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from ahs_seg.io.atomic import replacing_file
+from ahs_seg.io.outside_text import xml_text
 from ahs_seg.io.rle import runs_of
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
@@ -62,7 +63,7 @@ def _image(number: int, part: FilePart) -> str:
         for mask in part["masks"]
     )
     size = f'width="{part["width"]}" height="{part["height"]}"'
-    return f'  <image id="{number}" name={quoteattr(part["name"])} {size}>\n{masks}  </image>\n'
+    return f'  <image id="{number}" name={quoteattr(xml_text(part["name"]))} {size}>\n{masks}  </image>\n'
 
 
 def _mask(item: ExportItem, label: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from ahs_seg.io.atomic import replacing_path
+from ahs_seg.io.extras import require_extra
 from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.output.palette import colour
 from ahs_seg.types import IGNORE
@@ -62,7 +63,8 @@ def label_writer(
     names are stored as metadata (`CLASSES`).
 
     Raises:
-        FormatError: rasterio is not installed, or `like` cannot be opened or has another size.
+        MissingPackageError: rasterio is not installed.
+        FormatError: `like` cannot be opened or has another size.
     """
     rasterio = _rasterio()
     wide = len(vocabulary) > 255
@@ -130,10 +132,18 @@ def write_geotiff(item: ExportItem, path: Path) -> None:
         writer.write(item.result.labels)
 
 
+def check_geotiff() -> None:
+    """Check that rasterio is installed, so that GeoTIFF can be written.
+
+    Raises:
+        MissingPackageError: rasterio is not installed.
+    """
+    require_extra("geo", "the format geotiff", otherwise="choose another format")
+
+
 def _rasterio() -> Any:
-    try:
-        import rasterio
-        import rasterio.errors
-    except ImportError:
-        raise FormatError("GeoTIFF needs rasterio; install it with: pip install 'ahs-seg[geo]'") from None
+    check_geotiff()
+    import rasterio
+    import rasterio.errors
+
     return rasterio
