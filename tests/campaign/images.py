@@ -6,13 +6,14 @@ import io
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from PIL import Image, features
 
 from ahs_seg.io.images import IMAGE_FORMATS
+from tests.campaign.damage import DAMAGES, lying, untouched
 
 MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".PNG", ".Jpg")
@@ -81,27 +82,6 @@ def encoded(draw: random.Random, form: str, mode: str) -> bytes:
     return buffer.getvalue()
 
 
-def flipped(draw: random.Random, content: bytearray) -> bytearray:
-    for _ in range(draw.choice((1, 3, 10, 60))):
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-    return content
-
-
-def shortened(draw: random.Random, content: bytearray) -> bytearray:
-    return content[: draw.randrange(len(content))]
-
-
-def lying(draw: random.Random, content: bytearray) -> bytearray:
-    """Other numbers in the first bytes, where sizes, depths and counts stand."""
-    for _ in range(draw.choice((1, 2, 4))):
-        place = draw.randrange(min(len(content), 80))
-        number = draw.choice(
-            (b"\xff\xff\xff\x7f", b"\xff\xff", b"\0\0\0\0", b"\x80", b"\0", b"\x7f\xff\xff\xff", b"\1")
-        )
-        content[place : place + len(number)] = number
-    return content
-
-
 def claimed(draw: random.Random, content: bytearray) -> bytearray:
     """A PNG whose header names another size, depth or kind of colour, with a right checksum; other formats lie."""
     if not content.startswith(b"\x89PNG"):
@@ -112,27 +92,6 @@ def claimed(draw: random.Random, content: bytearray) -> bytearray:
     return content
 
 
-def emptied(draw: random.Random, content: bytearray) -> bytearray:
-    begin = draw.randrange(len(content))
-    end = min(len(content), begin + draw.randint(1, 400))
-    return content[:begin] + bytes(end - begin) + content[end:]
-
-
-def inserted(draw: random.Random, content: bytearray) -> bytearray:
-    place = draw.randrange(len(content))
-    return content[:place] + draw.randbytes(draw.randint(1, 300)) + content[place:]
-
-
-def replaced(draw: random.Random, content: bytearray) -> bytearray:
-    return bytearray(draw.choice((b"", b"\0" * 500, b"not an image", draw.randbytes(300), content[:4], content * 2)))
-
-
-DAMAGES: Final[tuple[Callable[[random.Random, bytearray], bytearray], ...]] = (
-    *(flipped, shortened, lying, claimed, emptied, inserted, replaced),
-    lambda _, content: content,
-)
-
-
 def mutated(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
     """`count` files, by name and content: all formats and modes in turn, each damaged in one of the ways or in none."""
     draw, kinds = random.Random(seed), writable()
@@ -140,6 +99,6 @@ def mutated(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
     draw.shuffle(kinds)
     for number in range(count):
         form, mode = kinds[number % len(kinds)]
-        damage = draw.choice(DAMAGES)
+        damage = draw.choice((*DAMAGES, claimed, untouched))
         content = damage(draw, bytearray(encoded(draw, form, mode)))
         yield f"{number:04d}-{form}-{mode.replace(';', '_')}{draw.choice(SUFFIXES)}", bytes(content)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Final
 from xml.etree import ElementTree
 
 import numpy as np
+import yaml
 from PIL import Image
+from safetensors.numpy import load_file
+
+VOLATILE: Final = frozenset({"seconds", "minutes", "provenance", "date", "command", "images_per_second"})
+"""Keys and columns that differ between two runs of the same thing."""
+
+GROWING: Final = frozenset({".csv", ".log", ".jsonl", ".txt"})
+"""Files that grow line by line while a run goes on; everything else is whole whenever it is there."""
 
 
 def failures_of(folder: Path) -> list[str]:
@@ -29,11 +39,47 @@ def unaccounted(inputs: Iterable[Path], output: Path, failures: Iterable[str]) -
 def unreadable(output: Path) -> Iterator[str]:
     """Files of an output folder that are not whole."""
     for path in sorted(output.rglob("*")):
-        if path.is_file() and not path.relative_to(output).parts[0].startswith(".ahs-seg"):
+        hidden = any(part.startswith(".") for part in path.relative_to(output).parts)
+        if path.is_file() and not hidden and path.suffix not in GROWING:
             try:
                 _read(path)
             except Exception as error:  # noqa: BLE001  # every way to be unreadable is a fault
                 yield f"{path.relative_to(output)}: {type(error).__name__}: {error}"
+
+
+def stable(output: Path) -> dict[str, Any]:
+    """What two runs of the same thing have in common: all files by name, without times, dates and logs."""
+    found: dict[str, Any] = {}
+    for name, content in contents(output).items():
+        parts = Path(name).parts
+        if (
+            any(part.startswith(".") for part in parts)
+            or name.endswith((".html", ".log", "log.txt"))
+            or "events" in name
+        ):
+            continue
+        if name.endswith(".json"):
+            found[name] = _timeless(json.loads(content))
+        elif name.endswith(".csv"):
+            found[name] = [
+                {key: value for key, value in row.items() if key not in VOLATILE}
+                for row in csv.DictReader(content.decode().splitlines())
+            ]
+        else:
+            found[name] = content
+    return found
+
+
+def _timeless(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _timeless(value) for key, value in node.items() if key not in VOLATILE}
+    return [_timeless(each) for each in node] if isinstance(node, list) else node
+
+
+def differences(resumed: dict[str, Any], finished: dict[str, Any], kind: str) -> list[str]:
+    """How the results of a resumed run differ from those of a whole one; `kind` is how it ended."""
+    names = sorted(name for name in resumed.keys() | finished.keys() if resumed.get(name) != finished.get(name))
+    return [*(f"{name} differs" for name in names), *([] if kind == "done" else [f"ends as {kind}"])]
 
 
 def leftovers(output: Path) -> list[str]:
@@ -61,6 +107,12 @@ def _read(path: Path) -> None:
             assert {name: arrays[name].shape for name in arrays}
     elif path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".safetensors":
+        load_file(path)
+    elif path.suffix == ".yaml":
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".html":
+        assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
     elif path.suffix == ".xml":
         ElementTree.fromstring(path.read_text(encoding="utf-8"))
     else:
