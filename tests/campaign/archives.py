@@ -85,8 +85,8 @@ def bombs(files: dict[str, bytes]) -> Iterator[tuple[str, str, bytes]]:
     """Small archives that unpack to very much, and one of very many names."""
     name = f"{VALIDATION}/large.jpg"
     yield "a sparse tar", f"{STEM}.tar", _sparse(name) + as_tar(files)
-    many = {f"{VALIDATION}/{number}.jpg": b"" for number in range(20_000)}
-    yield "20,000 empty files", f"{STEM}.zip", as_zip({**files, **many}, zipfile.ZIP_STORED)
+    many = {f"{VALIDATION}/{number}.jpg": b"" for number in range(2_000)}
+    yield "2,000 empty files", f"{STEM}.zip", as_zip({**files, **many}, zipfile.ZIP_STORED)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for key, content in files.items():

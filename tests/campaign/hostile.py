@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from ahs_seg.io.rle import encode_rle
@@ -138,7 +137,7 @@ def _configs(draw: random.Random, count: int) -> Iterator[Hostile]:
         yield Hostile(f"{words[0]}: text {text[:40]!r}", partial(_put, "a.yaml", text.encode()), words)
     for number in range(count // 5):
         words = readers[2 * (number % 2)]
-        text = yaml.safe_dump(spoiled(draw, original if number % 2 else plain), allow_unicode=True)
+        text = json.dumps(spoiled(draw, original if number % 2 else plain), ensure_ascii=False)  # JSON is yaml
         yield Hostile(f"{words[0]}: spoiled yaml {number}", partial(_put, "a.yaml", text.encode()), words)
 
 

@@ -67,20 +67,20 @@ def operations(model: Path) -> list[Operation]:
     ablate = ("ablate", "--suite", str(SUITE), "--rows", "attention", "--seeds", "0", "-o", "out")
     convert = ("import", "a.pth", "--as", "clip", "--tokenizer", "tokenizer.json", "-o", "out")
     return [
-        Operation("segment", 40, _images, segment, (*segment, "--resume")),
+        Operation("segment", 45, _images, segment, (*segment, "--resume")),
         Operation("train", 40, _nothing, train, (*train, "--resume"), whole=("model",)),
-        Operation("evaluate", 25, _nothing, evaluate, evaluate),
-        Operation("prepare", 25, _archive, prepare, prepare, output=archives.STEM),
-        Operation("ablate", 8, _nothing, ablate, ablate),
-        Operation("quickstart", 20, _nothing, (), (), call=small_quickstart, whole=("run-cat_seg-seed0/model",)),
+        Operation("evaluate", 30, _nothing, evaluate, evaluate),
+        Operation("prepare", 30, _archive, prepare, prepare, output=archives.STEM),
+        Operation("ablate", 6, _nothing, ablate, ablate),
+        Operation("quickstart", 8, _nothing, (), (), call=small_quickstart, whole=("run-cat_seg-seed0/model",)),
         Operation("import", 25, _checkpoint, convert, convert, whole=(".",)),
-        Operation("replace a model", 25, _two(model), (), (), call=replace_model, whole=(".",)),
+        Operation("replace a model", 30, _two(model), (), (), call=replace_model, whole=(".",)),
     ]
 
 
 def small_quickstart() -> None:
     """The quickstart, as short as it can be."""
-    sizes = Sizes(scenes=2, others=0, calibration=2)
+    sizes = Sizes(scenes=1, others=1, calibration=1)
     quickstart("cat_seg", Path("out"), sizes=sizes, overrides=SHORT)
 
 
