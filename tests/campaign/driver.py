@@ -28,7 +28,9 @@ CONTEXT: Final = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.campaign.warm"])
 
 SECONDS: Final = 60
-"""A case that runs longer hangs."""
+"""Seconds of processor time after which a case hangs; so judged, it does not matter what else the machine does."""
+PATIENCE: Final = 5
+"""A case that waits for something hangs after this many times `SECONDS` on the clock."""
 PEAK_MIB: Final = 1024
 """Peak memory of a case beyond that of the process at its start, unless the case is about something larger."""
 _HEADROOM: Final = 2 * 2**30
@@ -36,7 +38,7 @@ _HEADROOM: Final = 2 * 2**30
 
 Kind = Literal["done", "partial", "refused", "traceback", "crash", "hang", "killed"]
 
-_STATUS: Final[dict[object, Kind]] = {None: "done", 0: "done", 1: "partial", 2: "refused"}
+_STATUS: Final[dict[object, Kind]] = {None: "done", 0: "done", 1: "partial", 2: "refused", 130: "refused"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a case ended; `message` is what it wrote, `events` are the forbidden things it did."""
+    """How a case ended; `message` is what it wrote, `events` are the forbidden things it did.
+
+    `seconds` are those of the processor, `peak_mib` is beyond the memory at the start.
+    """
 
     name: str
     kind: Kind
@@ -67,6 +72,8 @@ class Verdict:
         found = [f"{self.name}: {event}" for event in self.events]
         if self.kind in ("traceback", "crash", "hang"):
             found.append(f"{self.name}: {self.kind}: {self.message[-1500:]}")
+        if "there is not enough memory" in self.message:
+            found.append(f"{self.name}: asks for more memory than {2 * self.allowed_mib} MiB")
         if self.peak_mib > self.allowed_mib:
             found.append(f"{self.name}: peak of {self.peak_mib:.0f} MiB where {self.allowed_mib} are allowed")
         return found
@@ -81,9 +88,10 @@ def command(*words: str) -> None:
 def judge(name: str, folder: Path, call: Callable[..., object], *words: str, limits: Limits = Limits()) -> Verdict:
     """How `call(*words)` ends, run with `folder/inside` as its working directory; nothing else may change."""
     started = start(folder, call, *words, limits=limits)
-    started.process.join(limits.seconds)
+    started.process.join(PATIENCE * limits.seconds)
     hangs = started.process.is_alive()
     end(started.process)
+    hangs = hangs or started.process.exitcode == -signal.SIGXCPU
     found = started.verdict(name)
     return replace(found, kind="hang", seconds=limits.seconds) if hangs else found
 
@@ -101,8 +109,9 @@ class Started:
         """The verdict that the ended process has left, with what has changed beside its folder."""
         path = self.folder / "verdict.json"
         message = "".join(_text(self.folder / name) for name in ("out.txt", "log.txt"))
+        message += "".join(_text(trace) for trace in self.folder.glob("inside/**/ahs-seg-error-*"))
         found: dict[str, Any] = json.loads(_text(path) or '{"kind": "crash"}')
-        if "Traceback (most recent call last)" in message:
+        if "error: unexpected" in message or "Traceback (most recent call last)" in message:
             found["kind"] = "traceback"
         events = (*events_of(self.folder), *changed(self.folder, self.before))
         return Verdict(name, message=message, events=events, allowed_mib=self.limits.peak_mib, **found)
@@ -138,11 +147,11 @@ def _run(folder: Path, call: Callable[..., object], words: tuple[str, ...], limi
     _surround(folder, limits)
     with (folder / "verdict.json").open("w", encoding="utf-8") as file:
         without_peak()
-        before, began = memory(), time.monotonic()
+        before, began = memory(), time.process_time()
         watch(folder)
         kind = _ended(call, words)
         sys.stdout.flush()
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         json.dump({"kind": kind, "seconds": seconds, "peak_mib": memory(peak=True) - before}, file)
     os._exit(0)
 
@@ -161,12 +170,13 @@ def _surround(folder: Path, limits: Limits) -> None:
     space = int(memory(virtual=True)) * MIB + 2 * limits.peak_mib * MIB + _HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (round(limits.seconds), resource.RLIM_INFINITY))
     for name, value in limits.more.items():
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
 def _usual(inside: Path) -> dict[str, str | None]:
-    return {"HOME": str(inside), "TMPDIR": str(inside / "tmp"), "AHS_SEG_DEBUG": "1"}
+    return {"HOME": str(inside), "TMPDIR": str(inside / "tmp")}
 
 
 def _ended(call: Callable[..., object], words: tuple[str, ...]) -> Kind:
