@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from transformers import SamConfig as TransformersSam
 from transformers import SamModel
 
+from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.sam import SAM_MEAN, SamConfig
 from ahs_seg.config import ConfigError
 from ahs_seg.training.optim import parameter_groups
@@ -32,6 +33,18 @@ def test_sam_reads_a_directory_and_is_its_encoder(tmp_path: Path) -> None:
     torch.testing.assert_close(maps[3], halved, rtol=1e-4, atol=1e-4)
     grey = torch.tensor(SAM_MEAN).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     assert pixels.normalise(grey).abs().max() < 1e-6
+
+
+def test_a_weight_that_the_file_lacks_is_named(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "image_size": 64, "mlp_dim": 64}
+    model = SamModel(TransformersSam(vision_config={**sizes, "window_size": 3, "global_attn_indexes": [0, 1, 2, 3]}))
+    state = model.state_dict()
+    del state["vision_encoder.layers.1.attn.proj.weight"]
+    model.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(BackboneError, match=r"1 missing: vision_encoder\.layers\.1\.attn\.proj\.weight"):
+        SAM_SMALL.replace(source=str(tmp_path)).build()
+    with pytest.raises(BackboneError, match="cannot load the weights"):
+        SAM_SMALL.replace(source=str(tmp_path), dim=32).build()
 
 
 def test_only_the_position_table_of_sam_trains_and_it_does_not_decay() -> None:

@@ -1,8 +1,11 @@
 """Swin as a pixel backbone."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.swin import SwinConfig
 
 TINY = SwinConfig(source=None, dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=4, drop_path=0.0)
@@ -30,3 +33,14 @@ def test_images_are_normalised_as_for_imagenet() -> None:
     grey = torch.full((1, 3, 1, 1), 0.5)
     expected = torch.tensor([(127.5 - 123.675) / 58.395, (127.5 - 116.28) / 57.12, (127.5 - 103.53) / 57.375])
     torch.testing.assert_close(TINY.build().normalise(grey).flatten(), expected)
+
+
+def test_a_weight_that_the_file_lacks_is_named(tmp_path: Path) -> None:
+    model = TINY.build_empty().model
+    model.save_pretrained(tmp_path)
+    loaded = TINY.replace(source=str(tmp_path)).build().model.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in model.state_dict().items())
+    state = {key: value for key, value in model.state_dict().items() if "blocks.0.layernorm_before.weight" not in key}
+    model.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(BackboneError, match=r"4 missing: swin\.encoder\.layers\.0\.blocks\.0\.layernorm_before"):
+        TINY.replace(source=str(tmp_path)).build()

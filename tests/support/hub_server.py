@@ -16,7 +16,10 @@ LARGE = 100_000
 
 @dataclass
 class Hub:
-    """Repositories by their address (`owner/name`, `spaces/owner/name`), and everything that was asked."""
+    """Repositories by their address (`owner/name`, `spaces/owner/name`), and everything that was asked.
+
+    A repository `owner/name@tag` is what `owner/name` was at that tag.
+    """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -25,6 +28,11 @@ class Hub:
     cut_once: set[str] = field(default_factory=set)
     address: str = ""
     storage: str = ""
+
+    def at(self, repository: str, revision: str) -> str:
+        """The name under which a revision (a branch, a tag or a commit) of a repository is stored."""
+        versions = [name for name in self.repositories if name.partition("@")[0] == repository]
+        return next((name for name in versions if revision in (name.partition("@")[2], self.commit(name))), repository)
 
     def commit(self, repository: str) -> str:
         """The name of the present content."""
@@ -124,11 +132,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._describe(path.removeprefix("/api/models/"))
         else:
             repository, _, rest = path[1:].partition("/resolve/")
-            self._resolve(repository, rest.partition("/")[2])
+            revision, _, name = rest.partition("/")
+            self._resolve(self.hub.at(repository, revision), name)
 
     def _describe(self, path: str) -> None:
-        owner, name, action = [*path.split("/"), ""][:3]
-        repository = f"{owner}/{name}"
+        owner, name, action, revision = [*path.split("/"), "", ""][:4]
+        repository = self.hub.at(f"{owner}/{name}", revision)
         if repository not in self.hub.repositories:
             self._missing("RepoNotFound")
             return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, Layers, Width
+from ahs_seg.config import MAX_LAYERS, Config, Width
 
 
 class ConvPyramid(nn.Module):
@@ -69,7 +70,7 @@ class ConvPyramidConfig(Config):
 
     name: Literal["conv_pyramid"] = "conv_pyramid"
     channels: tuple[Width, Width, Width, Width] = (32, 64, 96, 128)
-    blocks: Layers = 1
+    blocks: Annotated[int, Field(ge=0, le=MAX_LAYERS)] = 1
 
     def build(self) -> ConvPyramid:
         """The network with random weights (there are no pre-trained ones)."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import SamVisionConfig, SamVisionModel
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
+from ahs_seg.backbones.pretrained import load_network
 from ahs_seg.config import Config, Layers, Side, Width
 
 SAM_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
@@ -80,7 +81,8 @@ class SamPyramid(nn.Module):
 class SamConfig(Config):
     """Configuration of SAM's image encoder; the defaults are those of ViT-B.
 
-    `source` is a SAM on the Hugging Face hub or a directory in the format of transformers (None: random weights).
+    `source` is a SAM on the Hugging Face hub (with `@revision` to pin one) or a directory in the format of
+    transformers (None: random weights).
     `global_blocks` are the indices of the four blocks with global attention; the others use windows of `window`
     patches.
     """
@@ -106,7 +108,7 @@ class SamConfig(Config):
         """The backbone with its pre-trained weights."""
         if self.source is None:
             return self.build_empty()
-        whole = SamVisionModel.from_pretrained(self.source, config=self._sizes(), dtype=torch.float32)
+        whole = load_network(SamVisionModel, self.source, self._sizes())
         encoder = self.build_empty().encoder
         weights = whole.vision_encoder.state_dict()
         encoder.load_state_dict({key: value for key, value in weights.items() if not key.startswith("neck.")})

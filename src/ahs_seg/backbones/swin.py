@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import SwinBackbone as TransformersSwin
 from transformers import SwinConfig as TransformersSwinConfig
 
+from ahs_seg.backbones.pretrained import load_network
 from ahs_seg.config import Config, Layers, Width
 
 _MAX_STAGES: Final = 8
@@ -47,9 +48,9 @@ class SwinPyramid(nn.Module):
 class SwinConfig(Config):
     """Configuration of a Swin transformer; the defaults are Swin-B at 384 pixels.
 
-    `source` is a Swin on the Hugging Face hub or a directory in the format of transformers (None: random weights); it
-    must have the sizes given here. The norms of the stages start with scale 1 and shift 0, because classification
-    checkpoints have no weights for them.
+    `source` is a Swin on the Hugging Face hub, which may end in `@revision`, or a directory in the format of
+    transformers (None: random weights); it must have the sizes given here. The norms of the stages start with scale
+    1 and shift 0, because classification checkpoints have no weights for them.
     """
 
     name: Literal["swin"] = "swin"
@@ -64,8 +65,9 @@ class SwinConfig(Config):
         """The backbone with its pre-trained weights."""
         if self.source is None:
             return self.build_empty()
-        sizes = self._sizes()
-        return SwinPyramid(TransformersSwin.from_pretrained(self.source, config=sizes))
+        return SwinPyramid(
+            load_network(TransformersSwin, self.source, self._sizes(), without=("hidden_states_norms.",))
+        )
 
     def build_empty(self) -> SwinPyramid:
         """The backbone with random weights."""

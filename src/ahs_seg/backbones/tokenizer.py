@@ -67,15 +67,15 @@ class TextTokenizer(Protocol):
 class ClipTokenizer:
     """CLIP's tokenizer: text cleaning as in the original (ftfy, HTML entities, whitespace, lower case), then BPE.
 
-    `context` is the number of positions of the text tower. A longer prompt is an error and is not truncated, because
-    CLIP would silently embed a different text.
+    `context` is the number of positions of the text tower, `start` and `end` are the ids around every text. A longer
+    prompt is an error and is not truncated, because CLIP would silently embed a different text.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
         self.context = context
         self._tokenizer = tokenizer
-        self._start = start
-        self._end = end
+        self.start = start
+        self.end = end
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -110,7 +110,7 @@ class ClipTokenizer:
                 f"{prompt!r} has {len(body) + 2} tokens (start and end included); this text tower reads at most "
                 f"{self.context}. Use a shorter name."
             )
-        return [self._start, *body, self._end]
+        return [self.start, *body, self.end]
 
 
 def clean(text: str) -> str:

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from ahs_seg.backbones.base import Backbone
-from ahs_seg.checkpoints.importing.key_rules import ConversionError, check_complete
+from ahs_seg.backbones.base import Backbone, BackboneError
+from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.documents import DocumentError, read_json
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import replacing_directory, write_text
-from ahs_seg.methods import BaseMethodConfig, CatSegConfig, Method, MethodConfig
+from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
+from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.output.calibration import Calibration
 from ahs_seg.tuners import Frozen, TunerConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -38,7 +39,7 @@ class ModelDescription(Config):
     """
 
     model_type: Literal["ahs_seg"] = MODEL_TYPE
-    format: int = 1
+    format: Literal[1] = 1
     version: str = VERSION
     method: MethodConfig = CatSegConfig()
     prompts: PromptConfig = PromptConfig()
@@ -97,21 +98,35 @@ def load_model(
     source = Path(directory)
     description = read_description(source, methods=methods, tuners=tuners)
     try:
-        state = load((source / WEIGHTS).read_bytes())  # no memory map: the file may be replaced later
+        stored = stored_tensors(source / WEIGHTS)
+        files = description.method.backbone.replace(source=str(source / BACKBONE)).open()
+        files.check_layers(stored, f"{BACKBONE}.model.")
     except FileNotFoundError:
         raise CheckpointError(f"{source} has no {WEIGHTS}; copy the whole model directory.") from None
-    except SafetensorError as error:
-        raise CheckpointError(f"{source / WEIGHTS} is damaged ({error}); copy or download it again.") from None
-    backbone = description.method.backbone.replace(source=str(source / BACKBONE))
-    method = description.method.compose(backbone.build_empty())
-    try:
-        check_complete(state, method.state_dict())
-    except ConversionError as error:
-        raise CheckpointError(
-            f"{source / WEIGHTS} does not belong to the {description.method.name} of {source / CONFIG}: {error}"
-        ) from None
-    method.load_state_dict(state)
+    except BackboneError as error:
+        raise CheckpointError(f"{source} is not a whole model directory: {error}.") from None
+    if type(description.method) in METHODS:  # a method of your own may not support the meta device
+        with torch.device("meta"):
+            _check(stored, _composed(description, files), source, description)
+    method = _composed(description, files)
+    _check(stored, method, source, description)
+    fill(method, stored, source / WEIGHTS)
     return description, method.eval()
+
+
+def _composed(description: ModelDescription, files: ClipFiles) -> Method:
+    try:
+        return description.method.compose(files.build_empty(description.method.backbone.resolution))
+    except (ValueError, RuntimeError, AssertionError, ArithmeticError) as error:
+        raise CheckpointError(f"{CONFIG} describes a model that cannot be built: {error}") from None
+
+
+def _check(stored: Mapping[str, StoredTensor], method: Method, source: Path, description: ModelDescription) -> None:
+    if faults := differences(stored, method.state_dict()):
+        raise CheckpointError(
+            f"{source / WEIGHTS} does not belong to the {description.method.name} of {source / CONFIG}: the weights do "
+            f"not fit the model: {faults}"
+        )
 
 
 def read_description(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -11,15 +10,14 @@ from typing import Final, Literal
 from huggingface_hub import cached_assets_path, constants
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # public, but not in its `__all__`
 
-from ahs_seg.checkpoints.hub import RepositoryKind, fetch, fetch_model
+from ahs_seg.checkpoints.hub import fetch_model
 from ahs_seg.checkpoints.importing.run import import_checkpoint, published
 from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.hub import HubName, RepositoryKind, fetch
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
-
-_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ KNOWN_CHECKPOINTS: Final = {
 def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
     """The path of a model directory, from a local path, the name of a known checkpoint, or `owner/name` on the hub.
 
+    Names may end in `@revision`, a branch, a tag or a commit; without it, the newest commit is used.
+
     A known checkpoint is downloaded and imported at the first use, with CLIP's tokenizer unless one is given; later
     uses need no network. It is stored beside the hub's cache (in `assets/ahs-seg` of `HF_HOME`).
 
@@ -59,32 +59,44 @@ def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: s
     path = Path(source)
     if path.exists():
         return path
-    name = str(source)
-    if name in KNOWN_CHECKPOINTS:
-        return _imported(name, KNOWN_CHECKPOINTS[name], tokenizer, endpoint)
-    if _REPOSITORY.fullmatch(name):
-        return fetch_model(name, endpoint=endpoint)
+    name = HubName.parse(str(source))
+    if name is not None and name.repository in KNOWN_CHECKPOINTS:
+        return _imported(name, KNOWN_CHECKPOINTS[name.repository], tokenizer, endpoint)
+    if name is not None and "/" in name.repository:
+        return fetch_model(str(name), endpoint=endpoint)
     raise CheckpointError(
-        f"{name!r} is not a model directory, not a known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and not "
-        "an owner/name of the hub. Check the path or the name."
+        f"{str(source)!r} is not a model directory, not a known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and not "
+        "an owner/name or owner/name@revision of the hub. Check the path or the name."
     )
 
 
+def find_known(name: str) -> KnownCheckpoint | None:
+    """The known checkpoint of this name, which may end in `@revision`; None: there is none."""
+    parsed = HubName.parse(name)
+    return None if parsed is None else KNOWN_CHECKPOINTS.get(parsed.repository)
+
+
 def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
-    """Path of the file of a known checkpoint as published by its authors, downloaded if needed."""
-    known = KNOWN_CHECKPOINTS[name]
+    """Path of the file of a known checkpoint as published by its authors, downloaded if needed.
+
+    `name` may end in `@revision`, with a branch, a tag or a commit of the authors' repository.
+    """
+    parsed = HubName.parse(name)
+    assert parsed is not None
+    known = KNOWN_CHECKPOINTS[parsed.repository]
     remedy = f"then `ahs-seg import {known.filename} --as {known.method} -o DIRECTORY` and use that directory"
-    return fetch(known.repository, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
+    source = HubName(known.repository, parsed.revision)
+    return fetch(source, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
 
 
-def _imported(name: str, known: KnownCheckpoint, tokenizer: Path | None, endpoint: str | None) -> Path:
+def _imported(name: HubName, known: KnownCheckpoint, tokenizer: Path | None, endpoint: str | None) -> Path:
     description = known.description()
     version = f"imported-{description.format}"
     folder = cached_assets_path("ahs-seg", version, "models", assets_dir=constants.HF_ASSETS_CACHE)
-    target = folder / name
-    with WeakFileLock(folder / f".{name}.lock"):  # another process may be importing the same
+    target = folder / str(name).replace("/", "--")
+    with WeakFileLock(folder / f".{target.name}.lock"):  # another process may be importing the same
         if not target.exists():
-            checkpoint = fetch_known(name, endpoint=endpoint)
+            checkpoint = fetch_known(str(name), endpoint=endpoint)
             report = import_checkpoint(
                 checkpoint, known.method, target, description=description, tokenizer=tokenizer, endpoint=endpoint
             )

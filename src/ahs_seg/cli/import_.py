@@ -49,7 +49,7 @@ def command(
     """Convert an original checkpoint to a model directory, without executing code in it; or translate a config."""
     from ahs_seg.checkpoints.importing.convert_config import translate_config
     from ahs_seg.checkpoints.importing.run import import_checkpoint
-    from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS, fetch_known
+    from ahs_seg.checkpoints.zoo import fetch_known, find_known
     from ahs_seg.io.atomic import write_text
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -60,8 +60,8 @@ def command(
         return
     description, path = None, Path(checkpoint)
     chosen = kind
-    if checkpoint in KNOWN_CHECKPOINTS and not path.exists():
-        known = KNOWN_CHECKPOINTS[checkpoint]
+    known = find_known(checkpoint)
+    if known is not None and not path.exists():
         description, path, chosen = known.description(), fetch_known(checkpoint), chosen or known.method
     if config is not None:
         translation = translate_config(config, overrides or [])

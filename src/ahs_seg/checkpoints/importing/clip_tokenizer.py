@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.tokenizer import ClipTokenizer
-from ahs_seg.checkpoints.hub import fetch
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.hub import HubName, fetch
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 REPOSITORY: Final = "openai/clip-vit-base-patch16"
@@ -30,7 +30,10 @@ def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: s
     Raises:
         CheckpointError: there is no tokenizer, or its token ids do not fit the token embeddings.
     """
-    path = fetch(REPOSITORY, "tokenizer.json", remedy=_REMEDY, endpoint=endpoint) if source is None else _file(source)
+    if source is None:
+        path = fetch(HubName(REPOSITORY), "tokenizer.json", remedy=_REMEDY, endpoint=endpoint)
+    else:
+        path = _file(source)
     core = _from_merges(path, words) if path.suffix == ".gz" else _from_json(path)
     start, end = core.token_to_id(START), core.token_to_id(END)
     highest = max(core.get_vocab().values())

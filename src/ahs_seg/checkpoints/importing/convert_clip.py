@@ -95,6 +95,8 @@ def clip_config(state: Mapping[str, Tensor], *, activation: str = "quick_gelu") 
             **_tower_sizes(state, "text_model", tokens.shape[1]),
             "hidden_act": activation,
             "vocab_size": tokens.shape[0],
+            "bos_token_id": tokens.shape[0] - 2,
+            "eos_token_id": tokens.shape[0] - 1,
             "max_position_embeddings": len(state["text_model.embeddings.position_embedding.weight"]),
         },
         projection_dim=projection,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.weight_files import HasShape, differences, listed
 
 Convert = Callable[[Tensor], Mapping[str, Tensor]]
 
@@ -66,35 +67,18 @@ def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
             converted.update(parts)
             origins.update(dict.fromkeys(parts, key))
     if unknown:
-        raise ConversionError(f"{len(unknown)} unknown keys: {_listed(unknown)}. Nothing was imported.")
+        raise ConversionError(f"{len(unknown)} unknown keys: {listed(unknown)}. Nothing was imported.")
     if twice:
-        raise ConversionError(f"{len(twice)} duplicate keys: {_listed(twice)}. Nothing was imported.")
+        raise ConversionError(f"{len(twice)} duplicate keys: {listed(twice)}. Nothing was imported.")
     return Conversion(converted, ignored, origins)
 
 
 def check_complete(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], origins: Mapping[str, str] | None = None
+    state: Mapping[str, HasShape], expected: Mapping[str, HasShape], origins: Mapping[str, str] | None = None
 ) -> None:
     """Check that two state dicts have the same keys and shapes; raises `ConversionError` with every difference.
 
     `origins` are the original keys in the file, which the message adds.
     """
-    had = {key: f" (in the file: {origin})" for key, origin in (origins or {}).items()}
-    faults = []
-    if missing := sorted(expected.keys() - state.keys()):
-        faults.append(f"{len(missing)} missing: {_listed(missing)}")
-    if extra := sorted(state.keys() - expected.keys()):
-        faults.append(f"{len(extra)} unexpected: {_listed([key + had.get(key, '') for key in extra])}")
-    shapes = [
-        f"{key}{had.get(key, '')} is {tuple(state[key].shape)}, should be {tuple(expected[key].shape)}"
-        for key in sorted(state.keys() & expected.keys())
-        if state[key].shape != expected[key].shape
-    ]
-    if shapes:
-        faults.append(f"{len(shapes)} with a different shape: {_listed(shapes)}")
-    if faults:
-        raise ConversionError("the weights do not fit the model: " + "; ".join(faults))
-
-
-def _listed(items: Sequence[str], limit: int = 20) -> str:
-    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+    if faults := differences(state, expected, origins):
+        raise ConversionError(f"the weights do not fit the model: {faults}")

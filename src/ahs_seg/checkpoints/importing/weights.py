@@ -10,9 +10,9 @@ from typing import Final
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ahs_seg.checkpoints.importing.pickles import DAMAGED, read_pickle
 from ahs_seg.checkpoints.importing.torchscript import is_torchscript, read_torchscript
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.pickles import DAMAGED, read_pickle
 
 _WRAPPERS: Final = ("model", "state_dict")
 _REASONS: Final = {

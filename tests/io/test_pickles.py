@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ahs_seg.checkpoints import CheckpointError
-from ahs_seg.checkpoints.importing.pickles import read_pickle, requested
+from ahs_seg.io.pickles import read_pickle, requested
 from tests.support.hostile import Hostile
 
 
