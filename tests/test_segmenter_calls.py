@@ -95,7 +95,10 @@ def test_any_failure_of_one_image_is_that_of_the_image_alone(segmenter, image, m
     found = segmenter([image, "x.png"], WORDS, on_error="return")
     assert str(found[1]) == "images[1] (x.png): RuntimeError: odd"
     assert found[1].__cause__ is error
-    fatal_errors: tuple[BaseException, ...] = (MemoryError(), torch.cuda.OutOfMemoryError(), KeyboardInterrupt())
+    for costly in (MemoryError(), torch.cuda.OutOfMemoryError()):
+        error = costly
+        assert "not enough memory for this image" in str(segmenter([image, "x.png"], WORDS, on_error="return")[1])
+    fatal_errors: tuple[BaseException, ...] = (OSError(28, "No space left on device"), KeyboardInterrupt())
     for fatal in fatal_errors:
         error = fatal
         with pytest.raises(type(fatal)):

@@ -21,6 +21,10 @@ class CheckpointError(AhsSegError, ValueError):
     """A checkpoint or model directory cannot be used; the message names the file and says what to do."""
 
 
+class RunEndedError(AhsSegError, RuntimeError):
+    """A run over many items cannot go on, e.g. because its output folder is gone; what is done stays done."""
+
+
 class MissingPackageError(AhsSegError, ImportError):
     """An optional package is not installed; the message names the extra to install."""
 

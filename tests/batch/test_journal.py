@@ -3,8 +3,9 @@
 import pytest
 
 from ahs_seg.batch import BatchConfig
-from ahs_seg.batch.journal import FOLDER, JournalError
+from ahs_seg.batch.journal import JournalError
 from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS
@@ -31,9 +32,11 @@ def test_other_words_or_another_model_are_refused(segmenter, photos, tmp_path, w
     if differs is None:
         assert run(other, photos, out, words, resume=True).skipped == 7
         return
-    with pytest.raises(JournalError, match=f"made with other {differs}. Give another output folder, or leave out"):
-        run(other, photos, out, words, resume=True)
-    assert run(other, photos, out, words).done == 7
+    for resume in (True, False):
+        with pytest.raises(
+            JournalError, match=f"made with other {differs}. Give another output folder, or delete this"
+        ):
+            run(other, photos, out, words, resume=resume)
 
 
 def test_another_batch_or_format_does_not_hinder_resuming(segmenter, photos, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import BatchConfig, ModelSource, engine_for, segment_files
-from ahs_seg.batch.journal import FOLDER
 from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.methods import ZeroShotConfig
 from tests.support.drawn_images import WORDS
 

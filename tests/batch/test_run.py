@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.batch.journal import FOLDER
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save

@@ -57,7 +57,7 @@ def test_images_that_differ_in_the_extension_keep_it(tree):
 
 
 def test_two_folders_with_the_same_names(tree):
-    with pytest.raises(ValueError, match=r"a/x.jpg and b/x.jpg would both be written as .*Give the folder above"):
+    with pytest.raises(ValueError, match=r"a/x.jpg and b/x.jpg are both called 'x.jpg'.*Give the folder above"):
         list_sources(["a", "b"])
     assert names(".") == ["a/deep/y", "a/x", "b/clip", "b/x", "one"]
 

@@ -110,7 +110,7 @@ def test_a_format_that_cannot_store_a_result_costs_that_image(tmp_path: Path) ->
         Path(one.path).stem: one for one in Worker(Segmenter(ColourMethod(), prompts=QUICK), mine)(tasks(paths))
     }
     assert isinstance(outcomes["8"], Done)
-    assert outcomes["16"] == Failed(str(paths[1]), f"{tmp_path / 'out' / '16.own'}: too wide")
+    assert outcomes["16"] == Failed(str(paths[1]), f"{paths[1]}: {tmp_path / 'out' / '16.own'}: too wide")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["8.own"]
 
 

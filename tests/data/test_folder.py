@@ -134,7 +134,7 @@ def test_missing_folders_name_what_is_there(tmp_path):
     with pytest.raises(FolderError, match=r"masks: no such folder; .* Folders beside it: annotations, images\."):
         FolderDataset(tmp_path, annotations="masks")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(FolderError, match=r"bare: no images; allowed endings are \.avif"):
+    with pytest.raises(FolderError, match=r"bare: no images; allowed endings are \.apng, \.avif"):
         FolderDataset(tmp_path, images="bare")
 
 
@@ -145,3 +145,19 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
     dataset = FolderDataset(tmp_path)
     dataset.check()
     assert len(dataset) == 1
+
+
+def test_a_check_finds_every_kind_of_damage(tmp_path, monkeypatch):
+    make(tmp_path, ["a", "b"])
+    (tmp_path / "images" / "c.HEIC").write_bytes(b"?")
+    dataset = FolderDataset(tmp_path)
+
+    def odd(path):
+        raise RuntimeError("the decoder gave up")
+
+    monkeypatch.setattr("ahs_seg.data.folder.read_image", odd)
+    with pytest.raises(FolderError) as error:
+        dataset.check()
+    assert len(error.value.faults) == 3
+    assert "c.HEIC: .HEIC is not read; convert to JPEG" in error.value.faults[0]
+    assert error.value.faults[1].endswith("RuntimeError: the decoder gave up")

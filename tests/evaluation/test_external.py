@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.data.base import Sample
 from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import EvaluationError, open_predictions, score_predictions
-from ahs_seg.evaluation.external import read_categories
+from ahs_seg.evaluation.external import AmbiguousPredictionsError, read_categories
 from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures
@@ -65,6 +66,34 @@ def test_masks_of_detectron2(tmp_path):
     (tmp_path / "c.json").write_text('{"90": 0, "91": 1, "92": 2}')
     categories = read_categories(tmp_path / "c.json")
     np.testing.assert_array_equal(open_predictions(path, 3, categories=categories).read("x", MAP.shape), MAP)
+
+
+@pytest.mark.parametrize("below", ["", "root/images/"])
+def test_masks_are_matched_by_path_first(tmp_path, below):
+    """The same file name in two folders: each image has its own masks, whether or not the paths are longer."""
+    maps = {"x/1": MAP, "y/1": (MAP + 1) % 3, "1": (MAP + 2) % 3}
+    entries = [entry for name, labels in maps.items() for entry in coded(labels, f"{below}{name}")]
+    (tmp_path / "p.json").write_text(json.dumps([{**one, "file_name": one["file_name"][6:]} for one in entries]))
+    found = open_predictions(tmp_path / "p.json", 3)
+    for name in ("x/1", "y/1"):
+        np.testing.assert_array_equal(found.read(name), maps[name])
+    if not below:
+        np.testing.assert_array_equal(found.read("1"), maps["1"])
+        return
+    with pytest.raises(AmbiguousPredictionsError, match=r"image 1 has predictions for .*; which are its own\? Give"):
+        found.read("1")
+
+
+def test_masks_that_would_serve_two_images_end_the_scoring(tmp_path):
+    class TwoFolders(Pictures):
+        def __getitem__(self, index):
+            sample = super().__getitem__(0)
+            return Sample(sample.image, sample.labels, f"{'xy'[index]}/1")
+
+    labels = Pictures()[0].labels
+    (tmp_path / "p.json").write_text(json.dumps(coded(labels, "elsewhere/1")))
+    with pytest.raises(AmbiguousPredictionsError, match=r"would serve the images x/1 and y/1\. Give the paths"):
+        score_predictions(open_predictions(tmp_path / "p.json", 3), TwoFolders(2), method="m", name="n", progress=False)
 
 
 @pytest.mark.parametrize(

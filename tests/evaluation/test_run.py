@@ -37,6 +37,34 @@ def test_one_bad_image_is_reported_and_costs_only_itself():
     assert report.counts == run(indices=[0, 1, 3, 4, 5]).counts
 
 
+def test_any_error_of_one_image_costs_only_that_image():
+    class Odd(Pictures):
+        def __getitem__(self, index: int) -> Sample:
+            if index == 1:
+                raise RuntimeError("the decoder gave up")
+            return super().__getitem__(index)
+
+    def predict(image):
+        if image.shape[1] == 4 + 3:
+            raise MemoryError
+        return oracle(image)
+
+    report = run(predict, dataset=Odd())
+    assert report.images == 4
+    assert report.scores.miou == 1
+    problems = {failure.index: failure.problem for failure in report.failures}
+    assert problems[1] == "image 1: RuntimeError: the decoder gave up"
+    assert "not enough memory" in problems[3]
+
+
+def test_a_full_disk_ends_an_evaluation():
+    def full(image):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run(full)
+
+
 def test_no_usable_image_is_an_error():
     with pytest.raises(EvaluationError, match=r"none of 2 images could be evaluated\. The first problem: picture 0"):
         run(dataset=Pictures(2, broken=(0, 1)))

@@ -102,3 +102,11 @@ def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(tmp_path, mon
         write_directory(target, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert (target / "inner" / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" * 199 + "ü" * 20])
+def test_drafts_of_long_names_fit(tmp_path, name):
+    write_text(tmp_path / name, "content")
+    with replacing_directory(tmp_path / f"{name[1:]}") as draft:
+        (draft / "file").write_text("content")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, name[1:]])

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from ahs_seg.batch.sources import InputSource
 from ahs_seg.checkpoints.model_dir import read_description
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.config import Config
-from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.image_files import has_several_images
 from ahs_seg.io.images import read_image
 from ahs_seg.io.video import read_frames
 from ahs_seg.output.formats import Exporter, Format
@@ -25,6 +27,15 @@ from ahs_seg.output.palette import areas
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+FIRST_ONLY: Final = "several images (frames or pages) in one file; only the first was segmented"
+
+MAX_THREADS: Final = 256
+"""Largest number of threads that read or write the images of a run."""
+
+Threads: TypeAlias = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 
 ExporterClass: TypeAlias = Callable[[Path, Vocabulary], Exporter]
 """Creates an exporter from the output folder and the vocabulary; called once in every process."""
@@ -42,8 +53,8 @@ class BatchConfig(Config):
 
     formats: tuple[Format, ...] = ("png", "overlay")
     every: PositiveInt = 1
-    readers: PositiveInt = 2
-    writers: PositiveInt = 2
+    readers: Threads = 2
+    writers: Threads = 2
     tiles: TileConfig | None = None
 
 
@@ -73,6 +84,7 @@ class LoadedImage:
     task: SourceTask
     frame: int | None = None
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -82,13 +94,17 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An image whose results are on disk: its (height, width), and pixel counts by label (-1: unknown)."""
+    """An image whose results are on disk: its (height, width), and pixel counts by label (-1: unknown).
+
+    `notes` say what was left out of it, e.g. further images of its file.
+    """
 
     name: str
     path: str
     stamp: Stamp
     size: tuple[int, int]
     pixels: dict[int, int]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,14 @@ class Failed:
 
     path: str
     reason: str
+
+    @classmethod
+    def of(cls, path: Path, error: Exception) -> Failed:
+        """The failure of one image, whatever its error; errors that concern all further images are raised again."""
+        if ends_run(error):
+            raise error
+        logger.debug("%s failed", path, exc_info=error)
+        return cls(str(path), reason_of(error, path))
 
 
 SourceOutcome: TypeAlias = Done | Failed
@@ -127,18 +151,24 @@ def images_of(tasks: Iterable[SourceTask], *, every: int) -> Iterator[LoadedImag
             for frame, pixels in read_frames(task.source.path, every=every):
                 if frame not in task.skip:
                     yield LoadedImage(task, frame, pixels)
-        except SampleError as error:
-            yield Failed(str(task.source.path), str(error))
+        except Exception as error:  # noqa: BLE001  # the rest of this video fails, see `io.failures`
+            yield Failed.of(task.source.path, error)
 
 
 def read(image: LoadedImage | Failed) -> LoadedImage | Failed:
     """Read the pixels of an image if they are not set; a file that cannot be read becomes `Failed`."""
     if isinstance(image, Failed) or image.pixels is not None:
         return image
+    path = image.task.source.path
     try:
-        return replace(image, pixels=read_image(image.task.source.path))
-    except SampleError as error:
-        return Failed(str(image.task.source.path), str(error))
+        return replace(image, pixels=read_image(path), notes=notes_on(path))
+    except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+        return Failed.of(path, error)
+
+
+def notes_on(path: Path) -> tuple[str, ...]:
+    """What is left out of an image file that was read."""
+    return (FIRST_ONLY,) if has_several_images(path) else ()
 
 
 def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:

@@ -7,17 +7,18 @@ complete.
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.batch.jobs import Done
-from ahs_seg.errors import AhsSegError
+from ahs_seg.errors import AhsSegError, RunEndedError
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.journal import ENDING, Journal, as_read, differing_keys, journals_in, read_records
 
-FOLDER: Final = ".ahs-seg"
+RUN: Final = "run.json"
 
 
 class JournalError(AhsSegError, ValueError):
@@ -27,20 +28,22 @@ class JournalError(AhsSegError, ValueError):
 class BatchJournal:
     """Journal of the run that writes to `output`; `identity` holds all values that the results depend on.
 
-    Without `resume` the journal of an earlier run is deleted; its results are overwritten one by one.
+    Without `resume` the journal of an earlier run is deleted; its results are overwritten one by one. An earlier run
+    with another identity is an error in both cases: its results and the new ones would lie side by side.
 
     Raises:
-        JournalError: `resume` is on and the earlier run has another identity.
+        JournalError: an earlier run has another identity.
     """
 
     def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:
         self.folder = output / FOLDER
         identity = as_read(identity)
-        if resume:
-            self._check(output, identity)
-        elif self.folder.exists():
-            shutil.rmtree(self.folder)
-        write_text(self.folder / "run.json", json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
+        self._check(output, identity)
+        if not resume:
+            for path in journals_in(self.folder):
+                path.unlink()
+        write_text(self.folder / RUN, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
+        self._place = (self.folder / RUN).stat()
         number = 1 + max((int(path.stem.partition("-")[2]) for path in journals_in(self.folder)), default=0)
         self._journal = Journal(self.folder / f"done-{number:04d}{ENDING}")
 
@@ -51,26 +54,47 @@ class BatchJournal:
             if last[record["name"]] == place:
                 pixels = {int(label): count for label, count in record["pixels"].items()}
                 size, stamp = record["size"], record["stamp"]
-                yield Done(record["name"], record["path"], (stamp[0], stamp[1]), (size[0], size[1]), pixels)
+                notes = tuple(record.get("notes", ()))
+                yield Done(record["name"], record["path"], (stamp[0], stamp[1]), (size[0], size[1]), pixels, notes)
 
     def write(self, done: Done) -> None:
         """Append one image and flush it, so that it survives a crash of this process."""
         record = {"name": done.name, "path": done.path, "stamp": done.stamp, "size": done.size, "pixels": done.pixels}
-        self._journal.append(record)
+        self._journal.append(record | ({"notes": done.notes} if done.notes else {}))
+
+    def check_folder(self) -> None:
+        """Check that the output folder is still the one in which this run has started.
+
+        Raises:
+            RunEndedError: it was removed or replaced; files written since then are not where earlier ones are.
+        """
+        try:
+            same = os.path.samestat((self.folder / RUN).stat(), self._place)
+        except OSError:
+            same = False
+        if not same:
+            raise RunEndedError(
+                f"{self.folder.parent}: the output folder was removed or replaced while the run was writing to it; its "
+                "results are gone. Run it again."
+            )
 
     def close(self) -> None:
         """Close the file."""
         self._journal.close()
 
     def _check(self, output: Path, identity: dict[str, Any]) -> None:
-        path = self.folder / "run.json"
+        path = self.folder / RUN
         if not path.exists():
             return
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if other := differing_keys(found, identity):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            other = differing_keys(found, identity)
+        except (ValueError, AttributeError, RecursionError):
+            raise JournalError(f"{path}: is damaged. Give another output folder, or delete {output}.") from None
+        if other:
             raise JournalError(
                 f"{output}: holds results that were made with other {' and other '.join(other)}. Give another output "
-                "folder, or leave out --resume to do everything anew."
+                "folder, or delete this one to start anew."
             )
 
     def _records(self) -> Iterator[dict[str, Any]]:

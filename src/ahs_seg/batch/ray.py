@@ -115,4 +115,5 @@ def _decoded(text: str) -> SourceOutcome:
         return Failed(**values)
     pixels = {int(label): count for label, count in values["pixels"].items()}
     (size, changed), (height, width) = values["stamp"], values["size"]
-    return Done(values["name"], values["path"], (size, changed), (height, width), pixels)
+    notes = tuple(values["notes"])
+    return Done(values["name"], values["path"], (size, changed), (height, width), pixels, notes)

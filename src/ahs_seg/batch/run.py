@@ -14,9 +14,10 @@ from ahs_seg.batch.jobs import BatchConfig, BatchJob, ExporterClass, Failed, Sou
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
-from ahs_seg.batch.tiled import TiledWorker
+from ahs_seg.batch.tiled import TiledWorker, check_tiled
 from ahs_seg.batch.worker import Worker, exporters_of
 from ahs_seg.io.digest import labelled, weights_digest
+from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter
@@ -55,41 +56,44 @@ def segment_files(
     """Segment image files, folders, glob patterns and videos, and write the results in all requested formats.
 
     `inputs` are as for `list_sources`. With `resume`, images that are done and unchanged are skipped. A file that
-    cannot be used is counted and reported. `engine` runs the tasks (None: threads of this process), see `RayEngine`.
-    `exporters` are custom formats in addition to `config.formats`: callables that take the output folder and the
-    vocabulary and return an `Exporter`.
+    cannot be used, for any reason, is counted and reported; what ends a run is in `io.failures`. `engine` runs the
+    tasks (None: threads of this process), see `RayEngine`. `exporters` are custom formats in addition to
+    `config.formats`: callables that take the output folder and the vocabulary and return an `Exporter`.
 
     Raises:
-        AhsSegError: inputs, class names or output folder cannot be used.
-        OSError: results cannot be written.
+        AhsSegError: inputs, class names or output folder cannot be used, another run writes there, or it is removed.
+        OSError: the disk is full or cannot be written.
     """
     began = time.monotonic()
     job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig(), tuple(exporters))
+    if job.config.tiles is not None:
+        check_tiled(job)
     sources = list_sources(inputs, output=job.output)
     check_packages(sources, job.config)
     segmenter.encode(job.vocabulary)
-    summary = BatchSummary(job.output, job.vocabulary.labels)
+    summary = BatchSummary(job.output, job.vocabulary.labels, left_out=sources.left_out)
     writers = exporters_of(job)
-    with closing(BatchJournal(job.output, _identity(segmenter, job), resume=resume)) as journal:
+    track = ProgressBar("segmenting", shown=progress)
+    do = engine or _local(segmenter, track.say)
+    with locked(job.output), closing(BatchJournal(job.output, _identity(segmenter, job), resume=resume)) as journal:
         for exporter in writers:
             exporter.start(resume=resume)
         plan = _Plan(sources, writers, {one.name: one.stamp for one in journal} if resume else {}, job.config)
         for earlier in journal if resume else ():
             if plan.is_done(earlier.name):
                 summary.add_skipped(earlier)
-        track = ProgressBar("segmenting", shown=progress)
         if summary.skipped:
             track.say(f"{summary.skipped} already done")
-        do = engine or _local(segmenter, track.say)
         with track.counting(plan.total - summary.skipped) as count:
             for outcome in do(job, plan.tasks()):
+                journal.check_folder()
                 if isinstance(outcome, Failed):
                     track.say(f"left out: {outcome.reason}")
                 else:
                     journal.write(outcome)
                 summary.add(outcome)
                 count()
-    summary.files = tuple(path for exporter in writers for path in exporter.finish())
+        summary.files = tuple(path for exporter in writers for path in exporter.finish())
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -124,7 +128,7 @@ class _Plan:
 
         for source, stamp in self._stamps.items():
             if source.is_video:
-                self.total += count_frames(source.path, every=config.every)
+                self.total += _expected_frames(source.path, config.every)
                 frames = {name: frame for name, frame in _frames_in(noted, source) if frame % config.every == 0}
                 found = {name for name in frames if whole(name, stamp)}
                 self._frames[source] = frozenset(frames[name] for name in found)
@@ -142,6 +146,14 @@ class _Plan:
         for source, stamp in self._stamps.items():
             if source.name not in self._done:
                 yield SourceTask(source, stamp, self._frames.get(source, frozenset()))
+
+
+def _expected_frames(path: Path, every: int) -> int:
+    """Number of frames by the header of a video, for the progress bar; 0 for one that cannot be read."""
+    try:
+        return count_frames(path, every=every)
+    except Exception:  # noqa: BLE001  # decoders raise anything on damaged files
+        return 0
 
 
 def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str, int]]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, overload
 
-from ahs_seg.data.folder import IMAGE_SUFFIXES
+from ahs_seg.batch.naming import unique_names
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from ahs_seg.io.overwrite import OutputFolder, OverwriteError
 
-VIDEO_SUFFIXES: Final = frozenset([".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".ts"])
+VIDEO_SUFFIXES: Final = frozenset(
+    [".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv"]
+) | frozenset([".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".3g2", ".asf"])
 SUFFIXES: Final = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+
+HIDDEN: Final = "hidden files (their names begin with a dot)"
+LINKED: Final = "links to folders, which are not followed; name such a folder itself"
+BROKEN: Final = "links that lead nowhere"
 
 
 class BatchError(AhsSegError, ValueError):
@@ -36,51 +46,141 @@ class InputSource:
         """Whether the file is a video, by its extension."""
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
+    @property
+    def own_name(self) -> str:
+        """The file's own name, with the folders of its results: the name of the image in annotation files."""
+        return PurePosixPath(self.name).with_name(self.path.name).as_posix()
 
-def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | None = None) -> list[InputSource]:
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Files of the input folders that are not read: why, how many, and one of them."""
+
+    reason: str
+    count: int
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.reason}, e.g. {self.example}"
+
+
+@dataclass(frozen=True)
+class Sources(Sequence[InputSource]):
+    """The inputs of a run in their order, and what was found beside them but is not read."""
+
+    items: tuple[InputSource, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> InputSource: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[InputSource]: ...
+
+    def __getitem__(self, index: int | slice) -> InputSource | Sequence[InputSource]:
+        return self.items[index]
+
+
+def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | None = None) -> Sources:
     """List all images and videos in files, folders (recursively) and glob patterns such as `photos/**/*.jpg`.
 
     A file is listed once. Hidden files and files in `output` are left out of folders and patterns. Names are relative
     to the folder, or to the part of a pattern before its first wildcard; images whose names differ only in the
-    extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`).
+    extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`). Image files of formats that are not read, hidden
+    ones, and links that are not followed are counted in `left_out`.
 
     Raises:
         MissingInputError: an input does not exist, or there is nothing to segment.
-        BatchError: files of several folders would have results of the same name.
+        OverwriteError: `output` is or holds a folder of inputs, so that results would lie among them.
+        BatchError: files of several folders have the same name.
     """
     given = list(inputs)
-    own = None if output is None else output.resolve()
+    search = _Search(OutputFolder(output))
     found: dict[Path, InputSource] = {}
     for item in given:
-        for source in [item] if isinstance(item, InputSource) else _of(str(item), own):
-            found.setdefault(source.path.resolve(), source)
+        for source in [item] if isinstance(item, InputSource) else search.find(str(item)):
+            search.check(source.path)
+            found.setdefault(_resolved(source.path), source)
+    left_out = (*(inputs.left_out if isinstance(inputs, Sources) else ()), *search.left_out())
     if not found:
+        for folder in search.results:
+            search.check(folder)
         raise MissingInputError(
             f"no images in {', '.join(map(str, given))}; supported extensions: {', '.join(sorted(SUFFIXES))}"
+            + "".join(f"\nleft out: {one}" for one in left_out)
         )
-    return _with_unique_names(list(found.values()))
+    return Sources(tuple(_named(list(found.values()))), left_out)
 
 
-def _of(item: str, output: Path | None) -> Iterator[InputSource]:
-    path = Path(item)
-    if path.is_dir():
-        yield from _below(path, sorted(path.rglob("*")), output)
-    elif path.exists():
-        yield InputSource(path, path.stem)
-    elif has_magic(item):
-        matches = sorted(Path(match) for match in glob(item, recursive=True))  # noqa: PTH207  # `**` as in shells
-        yield from _below(_fixed_part(path), matches, output)
-    else:
-        raise MissingInputError(f"{item}: no such file or folder")
+@dataclass
+class _Search:
+    """Search for images in files, folders and patterns, which counts what it leaves out."""
 
+    output: OutputFolder
+    results: list[Path] = field(default_factory=list)
+    skipped: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
-def _below(folder: Path, paths: Sequence[Path], output: Path | None) -> Iterator[InputSource]:
-    for path in paths:
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        own = output is not None and path.resolve().is_relative_to(output)
-        if path.suffix.lower() in SUFFIXES and not hidden and not own and path.is_file():
-            yield InputSource(path, inside.with_suffix("").as_posix())
+    def find(self, item: str) -> Iterator[InputSource]:
+        """Iterate over the images of one input."""
+        path = Path(item)
+        if self.output.is_at(path) and (path / FOLDER).is_dir():
+            self.results.append(path)  # results of an earlier run among inputs such as photos/*
+        elif path.is_dir():
+            yield from self._below(path, sorted(self._walk(path)))
+        elif path.exists():
+            yield InputSource(path, path.stem)
+        elif has_magic(item):
+            matches = sorted(Path(match) for match in glob(item, recursive=True))  # noqa: PTH207  # `**` as in shells
+            yield from self._below(_fixed_part(path), matches)
+        else:
+            raise MissingInputError(f"{item}: no such file or folder")
+
+    def check(self, path: Path) -> None:
+        """Check that an image does not lie in the output folder."""
+        if self.output.holds(path):
+            folder = Path(self.output.path or "")
+            raise OverwriteError(
+                f"the output folder {folder} holds the images themselves ({path}); results would lie among them and "
+                f"could replace them. Give a folder of its own, for example -o {folder / 'segmented'}."
+            )
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """What was left out, by reason."""
+        for reason, paths in self.skipped.items():
+            yield LeftOut(reason, len(paths), str(paths[0]))
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        def unreadable(error: OSError) -> None:
+            self.skipped[f"folders that cannot be read ({error.strerror})"].append(Path(error.filename or folder))
+
+        for root, folders, files in os.walk(folder, onerror=unreadable):
+            for name in folders:
+                path = Path(root, name)
+                if path.is_symlink() and not name.startswith(".") and not self.output.is_at(path):
+                    self.skipped[LINKED].append(path)
+            folders[:] = [
+                name for name in folders if not name.startswith(".") and not self.output.is_at(Path(root, name))
+            ]
+            yield from (Path(root, name) for name in files)
+
+    def _below(self, folder: Path, paths: Sequence[Path]) -> Iterator[InputSource]:
+        outside = not self.output.holds(folder)
+        for path in paths:
+            inside, suffix = path.relative_to(folder), path.suffix.lower()
+            if outside and self.output.holds(path):
+                continue  # a result of an earlier run
+            if any(part.startswith(".") for part in inside.parts):
+                if suffix in SUFFIXES and path.is_file():
+                    self.skipped[HIDDEN].append(path)
+            elif suffix in SUFFIXES and path.is_file():
+                yield InputSource(path, inside.with_suffix("").as_posix())
+            elif suffix in SUFFIXES and path.is_symlink():
+                self.skipped[BROKEN].append(path)
+            elif suffix in UNREAD_SUFFIXES and path.is_file():
+                self.skipped[f"{suffix} files, which are not read; {UNREAD_SUFFIXES[suffix]}"].append(path)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -90,28 +190,24 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:fixed])
 
 
-def _with_unique_names(sources: list[InputSource]) -> list[InputSource]:
-    shared = _groups(sources)
-    named = [
-        replace(source, name=_with_extension(source)) if len(shared[source.name.casefold()]) > 1 else source
-        for source in sources
-    ]
-    for group in _groups(named).values():
-        if len(group) > 1:
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself; reading it says so
+        return path
+
+
+def _named(sources: list[InputSource]) -> list[InputSource]:
+    own: dict[str, InputSource] = {}
+    for source in sources:
+        if (other := own.setdefault(source.own_name, source)) is not source:
             raise BatchError(
-                f"{' and '.join(str(source.path) for source in group)} would both be written as {group[0].name!r}. "
+                f"{other.path} and {source.path} are both called {source.own_name!r}. "
                 "Give the folder above them, or segment them into two output folders."
             )
-    return named
-
-
-def _groups(sources: Sequence[InputSource]) -> dict[str, list[InputSource]]:
-    """Sources grouped by case-folded name, since some file systems ignore case."""
-    groups: defaultdict[str, list[InputSource]] = defaultdict(list)
-    for source in sources:
-        groups[source.name.casefold()].append(source)
-    return groups
-
-
-def _with_extension(source: InputSource) -> str:
-    return str(PurePosixPath(f"{source.name}_{source.path.suffix[1:]}"))
+    names = unique_names(
+        [source.name for source in sources],
+        [source.path.suffix for source in sources],
+        [source.is_video for source in sources],
+    )
+    return [replace(source, name=name) for source, name in zip(sources, names, strict=True)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ahs_seg.batch.jobs import Done, Failed, SourceOutcome
+from ahs_seg.batch.sources import LeftOut
 from ahs_seg.io.outside_text import on_one_line
 from ahs_seg.types import IGNORE
 
@@ -25,13 +26,19 @@ class ClassArea:
 
 @dataclass(slots=True)
 class BatchSummary:
-    """Counts of segmented, skipped (already done) and failed images, and the area of each class."""
+    """Counts of segmented, skipped (already done) and failed images, and the area of each class.
+
+    `left_out` are files of the input folders that are not read; `notes` counts what was left out of images that are
+    segmented, with one of them.
+    """
 
     output: Path
     classes: list[str]
     done: int = 0
     skipped: int = 0
     failures: list[Failed] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
+    notes: dict[str, LeftOut] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     seconds: float = 0.0
     _pixels: Counter[int] = field(default_factory=Counter)
@@ -73,6 +80,8 @@ class BatchSummary:
             "skipped": self.skipped,
             "failed": len(self.failures),
             "failures": [{"path": one.path, "reason": one.reason} for one in self.failures],
+            "left_out": [asdict(one) for one in self.left_out],
+            "notes": [asdict(one) for one in self.notes.values()],
             "classes": self.classes,
             "areas": [
                 {"label": one.label, "pixels": one.pixels, "share": one.share, "images": one.images}
@@ -84,7 +93,7 @@ class BatchSummary:
         }
 
     def lines(self, *, most: int = 20) -> Sequence[str]:
-        """Lines of text: counts, the `most` largest classes, the first failures and the files written."""
+        """Lines of text: counts, the `most` largest classes, first failures, what was left out, files written."""
         areas, width = self.areas[:most], max((len(area.label) for area in self.areas[:most]), default=0)
         total = self.done + self.skipped + len(self.failures)
         skipped = f", {self.skipped} already done" if self.skipped else ""
@@ -96,10 +105,15 @@ class BatchSummary:
         lines += [f"failed: {on_one_line(one.reason)}" for one in self.failures[:most]]
         if len(self.failures) > most:
             lines.append(f"failed: {len(self.failures) - most} more")
+        lines += [f"left out: {on_one_line(str(one))}" for one in self.left_out]
+        lines += [on_one_line(f"note: {one.count} x {one.reason}, e.g. {one.example}") for one in self.notes.values()]
         return lines + [f"written: {on_one_line(str(path))}" for path in self.files]
 
     def _count(self, done: Done) -> None:
         self._pixels.update(done.pixels)
+        for note in done.notes:
+            earlier = self.notes.get(note, LeftOut(note, 0, done.path))
+            self.notes[note] = replace(earlier, count=earlier.count + 1)
         self._images.update(label for label, pixels in done.pixels.items() if pixels)
 
     def _label(self, index: int) -> str:

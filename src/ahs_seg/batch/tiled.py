@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask, count_labels
+from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask, count_labels, notes_on
 from ahs_seg.batch.sources import BatchError
 from ahs_seg.batch.streaming_writers import open_sinks
 from ahs_seg.errors import SampleError
 from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.io.rasters import open_raster
-from ahs_seg.output.formats import Format, FormatError, open_format
+from ahs_seg.output.formats import Format, open_format
 from ahs_seg.output.formats.base import SingleFiles
 from ahs_seg.segmenter import Segmenter
 
@@ -22,25 +22,34 @@ TILED_FORMATS: Final[tuple[Format, ...]] = ("png", "overlay", "geotiff")
 """Formats that can be written band by band."""
 
 
-class TiledWorker:
-    """Segments images of any size one after the other; memory grows only with the width of an image.
+def check_tiled(job: BatchJob) -> None:
+    """Check that all formats of a job can be written band by band.
 
     Raises:
         BatchError: a format needs whole images.
         ValueError: custom exporters are given; they need whole images.
     """
+    if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
+        raise BatchError(
+            f"{', '.join(other)}: written from whole images; with tiles the formats are "
+            f"{', '.join(TILED_FORMATS)}. Leave out --tile, or convert the label maps to {other[0]}."
+        )
+    if job.exporters:
+        raise ValueError(
+            "custom exporters need whole images, and with tiles no image is in memory as a whole. Leave out "
+            "`exporters` or `tiles`."
+        )
+
+
+class TiledWorker:
+    """Segments images of any size one after the other; memory grows only with the width of an image.
+
+    Raises:
+        BatchError, ValueError: as by `check_tiled`.
+    """
 
     def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:
-        if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
-            raise BatchError(
-                f"{', '.join(other)}: written from whole images; with tiles the formats are "
-                f"{', '.join(TILED_FORMATS)}. Leave out --tile, or convert the label maps to {other[0]}."
-            )
-        if job.exporters:
-            raise ValueError(
-                "custom exporters need whole images, and with tiles no image is in memory as a whole. Leave out "
-                "`exporters` or `tiles`."
-            )
+        check_tiled(job)
         self.segmenter = segmenter
         self.job = job
         self.merger = segmenter.tiled(job.vocabulary, job.config.tiles)
@@ -51,8 +60,8 @@ class TiledWorker:
         for task in tasks:
             try:
                 yield self._segment(task)
-            except (SampleError, FormatError) as error:
-                yield Failed(str(task.source.path), str(error))
+            except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+                yield Failed.of(task.source.path, error)
 
     def _segment(self, task: SourceTask) -> Done:
         source = task.source
@@ -71,7 +80,7 @@ class TiledWorker:
                     self._say(f"{source.path}: {band.top + len(band.labels)} of {raster.size[0]} rows")
             for sink in to:
                 sink.finish(pixels)
-        return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels))
+        return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels), notes_on(source.path))
 
     def _paths(self, name: str) -> dict[str, Path]:
         found: dict[str, Path] = {}

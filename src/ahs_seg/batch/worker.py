@@ -23,7 +23,7 @@ from ahs_seg.batch.jobs import (
 from ahs_seg.batch.threads import Background, Writers
 from ahs_seg.inference.predict import working_size
 from ahs_seg.io.read_ahead import read_ahead
-from ahs_seg.output.formats import Exporter, ExportItem, FormatError, open_format
+from ahs_seg.output.formats import Exporter, ExportItem, VideoFrame, open_format
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 
@@ -47,12 +47,26 @@ class Worker:
         loaded = read_ahead(images_of(tasks, every=config.every), read, workers=config.readers, ahead=ahead)
         with Background(loaded, ahead=batch) as ready, Writers(workers=config.writers, behind=ahead) as writers:
             for group in self._grouped(ready, batch):
-                arrays = [image.pixels for image in group if image.pixels is not None]
-                results = self.segmenter.segment_many(arrays, self.job.vocabulary)
-                for image, result in zip(group, results, strict=True):
+                for image, result in self._segmented(group):
                     writers.submit(partial(self._write, image, result))
                 yield from self._drained()
         yield from self._drained()
+
+    def _segmented(self, group: list[LoadedImage]) -> Iterator[tuple[LoadedImage, Segmentation]]:
+        """The results of a batch; if it fails as a whole, its images are segmented one by one."""
+        arrays = [image.pixels for image in group if image.pixels is not None]
+        try:
+            results = self.segmenter.segment_many(arrays, self.job.vocabulary)
+        except Exception as error:  # noqa: BLE001  # one of these images fails, see `io.failures`
+            failed = Failed.of(group[0].task.source.path, error)
+            if len(group) == 1:
+                self._finished.put(failed)
+                return
+        else:
+            yield from zip(group, results, strict=True)
+            return
+        for image in group:
+            yield from self._segmented([image])
 
     def _grouped(self, ready: Iterable[LoadedImage | Failed], batch: int) -> Iterator[list[LoadedImage]]:
         """Group images of equal working size into batches of `batch`, fewer at the end or when too many wait."""
@@ -62,26 +76,36 @@ class Worker:
                 if isinstance(image, Failed):
                     self._finished.put(image)
                 continue
-            height, width = image.pixels.shape[:2]
-            size = working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
+            try:
+                size = self._working_size(image)
+            except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+                self._finished.put(Failed.of(image.task.source.path, error))
+                continue
             waiting[size].append(image)
             held = sum(map(len, waiting.values()))
             if len(waiting[size]) == batch or held >= HELD * batch:
                 yield waiting.pop(max(waiting, key=lambda one: len(waiting[one])))
         yield from waiting.values()
 
+    def _working_size(self, image: LoadedImage) -> tuple[int, int]:
+        """The (height, width) at which an image is processed."""
+        assert image.pixels is not None, "it was read"
+        height, width = image.pixels.shape[:2]
+        return working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
+
     def _write(self, image: LoadedImage, result: Segmentation) -> None:
         source = image.task.source
-        item = ExportItem(Path(image.name), result, source.path if image.frame is None else None)
+        item = item_of(image, result)
         try:
             for exporter in self.exporters:
                 exporter.add(item)
-        except FormatError as error:
-            self._finished.put(Failed(str(source.path), str(error)))
+            height, width = result.labels.shape
+            counted = count_labels(result.labels)
+        except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+            self._finished.put(Failed.of(source.path, error))
             return
-        height, width = result.labels.shape
-        counted = count_labels(result.labels)
-        self._finished.put(Done(image.name, str(source.path), image.task.stamp, (height, width), counted))
+        done = Done(image.name, str(source.path), image.task.stamp, (height, width), counted, image.notes)
+        self._finished.put(done)
 
     def _drained(self) -> Iterator[SourceOutcome]:
         while True:
@@ -95,3 +119,11 @@ def exporters_of(job: BatchJob) -> list[Exporter]:
     """Create the exporters of a run; called once in every process."""
     named = [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
     return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]
+
+
+def item_of(image: LoadedImage, result: Segmentation) -> ExportItem:
+    """The result of an image with its names: those of its output files, and its own in annotation files."""
+    source = image.task.source
+    if image.frame is not None:
+        return ExportItem(Path(image.name), result, frame=VideoFrame(source.own_name, image.frame))
+    return ExportItem(Path(image.name), result, source.path)

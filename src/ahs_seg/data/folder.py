@@ -20,13 +20,12 @@ from jaxtyping import Int32, UInt8
 
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
-IMAGE_SUFFIXES: Final = frozenset(
-    [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"]
-)
 LABEL_SUFFIXES: Final = frozenset([".png", ".tif", ".tiff", ".bmp", ".pgm"])
 LISTED_FAULTS: Final = 50
 
@@ -74,7 +73,7 @@ class FolderDataset:
         if not self._images:
             raise FolderError(f"{image_folder}: no images; allowed endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
         self._names = [_key(path, image_folder) for path in self._images]
-        self._label_folder = label_folder
+        self._image_folder, self._label_folder = image_folder, label_folder
         self._labels: dict[str, list[Path]] = {}
         for path in _files(label_folder, LABEL_SUFFIXES):
             self._labels.setdefault(_key(path, label_folder), []).append(path)
@@ -126,17 +125,20 @@ class FolderDataset:
         faults, image, labels = [], None, None
         try:
             image = read_image(self._images[index])
-        except SampleError as error:
-            faults.append(str(error))
+        except Exception as error:  # noqa: BLE001  # a fault of this file, see `io.failures`
+            faults.append(_fault(error, self._images[index]))
         try:
             labels = self._read_labels(index)
-        except SampleError as error:
-            faults.append(str(error))
+        except Exception as error:  # noqa: BLE001  # as above
+            faults.append(_fault(error, f"label map of {self._images[index]}"))
         if image is not None and labels is not None and (problem := self._size_problem(index, image, labels)):
             faults.append(problem)
         return faults
 
     def _layout_faults(self) -> Iterator[str]:
+        for path in _files(self._image_folder, frozenset(UNREAD_SUFFIXES)):
+            advice = UNREAD_SUFFIXES[path.suffix.lower()]
+            yield f"{path}: {path.suffix} is not read; {advice}, or move it elsewhere."
         images = Counter(self._names)
         for path, name in zip(self._images, self._names, strict=True):
             if images[name] > 1:
@@ -196,6 +198,12 @@ def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in suffixes and not hidden and path.is_file():
             yield path
+
+
+def _fault(error: Exception, item: object) -> str:
+    if ends_run(error):
+        raise error
+    return str(error) if isinstance(error, SampleError) else reason_of(error, item)
 
 
 def _key(path: Path, folder: Path) -> str:

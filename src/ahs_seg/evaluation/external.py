@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from ahs_seg.data.base import Sample, SegmentationDataset
-from ahs_seg.errors import SampleError
+from ahs_seg.errors import RunEndedError, SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
 from ahs_seg.io.images import read_labels, read_size
@@ -21,6 +21,10 @@ from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 
 SUFFIXES: Final = (".png", ".tif", ".tiff")
+
+
+class AmbiguousPredictionsError(EvaluationError, RunEndedError):
+    """It cannot be told which predictions belong to which image, so no score would mean anything."""
 
 
 @runtime_checkable
@@ -86,9 +90,9 @@ class PredictionFolder:
 class PredictionFile:
     """Predictions in the JSON format of detectron2's `SemSegEvaluator`: one COCO RLE mask per image and class.
 
-    Images are matched by the stem of `file_name`. `categories` maps `category_id` to the class index (`None`: they are
-    equal). Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are
-    `IGNORE`.
+    Images are matched by `file_name` without its extension: by its path, as far as both names have folders, else by its
+    last part, which must be unique then. `categories` maps `category_id` to the class index (`None`: they are equal).
+    Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are `IGNORE`.
 
     Raises:
         EvaluationError: the file is not in this format, or a category is not a class.
@@ -114,13 +118,19 @@ class PredictionFile:
                 raise EvaluationError(
                     f"{path}: entry {number} has category_id {shortened(category)}; allowed are {allowed}."
                 )
-            self._masks[PurePosixPath(str(name)).stem].append((index, mask))
+            self._masks[str(name)].append((index, mask))
+        self._files: defaultdict[str, list[str]] = defaultdict(list)
+        for file in self._masks:
+            self._files[PurePosixPath(file).stem].append(file)
+        self._used: dict[str, str] = {}
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
-        """Label map of class indices for the image `name` of (height, width)."""
-        masks = self._masks.get(PurePosixPath(name).name)
-        if not masks:
-            raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
+        """Label map of class indices for the image `name` of (height, width).
+
+        Raises:
+            AmbiguousPredictionsError: several files could be that of this image, or of two images.
+        """
+        masks = self._masks[self._file_of(name)]
         labels = np.full(size, IGNORE, np.int32)
         for index, code in masks:
             try:
@@ -128,6 +138,31 @@ class PredictionFile:
             except RleError as error:
                 raise SampleError(f"prediction for {name}: {error}") from None
         return labels
+
+    def _file_of(self, name: str) -> str:
+        """The `file_name` of an image."""
+        same_stem = self._files.get(PurePosixPath(name).name, [])
+        agreement = {file: _agreement(PurePosixPath(file).with_suffix(""), PurePosixPath(name)) for file in same_stem}
+        found = [file for file in same_stem if agreement[file] == max(agreement.values())]
+        if not found:
+            raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
+        if len(found) > 1:
+            raise AmbiguousPredictionsError(
+                f"the image {name} has predictions for {', '.join(found[:3])}; which are its own? Give the paths of "
+                "the images below the folder of the dataset as file_name."
+            )
+        if (other := self._used.setdefault(found[0], name)) != name:
+            raise AmbiguousPredictionsError(
+                f"the predictions for {found[0]} would serve the images {other} and {name}. Give the paths of "
+                "the images below the folder of the dataset as file_name."
+            )
+        return found[0]
+
+
+def _agreement(first: PurePosixPath, second: PurePosixPath) -> tuple[bool, int]:
+    """Whether two paths are equal, and the number of their last parts that are equal if one is the end of the other."""
+    shared = min(len(first.parts), len(second.parts))
+    return first == second, shared * (first.parts[-shared:] == second.parts[-shared:])
 
 
 def _check_size(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

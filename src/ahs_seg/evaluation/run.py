@@ -19,6 +19,7 @@ from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
+from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.provenance import provenance
 from ahs_seg.io.read_ahead import read_ahead
@@ -84,13 +85,14 @@ def evaluate(
 ) -> EvaluationReport:
     """Evaluate `predict` on a dataset, or on its items `indices`, and return the report.
 
-    `name` is the dataset name in the report. An item that cannot be read is reported and left out. To distribute the
-    work over processes, give each process its own `indices` and merge the reports with `merge_reports`. With a folder
-    as `journal`, a run that was killed resumes.
+    `name` is the dataset name in the report. An item that fails for any reason, while it is read or predicted, is
+    reported and left out; what ends the run is in `io.failures`. To distribute the work over processes, give each
+    process its own `indices` and merge the reports with `merge_reports`. With a folder as `journal`, a run that was
+    killed resumes.
 
     Raises:
-        EvaluationError: no item could be read (checked only without `indices`), or the journal is another evaluation's.
-        MetricError: a prediction has the wrong size or values outside the vocabulary.
+        EvaluationError: no item could be evaluated (checked only without `indices`), or the journal is another
+            evaluation's.
     """
     return evaluate_together(
         [(protocol, lambda sample: predict(sample.image))],
@@ -165,16 +167,21 @@ def _run(
                     if isinstance(sample, SampleError):
                         raise sample
                     lane.count(index, sample)
-                except SampleError as error:
-                    lane.failures.append(Failure(index=index, problem=str(error)))
-                    track.say(f"left out: {error}")
+                except Exception as error:  # this image fails, see `io.failures`
+                    if ends_run(error):
+                        raise
+                    problem = reason_of(error)
+                    lane.failures.append(Failure(index=index, problem=problem))
+                    track.say(f"left out: {problem}")
 
 
 def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
     try:
         return dataset[index]
-    except SampleError as error:
-        return error
+    except Exception as error:  # this image fails, see `io.failures`
+        if ends_run(error):
+            raise
+        return SampleError(reason_of(error, f"image {index}"))
 
 
 def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:

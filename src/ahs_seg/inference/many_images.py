@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, get_args
 
-import torch
-
-from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.top_k import OutputOptionsError
+from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.images import ImageSource
 from ahs_seg.output.segmentation import Segmentation
 
@@ -55,8 +54,8 @@ def segment_each(
 ) -> Iterator[Segmentation | SampleError]:
     """Yield the segmentation of each image, one image at a time.
 
-    Any exception counts as a failure of that one image, except running out of memory, which is raised unchanged, as the
-    next image would probably fail too. Exceptions of the iterable itself are not caught.
+    Any exception counts as a failure of that one image, except those that concern the next ones as well, which are
+    raised unchanged (see `io.failures`). Exceptions of the iterable itself are not caught.
 
     Raises:
         SampleError: with "raise", for the first image that fails; the message names its index and source.
@@ -76,10 +75,10 @@ def _outcome(
 ) -> Segmentation | SampleError:
     try:
         return segment(image)
-    except (MemoryError, torch.cuda.OutOfMemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001  # becomes a SampleError of this image
-        failure = SampleError(f"images[{index}]{_named(image, error)}: {_message(error)}")
+    except Exception as error:  # becomes a SampleError of this image
+        if ends_run(error):
+            raise
+        failure = SampleError(f"images[{index}]{_named(image, error)}: {reason_of(error)}")
         failure.__cause__ = error
         return failure
 
@@ -87,7 +86,3 @@ def _outcome(
 def _named(image: ImageSource, error: Exception) -> str:
     """The path or URL of an image in brackets; empty if the message of its error contains it already."""
     return f" ({image})" if isinstance(image, str | Path) and str(image) not in str(error) else ""
-
-
-def _message(error: Exception) -> str:
-    return str(error) if isinstance(error, AhsSegError) else f"{type(error).__name__}: {error}"

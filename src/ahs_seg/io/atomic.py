@@ -25,6 +25,9 @@ def _mask_of_process() -> int:
     return mask
 
 
+_PREFIX_BYTES: Final = 200
+"""A file name has at most 255 bytes on most file systems."""
+
 _MASK: Final = _mask_of_process()
 """The umask of the process, read once at import: reading it means setting it, which is not safe with threads."""
 
@@ -65,7 +68,7 @@ def replacing_path(path: Path) -> Iterator[Path]:
 def unsynced_path(path: Path) -> Iterator[Path]:
     """As `replacing_path`, but without `fsync`: for many files, after which the caller calls `sync` once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as reserved:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_draft_prefix(path), delete=False) as reserved:
         draft = Path(reserved.name)
     try:
         yield draft
@@ -83,7 +86,7 @@ def replacing_directory(target: Path) -> Iterator[Path]:
     All of its files are on the disk before it is renamed to `target`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=_draft_prefix(target)))
     old = draft.with_name(f"{draft.name}.old")
     try:
         yield draft
@@ -99,6 +102,11 @@ def replacing_directory(target: Path) -> Iterator[Path]:
             old.replace(target)
         for rest in (draft, old):
             shutil.rmtree(rest, ignore_errors=True)
+
+
+def _draft_prefix(target: Path) -> str:
+    """Start of the names of drafts of a target: a dot and its name, shortened so that the random rest fits."""
+    return "." + os.fsdecode(os.fsencode(target.name)[:_PREFIX_BYTES]) + "."
 
 
 def sync(path: Path) -> None:

@@ -19,7 +19,8 @@ from scipy.optimize import isotonic_regression
 
 from ahs_seg.config import Config
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.errors import AhsSegError
+from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.types import IGNORE
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def calibrate(
 ) -> Calibration:
     """Calibration of the labels and scores that `predict` returns, fitted on the first `images` samples (None: all).
 
-    Every labelled pixel has the same weight. Images that cannot be read are skipped with a warning.
+    Every labelled pixel has the same weight. Images that fail are skipped with a warning.
 
     Raises:
         CalibrationError: no image has a labelled pixel.
@@ -128,10 +129,12 @@ def calibrate(
     for index in range(len(dataset) if images is None else min(images, len(dataset))):
         try:
             sample = dataset[index]
-        except SampleError as error:
-            logger.warning("left out: %s", error)
+            labels, scores = predict(sample.image)
+        except Exception as error:  # this image fails, see `io.failures`
+            if ends_run(error):
+                raise
+            logger.warning("left out: %s", reason_of(error, f"image {index}"))
             continue
-        labels, scores = predict(sample.image)
         known = sample.labels != IGNORE
         reliability.add(scores[known], labels[known] == sample.labels[known])
         read += 1

@@ -10,7 +10,7 @@ from ahs_seg.data.catalog import BenchmarkDataset, CatalogError, DatasetSpec, fi
 from ahs_seg.data.prepare.index import Index, IndexEntry, checksum, index_path
 from ahs_seg.data.prepare.jobs import inspect
 from ahs_seg.data.prepare.parallel import run_parallel
-from ahs_seg.errors import SampleError
+from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.images import read_image
 
 
@@ -82,8 +82,10 @@ def _faults_of(item: _Item) -> list[str]:
     try:
         inspect(item.spec, item.root, item.name)
         read_image(image)
-    except SampleError as error:
-        faults.append(str(error))
+    except Exception as error:  # this image is faulty, see `io.failures`
+        if ends_run(error):
+            raise
+        faults.append(reason_of(error, image))
     return faults
 
 

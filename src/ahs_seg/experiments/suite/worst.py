@@ -11,12 +11,12 @@ import numpy as np
 
 from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.data.config import DataConfig
-from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder, recorded
 from ahs_seg.evaluation.model import predictors_for
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.experiments.report import Figure, WorstClasses, worst_classes
+from ahs_seg.io.failures import ends_run
 from ahs_seg.methods.base import Method
 
 SHOWN: Final = 4
@@ -50,7 +50,9 @@ def worst_figures(
         for place, names in shared.items():
             try:
                 sample = dataset[place]
-            except SampleError:  # it was readable during the evaluation; if not, the report lists it as a failure
+            except Exception as error:  # the report lists it as a failure, see `io.failures`
+                if ends_run(error):
+                    raise
                 continue
             figures.append(
                 Figure(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from ahs_seg.io.atomic import write_text
-from ahs_seg.output.formats.base import Exporter, ExportItem, ExportResult, FormatError, SingleFiles
+from ahs_seg.output.formats.base import Exporter, ExportItem, ExportResult, FormatError, SingleFiles, VideoFrame
 from ahs_seg.output.formats.coco import coco_document, coco_part, join_coco
 from ahs_seg.output.formats.cvat import cvat_part, join_cvat
 from ahs_seg.output.formats.geotiff import write_geotiff
@@ -34,6 +35,7 @@ __all__ = [
     "Exporter",
     "Format",
     "FormatError",
+    "VideoFrame",
     "coco_document",
     "open_format",
     "save_result",
@@ -56,7 +58,8 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
         case "geotiff":
             return SingleFiles(output, vocabulary, ".tif", write_geotiff)
         case "labelstudio":
-            return MergedFileFormat(output, vocabulary, "labelstudio", labelstudio_part, join_labelstudio)
+            part = partial(labelstudio_part, output=output)
+            return MergedFileFormat(output, vocabulary, "labelstudio", part, join_labelstudio)
         case "cvat":
             return MergedFileFormat(output, vocabulary, "cvat", cvat_part, join_cvat)
 

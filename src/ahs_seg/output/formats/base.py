@@ -51,21 +51,52 @@ class ExportResult(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """A frame of a video: the file name of the video, and the number of the frame, from 0."""
+
+    video: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExportItem:
     """One image of a run: its result, and the relative path (without suffix) of its output files.
 
-    `source` is the file the image was read from, for formats that copy it, refer to it or use its georeference.
+    `source` is the file the image was read from, for formats that copy it, refer to it or use its georeference; `frame`
+    says which frame of a video it is.
     """
 
     name: Path
     result: ExportResult
     source: Path | None = None
+    frame: VideoFrame | None = None
 
     @property
     def file_name(self) -> str:
-        """File name of the image in annotation files: its name in the run with the suffix of its source file."""
-        suffix = self.source.suffix if self.source is not None else ".png"
-        return f"{self.name.as_posix()}{suffix}"
+        """The own file name of the image or video, below the folders of `name`, for annotation files.
+
+        Raises:
+            FormatError: the file name is not valid UTF-8, which all annotation formats are.
+        """
+        own = f"{self.name.name}.png" if self.source is None else self.source.name
+        name = self.name.with_name(own).as_posix() if self.frame is None else self.frame.video
+        check_utf8(name)
+        return name
+
+
+def check_utf8(name: object) -> None:
+    """Check that a file name is valid UTF-8, as the files of most formats and some libraries need it.
+
+    Raises:
+        FormatError: it is not.
+    """
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        raise FormatError(
+            f"{str(name)!r}: the file name is not valid UTF-8, which this format needs. Rename the file or its folder, "
+            "or choose the format png."
+        ) from None
 
 
 @runtime_checkable

@@ -2,12 +2,15 @@
 
 Source: https://cocodataset.org/#format-data, as COCO-Stuff uses it: an annotation covers all pixels of a class,
 including disconnected parts. Category k + 1 is class k of the vocabulary; `score` is the mean score of its pixels.
+
+Frames of videos are images with the file name of the video, `video_id` and `frame_id` (from 0), and there is a list
+`videos`, as in the video datasets of the COCO family (https://github.com/open-mmlab/mmtracking, CocoVID).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -26,7 +29,9 @@ _INFO: Final = {"description": "Predicted by AHS-Seg", "version": "1.0"}
 def coco_part(item: ExportItem) -> FilePart:
     """COCO entries of one image and its annotations, without ids."""
     height, width = item.result.labels.shape
-    image = {"file_name": item.file_name, "width": width, "height": height}
+    image: dict[str, Any] = {"file_name": item.file_name, "width": width, "height": height}
+    if item.frame is not None:
+        image["frame_id"] = item.frame.index
     return {"image": image, "annotations": [_annotation(item, label) for label in foreground_classes(item.result)]}
 
 
@@ -35,7 +40,7 @@ def coco_document(item: ExportItem) -> dict[str, Any]:
     part = coco_part(item)
     return {
         "info": _INFO,
-        "images": list(_images([part])),
+        "images": list(_images([part], {})),
         "annotations": list(_annotations([part])),
         "categories": _categories(item.result.vocabulary),
     }
@@ -44,9 +49,12 @@ def coco_document(item: ExportItem) -> dict[str, Any]:
 def join_coco(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
     """Path of the written `coco.json`, merged from the parts one at a time."""
     path = output / FILE
+    videos = _videos(parts)
     with replacing_file(path) as file:
         file.write(b'{"info": ' + _json(_INFO))
-        for key, entries in (("images", _images(parts)), ("annotations", _annotations(parts))):
+        if videos:
+            file.write(b',\n"videos": ' + _json([{"id": number, "name": name} for name, number in videos.items()]))
+        for key, entries in (("images", _images(parts, videos)), ("annotations", _annotations(parts))):
             file.write(b',\n"' + key.encode() + b'": [')
             _write_list(file, entries)
             file.write(b"]")
@@ -68,9 +76,16 @@ def _annotation(item: ExportItem, label: int) -> dict[str, Any]:
     }
 
 
-def _images(parts: Iterable[FilePart]) -> Iterator[dict[str, Any]]:
+def _videos(parts: Iterable[FilePart]) -> dict[str, int]:
+    """Ids of the videos by name, from 1."""
+    names = dict.fromkeys(part["image"]["file_name"] for part in parts if "frame_id" in part["image"])
+    return {name: number for number, name in enumerate(names, start=1)}
+
+
+def _images(parts: Iterable[FilePart], videos: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     for number, part in enumerate(parts, start=1):
-        yield {"id": number, **part["image"]}
+        image = part["image"]
+        yield {"id": number, **image, **({"video_id": videos[image["file_name"]]} if "frame_id" in image else {})}
 
 
 def _annotations(parts: Iterable[FilePart]) -> Iterator[dict[str, Any]]:

@@ -1,11 +1,17 @@
-"""CVAT for images 1.1 format: one XML file per run, with a mask for every class of every image.
+"""CVAT for images 1.1 format: an XML file for the images of a run and one per video, with a mask for every class.
 
 Source: https://docs.cvat.ai/docs/other/xml_format, with `mask` elements as CVAT writes them since version 2.3: the
 bounding box of the mask and, inside it, the lengths of alternating runs of 0 and 1 in row-major order.
+
+In CVAT a video is a task of its own, and its frames are found by their number: `film.mp4.cvat.xml` has them with their
+number as `id` and the names `frame_000000` that CVAT gives them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
@@ -27,19 +33,36 @@ def cvat_part(item: ExportItem) -> FilePart:
     """Entry of one image and its masks."""
     height, width = item.result.labels.shape
     masks = [_mask(item, label) for label in foreground_classes(item.result)]
-    return {"name": item.file_name, "width": width, "height": height, "masks": masks}
+    part: FilePart = {"name": item.file_name, "width": width, "height": height, "masks": masks}
+    return part if item.frame is None else {**part, "frame": item.frame.index}
 
 
 def join_cvat(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path, ...]:
-    """Path of the written `cvat.xml`, merged from the parts one at a time."""
-    path = output / FILE
-    count = sum(1 for _ in parts)
+    """Paths of the written `cvat.xml` and of the file of each video, merged from the parts one at a time."""
+    counts = Counter(map(_video, parts))
+    written = []
+    for video, group in groupby(parts, key=_video):
+        if video is not None:  # the frames of a video follow one another
+            named = ({**part, "name": f"frame_{part['frame']:06d}"} for part in group)
+            frames = ((part["frame"], part) for part in named)
+            written.append(_write(output / f"{video}.{FILE}", vocabulary, counts[video], frames))
+    if counts[None] or not written:
+        images = enumerate(part for part in parts if _video(part) is None)
+        written.insert(0, _write(output / FILE, vocabulary, counts[None], images))
+    return tuple(written)
+
+
+def _video(part: FilePart) -> str | None:
+    return part["name"] if "frame" in part else None
+
+
+def _write(path: Path, vocabulary: Vocabulary, count: int, images: Iterable[tuple[int, FilePart]]) -> Path:
     with replacing_file(path) as file:
         file.write(_head(vocabulary, count).encode())
-        for number, part in enumerate(parts):
+        for number, part in images:
             file.write(_image(number, part).encode())
         file.write(b"</annotations>\n")
-    return (path,)
+    return path
 
 
 def _head(vocabulary: Vocabulary, count: int) -> str:

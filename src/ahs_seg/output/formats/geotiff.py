@@ -15,7 +15,7 @@ from jaxtyping import Int32
 
 from ahs_seg.io.atomic import replacing_path
 from ahs_seg.io.extras import require_extra
-from ahs_seg.output.formats.base import ExportItem, FormatError
+from ahs_seg.output.formats.base import ExportItem, FormatError, check_utf8
 from ahs_seg.output.palette import colour
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -64,9 +64,11 @@ def label_writer(
 
     Raises:
         MissingPackageError: rasterio is not installed.
-        FormatError: `like` cannot be opened or has another size.
+        FormatError: `like` cannot be opened or has another size, or a name is not UTF-8.
     """
     rasterio = _rasterio()
+    check_utf8(path)
+    check_utf8(like)
     wide = len(vocabulary) > 255
     unknown = 65535 if wide else 255
     height, width = size

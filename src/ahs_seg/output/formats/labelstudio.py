@@ -4,6 +4,8 @@ Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brush
 rle-pack (https://github.com/thi-ng/umbrella), which Label Studio calls: the number of values in 32 bits, the word size
 in 5 bits, four run-length sizes in 4 bits each (minus one), then the runs: a 1 bit, two bits that select a size, the
 length minus one, and the value. A mask is encoded as four channels per pixel, each 0 or 255.
+
+Label Studio has no masks on videos: the frames are written as images, to which the tasks refer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from ahs_seg.config import VERSION
-from ahs_seg.io.atomic import replacing_file, write_text
+from ahs_seg.io.atomic import replacing_file, write_png, write_text
 from ahs_seg.io.rle import runs_of
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
@@ -31,19 +33,26 @@ INTERFACE: Final = "labelstudio.xml"
 LOCAL: Final = "/data/local-files/?d="
 """URL prefix under which Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
 
+FRAMES: Final = "frames"
+"""Subfolder of the output folder with the frames of videos."""
+
 _CHANNELS: Final = 4
 _SIZES: Final = (3, 4, 8, 16)
 
 
-def labelstudio_part(item: ExportItem) -> FilePart:
-    """Label Studio task of one image, with one brush mask for every class present."""
+def labelstudio_part(item: ExportItem, output: Path) -> FilePart:
+    """Label Studio task of one image, with one brush mask for every class present; writes the frame of a video."""
+    name = item.file_name
+    if item.frame is not None:
+        name = f"{FRAMES}/{name}/{item.frame.index:06d}.png"
+        write_png(output / name, item.result.image)
     return {
-        "data": {"image": LOCAL + quote(item.file_name)},
+        "data": {"image": LOCAL + quote(name)},
         "predictions": [
             {
                 "model_version": f"AHS-Seg {VERSION}",
                 "score": round(float(item.result.scores.mean()), 4),
-                "result": [_region(item, label) for label in foreground_classes(item.result)],
+                "result": [_region(item, label, name) for label in foreground_classes(item.result)],
             }
         ],
     }
@@ -90,12 +99,12 @@ def brush_code(mask: Bool[np.ndarray, "H W"]) -> list[int]:
     return [int(byte) for byte in np.packbits(text)]
 
 
-def _region(item: ExportItem, label: int) -> dict[str, Any]:
+def _region(item: ExportItem, label: int, image: str) -> dict[str, Any]:
     mask = item.result.labels == label
     name = item.result.vocabulary.labels[label]
     height, width = mask.shape
     return {
-        "id": hashlib.sha256(f"{item.file_name}\n{name}".encode()).hexdigest()[:10],
+        "id": hashlib.sha256(f"{image}\n{name}".encode()).hexdigest()[:10],
         "type": "brushlabels",
         "from_name": "tag",
         "to_name": "image",

@@ -1,0 +1,60 @@
+"""One run at a time writes to an output folder: a lock of the operating system, which ends with its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from ahs_seg.errors import AhsSegError
+from ahs_seg.io.atomic import write_text
+
+FOLDER: Final = ".ahs-seg"
+"""Subfolder of an output folder for the lock and journals."""
+_LOCK: Final = "lock"
+_HOLDER: Final = "holder.json"
+
+
+class FolderInUseError(AhsSegError, OSError):
+    """Another run is writing to the output folder; the message says which."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is created if needed; a killed process holds it no longer.
+
+    Raises:
+        FolderInUseError: another run holds it; the message names its process, machine and start.
+    """
+    place = folder / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FolderInUseError(
+            f"{folder}: another run is writing there{_holder(place)}. Wait until it has ended, or give another output "
+            "folder."
+        ) from None
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        write_text(place / _HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+        yield
+    finally:
+        (place / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(place: Path) -> str:
+    try:
+        found = json.loads((place / _HOLDER).read_text(encoding="utf-8"))
+        return f" (process {int(found['pid'])} on {found['host']!r}, since {found['since']!s:.32})"
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just started, or the file is damaged
+        return ""

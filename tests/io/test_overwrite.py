@@ -1,0 +1,64 @@
+"""Places are compared by what they are, not by how they are spelled."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.io.overwrite import OutputFolder, OverwriteError, check_output_file, check_replaceable
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    (tmp_path / "photos" / "deep" / "a.png").write_text("a")
+    (tmp_path / "link").symlink_to("photos")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "spelled", ["photos", "./photos", "other/../photos", "link", "photos/deep", ".", "{root}/photos"]
+)
+def test_a_folder_holds_a_file_however_it_is_spelled(folder: Path, spelled: str) -> None:
+    output = OutputFolder(Path(spelled.format(root=folder)))
+    assert output.holds(Path("photos/deep/a.png"))
+    assert output.holds(folder / "link" / "deep" / "a.png")
+    assert not output.holds(folder.parent)
+
+
+def test_a_folder_elsewhere_or_not_there_holds_nothing(folder: Path) -> None:
+    for output in (OutputFolder(Path("other")), OutputFolder(Path("new")), OutputFolder(None)):
+        assert not output.holds(Path("photos/deep/a.png"))
+    (folder / "other" / "a.png").symlink_to(folder / "photos" / "deep" / "a.png")
+    assert OutputFolder(Path("other")).holds(Path("other/a.png")), "the link itself would be replaced"
+    (folder / "photos" / "b.png").symlink_to(folder / "other" / "b.png")
+    (folder / "other" / "b.png").write_text("b")
+    assert OutputFolder(Path("other")).holds(Path("photos/b.png")), "its target would be replaced"
+
+
+def test_an_output_file_is_no_input(folder: Path) -> None:
+    model = folder / "photos" / "deep" / "a.png"
+    (folder / "hard.png").hardlink_to(model)
+    (folder / "soft.png").symlink_to(model)
+    for spelled in ("photos/deep/a.png", "link/deep/../deep/a.png", "hard.png", "soft.png"):
+        with pytest.raises(OverwriteError, match="Give another path with -o"):
+            check_output_file(Path(spelled), [None, model])
+    with pytest.raises(OverwriteError, match="among its files"):
+        check_output_file(Path("photos/report.json"), [folder / "photos"])
+    check_output_file(Path("report.json"), [model, folder / "photos", None])
+
+
+def test_a_directory_is_replaced_only_by_its_like(folder: Path) -> None:
+    model = folder / "model"
+    for _ in range(2):  # new, then empty
+        check_replaceable(model, "a model", needs="config.json")
+        model.mkdir(exist_ok=True)
+    (model / "thesis.tex").write_text("years of work")
+    with pytest.raises(OverwriteError, match=r"model: holds other files, and a model is written as a whole directory"):
+        check_replaceable(model, "a model", needs="config.json")
+    (model / "config.json").write_text("{}")
+    check_replaceable(model, "a model", needs="config.json")
+    (model / "original.pth").write_text("weights")
+    with pytest.raises(OverwriteError, match=r"holds the input .*original.pth"):
+        check_replaceable(Path("./other/../model"), "a model", needs="config.json", inputs=[model / "original.pth"])
