@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ahs_seg.checkpoints import load_model
 from ahs_seg.cli import import_
+from ahs_seg.io.overwrite import OverwriteError
 from tests.support.hub_server import Hub
 from tests.support.official import byte_tokenizer_file, save_original, tiny_state
 
@@ -59,3 +60,20 @@ def test_a_known_name(files: Path, hub: Hub) -> None:
     run("cat-seg-vitb", "-o", files / "out")
     description, _ = load_model(files / "out")
     assert len(description.trained_on) == 171
+
+
+def test_an_import_replaces_neither_its_inputs_nor_other_files(files: Path) -> None:
+    before = {path: path.read_bytes() for path in files.iterdir()}
+    (files / "thesis").mkdir()
+    (files / "thesis" / "thesis.tex").write_text("years of work")
+    for output, message in (
+        (files, "holds the input .*model.pth"),
+        (files / "thesis" / "..", "holds the input .*model.pth"),
+        (files / "thesis", "holds other files, and a model is written as a whole directory"),
+    ):
+        with pytest.raises(OverwriteError, match=message):
+            run(files / "model.pth", "-o", output, "--tokenizer", files)
+    with pytest.raises(OverwriteError, match=r"mine\.yaml: is the input"):
+        run(files / "mine.yaml", "-o", files / "thesis" / ".." / "mine.yaml")
+    assert (files / "thesis" / "thesis.tex").read_text() == "years of work"
+    assert {path: path.read_bytes() for path in before} == before

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ahs_seg.data.config import parse_data
 from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.io.overwrite import OverwriteError
 from tests.support.command_line import output_of
 
 WORLD = ["--data", "world-20", "--count", "2"]
@@ -33,3 +35,12 @@ def test_predictions_are_scored(tmp_path: Path):
 def test_broader_classes_are_proposed():
     table = json.loads(output_of("score", "--data", "world-847", "--count", "1", "--propose-parents"))
     assert all(isinstance(broad, list) for broad in table.values())
+
+
+def test_a_report_replaces_no_input(tmp_path: Path):
+    (tmp_path / "p.json").write_text("[]")
+    (tmp_path / "link.json").symlink_to("p.json")
+    for name in ("p.json", "link.json"):
+        with pytest.raises(OverwriteError, match=r"json: is the input .*p\.json, which would be replaced"):
+            output_of("score", tmp_path / "p.json", *WORLD, "-o", tmp_path / name)
+    assert (tmp_path / "p.json").read_text() == "[]"

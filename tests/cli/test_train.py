@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ahs_seg.io.overwrite import OverwriteError
 from tests.support.command_line import fails, output_of
 
 pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
@@ -27,3 +28,10 @@ def test_a_finished_run_is_not_overwritten_but_resumed(
     arguments = ["train", str(trained / "config.yaml"), "-o", str(trained)]
     assert "already holds" in fails(capsys, monkeypatch, *arguments)
     assert "trained 6 steps" in output_of(*arguments, "--resume")
+
+
+def test_a_run_does_not_replace_the_config_that_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("# my notes\n")
+    with pytest.raises(OverwriteError, match=r"config\.yaml: is the input"):
+        output_of("train", tmp_path / "config.yaml", "-o", f"{tmp_path}/.")
+    assert (tmp_path / "config.yaml").read_text() == "# my notes\n"

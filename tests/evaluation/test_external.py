@@ -76,12 +76,12 @@ def test_masks_are_matched_by_path_first(tmp_path, below):
     (tmp_path / "p.json").write_text(json.dumps([{**one, "file_name": one["file_name"][6:]} for one in entries]))
     found = open_predictions(tmp_path / "p.json", 3)
     for name in ("x/1", "y/1"):
-        np.testing.assert_array_equal(found.read(name), maps[name])
+        np.testing.assert_array_equal(found.read(name, MAP.shape), maps[name])
     if not below:
-        np.testing.assert_array_equal(found.read("1"), maps["1"])
+        np.testing.assert_array_equal(found.read("1", MAP.shape), maps["1"])
         return
     with pytest.raises(AmbiguousPredictionsError, match=r"image 1 has predictions for .*; which are its own\? Give"):
-        found.read("1")
+        found.read("1", MAP.shape)
 
 
 def test_masks_that_would_serve_two_images_end_the_scoring(tmp_path):

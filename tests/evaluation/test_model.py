@@ -12,6 +12,8 @@ from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
 from ahs_seg.evaluation.report import EvaluationError
+from ahs_seg.io.folder_lock import FolderInUseError, locked
+from ahs_seg.io.processes import ProcessCountError
 from ahs_seg.metrics import Measures, ParentTable
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -84,5 +86,11 @@ def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) ->
 
 
 def test_processes_are_counted_from_one(model: Path) -> None:
-    with pytest.raises(ConfigError, match="0 processes; give at least 1"):
+    with pytest.raises(ProcessCountError, match="processes: 0 is not allowed; give 1 to 256"):
         evaluate_model(EvaluationJob(model=model, data=WORLD, protocols=(OWN,)), processes=0)
+
+
+def test_two_evaluations_do_not_share_a_journal(model: Path, tmp_path: Path) -> None:
+    job = EvaluationJob(model=model, data=WORLD, protocols=(OWN,), journal=tmp_path / "journal")
+    with locked(tmp_path / "journal"), pytest.raises(FolderInUseError, match="another run is writing there"):
+        evaluate_model(job, progress=False)

@@ -44,8 +44,9 @@ def test_an_output_file_is_no_input(folder: Path) -> None:
     for spelled in ("photos/deep/a.png", "link/deep/../deep/a.png", "hard.png", "soft.png"):
         with pytest.raises(OverwriteError, match="Give another path with -o"):
             check_output_file(Path(spelled), [None, model])
-    with pytest.raises(OverwriteError, match="among its files"):
-        check_output_file(Path("photos/report.json"), [folder / "photos"])
+    with pytest.raises(OverwriteError, match="is a file of the input"):
+        check_output_file(Path("link/deep/a.png"), [folder / "photos"])
+    check_output_file(Path("photos/report.json"), [folder / "photos"])
     check_output_file(Path("report.json"), [model, folder / "photos", None])
 
 

@@ -6,6 +6,7 @@ from ahs_seg.batch.jobs import ModelSource
 from ahs_seg.batch.run import Engine
 from ahs_seg.batch.sources import BatchError
 from ahs_seg.io.devices import check_device_name
+from ahs_seg.io.processes import check_processes
 
 
 def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> Engine | None:
@@ -26,4 +27,4 @@ def engine_for(name: str, model: ModelSource, *, workers: int | None = None) -> 
 
     check_ray()
     check_device_name(model.device)
-    return RayEngine(model, workers=workers or 1)
+    return RayEngine(model, workers=1 if workers is None else check_processes(workers, "workers"))

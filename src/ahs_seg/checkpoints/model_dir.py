@@ -18,6 +18,7 @@ from ahs_seg.documents import DocumentError, read_json
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import replacing_directory, write_text
+from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.output.calibration import Calibration
@@ -64,6 +65,7 @@ def save_state(
 ) -> Path:
     """Write a model directory with the weights in `state`; `backbone` provides only its configuration and tokenizer."""
     target = Path(directory)
+    check_replaceable(target, "a model", needs=CONFIG)
     with replacing_directory(target) as fresh:
         backbone.save_description(fresh / BACKBONE)
         tensors = {key: value.detach().contiguous() for key, value in state.items()}

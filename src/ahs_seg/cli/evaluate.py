@@ -49,10 +49,11 @@ def command(  # noqa: PLR0913  # a command line has many options
     """Evaluate a model on labelled images, under one or several protocols."""
     from ahs_seg.checkpoints.model_dir import read_description
     from ahs_seg.checkpoints.zoo import find_model
-    from ahs_seg.data.config import parse_data
+    from ahs_seg.data.config import data_folder, parse_data
     from ahs_seg.evaluation import score_table
     from ahs_seg.evaluation.protocols import choose_protocols
     from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
+    from ahs_seg.io.overwrite import check_output_file
     from ahs_seg.metrics import Measures, ParentTable
 
     if (data is None) == (suite is None):
@@ -78,6 +79,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         say(f"{score_table(found.reports)}\nwritten to {folder}")
         return
     source = parse_data(data or "", split=split, count=count, root=root)
+    check_output_file(output, [directory, parents, data_folder(source)])
     dataset = source.open()
     table = None if parents is None else ParentTable.load(parents, dataset.vocabulary, benchmark=source.title)
     job = EvaluationJob(
@@ -89,8 +91,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         device=device,
     )
     reports = evaluate_model(job, processes=processes)
-    for report in reports:
-        say(str(report))
+    say("\n".join(map(str, reports)))
     if len(reports) > 1:
         say(score_table(reports))
     if output is not None:

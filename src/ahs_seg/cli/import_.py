@@ -51,9 +51,11 @@ def command(
     from ahs_seg.checkpoints.importing.run import import_checkpoint
     from ahs_seg.checkpoints.zoo import fetch_known, find_known
     from ahs_seg.io.atomic import write_text
+    from ahs_seg.io.overwrite import check_output_file
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if checkpoint.endswith((".yaml", ".yml")):
+        check_output_file(output, [Path(checkpoint)])
         translation = translate_config(checkpoint, overrides or [])
         write_text(output, translation.to_yaml())
         say(f"{checkpoint} -> {output}\n{translation}")

@@ -45,9 +45,10 @@ def command(  # noqa: PLR0913  # a command line has many options
     output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for the report.")] = None,
 ) -> None:
     """Evaluate predictions of another program: both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
-    from ahs_seg.data.config import background_label, parse_data
+    from ahs_seg.data.config import background_label, data_folder, parse_data
     from ahs_seg.evaluation import open_predictions, score_predictions
     from ahs_seg.evaluation.external import read_categories
+    from ahs_seg.io.overwrite import check_output_file
     from ahs_seg.metrics import Measures, ParentTable, propose_parents
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -66,6 +67,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         return
     if parents is not None:
         table = ParentTable.load(parents, words, benchmark=source.title)
+    check_output_file(output, [predictions, categories, parents, data_folder(source)])
     background = background_label(source)
     predicted = len(words) if background is None else sum(len(entry.names) for entry in words.entries)
     mapping = None if categories is None else read_categories(categories)

@@ -21,7 +21,12 @@ def command(
     """Train a method on labelled images and write a model directory."""
     from ahs_seg.experiments.ablation import find_experiment
     from ahs_seg.experiments.experiment import run_experiment
+    from ahs_seg.experiments.train import CONFIG
+    from ahs_seg.io.overwrite import check_output_file
+    from ahs_seg.training.run import CHECKPOINTS
 
+    if not resume and not (output / CHECKPOINTS).exists():  # a run that is there has written its own config.yaml
+        check_output_file(output / CONFIG, [config])
     experiment = find_experiment(config, overrides or [])
     result = run_experiment(experiment, output, resume=resume)
     if result.evaluation is not None:

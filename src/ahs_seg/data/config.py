@@ -135,3 +135,8 @@ def parse_data(
     names = text.removeprefix("world-")
     values = {"scenes": "test", "count": count, "names": int(names) if names.isdigit() else names}
     return WorldData.parse(values, source=text)
+
+
+def data_folder(data: DatasetConfig) -> Path | None:
+    """Folder from which a dataset is read; None: it is not read from files."""
+    return data.root if isinstance(data, FolderData | BenchmarkData) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.errors import RunEndedError, SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
+from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.images import read_labels, read_size
 from ahs_seg.io.rle import RleError, decode_rle, shortened
 from ahs_seg.metrics import Measures
@@ -224,13 +226,14 @@ def score_predictions(
         _check_size(sample.name, labels.shape, sample.labels.shape)
         return labels if background is None else np.minimum(labels, np.int32(background))
 
-    return evaluate_together(
-        [("predictions made elsewhere", answer)],
-        dataset,
-        method=method,
-        name=name,
-        seen=seen,
-        measures=measures,
-        journal=journal,
-        progress=progress,
-    )[0]
+    with locked(journal) if journal is not None else nullcontext():
+        return evaluate_together(
+            [("predictions made elsewhere", answer)],
+            dataset,
+            method=method,
+            name=name,
+            seen=seen,
+            measures=measures,
+            journal=journal,
+            progress=progress,
+        )[0]

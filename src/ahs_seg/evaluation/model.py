@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.digest import file_digest
+from ahs_seg.io.folder_lock import locked
+from ahs_seg.io.processes import check_processes
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.metrics import Measures
 from ahs_seg.segmenter import Segmenter
@@ -61,10 +64,23 @@ def evaluate_model(
         EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
         ConfigError: a protocol has prompts that the method does not support.
         DeviceError: this machine has no such device.
+        ProcessCountError: the number of processes is not allowed.
+        FolderInUseError: another evaluation writes to the journal.
     """
-    if processes < 1:
-        raise ConfigError(f"{processes} processes; give at least 1.")
+    check_processes(processes, "processes")
     find_device(job.device)
+    with locked(job.journal) if job.journal is not None else nullcontext():
+        return _evaluate(job, processes, methods, tuners, progress=progress)
+
+
+def _evaluate(
+    job: EvaluationJob,
+    processes: int,
+    methods: Sequence[type[BaseMethodConfig]],
+    tuners: Sequence[type[TunerConfig]],
+    *,
+    progress: bool,
+) -> list[EvaluationReport]:
     load = partial(load_model, job.model, methods=tuple(methods), tuners=tuple(tuners))
     if processes == 1:
         parts = [_share(job, load, 0, 1, progress=progress)]

@@ -181,7 +181,7 @@ def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
     except Exception as error:  # this image fails, see `io.failures`
         if ends_run(error):
             raise
-        return SampleError(reason_of(error, f"image {index}"))
+        return error if isinstance(error, SampleError) else SampleError(reason_of(error, f"image {index}"))
 
 
 def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:

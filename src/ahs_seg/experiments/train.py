@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, Method, MethodConfig
 from ahs_seg.methods.objective import TrainingClasses
@@ -123,7 +125,11 @@ def train_on(
     resume: bool = False,
     progress: bool = True,
 ) -> ExperimentResult:
-    """Train as `train` does, with all settings in one config, which is saved as `config.yaml`."""
+    """Train as `train` does, with all settings in one config, which is saved as `config.yaml`.
+
+    Raises:
+        FolderInUseError: another run writes to the directory.
+    """
     began = time.monotonic()
     fabric = launch(run.training)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
@@ -131,23 +137,24 @@ def train_on(
     method = run.method.build()
     directory.mkdir(parents=True, exist_ok=True)
     description = describe(run, dataset.vocabulary)
-    result = fit(
-        run.training,
-        method,
-        dataset,
-        directory,
-        objective=objective(run, method, dataset.vocabulary),
-        augment=run.augmentation.apply,
-        evaluate=None if validation is None else _scorer(run, validation.dataset, description),
-        resume=resume,
-        progress=progress,
-        fabric=fabric,
-    )
-    if result.best is not None:
-        load_weights(method, result.best)
-    report = None
-    if fabric.is_global_zero:
-        report = _finish(run, method, description, validation, directory, progress=progress)
+    with locked(directory) if fabric.is_global_zero else nullcontext():
+        result = fit(
+            run.training,
+            method,
+            dataset,
+            directory,
+            objective=objective(run, method, dataset.vocabulary),
+            augment=run.augmentation.apply,
+            evaluate=None if validation is None else _scorer(run, validation.dataset, description),
+            resume=resume,
+            progress=progress,
+            fabric=fabric,
+        )
+        if result.best is not None:
+            load_weights(method, result.best)
+        report = None
+        if fabric.is_global_zero:
+            report = _finish(run, method, description, validation, directory, progress=progress)
     fabric.barrier()
     return ExperimentResult(directory / MODEL, result, report, time.monotonic() - began)
 

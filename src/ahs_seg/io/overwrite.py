@@ -43,18 +43,21 @@ class OutputFolder:
         return self._known[folder]
 
 
-def check_output_file(output: Path, inputs: Iterable[Path | None]) -> None:
-    """Check that a file to write is none of the inputs and does not lie in a folder among them.
+def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Check that a file to write (if any) is none of the inputs, and replaces no file in a folder among them.
 
     Raises:
         OverwriteError: it is, or does.
     """
     for path in inputs:
-        if path is None:
+        if path is None or output is None:
             continue
-        if _same_file(output, path) or (path.is_dir() and OutputFolder(path).holds(output)):
+        if _same_file(output, path):
+            raise OverwriteError(f"{output}: is the input {path}, which would be replaced. Give another path with -o.")
+        if output.exists() and path.is_dir() and OutputFolder(path).holds(output):
             raise OverwriteError(
-                f"{output}: would be written over the input {path}, or among its files. Give another path with -o."
+                f"{output}: is a file of the input {path}, which would be replaced. Give another path with -o, or "
+                "delete it first."
             )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.processes import MAX_PROCESSES
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -83,7 +84,7 @@ class Recipe(Config):
     devices: PositiveInt | Literal["auto"] = 1
     num_nodes: PositiveInt = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    workers: NonNegativeInt = 2
+    workers: Annotated[int, Field(ge=0, le=MAX_PROCESSES)] = 2
     log_every: PositiveInt = 20
     evaluate_every: NonNegativeInt = 5_000
     checkpoint_every: NonNegativeInt = 1_000

@@ -70,7 +70,7 @@ def test_a_cut_run_goes_on_to_the_same_result(output: Path, tmp_path: Path) -> N
         (AblationOptions(str(TINY_SUITE), ("x",)), "no row 'x'; there are frozen, attention"),
         (AblationOptions(str(TINY_SUITE), scale="vitb"), "no scale 'vitb'; there are world"),
         (AblationOptions("tinny"), "no such file, nor a packaged suite"),
-        (AblationOptions(str(TINY_SUITE), seeds=()), "at least one of each"),
+        (AblationOptions(str(TINY_SUITE), seeds=()), "no seeds; give at least one"),
         (AblationOptions(str(TINY_SUITE), overrides=("training.devices=2",)), "has one device"),
         (AblationOptions(str(TINY_SUITE), overrides=("training.stepz=2",)), "training.stepz: unknown key"),
     ],

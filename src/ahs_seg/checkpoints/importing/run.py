@@ -21,8 +21,9 @@ from ahs_seg.checkpoints.importing.convert_scan import join_shifted
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, check_complete
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
-from ahs_seg.checkpoints.model_dir import ModelDescription, save_state
+from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, save_state
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.overwrite import check_replaceable
 
 __all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
 
@@ -90,8 +91,10 @@ def import_checkpoint(
     Raises:
         CheckpointError: the file cannot be read, a key is unknown, missing, duplicate or of the wrong shape (each is
             named), or there is no tokenizer. Nothing is written then.
+        OverwriteError: the directory holds one of the files, or other files.
     """
     path = Path(source)
+    check_replaceable(Path(directory), "a model", needs=CONFIG, inputs=[path, tokenizer, shifted])
     weights = read_weights(path)
     kind = kind or recognise(weights.state)
     if kind is None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
 
+from ahs_seg.io.processes import check_processes
 from ahs_seg.io.progress import ProgressBar
 
 _WORTH_A_PROCESS: Final = 100
@@ -28,6 +29,8 @@ def run_parallel(
     killed.
     """
     track = ProgressBar(description, shown=progress)
+    if workers is not None:
+        check_processes(workers, "workers")
     count = workers or min(os.cpu_count() or 1, 1 + len(items) // _WORTH_A_PROCESS)
     if count == 1:
         for item in track(items):

@@ -15,6 +15,7 @@ from ahs_seg.experiments.ablation.suites import Suite, find_suite
 from ahs_seg.experiments.ablation.table import Table, build_table
 from ahs_seg.experiments.ablation.worker import RunJob, import_names
 from ahs_seg.experiments.ablation.workers import RunFailure, Spec, run_all
+from ahs_seg.io.processes import check_processes
 from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.tuners import TunerConfig
 
@@ -68,8 +69,9 @@ def run_ablation(
     """
     custom = (*methods, *tuners, *datasets)
     suite = find_suite(choice.suite, custom=custom)
-    if jobs < 1 or not choice.seeds:
-        raise ConfigError(f"{jobs} jobs, {len(choice.seeds)} seeds; give at least one of each.")
+    check_processes(jobs, "jobs")
+    if not choice.seeds:
+        raise ConfigError("no seeds; give at least one.")
     scale = choice.scale or next(iter(suite.scales))
     suite.choose("scales", [scale])
     rows = suite.choose("rows", [suite.baseline, *(choice.rows or suite.rows)])
