@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ahs_seg.errors import MissingPackageError, RunEndedError, SampleError
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import ends_run, failure_of, reason_of
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,11 @@ def test_errors_that_lead_to_each_other_end() -> None:
 def test_a_reason_is_one_line_that_names_the_item(error: Exception, text: str) -> None:
     assert reason_of(error, "a.png").startswith(text)
     assert "\n" not in reason_of(error, "a.png")
+
+
+def test_a_failure_is_an_error_of_the_item_unless_it_ends_the_run() -> None:
+    known, full = SampleError("a.png: damaged"), OSError(errno.ENOSPC, "No space left on device")
+    assert failure_of(known, "image 3") is known
+    assert str(failure_of(KeyError("x"), "image 3")) == "image 3: KeyError: 'x'"
+    with pytest.raises(OSError, match="No space"):
+        failure_of(full, "image 3")

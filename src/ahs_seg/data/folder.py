@@ -20,7 +20,7 @@ from jaxtyping import Int32, UInt8
 
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import AhsSegError, SampleError
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
@@ -126,11 +126,11 @@ class FolderDataset:
         try:
             image = read_image(self._images[index])
         except Exception as error:  # noqa: BLE001  # a fault of this file, see `io.failures`
-            faults.append(_fault(error, self._images[index]))
+            faults.append(str(failure_of(error, self._images[index])))
         try:
             labels = self._read_labels(index)
         except Exception as error:  # noqa: BLE001  # as above
-            faults.append(_fault(error, f"label map of {self._images[index]}"))
+            faults.append(str(failure_of(error, f"label map of {self._images[index]}")))
         if image is not None and labels is not None and (problem := self._size_problem(index, image, labels)):
             faults.append(problem)
         return faults
@@ -198,12 +198,6 @@ def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in suffixes and not hidden and path.is_file():
             yield path
-
-
-def _fault(error: Exception, item: object) -> str:
-    if ends_run(error):
-        raise error
-    return str(error) if isinstance(error, SampleError) else reason_of(error, item)
 
 
 def _key(path: Path, folder: Path) -> str:

@@ -19,7 +19,7 @@ from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.provenance import provenance
 from ahs_seg.io.read_ahead import read_ahead
@@ -167,10 +167,8 @@ def _run(
                     if isinstance(sample, SampleError):
                         raise sample
                     lane.count(index, sample)
-                except Exception as error:  # this image fails, see `io.failures`
-                    if ends_run(error):
-                        raise
-                    problem = reason_of(error)
+                except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+                    problem = str(failure_of(error, f"image {index}"))
                     lane.failures.append(Failure(index=index, problem=problem))
                     track.say(f"left out: {problem}")
 
@@ -178,10 +176,8 @@ def _run(
 def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
     try:
         return dataset[index]
-    except Exception as error:  # this image fails, see `io.failures`
-        if ends_run(error):
-            raise
-        return error if isinstance(error, SampleError) else SampleError(reason_of(error, f"image {index}"))
+    except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+        return failure_of(error, f"image {index}")
 
 
 def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:

