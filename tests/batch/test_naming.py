@@ -16,6 +16,7 @@ from ahs_seg.batch.naming import unique_names
         (["film.mp4", "film/000000.jpg"], ["film_mp4", "film/000000"]),
         (["film.mp4", "Film.jpg", "film/000000.jpg"], ["film_mp4", "Film_jpg", "film/000000"]),
         (["film.mp4", "film.avi"], ["film_mp4", "film_avi"]),
+        (["a.png", "a.overlay.png", "b.overlay.png"], ["a", "a.overlay_png", "b.overlay"]),
     ],
 )
 def test_names_differ_even_if_case_is_ignored(files: list[str], expected: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, BatchSummary
@@ -79,17 +80,22 @@ def test_a_name_that_is_not_utf8(segmenter: Segmenter, tmp_path: Path) -> None:
         assert "Rename the file" in reason
 
 
-def test_a_georeference_that_cannot_be_read(
-    segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tiles", [None, TileConfig(size=64)])
+def test_a_coordinate_system_whose_text_is_not_utf8(
+    segmenter: Segmenter, tmp_path: Path, tiles: TileConfig | None
 ) -> None:
-    def raises(*_: object) -> None:
-        raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid continuation byte")
-
-    monkeypatch.setattr("ahs_seg.output.formats.geotiff._georeference", raises)
-    save(tmp_path / "in" / "a.tif", drawn(24, 32))
-    summary = run(segmenter, tmp_path / "in", tmp_path / "out", config=BatchConfig(formats=("geotiff",)))
-    assert "a.tif" in failed(summary)["a.tif"]
-    assert not list((tmp_path / "out").glob("*.tif"))
+    (tmp_path / "in").mkdir()
+    save(tmp_path / "in" / "good.png", drawn(24, 32))
+    path = tmp_path / "in" / "field.tif"
+    bands = np.moveaxis(drawn(24, 32), -1, 0)
+    named = {"crs": 'LOCAL_CS["caf\u00e9",UNIT["metre",1]]', "transform": rasterio.Affine(1, 0, 5, 0, -1, 5)}
+    with rasterio.open(path, "w", driver="GTiff", width=32, height=24, count=3, dtype="uint8", **named) as file:
+        file.write(bands)
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9("))
+    config = BatchConfig(formats=("geotiff",), tiles=tiles)
+    summary = run(segmenter, tmp_path / "in", tmp_path / "out", config=config)
+    assert (summary.done, list(failed(summary))) == (1, ["field.tif"])
+    assert not (tmp_path / "out" / "field.tif").exists()
 
 
 def test_an_image_that_the_model_fails_on_costs_itself(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.io.folder_lock import FOLDER, FolderInUseError, locked
+from ahs_seg.io.overwrite import OverwriteError
 
 
 def test_a_second_run_is_told_who_is_writing(tmp_path: Path) -> None:
@@ -26,6 +27,14 @@ def test_a_second_run_is_told_who_is_writing(tmp_path: Path) -> None:
             pass
     with locked(tmp_path / "out"):
         pass
+
+
+def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("image")
+    for folder in (tmp_path / "a.png", tmp_path / "a.png" / "out"):
+        with pytest.raises(OverwriteError, match=r"a\.png.*: is a file or lies below one"), locked(folder):
+            pass
+    assert (tmp_path / "a.png").read_text() == "image"
 
 
 def _hold(folder: Path, ready: multiprocessing.synchronize.Event) -> None:

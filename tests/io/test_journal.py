@@ -54,3 +54,9 @@ def test_journals_and_identities(tmp_path: Path) -> None:
     identity = as_read({"words": ("a", "b"), "size": 3})
     assert identity == {"words": ["a", "b"], "size": 3}
     assert differing_keys({"words": ["a"], "size": 3, "more": 1}, identity) == ["words"]
+
+
+def test_a_damaged_line_costs_itself(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"index": 1}\n{"ind\xff\x00\n{"index": 2}\n{"index": 3')
+    assert [record["index"] for record in read_records(path)] == [1, 2]

@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import PurePosixPath
+from typing import Final
+
+OVERLAY: Final = ".overlay"
 
 
 def unique_names(names: Sequence[str], suffixes: Sequence[str], videos: Sequence[bool]) -> list[str]:
@@ -13,7 +16,7 @@ def unique_names(names: Sequence[str], suffixes: Sequence[str], videos: Sequence
 
     Inputs whose names are equal get their extension: `a_jpg` and `a_png`; where that does not help, a number: `a_jpg`
     and `a_JPG_2`. The frames of a video are written to a folder of its name, so a video is renamed if an image lies in
-    a folder of that name.
+    a folder of that name. `a.overlay` is renamed beside `a`, whose overlay is called `a.overlay.png`.
     """
     equal: defaultdict[str, int] = defaultdict(int)
     folders: set[str] = set()
@@ -24,7 +27,8 @@ def unique_names(names: Sequence[str], suffixes: Sequence[str], videos: Sequence
     found = []
     for name, suffix, is_video in zip(names, suffixes, videos, strict=True):
         key = name.casefold()
-        if equal[key] == 1 and not (is_video and key in folders):
+        is_overlay = key.endswith(OVERLAY) and key.removesuffix(OVERLAY) in equal
+        if equal[key] == 1 and not is_overlay and not (is_video and key in folders):
             found.append(name)
             continue
         found.append(_free(f"{name}_{suffix.removeprefix('.')}", taken))

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.overwrite import OverwriteError
 
 FOLDER: Final = ".ahs-seg"
 """Subfolder of an output folder for the lock and journals."""
@@ -31,10 +32,14 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is created if needed; a killed process holds it no longer.
 
     Raises:
+        OverwriteError: there is a file of that name.
         FolderInUseError: another run holds it; the message names its process, machine and start.
     """
     place = folder / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OverwriteError(f"{folder}: is a file or lies below one. Give another output folder.") from None
     lock = FileLock(place / _LOCK)
     try:
         lock.acquire(timeout=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -45,11 +46,12 @@ def journals_in(folder: Path) -> list[Path]:
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The header (if any) and the records of a journal; an incomplete last line is skipped."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    """The header (if any) and the records of a journal; incomplete and damaged lines are skipped."""
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for line in file:
             if line.endswith("\n"):
-                yield json.loads(line)
+                with suppress(ValueError):
+                    yield json.loads(line)
 
 
 def as_read(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from jaxtyping import Int32
 
 from ahs_seg.io.atomic import replacing_path
 from ahs_seg.io.extras import require_extra
+from ahs_seg.io.gdal_writing import whole_tiff
 from ahs_seg.output.formats.base import ExportItem, FormatError, check_utf8
 from ahs_seg.output.palette import colour
 from ahs_seg.types import IGNORE
@@ -87,7 +88,7 @@ def label_writer(
     }
     with replacing_path(path) as draft, warnings.catch_warnings(), _opened(like, size) as source:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(draft, "w", **profile, **_georeference(source)) as dataset:
+        with whole_tiff(draft, path), rasterio.open(draft, "w", **profile, **_georeference(source)) as dataset:
             dataset.update_tags(**{TAG: json.dumps(vocabulary.labels, ensure_ascii=False)})
             if not wide:
                 table = {index: (*colour(index), 255) for index in range(len(vocabulary))}
