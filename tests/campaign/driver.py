@@ -5,12 +5,14 @@ The processes are forked from one that has imported everything (`warm`), so a ca
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -33,6 +35,8 @@ PATIENCE: Final = 5
 """A case that waits for something hangs after this many times `SECONDS` on the clock."""
 PEAK_MIB: Final = 1024
 """Peak memory of a case beyond that of the process at its start, unless the case is about something larger."""
+_END_WITH_PARENT: Final = 1
+"""PR_SET_PDEATHSIG of Linux: no case outlives the tests."""
 _HEADROOM: Final = 2 * 2**30
 """Address space beyond twice the allowed peak: stacks of threads and arenas of the allocator are not memory."""
 
@@ -144,6 +148,7 @@ def _text(path: Path) -> str:
 def _run(folder: Path, call: Callable[..., object], words: tuple[str, ...], limits: Limits) -> None:
     """The whole life of the process of a case."""
     os.setsid()
+    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     _surround(folder, limits)
     with (folder / "verdict.json").open("w", encoding="utf-8") as file:
         without_peak()
@@ -167,6 +172,7 @@ def _surround(folder: Path, limits: Limits) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    tempfile.tempdir = None  # it was chosen by the process that all are forked from
     space = int(memory(virtual=True)) * MIB + 2 * limits.peak_mib * MIB + _HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -116,4 +116,4 @@ def _read(path: Path) -> None:
     elif path.suffix == ".xml":
         ElementTree.fromstring(path.read_text(encoding="utf-8"))
     else:
-        path.read_text(encoding="utf-8")
+        path.read_bytes()
