@@ -27,8 +27,11 @@ SUITE = Path(__file__).parents[1] / "support" / "tiny_suite.yaml"
 
 @dataclass(frozen=True)
 class Operation:
-    """A command that writes to `output`; `again` are its words when it was interrupted, `whole` are folders below
-    `output` (".": itself) that are complete or absent at every moment."""
+    """A command that writes to `output`, and how often it is killed.
+
+    `again` are its words when it was interrupted, `whole` are folders below `output` that are complete or absent at
+    every moment.
+    """
 
     name: str
     kills: int
@@ -51,7 +54,7 @@ class Operation:
             yield from unreadable(output)
         for name in self.whole:
             folder = output / name
-            wanted = {key for key in finished if name == "." or key.startswith(f"{name}/")}
+            wanted = {key for key in finished if key.startswith(f"{name}/")}
             if folder.exists() and (missing := wanted - stable(output).keys()):
                 yield f"{self.output}/{name} is there without {', '.join(sorted(missing))}"
 
@@ -65,7 +68,7 @@ def operations(model: Path) -> list[Operation]:
     evaluate = ("evaluate", str(model), *data, "-o", "out/report.json")
     prepare = ("data", "prepare", "ade20k-150", "--root", ".", "--workers", "1")
     ablate = ("ablate", "--suite", str(SUITE), "--rows", "attention", "--seeds", "0", "-o", "out")
-    convert = ("import", "a.pth", "--as", "clip", "--tokenizer", "tokenizer.json", "-o", "out")
+    convert = ("import", "a.pth", "--as", "clip", "--tokenizer", "tokenizer.json", "-o", "out/model")
     return [
         Operation("segment", 45, _images, segment, (*segment, "--resume")),
         Operation("train", 40, _nothing, train, (*train, "--resume"), whole=("model",)),
@@ -73,8 +76,8 @@ def operations(model: Path) -> list[Operation]:
         Operation("prepare", 30, _archive, prepare, prepare, output=archives.STEM),
         Operation("ablate", 6, _nothing, ablate, ablate),
         Operation("quickstart", 8, _nothing, (), (), call=small_quickstart, whole=("run-cat_seg-seed0/model",)),
-        Operation("import", 25, _checkpoint, convert, convert, whole=(".",)),
-        Operation("replace a model", 30, _two(model), (), (), call=replace_model, whole=(".",)),
+        Operation("import", 25, _checkpoint, convert, convert, whole=("model",)),
+        Operation("replace a model", 30, _two(model), (), (), call=replace_model, whole=("model",)),
     ]
 
 
@@ -88,7 +91,7 @@ def replace_model() -> None:
     """Put one model and another in turn in the place that readers look at; the last is the first."""
     (description, first), (_, second) = load_model("first"), load_model("second")
     for number in range(20):
-        save_model(second if number % 2 == 0 else first, description, "out")
+        save_model(second if number % 2 == 0 else first, description, "out/model")
 
 
 def _nothing(inside: Path) -> None:
@@ -113,7 +116,7 @@ def _checkpoint(inside: Path) -> None:
 
 def _two(model: Path) -> Callable[[Path], object]:
     def prepare(inside: Path) -> None:
-        for name in ("first", "out"):
+        for name in ("first", "out/model"):
             shutil.copytree(model, inside / name)
         description, other = load_model(model)
         assert isinstance(other, nn.Module)

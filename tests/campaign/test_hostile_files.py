@@ -11,8 +11,6 @@ from tests.campaign.driver import command, judge
 from tests.campaign.hostile import Templates
 from tests.campaign.record import Part
 
-pytestmark = pytest.mark.xdist_group("campaign")
-
 
 def judged(part: Part, tmp_path: Path, model: Path, *, seed: int, count: int) -> None:
     """Read `count` hostile files, each in a process of its own, and forget its folder."""
@@ -26,6 +24,7 @@ def judged(part: Part, tmp_path: Path, model: Path, *, seed: int, count: int) ->
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.xdist_group("campaign")
 def test_some_hostile_files(part: Part, tmp_path: Path, model: Path, seed: int) -> None:
     judged(part, tmp_path, model, seed=seed, count=12)
     assert part.faults == []

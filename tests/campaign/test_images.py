@@ -12,7 +12,6 @@ from tests.campaign.models import WORDS, photographs
 from tests.campaign.outputs import contents, failures_of, leftovers, unaccounted, unreadable
 from tests.campaign.record import Part
 
-pytestmark = pytest.mark.xdist_group("campaign")
 FORMATS = ("png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat")
 INTACT = 4
 PEAK_MIB = 4096
@@ -50,6 +49,7 @@ def judged(part: Part, tmp_path: Path, model: Path, *, seed: int, count: int, si
         part.faults += [f"part {number}: {key} differs" for key, value in single.items() if beside.get(key) != value]
 
 
+@pytest.mark.xdist_group("campaign")
 def test_some_damaged_images(part: Part, tmp_path: Path, model: Path, seed: int) -> None:
     judged(part, tmp_path, model, seed=seed, count=12, size=12)
     assert part.faults == []

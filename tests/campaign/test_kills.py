@@ -15,7 +15,6 @@ from tests.campaign.kills import Operation, operations
 from tests.campaign.outputs import differences, leftovers, stable
 from tests.campaign.record import Part
 
-pytestmark = pytest.mark.xdist_group("campaign-kills")
 NAMES = ("segment", "train", "evaluate", "prepare", "ablate", "quickstart", "import", "replace a model")
 
 
@@ -53,6 +52,7 @@ def killed_often(part: Part, tmp_path: Path, operation: Operation, *, seed: int,
         part.add(found, leftovers(folder / "inside"), cases=0)
 
 
+@pytest.mark.xdist_group("campaign")
 def test_some_kills(part: Part, tmp_path: Path, model: Path, seed: int) -> None:
     killed_often(part, tmp_path, named(model, "segment"), seed=seed, kills=2)
     assert part.faults == []

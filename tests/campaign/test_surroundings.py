@@ -16,7 +16,6 @@ from tests.campaign.outputs import differences, stable, unreadable
 from tests.campaign.record import Part
 from tests.campaign.surroundings import can_mount, disk, interrupted, remount, robbed, unheard, without_unicode
 
-pytestmark = pytest.mark.xdist_group("campaign-surroundings")
 PLAIN = ("segment", "images", "--classes", "ciel é, 砂, disk", "--model", "model", "-o", "out")
 WORDS = (*PLAIN, "--format", "png", "--format", "coco", "--format", "npz")
 COUNT = 8
@@ -60,6 +59,7 @@ def survived(part: Part, folder: Path, model: Path, name: str, finished: dict[st
     part.add(again, differences(stable(folder / "inside" / "out"), finished, again.kind))
 
 
+@pytest.mark.xdist_group("campaign")
 def test_a_full_disk_and_few_files_lose_nothing(part: Part, tmp_path: Path, model: Path) -> None:
     finished = whole_run(tmp_path / "whole", model)
     for name in ("64 open files", "files of at most 700 bytes"):
