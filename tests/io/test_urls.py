@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.io.images import ImageError
-from ahs_seg.io.urls import fetch, is_url, read_source
+from ahs_seg.io.urls import fetch, read_source
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
@@ -58,12 +58,6 @@ def site() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-def test_addresses():
-    assert is_url("https://example.com/a.jpg")
-    assert is_url("HTTP://example.com")
-    assert not any(map(is_url, ["ftp://example.com", "file:///a.jpg", "http.jpg", 3]))
 
 
 @pytest.mark.parametrize("page", ["photo", "moved"])

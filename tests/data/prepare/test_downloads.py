@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ahs_seg.data.prepare import downloads
 from ahs_seg.data.prepare.ade20k_150 import ADE20K_150, SOURCE
 from ahs_seg.data.prepare.downloads import DownloadError, download
 from tests.support import miniature
@@ -30,6 +31,7 @@ class Server(ThreadingHTTPServer):
     breaks = 0  # how often
     ranges = True
     status = 200
+    stated: int | None = -1  # another Content-Length than is sent; None: no such header
     requests: list[str | None]
 
     def handle_error(self, request: object, address: object) -> None: ...
@@ -59,7 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("ETag", self.server.tag)
-        self.send_header("Content-Length", str(len(content) - start))
+        if self.server.stated is not None:
+            self.send_header(
+                "Content-Length", str(len(content) - start if self.server.stated < 0 else self.server.stated)
+            )
         self.end_headers()
         end = len(content)
         if self.server.limit is not None and self.server.breaks:
@@ -159,6 +164,43 @@ def test_refusals(server, tmp_path):
     assert len(server.requests) == 4
     with pytest.raises(DownloadError, match="only http and https"):
         download("file:///etc/passwd", tmp_path / "a")
+
+
+def test_more_bytes_than_stated_are_no_download(server, tmp_path):
+    server.stated = 30_000
+    with pytest.raises(DownloadError, match="sends more than the 30,000 bytes that it states"):
+        fetch(server, tmp_path / "a.zip", attempts=1)
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_range_with_fewer_or_more_bytes_than_the_file_has_is_no_download(server, tmp_path):
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:40_000])
+    server.stated = None
+    server.limit, server.breaks = 10_000, 1
+    with pytest.raises(DownloadError, match="broke off at 50,000 of 100,000 bytes"):
+        fetch(server, tmp_path / "a.zip", attempts=0)
+    fetch(server, tmp_path / "a.zip", checksum=SHA)
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("expected", [{"size": 60_000}, {}])
+def test_a_download_without_end_is_bounded(server, tmp_path, monkeypatch, expected):
+    monkeypatch.setattr(downloads, "MAX_BYTES", 60_000)
+    server.stated = None
+    with pytest.raises(DownloadError, match="more than 60,000 bytes, which is the limit"):
+        fetch(server, tmp_path / "a.zip", **expected)
+    server.stated = -1
+    with pytest.raises(DownloadError, match="the file has 100,000 bytes, expected are 60,000"):
+        fetch(server, tmp_path / "a.zip", **expected)
+    assert not list(tmp_path.glob("a.zip")) + list(tmp_path.glob("*.part"))
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_says_nothing_more_is_not_waited_for(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: time.sleep(1))
+    with pytest.raises(DownloadError, match=r"(timed out|no response in time)\. 0 bytes are kept"):
+        fetch(server, tmp_path / "a.zip", attempts=2)
 
 
 def test_a_data_set_from_a_server_that_breaks_off(server, tmp_path, monkeypatch):

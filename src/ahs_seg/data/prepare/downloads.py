@@ -1,25 +1,30 @@
-"""Resumable downloads, checked for size and checksum before they get their final name."""
+"""Resumable downloads, checked for size and checksum before they get their final name.
+
+A server that states a size sends as many bytes, or the download is not whole; one that states none is bounded.
+"""
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
-import shutil
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.digest import file_digest
+from ahs_seg.io.http import BrokenOffError, Deadline, HttpError, body, is_url, respond, shown
 from ahs_seg.io.progress import ProgressBar
 
-_CHUNK: Final = 1 << 20
+MAX_BYTES: Final = 64 * 2**30
+"""Most bytes of a download whose size is not known; the largest archive, COCO's training images, has 19 GB."""
 _TIMEOUT_SECONDS: Final = 60
-_BROKEN: Final = (OSError, http.client.HTTPException)
+_MB: Final = 10**6
+_BROKEN: Final = (OSError, HTTPException, ValueError)
 """Exceptions raised by an interrupted connection; `OSError` includes `urllib.error.URLError` and time-outs."""
 
 
@@ -46,7 +51,7 @@ def download(
     Raises:
         DownloadError: the server refuses, the connection fails repeatedly, or size or checksum are wrong.
     """
-    if not url.startswith(("http://", "https://")):
+    if not is_url(url):
         raise DownloadError(f"{url}: only http and https addresses are fetched.")
     part, path_tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,21 +59,17 @@ def download(
     while True:
         before = _size(part)
         try:
-            total = _fetch(url, part, path_tag, progress=progress)
-        except urllib.error.HTTPError as error:
-            if error.code < 500:
-                raise DownloadError(f"{url}: the server answers {error.code} ({error.reason}).") from None
-            problem: Exception = error
+            _fetch(url, part, path_tag, size=size, progress=progress)
+            break
+        except DownloadError:
+            raise
         except _BROKEN as error:
             problem = error
-        else:
-            if total is None or _size(part) >= total:
-                break
-            problem = EOFError(f"broke off at {_size(part):,} of {total:,} bytes")
         left = attempts if _size(part) > before else left - 1
         if left <= 0:
             raise DownloadError(
-                f"{url}: {problem}. {_size(part):,} bytes are kept in {part}; run the command again to continue."
+                f"{url}: {shown(str(problem) or type(problem).__name__)}. {_size(part):,} bytes are kept in {part}; "
+                "run the command again to continue."
             ) from problem
         time.sleep(pause)
     _check(url, part, size=size, checksum=checksum)
@@ -76,62 +77,90 @@ def download(
     path_tag.unlink(missing_ok=True)
 
 
-def _fetch(url: str, part: Path, path_tag: Path, *, progress: bool) -> int | None:
-    """Size of the whole file if the server states it, after appending the missing bytes to the partial file."""
-    have = _size(part)
-    request = urllib.request.Request(url, headers={"User-Agent": "ahs-seg", "Accept-Encoding": "identity"})  # noqa: S310  # checked by the caller
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-        if path_tag.exists():
-            request.add_header("If-Range", path_tag.read_text())
-    try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310  # checked by the caller
-    except urllib.error.HTTPError as error:
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return _after_the_end(error, part, have)
-        raise
-    with response:
+def _fetch(url: str, part: Path, path_tag: Path, *, size: int | None, progress: bool) -> None:
+    """Append the missing bytes to the partial file.
+
+    Raises:
+        DownloadError: the server refuses, or its file has another size than `size` or more than `MAX_BYTES` bytes.
+        OSError, HTTPException, ValueError: the connection broke; the next attempt goes on where it was.
+    """
+    have, deadline = _size(part), Deadline(_TIMEOUT_SECONDS)
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if have and path_tag.exists():
+        headers["If-Range"] = path_tag.read_text(encoding="utf-8")
+    with respond(url, deadline, headers) as response:
+        if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            _after_the_end(response, part, have)
+            return
+        if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            problem = f"the server answers {response.status} ({shown(response.reason)})"
+            raise HttpError(problem) if response.status >= 500 else DownloadError(f"{url}: {problem}.")
         start, total = _range(response, have)
+        limit = MAX_BYTES if size is None else size
+        if total is not None and (total > limit or size not in (None, total)):
+            part.unlink(missing_ok=True)
+            raise DownloadError(f"{url}: the file has {total:,} bytes, expected are {limit:,}. Fetch it by hand.")
         if not start:
             tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            write_text(path_tag, tag) if tag and not tag.startswith("W/") else path_tag.unlink(missing_ok=True)
-        with part.open("r+b" if start else "wb") as file:
-            file.seek(start)
-            if total is None:
-                shutil.copyfileobj(response, file)
-            else:
-                _copy(response, file, total - start, ProgressBar(f"fetching {part.stem}", unit="MB", shown=progress))
+            keep = tag and tag.isascii() and tag.isprintable() and not tag.startswith("W/")
+            write_text(path_tag, tag) if keep else path_tag.unlink(missing_ok=True)
+        bar = ProgressBar(f"fetching {part.stem}", unit="MB", shown=progress)
+        try:
+            end = _append(_renewing(body(response), deadline), part, start, limit, bar, total)
+        except BrokenOffError:
+            end = _size(part)
+    if end > limit:
+        part.unlink()
+        raise DownloadError(f"{url}: more than {limit:,} bytes, which is the limit. Fetch it by hand.")
+    if total is not None and end != total:
+        raise HttpError(f"broke off at {end:,} of {total:,} bytes")
+
+
+def _renewing(parts: Iterator[bytes], deadline: Deadline) -> Iterator[bytes]:
+    """The parts; after each one, the server has the whole time again."""
+    for part in parts:
+        yield part
+        deadline.renew()
+
+
+def _append(parts: Iterator[bytes], path: Path, start: int, limit: int, bar: ProgressBar, total: int | None) -> int:
+    """Size of the partial file after its content from `start` on is replaced; what exceeds `limit` is not written."""
+    end = start
+    bar.start(None if total is None else total // _MB)
+    bar.skip(start // _MB)
+    with path.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        file.truncate()
+        try:
+            for data in parts:
+                end += len(data)
+                if end > limit:
+                    break
+                file.write(data)
+                bar.update(end // _MB)
+        finally:
+            bar.stop()
             file.flush()
             os.fsync(file.fileno())
-    return total
+    return end
 
 
-def _copy(response: http.client.HTTPResponse, file: IO[bytes], count: int, track: ProgressBar) -> None:
-    for _ in track(range(-(-count // _CHUNK))):
-        data = response.read(_CHUNK)
-        if not data:
-            break
-        file.write(data)
-
-
-def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+def _range(response: HTTPResponse, have: int) -> tuple[int, int | None]:
     """Byte offset at which the response begins, and the size of the whole file (`None`: not stated)."""
-    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
+        found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", response.headers.get("Content-Range", ""))
         if found and int(found[1]) == have:
-            return have, None if found[2] == "*" else int(found[2])
-        raise http.client.HTTPException(f"answered with the range {response.headers.get('Content-Range')!r}")
-    length = response.headers.get("Content-Length")
-    return 0, int(length) if length else None
+            return have, None if found[3] == "*" else int(found[3])
+        raise HttpError(f"answered with the range {response.headers.get('Content-Range')!r}")
+    return 0, response.length
 
 
-def _after_the_end(error: urllib.error.HTTPError, part: Path, have: int) -> int:
-    """File size after the server rejects the range: the file is complete, or it has changed and is fetched again."""
-    total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
+def _after_the_end(response: HTTPResponse, part: Path, have: int) -> None:
+    """After the server rejects the range: the file is complete, or it has changed and is fetched again."""
+    total = (response.headers.get("Content-Range") or "").rpartition("/")[2]
     if total != str(have):
         part.unlink()
-        raise http.client.HTTPException("the partial file is longer than the file; starting again")
-    return have
+        raise HttpError("the partial file is longer than the file; starting again")
 
 
 def _check(url: str, part: Path, *, size: int | None, checksum: str) -> None:
