@@ -21,6 +21,7 @@ from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandl
 
 from ahs_seg.config import VERSION
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.outside_text import on_one_line
 
 MAX_REDIRECTIONS: Final = 5
 MAX_REASON: Final = 200
@@ -110,9 +111,8 @@ def body(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def shown(text: str) -> str:
-    """Words of a server that can be printed: one line without control characters, at most `MAX_REASON` long."""
-    clean = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[: MAX_REASON + 1])
-    return clean if len(clean) <= MAX_REASON else f"{clean[:MAX_REASON]}..."
+    """Words of a server on one line that no terminal obeys, of at most `MAX_REASON` characters."""
+    return on_one_line(text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}...")
 
 
 def _opened(address: str, deadline: Deadline, headers: Mapping[str, str]) -> HTTPResponse:
