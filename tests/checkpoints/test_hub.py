@@ -1,16 +1,14 @@
 """Models go to the hub and come back."""
 
-import hashlib
-import time
 from pathlib import Path
 
 import pytest
 
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
-from ahs_seg.checkpoints.hub import fetch, push_to_hub
+from ahs_seg.checkpoints.hub import push_to_hub
 from ahs_seg.checkpoints.zoo import find_model
 from tests.support.builders import random_backbone
-from tests.support.hub_server import LARGE, Hub
+from tests.support.hub_server import Hub
 from tests.support.small_methods import CAT_SEG
 
 
@@ -47,21 +45,3 @@ def test_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
 def test_what_is_no_model(hub: Hub, name: str) -> None:
     with pytest.raises(CheckpointError, match="known checkpoint"):
         find_model(name)
-
-
-class Always(set[str]):
-    """A set from which nothing is taken away."""
-
-    def discard(self, element: object, /) -> None: ...
-
-
-def test_a_file_that_is_never_sent_whole_is_no_download(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    hub.repositories["me/model"] = {"small.bin": bytes(5000), "large.bin": bytes(LARGE)}
-    hub.cut_once = Always(["small.bin", f"/storage/{hashlib.sha256(bytes(LARGE)).hexdigest()}"])
-    for name in ("small.bin", "large.bin"):
-        with pytest.raises(CheckpointError, match=rf"{name} is not in the cache and could not be downloaded"):
-            fetch("me/model", name, remedy="and give its path")
-        hub.cut_once, kept = set(), hub.cut_once
-        assert fetch("me/model", name, remedy="").read_bytes() == hub.repositories["me/model"][name]
-        hub.cut_once = kept
