@@ -72,7 +72,7 @@ def spoiled(draw: random.Random, document: Any) -> Any:
     for _ in range(draw.choice((1, 1, 2))):
         places = list(_places(document))
         if not places:
-            return draw.choice(VALUES)
+            return copy.deepcopy(draw.choice(VALUES))
         node, key = draw.choice(places)
         chosen = draw.random()
         if chosen < 0.1:
@@ -80,7 +80,7 @@ def spoiled(draw: random.Random, document: Any) -> Any:
         elif chosen < 0.15:
             node[key] = nested(draw.choice((60, 900)))
         else:
-            node[key] = draw.choice(VALUES)
+            node[key] = copy.deepcopy(draw.choice(VALUES))
     return document
 
 

@@ -58,7 +58,7 @@ def unheard(*words: str) -> None:
     """A command whose output nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
-    os.dup2(writer, 1)
+    sys.stdout = sys.__stdout__ = os.fdopen(os.dup2(writer, 1), "w")
     command(*words)
 
 
