@@ -58,7 +58,8 @@ def unheard(*words: str) -> None:
     """A command whose output nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
-    sys.stdout = sys.__stdout__ = os.fdopen(os.dup2(writer, 1), "w")
+    sys.stdout = os.fdopen(os.dup2(writer, 1), "w")
+    sys.__stdout__ = sys.stdout  # type: ignore[misc]  # as in a process that was started with this pipe
     command(*words)
 
 
