@@ -15,7 +15,7 @@ from ahs_seg.io.rasters import open_raster
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.support.drawn_images import drawn, save
-from tests.support.geotiffs import PLACE, geotiff
+from tests.support.geotiffs import PLACE, geotiff, with_tag
 from tests.support.tiny_models import LocalMethod
 
 TILES = TileConfig(size=64, overlap=0.5)
@@ -105,3 +105,20 @@ def test_without_rasterio_images_are_read_at_once(local, tmp_path, monkeypatch):
     expected = tiled(local, [path], tmp_path / "with").areas
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
     assert tiled(local, [path], tmp_path / "without").areas == expected
+
+
+@pytest.mark.parametrize("value", [3, 6])
+def test_a_turned_geotiff_has_the_same_labels_whole_and_tiled(local, tmp_path, value):
+    path = with_tag(geotiff(tmp_path / "field.tif", np.moveaxis(drawn(160, 224), -1, 0)), 274, value)
+    assert tiled(local, [path], tmp_path / "tiles", formats=("geotiff", "png")).done == 1
+    config = BatchConfig(formats=("geotiff", "png"))
+    segment_files(local, [path], FIVE, tmp_path / "whole", config=config, progress=False)
+    for name in ("png", "tif"):
+        (found,), (expected,) = ([*(tmp_path / folder).rglob(f"*.{name}")] for folder in ("tiles", "whole"))
+        with rasterio.open(found) as tiles, rasterio.open(expected) as whole:
+            assert tiles.bounds == whole.bounds
+            assert (tiles.read(1) == whole.read(1)).mean() > 0.999
+            if name == "tif":
+                assert (tiles.transform, tiles.shape) == (PLACE, (160, 224))
+            else:
+                assert tiles.shape == ((160, 224) if value == 3 else (224, 160))

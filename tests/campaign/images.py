@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, features
 
-from ahs_seg.io.images import IMAGE_FORMATS
+from ahs_seg.io.pillow_files import IMAGE_FORMATS
 from tests.campaign.damage import DAMAGES, lying, untouched
 
 MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")

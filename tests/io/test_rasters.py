@@ -1,10 +1,13 @@
 """Rows of large files are those of whole images."""
 
 import numpy as np
+import pytest
+import rasterio
 from PIL import Image
 
-from ahs_seg.io.images import read_image
-from ahs_seg.io.rasters import open_raster
+from ahs_seg.io import rasters
+from ahs_seg.io.images import ImageError, read_image
+from ahs_seg.io.rasters import open_dataset, open_raster
 from tests.support.drawn_images import drawn, save
 from tests.support.geotiffs import geotiff
 
@@ -27,3 +30,39 @@ def test_rows_are_those_of_the_whole_image(tmp_path):
             rows = np.concatenate([raster.rows(top, min(top + 16, 50)) for top in range(0, 50, 16)])
         expected = image if path.name == "wide.tif" else read_image(path)
         assert np.array_equal(rows, expected), path.name
+
+
+def test_a_compressed_strip_of_absurd_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    path = geotiff(tmp_path / "a.tif", np.zeros((3, 400, 50), np.uint8), compress="deflate", blockysize=400)
+    monkeypatch.setattr(rasters, "MAX_BLOCK_BYTES", 59_999)
+    with pytest.raises(ImageError, match=r"blocks of 50x400 pixels, 60,000 bytes; at most 59,999 .*TILED=YES"):
+        read_image(path)
+
+
+def test_a_sparse_raster_of_absurd_size_is_refused(tmp_path):
+    profile = {"count": 3, "dtype": "uint8", "SPARSE_OK": True, "tiled": True, "BIGTIFF": "YES"}
+    for size, message in {
+        (300_000, 300_000): "at most 40,000,000,000",
+        (10, 300_000): "at most 250,000 are tiled",
+    }.items():
+        with rasterio.open(tmp_path / "a.tif", "w", "GTiff", height=size[0], width=size[1], **profile):
+            pass
+        with pytest.raises(ImageError, match=message), open_raster(tmp_path / "a.tif"):
+            pass
+
+
+def test_other_files_that_a_raster_may_refer_to_are_not_opened(tmp_path):
+    geotiff(tmp_path / "secret.tif", np.zeros((1, 4, 4), np.uint8))
+    (tmp_path / "a.png").write_text(
+        "<VRTDataset rasterXSize='4' rasterYSize='4'><VRTRasterBand dataType='Byte' band='1'><SimpleSource>"
+        "<SourceFilename relativeToVRT='1'>secret.tif</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with pytest.raises(ImageError, match="not in a supported format"), open_dataset(tmp_path / "a.png"):
+        pass
+
+
+def test_a_format_without_a_georeference_has_no_dataset(tmp_path):
+    for name in ("a.webp", "a.avif", "a.gif"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+        with open_dataset(tmp_path / name) as found:
+            assert found is None

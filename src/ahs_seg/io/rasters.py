@@ -1,136 +1,197 @@
-"""Images of any size, read row by row from top to bottom with rasterio, or as a whole with Pillow without rasterio."""
+"""The one way to open an image file, whole or in rows: rasterio reads TIFF and large files, Pillow everything else.
+
+The decoder depends on the file and on whether rasterio (extra `geo`) is installed, never on how the image is read, so
+that a whole image and its tiles are the same. Without rasterio Pillow reads TIFF as well; kinds that it cannot read are
+errors that name the extra.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
-from PIL import Image
+from jaxtyping import UInt8
+from PIL import Image, TiffImagePlugin
 
-from ahs_seg.io.images import ImageError, read_image
+from ahs_seg.io.gdal_bands import ORIENTATION, dataset_bands, is_plain
+from ahs_seg.io.orientation import Orientation
+from ahs_seg.io.pillow_files import (
+    IMAGE_FORMATS,
+    check_cost,
+    check_planes,
+    check_size,
+    decoding,
+    has_16_bit_colours,
+    identified,
+    opened,
+    orientation_of,
+    pillow_bands,
+    raw_mode,
+)
+from ahs_seg.io.pixels import ImageError, Raster
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-TIFF_SUFFIXES: Final = frozenset([".tif", ".tiff"])
-LARGE: Final = 32_000_000
-"""Number of pixels above which files other than TIFF are read row by row as well."""
-WHOLE: Final = 1_000_000_000
-"""Maximum number of pixels of an image that is read as a whole; this takes about 8 GB."""
+ReadRows: TypeAlias = Callable[[int, int], UInt8[np.ndarray, "h W 3"]]
+"""A function that reads the rows `top` to `bottom` (exclusive) of an image, in full width."""
 
-_DRIVERS: Final = {
-    b"II*\0": "GTiff",
-    b"MM\0*": "GTiff",
-    b"II+\0": "GTiff",
-    b"MM\0+": "GTiff",
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"\0\0\0\x0cjP": "JP2OpenJPEG",
-}
-"""GDAL drivers by the first bytes of a file. Others are not allowed: a VRT file, for example, refers to other files."""
-_ORIENTATION: Final = 0x0112
+LARGE: Final = 32_000_000
+"""Number of pixels above which plain PNG, JPEG and JPEG 2000 files are read row by row."""
+WHOLE: Final = 1_000_000_000
+"""Maximum number of pixels of an image that is tiled, but can only be decoded as a whole; this takes up to 10 GB."""
+TILED_WIDTH: Final = 250_000
+"""Maximum width in pixels of an image that is read row by row; memory grows with the width."""
+TILED_PIXELS: Final = 40_000_000_000
+"""Maximum number of pixels of an image that is read row by row."""
+MAX_BLOCK_BYTES: Final = 2**31
+"""Maximum size of the blocks in which a file stores its pixels: one is decoded at a time."""
+
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DRIVERS: Final = {"TIFF": "GTiff", "PNG": "PNG", "JPEG": "JPEG", "JPEG2000": "JP2OpenJPEG"}
+"""GDAL drivers by Pillow's names. Others are not allowed: a VRT file, for example, refers to other files."""
+_PLAIN: Final = {"JPEG": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA", "LA", "P", "I;16"), "JPEG2000": ("L", "RGB")}
+"""Modes of which Pillow and GDAL decode the same values."""
 _CACHE_MB: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Raster:
-    """An open image: its size, and a function that reads some of its rows as RGB (uint8)."""
+@contextmanager
+def open_raster(source: Path | bytes, *, max_pixels: int | None = None, name: str | None = None) -> Iterator[Raster]:
+    """An image given by its path or content; its pixels are read and decoded when they are asked for.
 
-    size: tuple[int, int]
-    rows: ReadRows
+    With `max_pixels` it can be read as a whole, without it row by row (`Raster.rows`) if its format allows.
+
+    Raises:
+        ImageError: the file cannot be read, has too many pixels, or no bands that can be shown as grey or RGB.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "image")
+    with ExitStack() as stack:
+        file = stack.enter_context(opened(source, name))
+        start = file.read(4)
+        is_tiff = start in _TIFF
+        tags = _tags(file, name) if is_tiff and _has_rasterio() else {}
+        driver = "GTiff" if tags and is_plain(tags) else None
+        image: Image.Image | None = None
+        if driver is None:
+            stack.enter_context(_naming_the_extra(name, needed=is_tiff and not tags))
+            image = stack.enter_context(identified(file, name, IMAGE_FORMATS))
+            driver = _row_driver(image)
+        dataset = None if driver is None else _opened_dataset(stack, source, driver)
+        if dataset is not None:
+            _check_dataset(dataset, name, max_pixels)
+            yield Raster(dataset_bands(dataset, tags, name))
+            return
+        image = image or stack.enter_context(identified(file, name, IMAGE_FORMATS))
+        check_cost(image, name, WHOLE if max_pixels is None else max_pixels)
+        check_planes(image, name)
+        yield Raster(pillow_bands(image, name))
 
 
 @contextmanager
-def open_raster(path: Path) -> Iterator[Raster]:
-    """An image that is read from top to bottom; values are converted to RGB (uint8) as by `read_image`.
+def open_dataset(path: Path) -> Iterator[tuple[DatasetReader, Orientation] | None]:
+    """The file as rasterio opens it, for its georeference, and how to turn it upright; None: it can have none.
 
     Raises:
-        SampleError: the file cannot be read, or its bands are not grey or RGB, with or without alpha.
+        ImageError: rasterio cannot open it.
     """
-    driver = _driver_for(path)
-    if driver is None:
-        pixels = read_image(path, max_pixels=WHOLE)
-        yield Raster((pixels.shape[0], pixels.shape[1]), lambda top, bottom: pixels[top:bottom])
-        return
+    name = str(path)
+    with ExitStack() as stack:
+        file = stack.enter_context(opened(path, name))
+        if file.read(4) in _TIFF:
+            yield _dataset(stack, path, "GTiff"), Orientation.of_exif(_tags(file, name).get(ORIENTATION, 1))
+            return
+        image = stack.enter_context(identified(file, name, IMAGE_FORMATS))
+        driver = _DRIVERS.get(image.format or "")
+        yield (_dataset(stack, path, driver), orientation_of(image)) if driver else None
+
+
+def _has_rasterio() -> bool:
+    try:
+        import rasterio  # noqa: F401  # checks that it is installed
+    except ImportError:
+        return False
+    return True
+
+
+@contextmanager
+def _naming_the_extra(name: str, *, needed: bool) -> Iterator[None]:
+    """Errors of Pillow's decoder, naming the extra that reads more kinds of TIFF if it is `needed`."""
+    try:
+        yield
+    except ImageError as error:
+        if not needed or error.__cause__ is None:
+            raise
+        raise ImageError(
+            f"{name}: a TIFF of a kind that Pillow cannot read, or damaged ({error.__cause__}). Rasterio reads more "
+            "kinds; install it with: pip install 'ahs-seg[geo]'."
+        ) from error
+
+
+def _row_driver(image: Image.Image) -> str | None:
+    """The driver of GDAL for a file that it reads better than Pillow: row by row, or with all 16 bits."""
+    kind = image.format or ""
+    if kind not in _PLAIN or "transparency" in image.info:
+        return None
+    packed = ";" in raw_mode(image) and image.mode != "I;16"
+    plain = image.mode in _PLAIN[kind] and not packed and not image.info.get("progressive")
+    large = image.width * image.height > LARGE
+    better = (large and plain) or (kind == "PNG" and has_16_bit_colours(image))
+    return _DRIVERS[kind] if better and _has_rasterio() else None
+
+
+def _opened_dataset(stack: ExitStack, source: Path | bytes, driver: str) -> DatasetReader | None:
+    """The dataset, or None if GDAL cannot open it: then Pillow reads it, or says what is wrong."""
+    try:
+        return _dataset(stack, source, driver)
+    except ImageError:
+        return None
+
+
+def _dataset(stack: ExitStack, source: Path | bytes, driver: str) -> DatasetReader:
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+    stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_MB))
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver=driver) as dataset:
-                yield Raster((dataset.height, dataset.width), _reader(dataset, path))
-    except RasterioError as error:
-        raise ImageError(f"{path}: cannot be read ({error}). Copy it again or leave it out.") from error
+        if isinstance(source, bytes):
+            memory = stack.enter_context(rasterio.MemoryFile(source))
+            return stack.enter_context(memory.open(driver=driver))
+        os.fsencode(source).decode("utf-8")
+        return stack.enter_context(rasterio.open(source, driver=driver))
+    except (RasterioError, UnicodeError) as error:
+        raise ImageError(f"{source!s:.200}: rasterio cannot open it ({error}).") from error
 
 
-def _driver_for(path: Path) -> str | None:
-    """The GDAL driver to read a file row by row; None: read it as a whole (small or rotated files, except TIFF)."""
-    try:
-        import rasterio  # noqa: F401  # checks that it is installed
-
-        with path.open("rb") as file:
-            start = file.read(8)
-    except (ImportError, OSError):
-        return None
-    driver = next((name for magic, name in _DRIVERS.items() if start.startswith(magic)), None)
-    return driver if driver == "GTiff" or _is_large_and_upright(path) else None
-
-
-def _is_large_and_upright(path: Path) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("JPEG", "PNG", "JPEG2000")) as image:
-                return image.width * image.height > LARGE and image.getexif().get(_ORIENTATION, 1) == 1
-    except Image.DecompressionBombError:
-        return True
-    except (OSError, SyntaxError, ValueError):
-        return False
-
-
-def _reader(dataset: DatasetReader, path: Path) -> ReadRows:
-    from rasterio.enums import ColorInterp
-    from rasterio.windows import Window
-
-    meanings = list(dataset.colorinterp)
-    if dataset.count not in (1, 2, 3, 4) or (dataset.count in (2, 4) and meanings[-1] != ColorInterp.alpha):
+def _check_dataset(dataset: DatasetReader, name: str, max_pixels: int | None) -> None:
+    size = dataset.height, dataset.width
+    check_size(size, name, TILED_PIXELS if max_pixels is None else max_pixels)
+    if max_pixels is None and dataset.width > TILED_WIDTH:
+        raise ImageError(f"{name}: {dataset.width} pixels wide; at most {TILED_WIDTH:,} are tiled. Cut it into parts.")
+    height, width = dataset.block_shapes[0]
+    together = dataset.count if dataset.profile.get("interleave") == "pixel" else 1
+    stored = height * width * np.dtype(dataset.dtypes[0]).itemsize * together
+    if stored > MAX_BLOCK_BYTES:
         raise ImageError(
-            f"{path}: {dataset.count} bands ({', '.join(one.name for one in meanings)}); allowed are grey or RGB, with "
-            "or without alpha. Choose three: gdal_translate -b 4 -b 3 -b 2 IN OUT."
+            f"{name}: stored in blocks of {width}x{height} pixels, {stored:,} bytes; at most {MAX_BLOCK_BYTES:,} are "
+            "decoded at a time. Store it in tiles: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE IN OUT."
         )
-    colours = _colour_table(dataset.colormap(1)) if meanings[0] == ColorInterp.palette else None
-
-    def rows(top: int, bottom: int) -> UInt8[np.ndarray, "h W 3"]:
-        bands = dataset.read(window=Window(0, top, dataset.width, bottom - top))
-        return rgb_of_bands(bands, path) if colours is None else colours[bands[0]]
-
-    return rows
 
 
-def rgb_of_bands(bands: Shaped[np.ndarray, "c h W"], path: Path) -> UInt8[np.ndarray, "h W 3"]:
-    """The RGB values (uint8) of one to four bands."""
-    if not bands.size:
-        return np.zeros((bands.shape[1], bands.shape[2], 3), np.uint8)
-    channels = [0, 0, 0, 1] if len(bands) == 2 else list(range(len(bands)))
-    try:
-        return read_image(np.moveaxis(bands[channels], 0, -1))
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
-
-
-def _colour_table(table: dict[int, tuple[int, ...]]) -> UInt8[np.ndarray, "n 3"]:
-    colours = np.zeros((1 + max(table), 3), np.uint8)
-    for index, colour in table.items():
-        colours[index] = colour[:3]
-    return colours
-
-
-ReadRows = Callable[[int, int], UInt8[np.ndarray, "h W 3"]]
-"""A function that reads the rows `top` to `bottom` (exclusive) of an image, in full width."""
+def _tags(file: io.BufferedIOBase, name: str) -> dict[int, Any]:
+    """The tags of the first image of a TIFF."""
+    with decoding(name):
+        file.seek(0)
+        header = file.read(8)
+        header += file.read(8) if header[2] == 43 or header[3] == 43 else b""
+        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+        file.seek(directory.next)
+        directory.load(cast(IO[bytes], file))
+        return dict(directory)

@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from ahs_seg.io.images import read_labels
+from ahs_seg.io.orientation import Orientation
 from ahs_seg.output.formats import FormatError, open_format
 from ahs_seg.output.formats.geotiff import label_writer
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.geotiffs import with_tag
 from tests.support.results import WORDS, blobs, item, made
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -68,6 +72,67 @@ def test_ground_control_points_are_kept(tmp_path: Path):
     with rasterio.open(tmp_path / "found.tif") as found:
         assert [(p.row, p.col, p.x, p.y) for p in found.gcps[0]] == [(p.row, p.col, p.x, p.y) for p in points]
         assert found.gcps[1].to_epsg() == 4326
+
+
+def place_of(labels: np.ndarray, transform: Affine) -> dict[tuple[float, float], int]:
+    """Label by position on earth."""
+    return {
+        (round(x, 6), round(y, 6)): int(label)
+        for (row, column), label in np.ndenumerate(labels)
+        for x, y in [transform @ (column + 0.5, row + 0.5)]
+    }
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_labels_of_a_turned_source_lie_where_its_pixels_lie(value: int, tmp_path: Path):
+    """The label of a pixel is at the position at which the source has that pixel, and the bounds are the same."""
+    source = with_tag(scene(tmp_path / "scene.tif", transform=PLACE, crs="EPSG:32632"), 274, value)
+    stored, turned = blobs(1), Orientation.of_exif(value)
+    upright = np.ascontiguousarray(turned.upright(stored))
+    open_format("geotiff", tmp_path, WORDS).add(item("whole", upright, source=source))
+    with label_writer(tmp_path / "tiled.tif", WORDS, size=upright.shape, like=source) as writer:
+        for top in range(0, len(upright), 9):
+            writer.write(upright[top : top + 9], top=top)
+    for name in ("whole.tif", "tiled.tif"):
+        with rasterio.open(tmp_path / name) as found, rasterio.open(source) as scene_file:
+            assert (found.transform, found.bounds, found.crs) == (PLACE, scene_file.bounds, scene_file.crs)
+            assert place_of(found.read(1), found.transform) == place_of(stored, PLACE)
+
+
+@pytest.mark.parametrize("value", [1, 4, 7])
+def test_a_turned_source_without_a_place_gives_upright_labels(value: int, tmp_path: Path):
+    size = (23, 31)
+    with rasterio.open(
+        tmp_path / "scene.tif", "w", "GTiff", dtype="uint8", count=1, height=23, width=31, nodata=0
+    ) as f:
+        f.write(np.arange(23 * 31).reshape(1, *size) % 5)
+    source, turned = with_tag(tmp_path / "scene.tif", 274, value), Orientation.of_exif(value)
+    upright = np.ascontiguousarray(turned.upright(blobs(1)))
+    open_format("geotiff", tmp_path, WORDS).add(item("found", upright, source=source))
+    invalid = turned.upright(np.arange(23 * 31).reshape(size) % 5 == 0)
+    with rasterio.open(tmp_path / "found.tif") as found:
+        assert np.array_equal(found.read(1), np.where(invalid, 255, upright))
+
+
+def test_rational_polynomial_coefficients_are_kept(tmp_path: Path):
+    numbers = [float(k) for k in range(20)]
+    scale = {"height_off": 100.0, "lat_off": 50.0, "line_off": 11.0, "long_off": 8.0, "samp_off": 15.0}
+    scale |= {"height_scale": 500.0, "lat_scale": 0.1, "line_scale": 11.0, "long_scale": 0.1, "samp_scale": 15.0}
+    lines = {"line_num_coeff": numbers, "line_den_coeff": numbers, "samp_num_coeff": numbers, "samp_den_coeff": numbers}
+    source = scene(tmp_path / "scene.tif", rpcs=RPC(**scale, **lines))
+    open_format("geotiff", tmp_path, WORDS).add(item("found", blobs(1), source=source))
+    with rasterio.open(tmp_path / "found.tif") as found, rasterio.open(source) as expected:
+        assert found.rpcs is not None
+        assert found.rpcs.to_dict() == expected.rpcs.to_dict()
+
+
+@pytest.mark.parametrize("name", ["photo.webp", "photo.jpg", "photo.gif"])
+def test_images_of_other_formats_give_maps_without_a_place(name: str, tmp_path: Path):
+    Image.new("RGB", (31, 23)).save(tmp_path / name)
+    open_format("geotiff", tmp_path, WORDS).add(item("found", blobs(1), source=tmp_path / name))
+    with rasterio.open(tmp_path / "found.tif") as found:
+        assert found.transform.is_identity
+        assert np.array_equal(found.read(1), blobs(1))
 
 
 def test_images_without_a_place_have_none(tmp_path: Path):

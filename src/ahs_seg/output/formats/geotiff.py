@@ -15,7 +15,11 @@ from jaxtyping import Int32
 
 from ahs_seg.io.atomic import replacing_path
 from ahs_seg.io.extras import require_extra
+from ahs_seg.io.gdal_bands import has_invalid_pixels, window_of
 from ahs_seg.io.gdal_writing import whole_tiff
+from ahs_seg.io.orientation import Orientation
+from ahs_seg.io.pixels import ImageError
+from ahs_seg.io.rasters import open_dataset
 from ahs_seg.output.formats.base import ExportItem, FormatError, check_utf8
 from ahs_seg.output.palette import colour
 from ahs_seg.types import IGNORE
@@ -29,28 +33,42 @@ TAG: Final = "CLASSES"
 """Name of the metadata item with the class names, as a JSON list."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The raster that an image was read from: its georeference, and how its pixels are turned upright."""
+
+    dataset: DatasetReader
+    orientation: Orientation
+    georeference: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class LabelWriter:
-    """GeoTIFF label map open for writing, window by window.
+    """GeoTIFF label map open for writing, window by window, of an image of `size` (height, width).
 
-    Pixels that are invalid in `source` (by its nodata value, mask or alpha channel) are written as unknown, whatever
+    The labels of a georeferenced source are turned back to its own rows and columns, to which its georeference refers.
+    Pixels that are invalid in the source (by its nodata value, mask or alpha channel) are written as unknown, whatever
     their label.
     """
 
     dataset: DatasetWriter
     unknown: int
-    source: DatasetReader | None = None
+    size: tuple[int, int]
+    source: Source | None = None
 
     def write(self, labels: Int32[np.ndarray, "h w"], *, top: int = 0, left: int = 0) -> None:
         """Write the labels of a window whose upper left corner is at (top, left)."""
-        from rasterio.enums import MaskFlags
-        from rasterio.windows import Window
-
-        window = Window(left, top, labels.shape[1], labels.shape[0])
+        window = slice(top, top + labels.shape[0]), slice(left, left + labels.shape[1])
         values = np.where(labels == IGNORE, self.unknown, labels).astype(self.dataset.dtypes[0])
-        if self.source is not None and any(MaskFlags.all_valid not in flags for flags in self.source.mask_flag_enums):
-            values[self.source.dataset_mask(window=window) == 0] = self.unknown
-        self.dataset.write(values, 1, window=window)
+        if self.source is not None:
+            turned = self.source.orientation
+            stored = turned.window(*window, self.size)
+            if has_invalid_pixels(self.source.dataset):
+                mask = self.source.dataset.dataset_mask(window=window_of(*stored))
+                values[turned.upright(mask) == 0] = self.unknown
+            if self.source.georeference:
+                window, values = stored, turned.stored(values)
+        self.dataset.write(np.ascontiguousarray(values), 1, window=window_of(*window))
 
 
 @contextmanager
@@ -59,7 +77,8 @@ def label_writer(
 ) -> Iterator[LabelWriter]:
     """Writer of a tiled, compressed GeoTIFF of `size` (height, width); the file appears when the block ends normally.
 
-    Transform, coordinate reference system, ground control points and nodata pixels are taken from `like`. Unknown
+    Transform, coordinate reference system, ground control points, rational polynomial coefficients (RPCs), the order of
+    rows and columns, and the pixels without data are taken from `like`. Unknown
     pixels have the value 255 (65535 with more than 255 classes), which is also the nodata value of the file. The class
     names are stored as metadata (`CLASSES`).
 
@@ -72,13 +91,10 @@ def label_writer(
     check_utf8(like)
     wide = len(vocabulary) > 255
     unknown = 65535 if wide else 255
-    height, width = size
-    profile = {
+    profile: dict[str, Any] = {
         "driver": "GTiff",
         "dtype": "uint16" if wide else "uint8",
         "count": 1,
-        "height": height,
-        "width": width,
         "nodata": unknown,
         "compress": "deflate",
         "tiled": True,
@@ -88,44 +104,53 @@ def label_writer(
     }
     with replacing_path(path) as draft, warnings.catch_warnings(), _opened(like, size) as source:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with whole_tiff(draft, path), rasterio.open(draft, "w", **profile, **_georeference(source)) as dataset:
+        found = {} if source is None else source.georeference
+        height, width = source.orientation.size(size) if source is not None and found else size
+        with (
+            whole_tiff(draft, path),
+            rasterio.open(draft, "w", **profile, height=height, width=width, **found) as dataset,
+        ):
             dataset.update_tags(**{TAG: json.dumps(vocabulary.labels, ensure_ascii=False)})
             if not wide:
                 table = {index: (*colour(index), 255) for index in range(len(vocabulary))}
                 dataset.write_colormap(1, table | {unknown: (128, 128, 128, 0)})
-            yield LabelWriter(dataset, unknown, source)
+            yield LabelWriter(dataset, unknown, size, source)
 
 
 @contextmanager
-def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[DatasetReader | None]:
-    """Raster open for reading, checked to have the given size; `None` without a path."""
+def _opened(path: Path | None, size: tuple[int, int]) -> Iterator[Source | None]:
+    """The raster of a file, checked to have the given size; `None` without a path, or if its format is no raster."""
     if path is None:
         yield None
         return
-    rasterio = _rasterio()
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
-            dataset = stack.enter_context(rasterio.open(path))
-        except rasterio.errors.RasterioIOError as error:
-            raise FormatError(f"{path}: its georeference cannot be read ({error}).") from None
-        if (dataset.height, dataset.width) != size:
+            found = stack.enter_context(open_dataset(path))
+            georeference = {} if found is None else _georeference(found[0])
+        except (ImageError, UnicodeError) as error:
             raise FormatError(
-                f"{path} is {dataset.width}x{dataset.height} as a raster, its result {size[1]}x{size[0]}; an image "
-                "rotated by its EXIF orientation has no georeference. Choose another format for it."
+                f"{path}: its georeference cannot be read ({error}). Repair it, or choose another format."
+            ) from None
+        if found is None:
+            yield None
+            return
+        dataset, orientation = found
+        height, width = orientation.size((dataset.height, dataset.width))
+        if (height, width) != size:
+            raise FormatError(
+                f"{path} is {width}x{height} as a raster, its result {size[1]}x{size[0]}. Segment it again, or choose "
+                "another format."
             )
-        yield dataset
+        yield Source(dataset, orientation, georeference)
 
 
-def _georeference(source: DatasetReader | None) -> dict[str, Any]:
-    """Transform and coordinate reference system of a raster, or its ground control points; empty if it has neither."""
-    if source is None:
-        return {}
+def _georeference(source: DatasetReader) -> dict[str, Any]:
+    """Transform or ground control points with their reference system, and RPCs; empty if a raster has none."""
     points, system = source.gcps
+    found: dict[str, Any] = {} if source.rpcs is None else {"rpcs": source.rpcs}
     if points:
-        return {"gcps": points, "crs": system}
-    return {} if source.transform.is_identity else {"transform": source.transform, "crs": source.crs}
+        return found | {"gcps": points, "crs": system}
+    return found if source.transform.is_identity else found | {"transform": source.transform, "crs": source.crs}
 
 
 def write_geotiff(item: ExportItem, path: Path) -> None:
