@@ -122,3 +122,30 @@ def test_a_turned_geotiff_has_the_same_labels_whole_and_tiled(local, tmp_path, v
                 assert (tiles.transform, tiles.shape) == (PLACE, (160, 224))
             else:
                 assert tiles.shape == ((160, 224) if value == 3 else (224, 160))
+
+
+def test_reflectance_is_stretched_and_noted_whole_and_tiled(local, tmp_path):
+    dark = (drawn(160, 224).astype(np.uint16) * 11 + 200).transpose(2, 0, 1)
+    path = geotiff(tmp_path / "field.tif", dark, photometric="RGB")
+    runs = [
+        tiled(local, [path], tmp_path / "tiles"),
+        segment_files(local, [path], FIVE, tmp_path / "whole", progress=False),
+    ]
+    for run in runs:
+        assert any("16-bit values in a small part of their range" in line for line in run.lines())
+    maps = [np.asarray(Image.open(tmp_path / folder / "field.png")) for folder in ("tiles", "whole")]
+    assert (maps[0] == maps[1]).mean() > 0.999
+    with Image.open(tmp_path / "whole/field.overlay.png") as overlay:
+        assert np.asarray(overlay)[:, :224].max() > 200
+
+
+def test_a_fourth_band_without_a_name_is_left_out_whole_and_tiled(local, tmp_path):
+    bands = np.concatenate([drawn(160, 224).transpose(2, 0, 1), np.zeros((1, 160, 224), np.uint8)])
+    path = geotiff(tmp_path / "field.tif", bands, photometric="RGB", alpha="NO")
+    plain = geotiff(tmp_path / "plain.tif", bands[:3], photometric="RGB")
+    assert tiled(local, [path, plain], tmp_path / "tiles").done == 2
+    segment_files(local, [path], FIVE, tmp_path / "whole", progress=False)
+    names = ("tiles/field.png", "tiles/plain.png", "whole/field.png")
+    maps = [np.asarray(Image.open(tmp_path / name)) for name in names]
+    assert np.array_equal(maps[0], maps[1])
+    assert (maps[0] == maps[2]).mean() > 0.999

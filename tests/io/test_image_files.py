@@ -9,7 +9,7 @@ from PIL import Image
 from rasterio.enums import Resampling
 
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES, has_several_images
-from ahs_seg.io.images import IMAGE_FORMATS
+from ahs_seg.io.pillow_files import IMAGE_FORMATS
 from tests.support.drawn_images import drawn
 
 

@@ -20,7 +20,8 @@ from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.image_files import has_several_images
-from ahs_seg.io.images import read_image
+from ahs_seg.io.images import MAX_PIXELS
+from ahs_seg.io.rasters import open_raster
 from ahs_seg.io.video import read_frames
 from ahs_seg.output.formats import Exporter, Format
 from ahs_seg.output.palette import areas
@@ -161,7 +162,8 @@ def read(image: LoadedImage | Failed) -> LoadedImage | Failed:
         return image
     path = image.task.source.path
     try:
-        return replace(image, pixels=read_image(path), notes=notes_on(path))
+        with open_raster(path, max_pixels=MAX_PIXELS) as raster:
+            return replace(image, pixels=raster.rows(0, raster.size[0]), notes=(*notes_on(path), *raster.notes))
     except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
         return Failed.of(path, error)
 

@@ -80,7 +80,8 @@ class TiledWorker:
                     self._say(f"{source.path}: {band.top + len(band.labels)} of {raster.size[0]} rows")
             for sink in to:
                 sink.finish(pixels)
-        return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels), notes_on(source.path))
+        notes = (*notes_on(source.path), *raster.notes)
+        return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels), notes)
 
     def _paths(self, name: str) -> dict[str, Path]:
         found: dict[str, Path] = {}

@@ -129,8 +129,8 @@ class Raster:
         if self.notes:
             low, high = round(self._levels.low), round(self._levels.high)
             logger.warning(
-                "%s: 98 %% of its 16-bit values lie in %d..%d of 0..65535, which is nearly black; they are stretched to the "
-                "full range. To choose another: gdal_translate -ot Byte -scale %d %d 0 255 IN OUT.",
+                "%s: 98 %% of its 16-bit values lie in %d..%d of 0..65535, which is nearly black; they are stretched "
+                "to the full range. To choose another: gdal_translate -ot Byte -scale %d %d 0 255 IN OUT.",
                 *(self.bands.name, low, high, low, high),
             )
         return pixels

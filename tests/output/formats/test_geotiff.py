@@ -11,6 +11,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
+from ahs_seg.errors import MissingPackageError
 from ahs_seg.io.images import read_labels
 from ahs_seg.io.orientation import Orientation
 from ahs_seg.output.formats import FormatError, open_format
@@ -171,5 +172,5 @@ def test_what_does_not_fit_is_explained(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(FormatError, match=r"broken\.tif: its georeference cannot be read"):
         exporter.add(item("x", blobs(1), source=tmp_path / "broken.tif"))
     monkeypatch.setitem(sys.modules, "rasterio", None)
-    with pytest.raises(FormatError, match=r"ahs-seg\[geo\]"):
+    with pytest.raises(MissingPackageError, match=r"ahs-seg\[geo\]"):
         exporter.add(item("x", blobs(1)))
