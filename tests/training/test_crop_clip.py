@@ -8,11 +8,12 @@ import torch
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
 from ahs_seg.methods.mask.scan.config import ScanConfig
 from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective
 from ahs_seg.methods.objective import SumObjective
-from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
+from ahs_seg.training.crop_clip import CropClipExperiment, check_outputs, finetune_crop_clip
 from ahs_seg.types import IGNORE, TrainingForward
 from tests.support.builders import random_backbone
 from tests.support.small_methods import SCAN_SMALL
@@ -71,6 +72,18 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
     save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
     with pytest.raises(CheckpointError, match="was built on another CLIP"):
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
+
+
+def test_the_model_and_the_clip_that_are_read_are_not_replaced(tmp_path: Path) -> None:
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
+    for name in ("model", "clip"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    with pytest.raises(OverwriteError, match=r"model: holds the input .*model"):
+        finetune_crop_clip(experiment, tmp_path, into=tmp_path / "clip" / ".." / "model", progress=False)
+    own = experiment.replace(clip=TINY.replace(source=str(tmp_path / "clip")))
+    with pytest.raises(OverwriteError, match=r"clip: holds the input .*clip"):
+        check_outputs(own, tmp_path, None)
 
 
 def test_the_loss_reaches_the_tower_alone_and_unlabelled_images_are_fine() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip_config import ClipConfig, save_clip
 from ahs_seg.backbones.image_tower import ImageTower
-from ahs_seg.checkpoints import CheckpointError, load_model, save_model
+from ahs_seg.checkpoints import CheckpointError, load_model, model_dir, save_model
 from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
@@ -21,6 +22,8 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.inference.predict import to_tensor
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.folder_lock import locked
+from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
 from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, CropEncoder, RegionObjective, classes_of
@@ -83,7 +86,10 @@ def finetune_crop_clip(
     Raises:
         CheckpointError: `into` is not a SCAN model with this CLIP; checked before training.
         ConfigError: the directory holds a run and `resume` is off, or the run there has another recipe.
+        OverwriteError: the model or CLIP to write would replace the one that is read.
+        FolderInUseError: another run writes to the directory.
     """
+    check_outputs(experiment, directory, into)
     fabric = launch(experiment.training)
     torch.manual_seed(experiment.training.seed)
     backbone = experiment.clip.build()
@@ -94,26 +100,38 @@ def finetune_crop_clip(
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     before = None if validation is None else region_accuracy(method, validation, experiment.training)
     directory.mkdir(parents=True, exist_ok=True)
-    result = fit(
-        experiment.training,
-        method,
-        dataset,
-        directory,
-        augment=experiment.augmentation.apply,
-        objective=SumObjective([RegionObjective(min_area=experiment.least)]),
-        resume=resume,
-        progress=progress,
-        fabric=fabric,
-    )
-    method = method.to("cpu").eval()
-    after = None if validation is None else region_accuracy(method, validation, experiment.training)
-    model = None
-    if fabric.is_global_zero:
-        write_text(directory / CONFIG, experiment.to_yaml())
-        save_clip(_tuned_state(method), method.backbone, directory / CLIP)
-        model = None if into is None else put_into(method.shifted, into, directory / MODEL)
+    with locked(directory) if fabric.is_global_zero else nullcontext():
+        result = fit(
+            experiment.training,
+            method,
+            dataset,
+            directory,
+            augment=experiment.augmentation.apply,
+            objective=SumObjective([RegionObjective(min_area=experiment.least)]),
+            resume=resume,
+            progress=progress,
+            fabric=fabric,
+        )
+        method = method.to("cpu").eval()
+        after = None if validation is None else region_accuracy(method, validation, experiment.training)
+        model = None
+        if fabric.is_global_zero:
+            write_text(directory / CONFIG, experiment.to_yaml())
+            save_clip(_tuned_state(method), method.backbone, directory / CLIP)
+            model = None if into is None else put_into(method.shifted, into, directory / MODEL)
     fabric.barrier()
     return CropClipResult(directory / CLIP, model, result, before, after)
+
+
+def check_outputs(experiment: CropClipExperiment, directory: Path, into: Path | None) -> None:
+    """Check that the CLIP and the model that a fine-tuning writes to `directory` do not replace those that it reads.
+
+    Raises:
+        OverwriteError: one of them would.
+    """
+    check_replaceable(directory / CLIP, "a CLIP", needs=model_dir.CONFIG, inputs=[Path(experiment.clip.source)])
+    if into is not None:
+        check_replaceable(directory / MODEL, "a model", needs=model_dir.CONFIG, inputs=[into])
 
 
 @torch.no_grad()

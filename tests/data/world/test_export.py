@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.world.export import export_folder
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures
 
@@ -37,3 +39,10 @@ def test_splits_lie_side_by_side(tmp_path: Path) -> None:
     for split, count in (("train", 2), ("test", 1)):
         export_folder(Pictures(count), tmp_path, split=split)
     assert [len(FolderDataset(tmp_path, split=split)) for split in ("train", "test")] == [2, 1]
+
+
+def test_the_classes_of_another_dataset_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("my own\nclasses\n")
+    with pytest.raises(OverwriteError, match="holds a dataset with other classes"):
+        export_folder(WithHoles(1), tmp_path, split="train")
+    assert [path.name for path in tmp_path.iterdir()] == ["classes.txt"]

@@ -10,14 +10,22 @@ from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.io.atomic import write_bytes, write_png, write_text
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.types import IGNORE
 
 _IGNORED = 65535
 
 
 def export_folder(dataset: SegmentationDataset, directory: Path, *, split: str) -> Path:
-    """Directory with the written `images/SPLIT`, `annotations/SPLIT` (16-bit, 65535 is ignored) and `classes.txt`."""
-    write_text(directory / "classes.txt", "\n".join(dataset.vocabulary.labels) + "\n")
+    """Directory with the written `images/SPLIT`, `annotations/SPLIT` (16-bit, 65535 is ignored) and `classes.txt`.
+
+    Raises:
+        OverwriteError: the directory holds a dataset with other classes.
+    """
+    classes, path = "\n".join(dataset.vocabulary.labels) + "\n", directory / "classes.txt"
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != classes:
+        raise OverwriteError(f"{directory}: holds a dataset with other classes ({path}). Give another folder with -o.")
+    write_text(path, classes)
     for index in range(len(dataset)):
         sample = dataset[index]
         write_png(directory / "images" / split / f"{sample.name}.png", sample.image)
