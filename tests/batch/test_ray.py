@@ -3,12 +3,15 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import BatchConfig, ModelSource, engine_for, segment_files
+from ahs_seg.batch.jobs import Done, Failed
+from ahs_seg.batch.ray import _decoded as decoded
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.methods import ZeroShotConfig
@@ -71,3 +74,14 @@ def test_unknown_engines(model):
         engine_for("spark", model)
     with pytest.raises(ValueError, match="--workers applies only to a Ray cluster"):
         engine_for("local", model, workers=2)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Done("a/b", "in/a/b.gif", (12, 34), (24, 32), {0: 700, -1: 68}, ("only the first",)),
+        Failed("in/caf\udce9.png", "in/caf\udce9.png: damaged"),
+    ],
+)
+def test_outcomes_travel_between_machines_as_text(outcome):
+    assert decoded(json.dumps({type(outcome).__name__: asdict(outcome)})) == outcome
