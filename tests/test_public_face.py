@@ -101,7 +101,8 @@ def private_uses(code: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_documentation_imports_only_public_names(path: Path) -> None:
     assert [use for code in python_in(path) for use in private_uses(code)] == []
-    prose = re.findall(r"(?<![\w./])ahs_seg\.(\w+)", path.read_text(encoding="utf-8"))
+    text = re.sub(r"`ahs_seg\.[\w.]+:[\w.]+`", "", path.read_text(encoding="utf-8"))  # constants in a table of limits
+    prose = re.findall(r"(?<![\w./])ahs_seg\.(\w+)", text)
     assert [name for name in prose if name not in PUBLIC and name not in ("json", "md", "png", "py", "yaml")] == []
 
 
