@@ -4,11 +4,14 @@ import builtins
 import os
 import pickle
 from collections import OrderedDict
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from ahs_seg.data.prepare import pickles
 from ahs_seg.data.prepare.pickles import PickleError, read_pickled_mapping, texts_of
+from tests.support.traced import allocating_at_most
 
 RAN: list[str] = []
 
@@ -101,3 +104,56 @@ def test_other_content_is_named(tmp_path):
         texts_of(mapping, "filename", path)
     with pytest.raises(PickleError, match=r"called 'folder' \(list there\)"):
         texts_of(mapping, "folder", path)
+
+
+NESTED = b"\x80\x02N" + b"\x85" * 2_000_000  # a tuple in a tuple in a tuple ...; its hash would end the process
+CLAIMS = [
+    (b"\x80\x02]r" + (2**28).to_bytes(4, "little") + b".", r"claims place 268,435,456 of the memo after 2 operations"),
+    (b"(lp268435456\n.", r"claims place 268,435,456 of the memo"),
+    (b"\x80\x02}" + NESTED[2:] + b"K\x01s.", "more than 100 tuples inside one another"),
+    (NESTED + b"0}.", "more than 100 tuples inside one another"),
+    (b"\x80\x04}\x8c\x01a" + b"\x8e" + (2**40).to_bytes(8, "little") + b"xs.", "is damaged"),
+    (b"\x80\x05}\x8c\x01a" + b"\x96" + (2**40).to_bytes(8, "little") + b"xs.", "is damaged"),
+    (b"\x80\x04\x95" + (2**62).to_bytes(8, "little") + b"}.", "is damaged"),
+    (b"0.", "is damaged"),
+    (b"\x80\x02h\x05.", "is damaged"),
+    (b"I" + b"9" * 100_000 + b"\n.", "is damaged"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CLAIMS)))
+def test_claims_are_compared_before_memory_is_asked_for(tmp_path, number):
+    content, message = CLAIMS[number]
+    (tmp_path / "index.pkl").write_bytes(content)
+    with allocating_at_most(2**24), pytest.raises(PickleError, match=message):
+        read_pickled_mapping(tmp_path / "index.pkl")
+
+
+def test_records_that_are_shared_again_and_again_are_not_expanded(tmp_path):
+    shared: list[object] = ["x"]
+    for _ in range(60):
+        shared = [shared, shared]
+    path = write(tmp_path / "index.pkl", {"filename": ["a.jpg"], "other": shared})
+    with allocating_at_most(2**22):
+        assert texts_of(read_pickled_mapping(path), "filename", path) == ["a.jpg"]
+
+
+def test_sizes_are_bounded(tmp_path, monkeypatch):
+    path = write(tmp_path / "index.pkl", {"filename": ["a.jpg"] * 100})
+    monkeypatch.setattr(pickles, "MAX_OPERATIONS", 20)
+    with pytest.raises(PickleError, match="has more than 20 operations and is refused"):
+        read_pickled_mapping(path)
+    monkeypatch.setattr(pickles, "MAX_INDEX_BYTES", 20)
+    with pytest.raises(PickleError, match="bytes and is refused; allowed are 20"):
+        read_pickled_mapping(path)
+
+
+def test_flipped_bytes_end_in_a_message_or_a_mapping(tmp_path):
+    path = write(tmp_path / "index.pkl", {"filename": ["a.jpg", "b.jpg"], "x": np.arange(3.0), "t": (1, (2, "c"))}, 4)
+    original, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(original)
+        damaged[int(random.integers(len(damaged)))] = int(random.integers(256))
+        path.write_bytes(damaged)
+        with suppress(PickleError):
+            assert isinstance(read_pickled_mapping(path), dict)

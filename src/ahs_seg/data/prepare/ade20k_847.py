@@ -26,6 +26,7 @@ from ahs_seg.data.prepare.jobs import PrepareJob
 from ahs_seg.data.prepare.pickles import read_pickled_mapping, texts_of
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.resize import shrink_bilinear, shrink_nearest, shrunk_size
+from ahs_seg.data.prepare.safe_names import name_problem
 from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
@@ -87,8 +88,9 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
         if not file.startswith("ADE_val_"):
             continue
         place = PurePosixPath(folder, file)
-        if place.is_absolute() or ".." in place.parts or len(PurePosixPath(file).parts) != 1:
-            raise PrepareError(f"{path}: refused, its entry {str(place)!r} leads outside of the dataset.")
+        if (problem := name_problem(str(place))) or len(PurePosixPath(file).parts) != 1:
+            reason = problem or "leads outside of the dataset"
+            raise PrepareError(f"{path}: refused, its entry {str(place)[:200]!r} {reason}.")
         source = root / place
         jobs.append(PrepareJob(source.stem, partial(convert, source, _SPEC.image_path(root, source.stem))))
     return jobs, {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import scipy.io
@@ -28,8 +28,10 @@ from ahs_seg.errors import SampleError
 
 _SPEC: Final = find_spec("pascal-context-459")
 _IGNORED: Final = _SPEC.ignore[0]
-_DAMAGED: Final = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
-"""Exceptions that scipy raises for truncated files and files that are not MATLAB files."""
+MAX_MATLAB_BYTES: Final = 64 * 2**20
+"""Most bytes of a MATLAB file after decompression; those of the release have less than 2 MB."""
+_NUMBERS: Final = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "single", "double")
+_COMPRESSED: Final = 15
 
 SOURCE: Final = ArchiveSource(
     file="trainval.tar.gz",
@@ -48,12 +50,38 @@ def convert(path: Path) -> UInt16[np.ndarray, "H W"]:
         SampleError: the file is damaged, or contains no LabelMap with values 0..459.
     """
     try:
+        _check_size(path)
+        # A cell array or structure is not opened: scipy reads what is nested in it by recursion, without a bound.
+        kinds = [kind for name, _, kind in scipy.io.whosmat(path) if name == "LabelMap"]
+        if kind := next((kind for kind in kinds if kind not in _NUMBERS), ""):
+            raise SampleError(f"{path}: its LabelMap is of the MATLAB class {kind}; expected is a map of numbers.")
         raw = np.asarray(scipy.io.loadmat(path, variable_names=["LabelMap"])["LabelMap"])
-    except _DAMAGED as error:
+    except SampleError:
+        raise
+    except Exception as error:  # noqa: BLE001  # scipy raises whatever it meets in a file that is damaged or another
         raise SampleError(f"{path}: no LabelMap can be read ({error!r}); unpack the archive again.") from None
     if raw.ndim != 2 or raw.dtype.kind not in "ui" or not raw.size or raw.min() < 0 or raw.max() > _IGNORED:
         raise SampleError(f"{path}: its LabelMap is not a map of values 0..459; unpack the archive again.")
     return convert_ids(raw.astype(np.uint16), "pascal-context-459", _IGNORED)
+
+
+def _check_size(path: Path) -> None:
+    """Check what the file and its compressed variables (format 5) have in bytes, without keeping any."""
+    left = MAX_MATLAB_BYTES - path.stat().st_size
+    content = path.read_bytes() if left >= 0 else b""
+    order: Literal["little", "big"] = "big" if content[126:128] == b"MI" else "little"
+    place = 128
+    while left >= 0 and place + 8 <= len(content):
+        kind, size = (int.from_bytes(content[k : k + 4], order) for k in (place, place + 4))
+        packed, place = content[place + 8 : place + 8 + size], place + 8 + size
+        if kind != _COMPRESSED:
+            continue
+        decoder = zlib.decompressobj()
+        while packed and not decoder.eof and left >= 0:
+            left -= len(decoder.decompress(packed, 2**20))
+            packed = decoder.unconsumed_tail
+    if left < 0:
+        raise SampleError(f"{path}: more than {MAX_MATLAB_BYTES:,} bytes; unpack the archive again.")
 
 
 def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
