@@ -50,10 +50,11 @@ class Part:
         self.lost += missing
         self.faults += [*verdict.faults, *missing]
 
-    def write(self, name: str) -> None:
-        """Store the figures, if a folder was chosen."""
+    def write(self, name: str, share: int = 0) -> None:
+        """Store the figures of a share of a part, if a folder was chosen."""
         if self.folder is not None:
-            write_text(self.folder / f"{name}.json", json.dumps(self.to_dict(), indent=1) + "\n")
+            figures = {"part": name, **self.to_dict()}
+            write_text(self.folder / f"{name}.{share}.json", json.dumps(figures, indent=1) + "\n")
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain types."""
@@ -93,9 +94,27 @@ def shown(page: str) -> str:
     return page.partition(BEGIN)[2].partition(END)[0]
 
 
+def joined(shares: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all parts by name, each added up over its shares."""
+    parts: dict[str, Any] = {}
+    for share in shares:
+        name = share.pop("part")
+        first = parts.get(name)
+        parts[name] = share if first is None else {key: _added(key, first[key], share[key]) for key in first}
+    return parts
+
+
+def _added(key: str, first: Any, second: Any) -> Any:
+    if key == "seed":
+        return first
+    if isinstance(first, dict):
+        return dict(sorted((Counter(first) + Counter(second)).items()))
+    return max(first, second) if key in ("peak_mib", "longest_seconds") else first + second
+
+
 def main(folder: Path) -> None:
     """Join the figures of all parts and put them into the page."""
-    parts = {path.stem.replace("_", " "): json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    parts = joined(json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json")))
     values = {"provenance": provenance().model_dump(mode="json"), "parts": parts}
     write_text(RESULTS, json.dumps(values, indent=1) + "\n")
     page = PAGE.read_text(encoding="utf-8")

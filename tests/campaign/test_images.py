@@ -31,10 +31,10 @@ def run_over(part: Part, name: str, folder: Path, model: Path, *options: str) ->
     return contents(output)
 
 
-def judged(part: Part, tmp_path: Path, model: Path, *, seed: int, count: int, size: int) -> None:
+def judged(part: Part, tmp_path: Path, model: Path, *, seed: int, count: int, size: int, share: int = 0) -> None:
     """Run over `count` damaged images, `size` at a time, beside the same intact ones, in changing formats."""
-    files = list(mutated(seed, count))
-    for number, begin in enumerate(range(0, count, size)):
+    files = list(mutated(seed + 1000 * share, count))
+    for number, begin in enumerate(range(0, count, size), start=share):
         formats = FORMATS if number % 3 == 0 else (FORMATS[number % len(FORMATS)], FORMATS[(number + 3) % len(FORMATS)])
         options = [word for each in formats for word in ("--format", each)] + ["--tile"] * (number % 4 == 3)
         results = []
@@ -56,7 +56,8 @@ def test_some_damaged_images(part: Part, tmp_path: Path, model: Path, seed: int)
 
 
 @pytest.mark.slow
-def test_a_thousand_damaged_images(part: Part, tmp_path: Path, model: Path, seed: int) -> None:
-    judged(part, tmp_path, model, seed=seed, count=1000, size=50)
-    part.write("damaged_images")
+@pytest.mark.parametrize("share", range(4))
+def test_a_thousand_damaged_images(part: Part, tmp_path: Path, model: Path, seed: int, share: int) -> None:
+    judged(part, tmp_path, model, seed=seed, count=250, size=50, share=share)
+    part.write("damaged images", share)
     assert part.faults == []

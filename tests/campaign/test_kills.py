@@ -63,5 +63,5 @@ def test_some_kills(part: Part, tmp_path: Path, model: Path, seed: int) -> None:
 def test_two_hundred_kills(part: Part, tmp_path: Path, model: Path, seed: int, name: str) -> None:
     operation = named(model, name)
     killed_often(part, tmp_path, operation, seed=seed, kills=operation.kills)
-    part.write(f"kill_{name.replace(' ', '_')}")
+    part.write(f"killed: {name}")
     assert part.faults == []

@@ -83,7 +83,7 @@ def test_disks_that_fill_up(part: Part, tmp_path: Path, model: Path) -> None:
     for operation in operations(model):
         if operation.name not in ("ablate", "replace a model"):
             filled(part, tmp_path / operation.name, operation)
-    part.write("full_disks")
+    part.write("full disks")
     assert part.faults == []
 
 
