@@ -10,7 +10,7 @@ from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.methods import ZeroShotConfig
-from tests.support.command_line import output_of
+from tests.support.command_line import fails, output_of
 
 WORLD = ["--data", "world-20", "--count", "2"]
 
@@ -45,3 +45,10 @@ def test_data_or_suite_must_be_given(model):
     result = CliRunner().invoke(app, ["evaluate", model])
     assert isinstance(result.exception, ValueError)
     assert "--data" in str(result.exception)
+
+
+def test_a_device_and_a_place_for_the_report_are_checked_first(model, tmp_path, capsys, monkeypatch):
+    words = ["evaluate", str(model), "--data", "world-20"]
+    assert "device 'gpu' is not known" in fails(capsys, monkeypatch, *words, "--device", "gpu")
+    assert "is a folder" in fails(capsys, monkeypatch, *words, "-o", str(tmp_path))
+    assert "split 'x' is given for world-20" in fails(capsys, monkeypatch, *words, "--split", "x")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ahs_seg.cli.segment import FORMATS
 from ahs_seg.output.formats import FORMATS as KNOWN
-from tests.support.command_line import run
+from tests.support.command_line import fails, run
 from tests.support.drawn_images import drawn, save
 
 WORDS = "sky, grass, red star"
@@ -40,6 +40,48 @@ def test_json_is_one_document_on_standard_output(model, photos, tmp_path):
     )
     again = json.loads(run(*arguments, "--format", "png", "--resume", status=1))
     assert (again["done"], again["skipped"], again["failed"]) == (0, 3, 1)
+
+
+def test_what_libraries_print_is_not_in_the_document(model, photos, tmp_path, monkeypatch):
+    def talking(*arguments):
+        print("words of a library")
+
+    monkeypatch.setattr("ahs_seg.batch.run.check_packages", talking)
+    arguments = ["segment", photos, "--classes", WORDS, "--model", model, "-o", tmp_path / "out", "--json"]
+    assert json.loads(run(*arguments, "--format", "png"))["done"] == 3
+
+
+@pytest.fixture
+def unloaded(monkeypatch):
+    """Without anything that looks for a model."""
+
+    def looking(*_):
+        raise AssertionError("a model was looked for")
+
+    monkeypatch.setattr("ahs_seg.batch.jobs.find_model", looking)
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize("device", ["gpu", "0", "mps", "cuda", "cuda:7", "CPU", ""])
+def test_a_device_that_is_not_there_is_told_before_a_model_is_loaded(device, photos, capsys, monkeypatch):
+    for backend in ("cuda", "backends.mps"):
+        monkeypatch.setattr(f"torch.{backend}.is_available", lambda: False)
+    words = ["segment", str(photos), "--classes", WORDS, "--model", "m", "--device", device]
+    message = fails(capsys, monkeypatch, *words)
+    assert "device" in message
+    assert ("cpu" in message) == bool(device)
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("package", "extra", "more"),
+    [("rasterio", "geo", ["--format", "geotiff"]), ("ray", "scale", ["--engine", "ray"]), ("av", "video", [])],
+)
+def test_a_missing_extra_is_told_before_a_model_is_loaded(package, extra, more, photos, capsys, monkeypatch):
+    (photos / "film.mp4").write_bytes(b"film")
+    monkeypatch.setitem(sys.modules, package, None)
+    words = ["segment", str(photos), "--classes", WORDS, "--model", "m", *more]
+    assert f"pip install 'ahs-seg[{extra}]'" in fails(capsys, monkeypatch, *words)
 
 
 def test_patterns_formats_and_the_table(model, photos, tmp_path):

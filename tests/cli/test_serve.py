@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,4 +63,23 @@ def test_what_is_no_model_is_told_before_anything_is_served(
 ) -> None:
     assert "not a model directory" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
     assert str(tmp_path) in fails(capsys, monkeypatch, "serve", "--model", tmp_path)
+    assert served == []
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1"])
+def test_a_port_that_no_machine_has(
+    port: str,
+    served: list[tuple[Workbench, str, int]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "'--port'" in fails(capsys, monkeypatch, "serve", "--model", "nowhere", "--port", port)
+    assert served == []
+
+
+def test_without_gradio_the_extra_is_named_before_a_model_is_looked_for(
+    served: list[tuple[Workbench, str, int]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert "pip install 'ahs-seg[web]'" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
     assert served == []

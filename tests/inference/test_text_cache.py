@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
-from ahs_seg.inference.text_cache import TextCache, fingerprint
+from ahs_seg.inference.text_cache import TOLERANCE, TextCache, fingerprint
 from ahs_seg.tuners import Orthogonal
 from tests.support.builders import random_backbone
 from tests.support.prompts import table
@@ -180,6 +180,19 @@ def test_batches(backbone):
     text = TextCache(batch=8).encode(backbone, table(names))
     assert backbone.calls == [8, 8, 4]
     torch.testing.assert_close(text, TextCache().encode(backbone, table(names)))
+
+
+def test_what_was_in_the_cache_changes_the_last_digits_only(backbone):
+    names = [f"thing {index} of {'many ' * (index % 4)}kinds" for index in range(12)]
+    text = TextCache().encode(backbone, table(", ".join(names)))
+    for seed in range(6):
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+        cache = TextCache()
+        for known in (order[: seed + 1], order[seed + 1 : 2 * seed + 3]):
+            cache.encode(backbone, table(", ".join(names[index] for index in known)))
+        assert (cache.encode(backbone, table(", ".join(names))) - text).abs().max() < TOLERANCE
+        again = TextCache().encode(backbone, table(", ".join(names[index] for index in order)))
+        assert torch.equal(again, text[order])
 
 
 def test_too_long_name_is_named(backbone):

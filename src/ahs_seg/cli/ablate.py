@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import parse_numbers
 from ahs_seg.cli.output import say, say_error
 
 
@@ -19,7 +20,7 @@ def command(
         str, typer.Option(help="Rows separated by commas; default: all. The baseline is always included.")
     ] = "",
     seeds: Annotated[str, typer.Option(help="Seeds separated by commas.")] = "0,1,2",
-    jobs: Annotated[int, typer.Option(help="Number of parallel runs, each on one thread or one GPU.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of parallel runs, each on one thread or one GPU.")] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for runs and tables.")] = Path(
         "runs/ablation"
     ),
@@ -38,7 +39,7 @@ def command(
     choice = AblationOptions(
         suite=suite,
         rows=tuple(part.strip() for part in rows.split(",") if part.strip()),
-        seeds=tuple(dict.fromkeys(int(part) for part in seeds.split(","))),
+        seeds=parse_numbers(seeds, "--seeds"),
         scale=scale,
         judged="validation" if validation else "test",
         overrides=tuple(overrides or ()),

@@ -22,6 +22,7 @@ from ahs_seg.cli import (
     world,
 )
 from ahs_seg.cli.ending import prepare_streams, status_of
+from ahs_seg.cli.options import check_words
 from ahs_seg.cli.output import say
 
 app = typer.Typer(
@@ -70,4 +71,9 @@ app.add_typer(world.app, name="world")
 def main() -> None:
     """Run a command; whatever it raises is printed as one message (`ahs_seg.cli.ending`)."""
     prepare_streams()
-    sys.exit(status_of(app))
+    sys.exit(status_of(_run))
+
+
+def _run() -> None:
+    check_words(sys.argv[1:])
+    app()

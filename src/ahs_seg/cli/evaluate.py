@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.options import OptionError, check_report_path
 from ahs_seg.cli.output import say
 
 
@@ -24,7 +24,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         str, typer.Option(help="One or more of own, catseg, san, mmseg, scan, separated by commas.")
     ] = "own",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
-    count: Annotated[int, typer.Option(help="Number of scenes of the drawn world.")] = 300,
+    count: Annotated[int, typer.Option(min=1, help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
         Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
     ] = Path("datasets"),
@@ -78,6 +78,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         )
         say(f"{score_table(found.reports)}\nwritten to {folder}")
         return
+    check_report_path(output)
     source = parse_data(data or "", split=split, count=count, root=root)
     check_output_file(output, [directory, parents, data_folder(source)])
     dataset = source.open()

@@ -1,9 +1,56 @@
-"""Errors of command-line options."""
+"""Checks of command-line options that typer does not make, and their error."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from ahs_seg.errors import AhsSegError
 
 
 class OptionError(AhsSegError, ValueError):
-    """Options cannot be combined, or an option is missing; the message says what to give."""
+    """Options cannot be combined, or an option is missing or has a wrong value; the message says what to give."""
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words of a command line that are empty, as a shell variable that is not set leaves them.
+
+    An empty path would be the current folder.
+
+    Raises:
+        OptionError: a word, or the value of an option, is empty.
+    """
+    for before, word in zip(["ahs-seg", *words], words, strict=False):
+        if not word.strip():
+            place = f"the value of {before}" if before.startswith("-") else f"the word after {before!r}"
+            raise OptionError(f"{place} is empty; give a value, or leave it out.")
+        if word.startswith("--") and word.endswith("="):
+            raise OptionError(f"the value of {word[:-1]} is empty; give a value, or leave the option out.")
+
+
+def parse_numbers(text: str, option: str) -> tuple[int, ...]:
+    """The different whole numbers of a list such as `0,1,2`, in their order.
+
+    Raises:
+        OptionError: a part is no whole number.
+    """
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise OptionError(f"{option} is {text!r}; give whole numbers separated by commas, e.g. 0,1,2.") from None
+
+
+def check_report_path(path: Path | None) -> None:
+    """Check, before hours of work, that a report can be written to a file; its folder is created.
+
+    Raises:
+        OptionError: it cannot.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise OptionError(f"--output {str(path)!r} is a folder; give the path of a file, e.g. {path / 'report.json'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"--output {str(path)!r} cannot be written ({error.strerror}); choose another.") from None

@@ -19,7 +19,7 @@ def command(
     ] = "cat_seg",
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("quickstart"),
     seed: Annotated[int, typer.Option(help="Random seed of the training.")] = 0,
-    scenes: Annotated[int, typer.Option(help="Number of test scenes with the 150-class vocabulary.")] = 300,
+    scenes: Annotated[int, typer.Option(min=1, help="Number of test scenes with the 150-class vocabulary.")] = 300,
 ) -> None:
     """Train on drawn scenes, segment classes not seen in training, and write an HTML report; minutes, no downloads."""
     from ahs_seg.experiments.quickstart import Sizes, quickstart

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.options import OptionError, check_report_path
 from ahs_seg.cli.output import say
 
 
@@ -17,7 +17,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
     data: Annotated[str, typer.Option(help="Labelled images: a folder, world-150, or a benchmark (ade20k-150).")] = "",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
-    count: Annotated[int, typer.Option(help="Number of scenes of the drawn world.")] = 300,
+    count: Annotated[int, typer.Option(min=1, help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
         Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
     ] = Path("datasets"),
@@ -56,6 +56,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         raise OptionError("name the labelled images with --data.")
     if parents is not None and propose:
         raise OptionError("give either --parents or --propose-parents.")
+    check_report_path(output)
     source = parse_data(data, split=split, count=count, root=root)
     dataset = source.open()
     words = dataset.vocabulary

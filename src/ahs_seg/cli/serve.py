@@ -29,6 +29,7 @@ def command(
     Without --model it serves what `ahs-seg quickstart` trained in this folder, and a baseline for drawn scenes.
     """
     import threading
+    from contextlib import suppress
 
     from ahs_seg.io.extras import require_extra
 
@@ -42,4 +43,5 @@ def command(
     bench.ready()
     with serving(bench, host=host, port=port) as address:
         say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
-        threading.Event().wait()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()

@@ -19,14 +19,14 @@ def draw(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     names: Annotated[str, typer.Option(help="Vocabulary: seen, 20, 59, 150, 459 or 847.")] = "20",
     scenes: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "train",
-    count: Annotated[int, typer.Option(help="Number of scenes.")] = 20,
-    size: Annotated[int, typer.Option(help="Side of a scene in pixels.")] = 96,
+    count: Annotated[int, typer.Option(min=1, help="Number of scenes.")] = 20,
+    size: Annotated[int, typer.Option(min=1, help="Side of a scene in pixels.")] = 96,
 ) -> None:
     """Write drawn scenes as a folder dataset: images, label maps, class list."""
     from ahs_seg.data.config import WorldData
     from ahs_seg.data.world.export import export_folder
 
-    chosen: str | int = int(names) if names.isdigit() else names
+    chosen: str | int = int(names) if names.isdecimal() else names
     data = WorldData.parse({"names": chosen, "scenes": scenes, "count": count, "size": size}, source="world draw")
     export_folder(data.open(), output, split=scenes)
     say(f"{count} scenes with {names} names: {output}")

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ahs_seg.config import Config, OneOf, Side
+from ahs_seg.config import Config, ConfigError, OneOf, Side
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
@@ -126,14 +126,16 @@ def parse_data(
     """Dataset config for a command-line argument: `world-150` (test scenes), a benchmark below `root`, or a folder.
 
     Raises:
-        ConfigError: the drawn world has no vocabulary of this size.
+        ConfigError: the drawn world has no vocabulary of this size, or a split is given for what is no folder.
     """
+    if text not in BENCHMARKS and not text.startswith("world-"):
+        return FolderData(root=Path(text), split=split)
+    if split is not None:
+        raise ConfigError(f"split {split!r} is given for {text}, which has none; a folder of images has splits.")
     if text in BENCHMARKS:
         return BenchmarkData(benchmark=text, root=root)
-    if not text.startswith("world-"):
-        return FolderData(root=Path(text), split=split)
     names = text.removeprefix("world-")
-    values = {"scenes": "test", "count": count, "names": int(names) if names.isdigit() else names}
+    values = {"scenes": "test", "count": count, "names": int(names) if names.isdecimal() else names}
     return WorldData.parse(values, source=text)
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from ahs_seg.checkpoints.model_dir import WEIGHTS, ModelDescription, load_model
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import Sample
 from ahs_seg.data.config import DataConfig
-from ahs_seg.evaluation import EvaluationReport, evaluate_together, merge_reports
+from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.devices import find_device
@@ -91,7 +92,13 @@ def _evaluate(
                 pool.submit(_share, job, load, rank, processes, progress=progress and rank == 0)
                 for rank in range(processes)
             ]
-            parts = [share.result() for share in shares]
+            try:
+                parts = [share.result() for share in shares]
+            except BrokenProcessPool:
+                raise EvaluationError(
+                    f"one of {processes} processes was killed, most likely for memory; use fewer, and --journal to go "
+                    "on from the images that are done."
+                ) from None
     return [merge_reports(several) for several in zip(*parts, strict=True)]
 
 

@@ -24,12 +24,20 @@ ENCODING: Final = 1
 """Version of the text encoding; increased whenever `encode_text` or the text cleaning changes its results."""
 
 
+TOLERANCE: Final = 1e-6
+"""Bound of the difference of an embedding (of unit length) by the texts that it is encoded together with."""
+
+
 class TextCache:
     """Cache of prompt embeddings in memory (the most recently used, up to `memory_bytes`) and in `directory` if given.
 
     The key of an embedding is the text and a hash of everything that determines its values: weights of the text tower,
     adapter, tokenizer. Entries are single prompts, so that a class added to a long list costs only its own prompts. May
     be shared between threads and between models.
+
+    Texts that are missing are encoded together, with their common beginning once. The shapes of a batch choose the
+    order in which sums are computed, so that an embedding depends on what was in the cache before, by less than
+    `TOLERANCE`. The same vocabulary, in any order, has bit-equal embeddings from any two caches that were empty.
     """
 
     def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:

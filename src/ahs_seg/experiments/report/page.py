@@ -13,7 +13,7 @@ from ahs_seg.experiments.report.content import Report
 from ahs_seg.experiments.report.images import view
 from ahs_seg.experiments.report.tables import class_rows, score_groups
 from ahs_seg.io.atomic import write_text
-from ahs_seg.io.outside_text import xml_text
+from ahs_seg.io.outside_text import printable
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -55,7 +55,7 @@ def render_report(report: Report) -> str:
 
 def _shown(value: object) -> object:
     """A value as a page shows it; text that is HTML already is left as it is."""
-    return xml_text(value) if type(value) is str else value
+    return printable(value) if type(value) is str else value
 
 
 def _baseline_of(main: EvaluationReport | None, report: Report) -> EvaluationReport | None:
