@@ -155,7 +155,7 @@ def names_in(path: Path) -> list[str] | None:
 def test_annotations_of_a_file_with_any_name_can_be_parsed(name: Format, tmp_path: Path) -> None:
     exporter = open_format(name, tmp_path, WORDS)
     exporter.start()
-    given = [one for one in FILE_NAMES if not one.startswith(".") and "\udce9" not in one]
+    given = [one for one in FILE_NAMES if "\udce9" not in one]  # these formats refuse what is no UTF-8
     for one in given:
         exporter.add(item(one, LABELS[:1, :2], WORDS, Path(f"{one}.jpg")))
     path = exporter.finish()[0]

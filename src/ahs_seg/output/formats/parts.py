@@ -33,8 +33,7 @@ class Parts:
 
     def __iter__(self) -> Iterator[FilePart]:
         for path in sorted(self.folder.rglob("*.json")):
-            if not path.name.startswith("."):
-                yield json.loads(path.read_text(encoding="utf-8"))
+            yield json.loads(path.read_text(encoding="utf-8"))  # a draft has another ending
 
 
 @dataclass(frozen=True)
