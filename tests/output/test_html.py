@@ -1,7 +1,14 @@
 """HTML with nothing from elsewhere."""
 
+import numpy as np
+import pytest
+
+from ahs_seg.output.html import to_html
+from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.drawn_images import drawn
+from tests.support.memory import peak_bytes
 from tests.support.small_methods import SHORT
 from tests.support.tiny_models import ColourMethod
 
@@ -15,3 +22,11 @@ def test_notebooks_show_an_image_without_anything_from_elsewhere() -> None:
     assert "a &amp; b" in html
     assert "http" not in html
     assert html.count("data:image/png;base64,") == 1
+
+
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1)])
+def test_a_strip_makes_a_small_page(size: tuple[int, int]) -> None:
+    labels, scores = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    result = Segmentation(np.zeros((*size, 3), np.uint8), labels, scores, Vocabulary.parse("sky"))
+    assert len(to_html(result)) < 100_000
+    assert peak_bytes(lambda: to_html(result)) < 60_000_000

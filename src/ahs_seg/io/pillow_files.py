@@ -125,16 +125,17 @@ def check_cost(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def check_planes(image: Image.Image, name: str) -> None:
-    """Check that a TIFF does not store each colour of 16 bits in a plane of its own, which Pillow takes for 8 bits.
+    """Check that a TIFF does not store colours of 16 bits, or white as zero, in planes: Pillow misreads them.
 
     Raises:
         ImageError: it does.
     """
     tags = getattr(image, "tag_v2", {})
-    if tags.get(_PLANAR) == 2 and max(tags.get(_BITS, (1,))) > 8 and image.mode in ("RGB", "RGBA", "CMYK"):
+    wide = max(tags.get(_BITS, (1,))) > 8 and image.mode in ("RGB", "RGBA", "CMYK")
+    if tags.get(_PLANAR) == 2 and (wide or tags.get(_PHOTOMETRIC) == 0):
         raise ImageError(
-            f"{name}: a TIFF of a kind that Pillow cannot read (planes of 16 bits). Rasterio reads it; install it "
-            "with: pip install 'ahs-seg[geo]'."
+            f"{name}: a TIFF of a kind that Pillow cannot read (its planes). Rasterio reads it; install it with: pip "
+            "install 'ahs-seg[geo]'."
         )
 
 
