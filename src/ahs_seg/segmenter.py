@@ -113,7 +113,7 @@ class Segmenter:
         Raises:
             CheckpointError: the segmenter was created from a method without a description, so its config is unknown.
         """
-        target = self._save(directory)
+        target = save_model(self.method, self._description(), directory)
         write_card(target, reports, description=self._description())
         return target
 
@@ -132,7 +132,7 @@ class Segmenter:
             CheckpointError: as `save_pretrained`, or the hub refuses.
         """
         with tempfile.TemporaryDirectory() as folder:
-            directory = self._save(Path(folder) / "model")
+            directory = save_model(self.method, self._description(), Path(folder) / "model")
             return push_to_hub(
                 directory,
                 repository,
@@ -267,9 +267,6 @@ class Segmenter:
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
         return self._encoder.embeddings(self.method, vocabulary)
-
-    def _save(self, directory: Path | str) -> Path:
-        return save_model(self.method, self._description(), directory)
 
     def _description(self) -> ModelDescription:
         """The description of this segmenter for a model directory."""
