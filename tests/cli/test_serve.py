@@ -23,14 +23,20 @@ class OverEvent:
         return None
 
 
+names: list[str] = []
+"""Further names under which the last page was served."""
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Workbench, str, int]]:
     """What was served, on which host and port."""
     calls: list[tuple[Workbench, str, int]] = []
+    names.clear()
 
     @contextmanager
-    def serving(bench: Workbench, *, host: str, port: int) -> Iterator[str]:
+    def serving(bench: Workbench, *, host: str, port: int, allowed_hosts: list[str]) -> Iterator[str]:
         calls.append((bench, host, port))
+        names.extend(allowed_hosts)
         with monkeypatch.context() as patch:
             patch.setattr("threading.Event", OverEvent)
             yield f"http://{host}:{port}/"
@@ -49,9 +55,9 @@ def test_a_model_is_served_to_this_machine_alone(model: Path, served: list[tuple
 
 def test_every_option_reaches_the_page(model: Path, served: list[tuple[Workbench, str, int]]) -> None:
     limits: list[str | int] = ["--upload-mb", 3, "--megapixels", 4, "--names", 5, "--queue", 6, "--seconds", 7]
-    output_of("serve", "--model", model, "--host", "0.0.0.0", "--port", 8123, *limits)
+    output_of("serve", "--model", model, "--host", "0.0.0.0", "--port", 8123, "--allowed-host", "a.org", *limits)
     ((bench, host, port),) = served
-    assert (host, port) == ("0.0.0.0", 8123)
+    assert (host, port, names) == ("0.0.0.0", 8123, ["a.org"])
     assert bench.limits == Limits(upload_mb=3, megapixels=4, names=5, queue=6, seconds=7)
 
 

@@ -18,6 +18,10 @@ def command(
         str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 7860,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name under which the page is opened, such as that of a proxy; may be repeated."),
+    ] = None,
     upload_mb: Annotated[int, typer.Option(min=1, help="Largest upload, in megabytes.")] = 20,
     megapixels: Annotated[int, typer.Option(min=1, help="Largest image, in million pixels.")] = 25,
     names: Annotated[int, typer.Option(min=1, help="Most class names in a request.")] = 1000,
@@ -36,12 +40,13 @@ def command(
     require_extra("web", "the web page", otherwise="use `ahs-seg segment`")
     from ahs_seg.demo.web.limits import Limits
     from ahs_seg.demo.web.serve import find_models, serving
+    from ahs_seg.demo.web.server import ending_on_sigterm
     from ahs_seg.demo.web.session import Workbench
 
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
     bench = Workbench(find_models(model or []), limits)
     bench.ready()
-    with serving(bench, host=host, port=port) as address:
+    with ending_on_sigterm(), serving(bench, host=host, port=port, allowed_hosts=allowed_host or []) as address:
         say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")
         with suppress(KeyboardInterrupt):
             threading.Event().wait()

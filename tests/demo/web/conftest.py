@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from starlette.testclient import TestClient
 
 from ahs_seg.data.world.dataset import WorldDataset
+from ahs_seg.demo.web.app import Application, application
+from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import BASELINE, find_models, serving
 from ahs_seg.demo.web.session import Workbench
+from ahs_seg.methods import ZeroShotSegmenter
 from ahs_seg.segmenter import Segmenter
+from tests.support.builders import random_backbone
+from tests.support.page_calls import ADDRESS
 from tests.support.ports import free_port
 
 expect.set_options(timeout=60_000)
@@ -58,6 +64,21 @@ def address(segmenter: Segmenter, strangers: list[object]) -> Iterator[str]:
     bench = Workbench({"one": lambda: segmenter, "other": find_models([])[BASELINE]}, LIMITS)
     with serving(bench, port=free_port()) as address:
         yield address
+
+
+@pytest.fixture(scope="package")
+def page() -> Iterator[Application]:
+    """The page with a random model, without a server."""
+    model = Segmenter(ZeroShotSegmenter(random_backbone(), temperature=0.01))
+    with application(Workbench({"one": lambda: model}, LIMITS), Hosts("127.0.0.1")) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
+def client(page: Application) -> Iterator[TestClient]:
+    """A client of that page."""
+    with TestClient(page.gate, base_url=ADDRESS) as client:
+        yield client
 
 
 @pytest.fixture(scope="package")

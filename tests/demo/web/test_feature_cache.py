@@ -2,14 +2,14 @@
 
 import torch
 
-from ahs_seg.demo.web.feature_cache import CachedMethod, TensorLRU, digest, held_bytes
+from ahs_seg.demo.web.feature_cache import ByteLRU, CachedMethod, digest, held_bytes
 from ahs_seg.methods import ZeroShotSegmenter
 from ahs_seg.types import ImageFeatures
 from tests.support.builders import random_backbone
 
 
 def test_the_store_forgets_what_was_unused_for_longest() -> None:
-    store = TensorLRU(memory_bytes=100)
+    store = ByteLRU(memory_bytes=100)
     for name in "abc":
         store.keep((name,), torch.zeros(10))
     assert store.find(("a",)) is None
@@ -27,7 +27,7 @@ def test_sizes_and_digests() -> None:
 
 
 def test_methods_do_not_share_what_is_kept() -> None:
-    store, images, text = TensorLRU(), torch.rand(1, 3, 64, 64), torch.rand(2, 1, 24)
+    store, images, text = ByteLRU(), torch.rand(1, 3, 64, 64), torch.rand(2, 1, 24)
     one, other = (ZeroShotSegmenter(random_backbone(seed=seed), temperature=0.01).eval() for seed in (0, 1))
     with torch.inference_mode():
         kept = [CachedMethod(method, store, name=str(n))(images, text) for n, method in enumerate((one, other))]

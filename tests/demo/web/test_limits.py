@@ -1,5 +1,6 @@
 """What a visitor may ask for, to the last one allowed, and what refusals say."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_words_are_separated_by_commas_or_lines(text: str) -> None:
 def test_too_many_words_and_too_long_ones(text: str, message: str) -> None:
     with pytest.raises(LimitError, match=message):
         LIMITS.vocabulary(text)
+
+
+def test_fifty_megabytes_of_words_are_not_taken_apart() -> None:
+    text = "word," * 10_000_000
+    tracemalloc.start()
+    with pytest.raises(LimitError, match=r"50,000,000 characters; this page takes up to 1000 names of 120 characters"):
+        Limits().vocabulary(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 @pytest.mark.parametrize("text", ["", " , \n", "cat, cat"])

@@ -1,22 +1,18 @@
-"""Which models a page serves and under which names, its examples, and the port it needs."""
+"""Which models a page serves and under which names, and the port it needs."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, save_model
-from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web.limits import ServeError
-from ahs_seg.demo.web.serve import BASELINE, draw_examples, find_models, serving
+from ahs_seg.demo.web.serve import BASELINE, find_models, serving
 from ahs_seg.demo.web.session import Workbench
-from ahs_seg.io.images import read_image
 from ahs_seg.methods import ZeroShotConfig
-from ahs_seg.types import IGNORE
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
 
@@ -41,17 +37,6 @@ def test_without_sources_the_quickstart_of_this_folder_is_served(
     found = find_models([])
     assert list(found) == ["run-a", "run-b", BASELINE]
     assert found["run-b"]().method.temperature == 0.5
-
-
-def test_examples_name_what_is_there_and_something_that_is_not(tmp_path: Path) -> None:
-    scenes = WorldDataset(TEST_SEED, 3, names=150)
-    for index, (path, words) in enumerate(draw_examples(tmp_path)):
-        sample, names = scenes[index], words.split(", ")
-        assert np.array_equal(read_image(path), sample.image)
-        found = np.unique(sample.labels[sample.labels != IGNORE])
-        present = {scenes.vocabulary.labels[label] for label in found}
-        assert present < set(names)
-        assert len(names) == len(set(names)) == len(present) + 2
 
 
 def test_a_port_that_is_taken_is_told() -> None:

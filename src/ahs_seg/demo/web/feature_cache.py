@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Final
 
+import numpy as np
 from cachetools import LRUCache
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -16,6 +18,9 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.methods.base import Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+
+CACHE_BYTES: Final = 512 * 2**20
+"""Image features and outputs kept for further requests about the same image."""
 
 
 class TimeUpError(AhsSegError, RuntimeError):
@@ -40,10 +45,10 @@ class Times:
             raise TimeUpError
 
 
-class TensorLRU:
-    """Thread-safe LRU cache of values by key, limited to `memory_bytes` of tensors."""
+class ByteLRU:
+    """Thread-safe LRU cache of values by key, limited to `memory_bytes` of tensors and arrays."""
 
-    def __init__(self, *, memory_bytes: int = 512 * 2**20) -> None:
+    def __init__(self, *, memory_bytes: int = CACHE_BYTES) -> None:
         self._held: LRUCache[tuple[object, ...], object] = LRUCache(memory_bytes, getsizeof=held_bytes)
         self._lock = threading.Lock()
 
@@ -54,6 +59,11 @@ class TensorLRU:
         """Cached value of this key, or None."""
         with self._lock:
             return self._held.get(key)
+
+    def drop(self, key: tuple[object, ...]) -> None:
+        """Remove the value of this key, if there is one."""
+        with self._lock:
+            self._held.pop(key, None)
 
     def keep(self, key: tuple[object, ...], value: object) -> None:
         """Store a value and evict the least recently used ones; a value larger than the whole cache is not stored."""
@@ -68,7 +78,7 @@ class CachedMethod(Method):
     `name` distinguishes the method from others in the same store.
     """
 
-    def __init__(self, method: Method, store: TensorLRU, *, name: str) -> None:
+    def __init__(self, method: Method, store: ByteLRU, *, name: str) -> None:
         super().__init__()
         self.method = method
         self.backbone = method.backbone
@@ -136,17 +146,22 @@ def digest(values: Tensor) -> str:
 
 
 def held_bytes(value: object) -> int:
-    """Total bytes of all tensors in nested dataclasses and sequences."""
-    return sum(tensor.nbytes for tensor in tensors_of(value))
+    """Total bytes of all tensors and arrays in nested dataclasses and sequences."""
+    return sum(values.nbytes for values in values_of(value))
 
 
 def tensors_of(value: object) -> Iterator[Tensor]:
     """Iterate over all tensors in nested dataclasses and sequences."""
-    if isinstance(value, Tensor):
+    return (one for one in values_of(value) if isinstance(one, Tensor))
+
+
+def values_of(value: object) -> Iterator[Tensor | np.ndarray]:
+    """Iterate over all tensors and arrays in nested dataclasses and sequences."""
+    if isinstance(value, Tensor | np.ndarray):
         yield value
     elif is_dataclass(value):
         for field in fields(value):
-            yield from tensors_of(getattr(value, field.name))
+            yield from values_of(getattr(value, field.name))
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from tensors_of(part)
+            yield from values_of(part)

@@ -15,6 +15,14 @@ class LimitError(AhsSegError, ValueError):
     """A request exceeds the limits of the page."""
 
 
+class RefusedError(LimitError):
+    """A request is refused before anything of it is computed; `status` is that of the HTTP response."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ServeError(AhsSegError, ValueError):
     """The page cannot be served: there is no model, or the port is in use."""
 
@@ -31,6 +39,16 @@ class Limits:
     seconds: int = 60
 
     @property
+    def upload_bytes(self) -> int:
+        """`upload_mb` in bytes."""
+        return self.upload_mb * MEGA
+
+    @property
+    def text_length(self) -> int:
+        """Characters of all class names of a request with their separators."""
+        return self.names * (self.name_length + 2)
+
+    @property
     def pixels(self) -> int:
         """`megapixels` in pixels."""
         return self.megapixels * MEGA
@@ -38,7 +56,7 @@ class Limits:
     def check_file(self, path: Path) -> None:
         """Raise `LimitError` for a file that is too large."""
         size = path.stat().st_size
-        if size > self.upload_mb * MEGA:
+        if size > self.upload_bytes:
             raise LimitError(
                 f"The file has {size / MEGA:.1f} MB; this page takes up to {self.upload_mb} MB. "
                 "Save it as JPEG or make it smaller."
@@ -59,6 +77,7 @@ class Limits:
             LimitError: there are too many names, or a name is too long.
             VocabularyError: the names are not a valid vocabulary.
         """
+        self.check_text(text)
         text = text.strip().strip(",\n").strip()
         if not text:
             raise VocabularyError("No class names yet: type what to look for, e.g. “cat, sofa, lamp”.")
@@ -71,6 +90,14 @@ class Limits:
             vocabulary = Vocabulary.parse(items)
         self._check_count(sum(len(words) for entry in vocabulary.entries for words in entry.synonyms))
         return vocabulary
+
+    def check_text(self, text: str) -> None:
+        """Raise `LimitError` for a text too long to be class names; it is not taken apart for that."""
+        if len(text) > self.text_length:
+            raise LimitError(
+                f"The class names have {len(text):,} characters; this page takes up to {self.names} names of "
+                f"{self.name_length} characters. Remove some, or use the command `ahs-seg segment`."
+            )
 
     def _check_count(self, count: int) -> None:
         if count > self.names:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import tempfile
 import time
 from abc import ABCMeta
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +17,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads it while it is 
 import gradio as gr
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
+from ahs_seg.demo.web.feature_cache import ByteLRU
 from ahs_seg.demo.web.limits import LimitError
 from ahs_seg.demo.web.session import SessionResult, Workbench
+from ahs_seg.demo.web.spool import GONE, Spool
 from ahs_seg.demo.web.viewer import asset, payload
-from ahs_seg.errors import SampleError
+from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.io.outside_text import on_one_line
 from ahs_seg.output.formats import FORMATS, Format
 from ahs_seg.output.formats.base import FormatError
 from ahs_seg.vocabulary.vocabulary import VocabularyError
@@ -29,11 +31,13 @@ from ahs_seg.vocabulary.vocabulary import VocabularyError
 TITLE: Final = "AHS-Seg"
 SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO_FONTS: Final = ("ui-monospace", "Menlo", "Consolas", "monospace")
-KEPT_SECONDS: Final = 3600
-"""Uploads, downloads and results older than this are deleted."""
-KEPT_EXPORTS: Final = 32
+RESULT_BYTES: Final = 2**30
+"""Results of all sessions, kept for clicks and downloads; each session keeps its last one."""
+FORGOTTEN: Final = "This result is no longer kept; press Segment again."
 EXPECTED: Final = (LimitError, VocabularyError, TextTooLongError, SampleError, FormatError)
 """Errors caused by visitors' input; their messages are shown on the page."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Plain(type(gr.Image)):  # type: ignore[misc]  # gradio is untyped for mypy
@@ -60,48 +64,92 @@ class PictureInput(gr.Image, metaclass=_Plain):  # type: ignore[misc]  # as abov
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
+class Page(gr.Blocks):  # type: ignore[misc]  # gradio is untyped for mypy
+    """Page on which any exception costs the one call that it belongs to: a line of the log, and an answer."""
+
+    async def process_api(self, *inputs: Any, **named: Any) -> dict[str, Any]:  # those of gradio
+        """Answer a call."""
+        try:
+            answer: dict[str, Any] = await super().process_api(*inputs, **named)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:  # noqa: BLE001 - any error of a call is that of this call only
+            raise unexpected(error) from None
+        return answer
+
+
 class Actions:
     """Event handlers of the components."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, bench: Workbench, spool: Spool) -> None:
         self.bench = bench
-        self._exports: deque[tempfile.TemporaryDirectory[str]] = deque(maxlen=KEPT_EXPORTS)
+        self.spool = spool
+        self.results = ByteLRU(memory_bytes=RESULT_BYTES)
 
-    def segment(self, picture: str | None, words: str, model: str) -> tuple[SessionResult, str]:
+    def segment(self, picture: str | None, words: str, model: str, request: gr.Request) -> str:
         """Segment an image: class names, classes found with their pixel counts, and the label map as PNG, in JSON."""
         with shown(picture):
             if picture is None:
                 raise LimitError("No image yet: drop one on the page, or choose an example.")
             answer = self.bench.segment(Path(picture), words, model)
-            return answer, payload(answer)
+            self.results.keep((request.session_hash,), answer)
+            return payload(answer)
 
-    def probe(self, answer: SessionResult | None, event: gr.EventData) -> dict[str, Any]:
+    def probe(self, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         """The highest class scores at the clicked pixel, as JSON."""
+        answer = self._result(request)
         if answer is None:
             return gr.skip()
         with shown():
-            top = self.bench.scores_at(answer, event.y, event.x)
-            return gr.update(scores=json.dumps({"x": event.x, "y": event.y, "top": top, "asked": time.monotonic()}))
+            x, y = event._data.get("x"), event._data.get("y")
+            if not (isinstance(x, int) and isinstance(y, int)):
+                raise LimitError("A click is a pair of whole numbers, x and y.")
+            top = self.bench.scores_at(answer, y, x)
+            return gr.update(scores=json.dumps({"x": x, "y": y, "top": top, "asked": time.monotonic()}))
 
-    def export(self, answer: SessionResult | None, kind: Format) -> dict[str, Any]:
+    def export(self, kind: Format, request: gr.Request) -> dict[str, Any]:
         """A download of the last result in an output format."""
+        answer = self._result(request)
         if answer is None:
             return gr.update(interactive=False)
-        folder = tempfile.TemporaryDirectory(prefix="ahs-seg-")
-        self._exports.append(folder)
-        with shown():
-            path = self.bench.export(answer, kind, Path(folder.name))
-            return gr.update(value=str(path), label=f"Download {kind}", interactive=True)
+        client = request.client.host if request.client else ""
+        with shown(), self.spool.folder(client, session=request.session_hash) as folder:
+            if not answer.source.is_file():
+                raise LimitError(GONE)
+            path = self.bench.export(answer, kind, folder)
+        return gr.update(value=str(path), label=f"Download {kind}", interactive=True)
+
+    def forget(self, session: str) -> None:
+        """Free the result and the files of a session."""
+        self.results.drop((session,))
+        self.spool.release(session)
+
+    def _result(self, request: gr.Request) -> SessionResult | None:
+        answer = self.results.find((request.session_hash,))
+        return answer if isinstance(answer, SessionResult) else None
 
 
 @contextmanager
 def shown(path: str | None = None) -> Iterator[None]:
-    """Context that shows errors of visitors' input as messages on the page, without server paths."""
+    """Context that shows every error of a request on the page, without server paths; it ends that request only."""
     try:
         yield
     except EXPECTED as error:
-        text = str(error) if path is None else str(error).replace(path, Path(path).name)
-        raise gr.Error(text, duration=15, print_exception=False) from None
+        raise _message(error, path) from None
+    except Exception as error:  # noqa: BLE001 - any error of an image is that of this image only
+        raise unexpected(error, path) from None
+
+
+def unexpected(error: Exception, path: str | None = None) -> gr.Error:
+    """The message for an error that nobody foresaw; the log names it in one line."""
+    logger.warning("a request failed: %s", on_one_line(f"{type(error).__name__}: {error}"))
+    return _message(error, path)
+
+
+def _message(error: Exception, path: str | None) -> gr.Error:
+    text = str(error) if isinstance(error, AhsSegError) else f"{type(error).__name__}: {error}"
+    return gr.Error(text if path is None else text.replace(path, Path(path).name), duration=15, print_exception=False)
 
 
 def theme() -> gr.themes.Base:
@@ -111,16 +159,13 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build(bench: Workbench, examples: list[tuple[str, str]]) -> gr.Blocks:
-    """Build the page for a workbench; `examples` are pairs of image file and class names."""
-    actions = Actions(bench)
-    kept = (KEPT_SECONDS, KEPT_SECONDS)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=kept) as page:
+def build(actions: Actions, examples: list[tuple[str, str]]) -> Page:
+    """Build the page; `examples` are pairs of image file and class names."""
+    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(asset("head.html"))
-        answer = gr.State(time_to_live=KEPT_SECONDS)
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
-                picture, words, model, go = _inputs(bench)
+                picture, words, model, go = _inputs(actions.bench)
                 scenes = gr.Dataset(
                     components=[PictureInput(visible=False)],
                     samples=[[file] for file, _ in examples],
@@ -143,12 +188,12 @@ def build(bench: Workbench, examples: list[tuple[str, str]]) -> gr.Blocks:
         asked = [picture, words, model]
         chosen = scenes.click(lambda index: examples[index], scenes, [picture, words], api_name=False)
         for done in (
-            gr.on([go.click, words.submit], actions.segment, asked, [answer, viewer], api_name="segment"),
-            chosen.then(actions.segment, asked, [answer, viewer], api_name=False),
+            gr.on([go.click, words.submit], actions.segment, asked, viewer, api_name="segment"),
+            chosen.then(actions.segment, asked, viewer, api_name=False),
         ):
-            done.success(actions.export, [answer, kind], download, api_name=False, show_progress="hidden")
-        kind.change(actions.export, [answer, kind], download, api_name="export", show_progress="hidden")
-        viewer.probe(actions.probe, answer, viewer, api_name=False, show_progress="hidden")
+            done.success(actions.export, kind, download, api_name=False, show_progress="hidden")
+        kind.change(actions.export, kind, download, api_name="export", show_progress="hidden")
+        viewer.probe(actions.probe, None, viewer, api_name=False, show_progress="hidden")
     return page
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from ahs_seg.demo.web.feature_cache import CachedMethod, TensorLRU, Times, TimeUpError
+from ahs_seg.demo.web.feature_cache import ByteLRU, CachedMethod, Times, TimeUpError
 from ahs_seg.demo.web.limits import LimitError, Limits, ServeError
 from ahs_seg.inference.predict import score_maps
 from ahs_seg.io.images import read_image
@@ -52,7 +52,7 @@ class Workbench:
         self.limits = limits or Limits()
         self._models = dict(models)
         self._loaded: dict[str, tuple[Segmenter, CachedMethod]] = {}
-        self._store = TensorLRU()
+        self._store = ByteLRU()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segment")
 
     @property
@@ -99,7 +99,7 @@ class Workbench:
 
     def export(self, answer: SessionResult, name: Format, folder: Path) -> Path:
         """Write a result in an output format and return the path: a single file, or a zip of several."""
-        with tempfile.TemporaryDirectory() as workplace:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
             exporter = open_format(name, Path(workplace), answer.result.vocabulary)
             exporter.start()
             exporter.add(ExportItem(Path(answer.source.stem), answer.result, answer.source))
