@@ -12,7 +12,7 @@ from PIL import Image
 
 from ahs_seg.data.catalog import open_benchmark
 from ahs_seg.data.prepare import MissingSourceError, PrepareError
-from ahs_seg.data.prepare.index import index_path
+from ahs_seg.data.prepare.index import Index, index_path
 from tests.support import miniature
 from tests.support.miniature import ADE150_LABELS, FOLDER, NAME, SPEC, prepare, times
 
@@ -53,3 +53,29 @@ def test_a_tree_of_the_original_scripts_is_read_and_indexed_as_it_is(tmp_path):
     with pytest.raises(MissingSourceError):
         prepare(NAME, tmp_path, again=True)
     assert times(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[" * 100_000, "[]", "9" * 5000, '{"format": 1, "files": []}'),
+        *(
+            f'{{"format": 1, "dataset": "x", "left_out": {{}}, "faulty": {{}}, "files": {{"a": {row}}}}}'
+            for row in (
+                "[]",
+                '["1", 2, 3, 4, "c"]',
+                '[1, 2, true, 4, "c"]',
+                '[1, 2, -3, 4, "c"]',
+                "[1, 2, 3, 4, 5]",
+                "7",
+            )
+        ),
+        '{"format": 1, "dataset": "x", "left_out": [], "faulty": {}, "files": {}}',
+    ],
+)
+def test_an_index_with_other_values_is_a_message(tmp_path, text):
+    path = index_path(SPEC, tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(PrepareError, match="not an index"):
+        Index.read(SPEC, tmp_path)

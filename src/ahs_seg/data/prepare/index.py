@@ -9,10 +9,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ahs_seg.data.catalog import DatasetSpec
 from ahs_seg.data.prepare.errors import PrepareError
+from ahs_seg.documents import parse_json
 from ahs_seg.io.atomic import write_text
 
 _FORMAT: Final = 1
@@ -64,15 +65,24 @@ class Index:
         """
         path = index_path(spec, root)
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = parse_json(path.read_text(encoding="utf-8"), source="the file")
             if values["format"] != _FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {_FORMAT}")
-            files = {str(name): IndexEntry(*row) for name, row in values["files"].items()}
-            return cls(values["dataset"], files, values["left_out"], values["faulty"])
+            files = {name: _entry(row) for name, row in values["files"].items()}
+            left_out, faulty = ({name: str(why) for name, why in values[key].items()} for key in ("left_out", "faulty"))
+            return cls(str(values["dataset"]), files, left_out, faulty)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PrepareError(f"{path}: not an index ({error}). Remove it and prepare the dataset again.") from None
+
+
+def _entry(row: Any) -> IndexEntry:
+    entry = IndexEntry(*row)
+    numbers = entry[:-1]
+    if not isinstance(entry.checksum, str) or not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"a row of other values: {str(row)[:80]}")
+    return entry
 
 
 def index_path(spec: DatasetSpec, root: Path) -> Path:
