@@ -33,8 +33,8 @@ fast: $(READY) ## Run the tests that are neither slow nor in need of a browser.
 
 campaign: $(READY) ## Give the library damaged and hostile input and kill its runs, in 20 minutes; SEED=7 draws other cases.
 	rm -rf build/campaign
-	$(PYTEST) tests/campaign -m slow --campaign-record build/campaign $(if $(SEED),--campaign-seed $(SEED)) $(ARGS)
-	$(BIN)/python -m tests.campaign.record build/campaign
+	$(PYTEST) tests/campaign -m slow --campaign-record build/campaign $(if $(SEED),--campaign-seed $(SEED)) $(ARGS); \
+		status=$$?; $(BIN)/python -m tests.campaign.record build/campaign && exit $$status
 
 floors: ## Run the fast tests with the oldest versions that pyproject.toml admits, in .venv-floors.
 	$(MAKE) fast VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
