@@ -70,7 +70,7 @@ def test_an_image_that_failed_is_tried_again(tmp_path):
 )
 def test_a_journal_of_something_else_is_refused(tmp_path, change, named):
     run(tmp_path)
-    with pytest.raises(EvaluationError, match=rf"another evaluation \(different: {named}\)"):
+    with pytest.raises(EvaluationError, match=rf"another evaluation:\n  {named}: was "):
         run(tmp_path, **change)
 
 

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from ahs_seg.io.atomic import replacing_directory, replacing_file, unsynced_path, write_bytes, write_text
+from ahs_seg.io.atomic import read_together, replacing_directory, replacing_file, unsynced_path, write_bytes, write_text
 
 
 def test_content_replaces_content_and_folders_are_made(tmp_path):
@@ -87,6 +89,7 @@ def test_a_directory_can_be_read_by_those_whom_the_process_lets_read(tmp_path):
 
 
 def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("ahs_seg.io.drafts._exchange", lambda *_: False)
     target = tmp_path / "model"
     write_directory(target, "old")
     replace, calls = Path.replace, []
@@ -110,3 +113,45 @@ def test_drafts_of_long_names_fit(tmp_path, name):
     with replacing_directory(tmp_path / f"{name[1:]}") as draft:
         (draft / "file").write_text("content")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, name[1:]])
+
+
+def test_every_file_of_a_directory_can_be_read_by_those_whom_the_umask_lets_read(tmp_path):
+    (plain := tmp_path / "plain").touch()
+    with replacing_directory(tmp_path / "model") as draft:
+        save_file({"a": torch.ones(1)}, draft / "model.safetensors")
+        (draft / "backbone").mkdir(mode=0o700)
+        (draft / "backbone" / "config.json").touch(mode=0o600)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").rglob("*")}
+    readable = plain.stat().st_mode & 0o777
+    assert modes["model.safetensors"] == modes["config.json"] == readable
+    assert modes["backbone"] == (tmp_path / "model").stat().st_mode & 0o777 == 0o777 & ~(0o666 ^ readable)
+
+
+def test_a_link_to_a_directory_stays_a_link(tmp_path):
+    write_directory(tmp_path / "real", "old")
+    (tmp_path / "link").symlink_to("real")
+    write_directory(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "inner" / "a.txt").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_files_of_two_states_are_never_mixed(tmp_path):
+    target = tmp_path / "model"
+    write_directory(target, "0")
+    reads: list[str] = []
+
+    def read() -> tuple[str, str]:
+        first = (target / "inner" / "a.txt").read_text()
+        if len(reads) < 3:  # replaced between the two files
+            write_directory(target, str(len(reads) + 1))
+        reads.append(first)
+        return first, (target / "inner" / "a.txt").read_text()
+
+    assert read_together(target, read) == ("3", "3")
+    assert reads == ["0", "1", "2", "3"]
+
+
+def test_an_error_of_a_directory_that_nobody_replaces_is_raised(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_together(tmp_path, (tmp_path / "nothing").read_bytes)

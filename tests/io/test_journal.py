@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.io.journal import Journal, as_read, differing_keys, journals_in, read_records
+from ahs_seg.io.journal import Journal, as_read, changes, differing_keys, journals_in, read_records
 
 
 def test_records_come_back_in_order_behind_their_header(tmp_path: Path) -> None:
@@ -60,3 +60,13 @@ def test_a_damaged_line_costs_itself(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"index": 1}\n{"ind\xff\x00\n{"index": 2}\n{"index": 3')
     assert [record["index"] for record in read_records(path)] == [1, 2]
+
+
+def test_changes_name_every_key_with_both_values() -> None:
+    found = {"a": {"b": 1, "root": "/x", "c": None}, "d": [1], "e": 2}
+    now = {"a": {"b": 2, "root": "/y", "c": None}, "d": [1], "f": "x" * 1000}
+    lines = changes(found, now, free={"root"}).splitlines()
+    assert lines[:2] == ["  a.b: was 1, now 2", "  e: was 2, now not there"]
+    assert lines[2].startswith('  f: was not there, now "xxx')
+    assert len(lines[2]) < 200
+    assert changes(found, found) == ""

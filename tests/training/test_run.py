@@ -1,15 +1,18 @@
 """A run is continued only as what it is."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ahs_seg.config import ConfigError
+from ahs_seg.experiments.train import TrainingConfig
+from ahs_seg.io.journal import as_read, changes
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import fit
-from ahs_seg.training.run import CHECKPOINTS
+from ahs_seg.training.run import _FREE, CHECKPOINTS
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
 
@@ -83,3 +86,76 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
 def test_without_a_checkpoint_resuming_is_beginning(tmp_path: Path) -> None:
     resume(tmp_path)
     assert checkpoint.last(tmp_path / CHECKPOINTS).name == "step-00000004"
+
+
+def with_settings(directory: Path, settings: dict[str, object], *, resume: bool) -> None:
+    recipe = tiny_recipe(steps=2, checkpoint_every=2)
+    objective = SegmentationObjective()
+    fit(
+        recipe,
+        TinyMethod(),
+        TinyDataset(),
+        directory,
+        objective=objective,
+        settings=settings,
+        resume=resume,
+        progress=False,
+    )
+
+
+SETTINGS = TrainingConfig().model_dump(mode="json", exclude={"training"})
+
+
+def leaves(values: dict, prefix: str = "") -> list[str]:
+    """The dotted keys of all values."""
+    found = []
+    for key, value in values.items():
+        found += leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [f"{prefix}{key}"]
+    return found
+
+
+def changed(values: dict, dotted: str) -> dict:
+    key, _, rest = dotted.partition(".")
+    return {**values, key: changed(values[key], rest) if rest else "another"}
+
+
+def test_every_setting_that_shapes_the_result_is_compared(tmp_path: Path) -> None:
+    with_settings(tmp_path, SETTINGS, resume=False)
+    newest = checkpoint.last(tmp_path / CHECKPOINTS)
+    assert newest is not None
+    stored = cast(dict[str, Any], checkpoint.read(newest).state["settings"])
+    keys = leaves(SETTINGS)
+    assert {"augmentation.flip", "method.cost.window", "method.backbone.resolution", "inference.batch"} <= set(keys)
+    for key in keys:
+        lines = changes(stored, {**as_read(changed(SETTINGS, key)), "backbone": stored["backbone"]}, free=_FREE)
+        assert key in lines or key == "method.backbone.source", key
+
+
+@pytest.mark.parametrize(
+    "key", ["augmentation.flip", "method.backbone.resolution", "method.cost.dim", "inference.batch"]
+)
+def test_a_run_with_another_setting_is_not_resumed(tmp_path: Path, key: str) -> None:
+    with_settings(tmp_path, SETTINGS, resume=False)
+    with pytest.raises(ConfigError, match=rf"trained with other settings:\n  {key}: was .*, now \"another\""):
+        with_settings(tmp_path, changed(SETTINGS, key), resume=True)
+
+
+def test_weights_that_have_moved_are_the_same_weights(tmp_path: Path) -> None:
+    with_settings(tmp_path, SETTINGS, resume=False)
+    with_settings(tmp_path, changed(SETTINGS, "method.backbone.source"), resume=True)
+
+
+def test_another_tokenizer_is_another_setting(tmp_path: Path) -> None:
+    with_settings(tmp_path, SETTINGS, resume=False)
+    method = TinyMethod()
+    method.backbone.tokenizer.context -= 1
+    with pytest.raises(ConfigError, match=r"backbone\.tokenizer: was "):
+        fit(
+            tiny_recipe(steps=2, checkpoint_every=2),
+            method,
+            TinyDataset(),
+            tmp_path,
+            objective=SegmentationObjective(),
+            settings=SETTINGS,
+            resume=True,
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +19,8 @@ from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.documents import DocumentError, read_json
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import InferenceConfig
-from ahs_seg.io.atomic import replacing_directory, write_text
+from ahs_seg.io.atomic import read_together, replacing_directory, write_text
+from ahs_seg.io.digest import file_digest
 from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
@@ -29,6 +32,7 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
+_NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "overlap")
 
 
 class ModelDescription(Config):
@@ -79,6 +83,16 @@ def write_description(description: ModelDescription, directory: Path | str) -> N
     write_text(Path(directory) / CONFIG, description.model_dump_json(indent=2))
 
 
+def model_digest(directory: Path) -> str:
+    """A digest of all files of a model directory that its labels depend on; model card and calibration do not count."""
+    files = sorted(path for path in (directory / BACKBONE).rglob("*") if path.is_file())
+    parts = [f"{path.relative_to(directory).as_posix()} {file_digest(path)}" for path in (directory / WEIGHTS, *files)]
+    settings = read_json(directory / CONFIG)
+    kept = {key: value for key, value in settings.items() if key not in _NOT_IN_LABELS}
+    parts.append(json.dumps(kept, sort_keys=True))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def merged_description(description: ModelDescription) -> ModelDescription:
     """The description of the method after its tuner has been merged into the backbone's weights."""
     method = description.method
@@ -98,6 +112,12 @@ def load_model(
         CheckpointError: a file is missing or damaged, or the weights belong to another method.
     """
     source = Path(directory)
+    return read_together(source, lambda: _load(source, methods, tuners))
+
+
+def _load(
+    source: Path, methods: Sequence[type[BaseMethodConfig]], tuners: Sequence[type[TunerConfig]]
+) -> tuple[ModelDescription, Method]:
     description = read_description(source, methods=methods, tuners=tuners)
     try:
         stored = stored_tensors(source / WEIGHTS)

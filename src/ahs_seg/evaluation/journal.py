@@ -15,7 +15,7 @@ from typing import Any
 
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationError
-from ahs_seg.io.journal import ENDING, Journal, as_read, differing_keys, journals_in, read_records
+from ahs_seg.io.journal import ENDING, Journal, as_read, changes, journals_in, read_records
 from ahs_seg.metrics import ImageCounts
 
 
@@ -69,8 +69,7 @@ class EvaluationJournal:
     def _check(self, path: Path) -> None:
         found = next(read_records(path), None)
         if found is not None and found != self.identity:
-            keys = ", ".join(differing_keys(found, self.identity))
             raise EvaluationError(
-                f"{self.folder}: holds another evaluation (different: {keys}). Give another folder, or remove this one "
-                "to begin anew."
+                f"{self.folder}: holds another evaluation:\n{changes(found, self.identity)}\nGive another folder, or "
+                "remove this one to begin anew."
             )

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Int32, UInt8
 
-from ahs_seg.checkpoints.model_dir import WEIGHTS, ModelDescription, load_model
+from ahs_seg.checkpoints.model_dir import ModelDescription, load_model, model_digest
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import Sample
 from ahs_seg.data.config import DataConfig
@@ -23,7 +23,6 @@ from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate_toget
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.devices import find_device
-from ahs_seg.io.digest import file_digest
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.processes import check_processes
 from ahs_seg.methods import BaseMethodConfig, Method
@@ -120,7 +119,7 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
         indices=range(rank, len(dataset), world),
         measures=job.measures,
         journal=job.journal,
-        identity=file_digest(job.model / WEIGHTS) if job.journal is not None else "",
+        identity=model_digest(job.model) if job.journal is not None else "",
         progress=progress,
     )
 

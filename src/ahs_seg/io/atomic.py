@@ -7,16 +7,21 @@ a local disk and on NFS; object stores are not supported.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+
+from ahs_seg.errors import AhsSegError
+from ahs_seg.io.drafts import claimed_draft, draft_prefix, take_place
+
+T = TypeVar("T")
+_ATTEMPTS: Final = 20
 
 
 def _mask_of_process() -> int:
@@ -24,9 +29,6 @@ def _mask_of_process() -> int:
     os.umask(mask)
     return mask
 
-
-_PREFIX_BYTES: Final = 200
-"""A file name has at most 255 bytes on most file systems."""
 
 _MASK: Final = _mask_of_process()
 """The umask of the process, read once at import: reading it means setting it, which is not safe with threads."""
@@ -68,7 +70,7 @@ def replacing_path(path: Path) -> Iterator[Path]:
 def unsynced_path(path: Path) -> Iterator[Path]:
     """As `replacing_path`, but without `fsync`: for many files, after which the caller calls `sync` once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_draft_prefix(path), delete=False) as reserved:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=draft_prefix(path), delete=False) as reserved:
         draft = Path(reserved.name)
     try:
         yield draft
@@ -83,30 +85,44 @@ def unsynced_path(path: Path) -> Iterator[Path]:
 def replacing_directory(target: Path) -> Iterator[Path]:
     """A temporary directory that replaces `target` when the block ends, and is deleted if the block raises.
 
-    All of its files are on the disk before it is renamed to `target`.
+    All of its files are on the disk before it takes the place of `target` (`io.drafts`), and can be read by whom the
+    umask lets read. Drafts that killed processes have left are removed first. A link is followed.
     """
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=_draft_prefix(target)))
-    old = draft.with_name(f"{draft.name}.old")
-    try:
+    with claimed_draft(target) as draft:
         yield draft
-        draft.chmod(0o777 & ~_MASK)
         for path in (*draft.rglob("*"), draft):
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~_MASK)
             sync(path)
-        if target.exists():
-            target.replace(old)
-        draft.replace(target)
+        take_place(draft, target)
         sync(target.parent)
-    finally:
-        if old.exists() and not target.exists():
-            old.replace(target)
-        for rest in (draft, old):
-            shutil.rmtree(rest, ignore_errors=True)
 
 
-def _draft_prefix(target: Path) -> str:
-    """Start of the names of drafts of a target: a dot and its name, shortened so that the random rest fits."""
-    return "." + os.fsdecode(os.fsencode(target.name)[:_PREFIX_BYTES]) + "."
+def read_together(directory: Path, read: Callable[[], T]) -> T:
+    """The result of `read`, which reads several files of a directory that may be replaced as a whole meanwhile.
+
+    If it was, all of them are read again: files of two states are never mixed.
+    """
+    for _ in range(_ATTEMPTS):
+        before = _identity(directory)
+        try:
+            result = read()
+        except (AhsSegError, OSError):
+            if _identity(directory) == before:
+                raise
+        else:
+            if _identity(directory) == before:
+                return result
+    return read()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def sync(path: Path) -> None:

@@ -7,12 +7,14 @@ same folder, and a resumed run may have any number of processes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 ENDING: Final = ".jsonl"
+_ABSENT: Final = object()
+_SHOWN_CHARACTERS: Final = 120
 
 
 class Journal:
@@ -62,3 +64,25 @@ def as_read(identity: Mapping[str, Any]) -> dict[str, Any]:
 def differing_keys(found: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
     """The keys of `identity` whose values differ from those in `found`."""
     return [key for key in identity if found.get(key) != identity[key]]
+
+
+def changes(
+    found: Mapping[str, Any], identity: Mapping[str, Any], *, free: Collection[str] = (), prefix: str = ""
+) -> str:
+    """One line per value that differs between two nested mappings, with its dotted key and both values.
+
+    Keys in `free` may differ, at any depth.
+    """
+    lines = []
+    for key in sorted({*found, *identity} - {*free}):
+        was, now = (values.get(key, _ABSENT) for values in (found, identity))
+        if isinstance(was, dict) and isinstance(now, dict):
+            lines.append(changes(was, now, free=free, prefix=f"{prefix}{key}."))
+        elif was != now:
+            lines.append(f"  {prefix}{key}: was {_shown(was)}, now {_shown(now)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _shown(value: object) -> str:
+    text = "not there" if value is _ABSENT else json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

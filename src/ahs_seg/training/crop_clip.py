@@ -108,6 +108,7 @@ def finetune_crop_clip(
             directory,
             augment=experiment.augmentation.apply,
             objective=SumObjective([RegionObjective(min_area=experiment.least)]),
+            settings=experiment.model_dump(mode="json", exclude={"training"}),
             resume=resume,
             progress=progress,
             fabric=fabric,

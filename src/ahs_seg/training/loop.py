@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -57,6 +58,7 @@ def fit(
     objective: Objective,
     augment: Augment | None = None,
     evaluate: Evaluate | None = None,
+    settings: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
     fabric: Fabric | None = None,
@@ -67,8 +69,9 @@ def fit(
 
     `augment` augments a sample and gives all images one size; `evaluate` returns scores in [0, 1] by name and is called
     in every process with the method in evaluation mode. `resume` continues from the newest readable checkpoint, bit for
-    bit as if the run had not been interrupted, or starts a run if there is none. `fabric` must be launched; default is
-    `launch(recipe)`.
+    bit as if the run had not been interrupted, or starts a run if there is none. `settings` are values for JSON that
+    say how method, objective, data, `augment` and `evaluate` were made; a run resumes only with the same ones. `fabric`
+    must be launched; default is `launch(recipe)`.
 
     Raises:
         ConfigError: the directory holds a run and `resume` is off, or the run was started with another recipe or data.
@@ -78,7 +81,7 @@ def fit(
     fabric = fabric or launch(recipe)
     set_checkpointing(method, enabled=recipe.checkpointing)
     step = TrainingStep(method, objective).train()
-    run, faults = start_run(recipe, step, dataset, directory, fabric=fabric, resume=resume)
+    run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)

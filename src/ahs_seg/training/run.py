@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from lightning.fabric import Fabric
 from lightning.fabric.wrappers import _FabricModule, _FabricOptimizer
@@ -13,8 +16,10 @@ from pydantic import Field
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.io.journal import as_read, changes
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 from ahs_seg.training.forward import TrainingStep
@@ -22,12 +27,17 @@ from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINTS = "checkpoints"
+_FREE: Final = frozenset({"root", "source"})
+"""Places of data and of pre-trained weights, which may have moved; both are compared by their content."""
 
 
 class RunIdentity(Config):
-    """Plain values stored in each checkpoint; recipe, data and frozen weights must be unchanged when a run is resumed.
+    """Plain values stored in each checkpoint; all but scores and precision must be unchanged when a run is resumed.
 
+    `settings` are all other values that shape the result, such as method, augmentation and the backbone's tokenizer;
     `pictures` is the number of training images, `names` the names of each class, `frozen` the digest of the frozen
     weights, `scores` the latest evaluation scores, `precision` the state of the gradient scaler.
     """
@@ -36,6 +46,7 @@ class RunIdentity(Config):
     pictures: int
     names: tuple[tuple[str, ...], ...]
     frozen: str
+    settings: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, float] = Field(default_factory=dict)
     precision: dict[str, int | float] = Field(default_factory=dict)
 
@@ -86,16 +97,30 @@ class Run:
 
 
 def start_run(
-    recipe: Recipe, step: TrainingStep, dataset: SegmentationDataset, directory: Path, *, fabric: Fabric, resume: bool
+    recipe: Recipe,
+    step: TrainingStep,
+    dataset: SegmentationDataset,
+    directory: Path,
+    *,
+    settings: Mapping[str, Any],
+    fabric: Fabric,
+    resume: bool,
 ) -> tuple[Run, list[str]]:
     """Start a run, or resume it from the newest readable checkpoint; also returns errors of damaged newer checkpoints.
 
     Raises:
-        ConfigError: checkpoints exist and `resume` is off, or recipe, data or frozen weights differ from theirs.
+        ConfigError: checkpoints exist and `resume` is off, or recipe, settings, data or frozen weights differ from
+            theirs.
         TrainingCheckpointError: the checkpoint is of another method.
     """
     names = tuple(entry.names for entry in dataset.vocabulary.entries)
-    facts = RunIdentity(recipe=recipe, pictures=len(dataset), names=names, frozen=frozen_digest(step.method))
+    facts = RunIdentity(
+        recipe=recipe,
+        pictures=len(dataset),
+        names=names,
+        frozen=frozen_digest(step.method),
+        settings=as_read({**settings, "backbone": _settings_of(step.backbone)}),
+    )
     root = directory / CHECKPOINTS
     path, faults = fabric.broadcast(_find(root, resume=resume) if fabric.is_global_zero else None)
     found = checkpoint.read(path) if path else None
@@ -141,8 +166,27 @@ def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
     return checkpoint.newest(root)
 
 
+def _settings_of(backbone: Backbone) -> dict[str, Any]:
+    """What a backbone adds to its weights: how it reads texts and images."""
+    words = hashlib.sha256(backbone.tokenizer.fingerprint.encode()).hexdigest()
+    return {"tokenizer": words, "mean": backbone.mean, "std": backbone.std, "resolution": backbone.resolution}
+
+
+def _check_settings(now: Mapping[str, Any], then: Mapping[str, Any], path: Path) -> None:
+    if not then:
+        logger.warning("%s was written by a version that stored no settings; they are not compared", path)
+        return
+    changed = changes(then, now, free=_FREE)
+    if changed:
+        raise ConfigError(
+            f"{path} was trained with other settings:\n{changed}\nResume with those of that run (its config.yaml), or "
+            "train in another directory."
+        )
+
+
 def _check_facts(facts: RunIdentity, stored: RunIdentity, path: Path) -> None:
     facts.recipe.check_continues(stored.recipe)
+    _check_settings(facts.settings, stored.settings, path)
     if (facts.pictures, facts.names) != (stored.pictures, stored.names):
         raise ConfigError(
             f"{path} was trained on {stored.pictures} images with {len(stored.names)} classes; this dataset has "

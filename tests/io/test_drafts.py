@@ -1,0 +1,116 @@
+"""A directory changes places in one step, and what killed writers left goes with the next write."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from contextlib import suppress
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.io.atomic import replacing_directory
+from ahs_seg.io.drafts import claimed_draft
+
+
+def write(target: Path, content: str) -> None:
+    with replacing_directory(target) as draft:
+        (draft / "a.txt").write_text(content)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def missing_while_replaced(target: Path) -> int:
+    """How often a reader that never stops finds no file, while the directory is replaced again and again."""
+    write(target, "0")
+    done, missed = threading.Event(), []
+
+    def look() -> None:
+        while not done.is_set():
+            if not (target / "a.txt").exists():
+                missed.append(1)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(100):
+        write(target, str(number))
+    done.set()
+    reader.join()
+    return len(missed)
+
+
+def test_a_reader_finds_a_directory_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    assert missing_while_replaced(tmp_path / "model") == 0
+    assert names(tmp_path) == ["model"]
+
+
+def test_where_directories_cannot_be_exchanged_they_are_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ahs_seg.io.drafts._exchange", lambda *_: False)
+    for content in ("old", "new"):
+        write(tmp_path / "model", content)
+    assert (tmp_path / "model" / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["model"]
+
+
+def _write_until_killed(target: Path, started: Event) -> None:
+    with claimed_draft(target) as draft:
+        (draft / "weights").write_bytes(bytes(1000))
+        started.set()
+        signal.pause()
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> multiprocessing.process.BaseProcess:
+    """A process that has begun to write `model`."""
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    process = context.Process(target=_write_until_killed, args=(tmp_path / "model", started))
+    process.start()
+    assert started.wait(30)
+    return process
+
+
+def test_the_draft_of_a_killed_writer_goes_and_that_of_a_live_one_stays(
+    tmp_path: Path, writer: multiprocessing.process.BaseProcess
+) -> None:
+    try:
+        write(tmp_path / "model", "mine")
+        assert [name for name in names(tmp_path) if name.startswith(".model.")] != []
+        write(tmp_path / "other", "another target")
+    finally:
+        writer.kill()
+        writer.join()
+    assert len(names(tmp_path)) == 3
+    write(tmp_path / "model", "again")
+    assert names(tmp_path) == ["model", "other"]
+
+
+def test_an_old_directory_that_a_killed_writer_moved_away_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".model.abcd_123.old").mkdir()
+    (tmp_path / ".model.abcd_123.old" / "a.txt").write_text("old")
+    (tmp_path / ".model.abcd_123").mkdir()
+    with suppress(RuntimeError), replacing_directory(tmp_path / "model"):
+        raise RuntimeError
+    assert (tmp_path / "model" / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("name", [".model", ".model.txt", ".model.ABCD_123", "model.abcd_123", ".modelabcd_1234"])
+def test_what_is_no_draft_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    write(tmp_path / "model", "x")
+    assert names(tmp_path) == sorted([name, "model"])
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    target = tmp_path / ("ä" * 127)
+    for content in ("old", "new"):
+        write(target, content)
+    assert (target / "a.txt").read_text() == "new"
+    assert names(tmp_path) == [target.name]
