@@ -4,7 +4,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from ahs_seg.demo.web.hosts import Hosts
-from ahs_seg.demo.web.limits import RefusedError
+from ahs_seg.demo.web.limits import RefusedError, ServeError
 
 LOCAL = Hosts("127.0.0.1")
 PROXIED = Hosts("127.0.0.1", ["Segment.Example.org"])
@@ -95,3 +95,9 @@ def test_refusals_say_what_to_do() -> None:
         LOCAL.check("GET", Headers({"host": "evil"}))
     with pytest.raises(RefusedError, match=r"website 'http://evil' may not use this page.*--allowed-host"):
         LOCAL.check("GET", Headers({"host": "localhost", "origin": "http://evil"}))
+
+
+@pytest.mark.parametrize("name", ["", "https://a.org", "a.org:80", "a b", "[red]", "a.org/page"])
+def test_what_is_no_name_of_a_host_is_refused(name: str) -> None:
+    with pytest.raises(ServeError, match=r"--allowed-host .* is not the name of a host"):
+        Hosts("127.0.0.1", [name])

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from ahs_seg.demo.web.limits import RefusedError
+from ahs_seg.demo.web.limits import RefusedError, ServeError
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 EVERY_ADDRESS: Final = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound
@@ -31,6 +31,13 @@ class Hosts:
     """
 
     def __init__(self, bound: str, allowed: Sequence[str] = ()) -> None:
+        """Raise `ServeError` if an allowed name is none that an address could have."""
+        for name in allowed:
+            if (place := _parse(name)) is None or place[1] is not None or not name.isprintable():
+                raise ServeError(
+                    f"--allowed-host {name!r} is not the name of a host; give the name alone, such as "
+                    "images.example.org, without https:// and without a port."
+                )
         self.allowed = {_plain(name) for name in allowed}
         self.every_address = bound.strip("[]") in EVERY_ADDRESS
         self.names = {_plain(name) for name in (*LOCAL_NAMES, bound) if name not in EVERY_ADDRESS} | self.allowed
