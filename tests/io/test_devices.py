@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from ahs_seg.io.devices import DeviceError, check_device_name, find_device
+from ahs_seg.training.launch import create_fabric
+from ahs_seg.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -53,4 +55,13 @@ def test_a_name_of_no_device(name: str) -> None:
 def test_a_build_for_cpus_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(DeviceError, match="built for CPUs only"):
+        find_device("cuda")
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_auto_is_the_same_for_training_and_inference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert find_device().type == "cpu"
+    assert create_fabric(Recipe()).device == torch.device("cpu")
+    with pytest.raises(DeviceError, match="Here there is cpu, mps; auto takes cpu"):
         find_device("cuda")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.folder_lock import FOLDER, FolderInUseError, locked
 from ahs_seg.io.overwrite import OverwriteError
 
@@ -56,3 +57,29 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     process.join()
     with locked(tmp_path):
         pass
+
+
+def _die_while_writing(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
+    with locked(folder), replacing_file(folder / "png" / "a.png") as file:
+        file.write(b"half")
+        ready.set()
+        signal.pause()
+
+
+def test_drafts_of_a_killed_run_go_with_the_next_run(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=_die_while_writing, args=(tmp_path, ready))
+    process.start()
+    assert ready.wait(10)
+    process.kill()
+    process.join()
+    (draft,) = (tmp_path / "png").iterdir()
+    for name in (".a.png.settings", "a.png"):
+        (tmp_path / name).write_text("of the user")
+    with locked(tmp_path / "other"), replacing_file(tmp_path / "other" / "b.png"):
+        others = sorted((tmp_path / "other").iterdir())
+        with locked(tmp_path):
+            assert not draft.exists()
+            assert sorted((tmp_path / "other").iterdir()) == others  # another run is writing there
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".a.png.settings", "a.png"]

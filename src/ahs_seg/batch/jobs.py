@@ -184,8 +184,8 @@ def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
 class ModelSource:
     """A model that any process can load: the argument of `Segmenter.from_pretrained`, device and batch size.
 
-    The device "auto" is a GPU if there is one; `batch` is the number of views per forward pass (None: as the model's
-    config says).
+    The device "auto" is a CUDA GPU if there is one; `batch` is the number of views per forward pass (None: as the
+    model's config says).
     """
 
     source: str

@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ahs_seg.errors import AhsSegError
-from ahs_seg.io.drafts import claimed_draft, draft_prefix, take_place
+from ahs_seg.io.drafts import FILE_ENDING, claimed_draft, draft_prefix, take_place
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 20
@@ -70,7 +70,9 @@ def replacing_path(path: Path) -> Iterator[Path]:
 def unsynced_path(path: Path) -> Iterator[Path]:
     """As `replacing_path`, but without `fsync`: for many files, after which the caller calls `sync` once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=draft_prefix(path), delete=False) as reserved:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=draft_prefix(path), suffix=FILE_ENDING, delete=False
+    ) as reserved:
         draft = Path(reserved.name)
     try:
         yield draft

@@ -19,7 +19,9 @@ class DeviceError(AhsSegError, ValueError):
 
 
 def find_device(name: torch.device | str = AUTO, *, rank: int = 0) -> torch.device:
-    """The device of a name; "auto" is a GPU (for process `rank`, GPUs in turn) if there is one, else the CPU.
+    """The device of a name; "auto" is a CUDA GPU (for process `rank`, GPUs in turn) if there is one, else the CPU.
+
+    Other devices (`mps`, `xpu`) lack some operations and are taken only by name.
 
     Raises:
         DeviceError: no device has this name, or it is not in this machine.
@@ -58,7 +60,7 @@ def _present() -> str:
     for kind in ("cuda", "xpu", "mps"):
         count = _count(kind)
         found += [kind] if count == 1 else [f"{kind}:{index}" for index in range(count)]
-    return f"Here there is {', '.join(found)}; auto takes the best of them."
+    return f"Here there is {', '.join(found)}; auto takes {find_device()}."
 
 
 def _reason(kind: str) -> str:

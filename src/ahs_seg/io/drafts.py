@@ -23,6 +23,8 @@ if sys.platform != "win32":
     import fcntl
 
 _OLD: Final = ".old"
+FILE_ENDING: Final = ".ahs-seg-draft"
+"""End of the names of drafts of files: no other program or user gives it."""
 _LONGEST_NAME: Final = 200
 _HERE: Final = -100  # AT_FDCWD: paths are relative to the working directory
 _SWAP: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS

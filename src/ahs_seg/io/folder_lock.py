@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.overwrite import OverwriteError
 
 FOLDER: Final = ".ahs-seg"
@@ -30,6 +31,8 @@ class FolderInUseError(AhsSegError, OSError):
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is created if needed; a killed process holds it no longer.
+
+    Drafts of files that a killed run has left there are removed.
 
     Raises:
         OverwriteError: there is a file of that name.
@@ -49,12 +52,22 @@ def locked(folder: Path) -> Iterator[None]:
             "folder."
         ) from None
     try:
+        _remove_drafts(folder)
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         write_text(place / _HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         yield
     finally:
         (place / _HOLDER).unlink(missing_ok=True)
         lock.release()
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove drafts of files in a folder whose lock is held, except below folders that have a lock of their own."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not Path(root, name, FOLDER).exists()]
+        for name in names:
+            if name.startswith(".") and name.endswith(FILE_ENDING):
+                Path(root, name).unlink(missing_ok=True)
 
 
 def _holder(place: Path) -> str:

@@ -15,7 +15,7 @@ from lightning.fabric.strategies import DDPStrategy, FSDPStrategy, Strategy
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ahs_seg.io.devices import DeviceError, find_device
+from ahs_seg.io.devices import AUTO, DeviceError, find_device
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.sampler import global_seed
 
@@ -40,7 +40,7 @@ def create_fabric(recipe: Recipe) -> Fabric:
     check_devices(recipe)
     strategy = _strategy(recipe)
     common = {
-        "accelerator": recipe.accelerator,
+        "accelerator": _device_type(recipe),
         "devices": recipe.devices,
         "num_nodes": recipe.num_nodes,
         "strategy": strategy,
@@ -103,9 +103,7 @@ def _strategy(recipe: Recipe) -> Strategy | str:
 
 
 def _device_type(recipe: Recipe) -> str:
-    if recipe.accelerator != "auto":
-        return recipe.accelerator
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return find_device().type if recipe.accelerator == AUTO else recipe.accelerator
 
 
 def seed_generators(recipe: Recipe, step: int, rank: int) -> None:
