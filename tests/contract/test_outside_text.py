@@ -194,8 +194,8 @@ def test_a_notebook_shows_names_and_obeys_none() -> None:
 def hostile_table():
     table = ablation.table(dict.fromkeys(SHORT[:4], 0.01), seeds=2)
     titles = dict(zip(SHORT[:4], ("[x](y) <b>", "$\\frac$", "a|b\n\x1b", SHORT[5]), strict=True))
-    rows = tuple(row.model_copy(update={"title": titles[row.name]}) for row in table.rows)
-    return table.model_copy(update={"rows": rows, "title": SHORT[0]})
+    rows = tuple(row.replace(title=titles[row.name]) for row in table.rows)
+    return table.replace(rows=rows, title=SHORT[0])
 
 
 def test_an_ablation_shows_names_and_obeys_none() -> None:
