@@ -39,7 +39,7 @@ ONLY_IN = {
 }
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.
-READERS = {"io/pickles.py", "checkpoints/importing/torchscript.py", "data/prepare/pickles.py"}
+READERS = {"io/pickle_scan.py", "io/pickles.py", "checkpoints/importing/torchscript.py", "data/prepare/pickles.py"}
 FORBIDDEN_CALLS = {"pickle.load", "pickle.loads", "pickle.Unpickler", "torch.jit.load", "torch.hub.load"}
 FORBIDDEN_CALLS |= {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 UNSAFE_OPTIONS = ("allow_pickle", "trust_remote_code")

@@ -1,18 +1,18 @@
 """Reading PyTorch's pickled checkpoints as data: tensors, numbers, strings and plain containers; no code is executed.
 
 The only file that calls `torch.load`: with `weights_only=True`, PyTorch interprets the pickle itself, with a fixed list
-of safe constructors, instead of Python's unpickler. A pickle that refers to anything else is rejected with its name.
+of safe constructors, instead of Python's unpickler. Before that, the operations of the pickle are scanned: one that
+refers to anything else is rejected with its name, and one that claims more than the limits below is not loaded.
 """
 
 from __future__ import annotations
 
-import io
 import pickle  # only for its exception and a constant; nothing is unpickled
-import pickletools
+import re
 import struct
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.pickle_scan import PickleLimitError, check_pickles, requested
 
 DAMAGED: Final = (
     *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, StopIteration),
@@ -27,10 +28,24 @@ DAMAGED: Final = (
 )
 """Exceptions that the readers of the formats raise on damaged files: none of them checks its input first."""
 
+MAX_PICKLE_BYTES: Final = 16 * 2**20
+"""Most bytes of the pickle of a checkpoint, which describes its tensors; their values are stored beside it."""
+MAX_OPERATIONS: Final = 1_000_000
+"""Most operations and values of that pickle; the state dict of a large network has about 50,000."""
+MAX_MEMBERS: Final = 100_000
+"""Most files in the zip archive of a checkpoint, one for each tensor."""
+
+_ZIP: Final = b"PK\x03\x04"
 _LEGACY_MAGIC: Final = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[2:]
 _LEGACY_PICKLES: Final = 5
-_SCANNED: Final = 2**26  # bytes; in the older format, the pickles precede the tensor values
-_PLAIN: Final = ("torch._utils._rebuild_", "torch.storage.", "collections.OrderedDict", "torch.Size")
+_PLAIN: Final = re.compile(
+    r"torch\._utils\._rebuild_(tensor(_v[23])?|parameter(_with_state)?)|torch\.(storage\.)?\w+Storage"
+    r"|collections\.(OrderedDict|defaultdict|Counter)|(builtins|__builtin__)\.set|_codecs\.encode"
+    r"|torch\.(Size|device|nn\.parameter\.Parameter|serialization\._get_layout)"
+    r"|torch\.(q?u?int\d+(x\d)?|b?float\d\w*|complex\d+|bool)"
+)
+"""Names in the pickles of state dicts and of what training code stores beside them: none of them acts, none of them
+takes memory for what it is told."""
 
 
 def read_pickle(path: Path) -> object:
@@ -38,71 +53,89 @@ def read_pickle(path: Path) -> object:
 
     Raises:
         CheckpointError: the file refers to objects other than tensors and plain values (each is named), was not written
-            by `torch.save`, or is truncated. Other damage raises any of the exceptions in `DAMAGED`.
+            by `torch.save`, claims more than the limits allow, or is truncated. Other damage raises any of the
+            exceptions in `DAMAGED`.
     """
-    zipped = zipfile.is_zipfile(path)
     with path.open("rb") as file:
         start = file.read(32)
-    if start.startswith(b"PK") and not zipped:
+    zipped = start.startswith(_ZIP)
+    if start.startswith(b"PK") and not zipfile.is_zipfile(path):
         raise CheckpointError(f"{path} is truncated; copy or download it again.")
-    if not zipped and _LEGACY_MAGIC not in start:
-        names = _found(path)
-        hint = f" It is a pickle that refers to {', '.join(names)}; it was not loaded." if names else ""
+    if not zipped and (_LEGACY_MAGIC not in start or tarfile.is_tarfile(path)):
+        hint = f" It is a pickle that refers to {names}; it was not loaded." if (names := _foreign(path)) else ""
         raise CheckpointError(
             f"{path} was not written by torch.save, or is damaged.{hint} Give a .pth of detectron2, a .safetensors "
             "file, or an OpenAI CLIP archive."
         )
+    if names := _foreign(path):
+        raise CheckpointError(
+            f"{path} was rejected without running any of its code: it refers to {names}. A checkpoint may hold only "
+            "tensors, numbers, strings and plain containers. If you trust its origin, save only the state dict in the "
+            "original project: torch.save(model.state_dict(), 'weights.pth')."
+        )
     try:
+        for content in _pickles(path):
+            check_pickles(content, operations=MAX_OPERATIONS, pickles=1 if zipped else _LEGACY_PICKLES)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except PickleLimitError as error:
+        raise CheckpointError(f"{path} {error}") from None
     except pickle.UnpicklingError as error:
-        raise CheckpointError(_refusal(path, error)) from None
+        reason = str(error).rpartition("Check the doc")[0] or error
+        raise CheckpointError(f"{path} is not a checkpoint of plain tensors: {reason}") from None
 
 
-def _refusal(path: Path, error: pickle.UnpicklingError) -> str:
-    names = _found(path)
-    if not names:
-        return f"{path} is not a checkpoint of plain tensors: {str(error).rpartition('Check the doc')[0] or error}"
-    return (
-        f"{path} was rejected without running any of its code: it refers to {', '.join(names)}. A checkpoint may hold "
-        "only tensors, numbers, strings and plain containers. If you trust its origin, save only the state dict in the "
-        "original project: torch.save(model.state_dict(), 'weights.pth')."
-    )
+def read_member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """The content of a file in a checkpoint's archive, of `limit` bytes at most; `check_archive` was called before.
+
+    Raises:
+        CheckpointError: it has more bytes.
+    """
+    if (size := archive.getinfo(name).file_size) > limit:
+        raise CheckpointError(
+            f"{path} was not loaded: its {name} has {size:,} bytes, allowed are {limit:,}. Save only the state dict."
+        )
+    return archive.read(name)
 
 
-def _found(path: Path) -> list[str]:
-    """Sorted global names in the pickles of a file, except those that every checkpoint needs; no pickle is loaded."""
-    found: set[str] = set()
+def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Compare the sizes that the zip archive of a checkpoint states with the size of its file.
+
+    Raises:
+        CheckpointError: values are compressed, which `torch.save` never does, or there are more than the file has.
+    """
+    entries, size = archive.infolist(), path.stat().st_size
+    values = [entry for entry in entries if not entry.filename.endswith((".py", ".debug_pkl"))]
+    packed = next((one.filename for one in values if one.compress_type or one.file_size != one.compress_size), None)
+    if packed is not None:
+        raise CheckpointError(
+            f"{path} was not loaded: {packed} in it is compressed, which torch.save does not do. Pack it "
+            "again without compression."
+        )
+    if (claimed := sum(entry.file_size for entry in values)) > size or len(entries) > MAX_MEMBERS:
+        raise CheckpointError(
+            f"{path} was not loaded: its {len(entries):,} files claim {claimed:,} bytes, allowed are {MAX_MEMBERS:,} "
+            f"files and the {size:,} bytes that it has. Copy or download it again."
+        )
+    if len({entry.filename.lower() for entry in entries}) < len(entries):
+        raise CheckpointError(f"{path} was not loaded: it has two files of the same name. Copy or download it again.")
+
+
+def _foreign(path: Path) -> str:
+    """The global names in the pickles of a file that state dicts do not need, sorted; no pickle is loaded."""
+    found = {
+        name
+        for content in _pickles(path)
+        for name in requested(content, operations=MAX_OPERATIONS, pickles=_LEGACY_PICKLES)
+    }
+    return ", ".join(sorted(name for name in found if not _PLAIN.fullmatch(name)))
+
+
+def _pickles(path: Path) -> list[bytes]:
+    """The bytes of a file that hold its pickles: a file in the archive, or the start of the older format."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if member.endswith("data.pkl"):
-                    found.update(requested(archive.read(member)))
-    else:
-        with path.open("rb") as file:
-            found.update(requested(file.read(_SCANNED)))
-    return sorted(name for name in found if not name.startswith(_PLAIN) and not name.endswith("Storage"))
-
-
-def requested(content: bytes) -> Iterator[str]:
-    """Dotted names that the pickles at the start of `content` would import, found without loading them."""
-    file = io.BytesIO(content)
-    for _ in range(_LEGACY_PICKLES):
-        texts: list[str] = []
-        memory: dict[object, str] = {}
-        try:
-            for operation, argument, _ in pickletools.genops(file):
-                parts: list[str] = []
-                if operation.name in ("GLOBAL", "INST"):
-                    parts = str(argument).split(" ")
-                elif operation.name == "STACK_GLOBAL":
-                    parts = texts[-2:]
-                elif operation.name in ("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT"):
-                    memory[len(memory) if argument is None else argument] = texts[-1] if texts else ""
-                elif operation.name in ("BINGET", "LONG_BINGET", "GET"):
-                    texts.append(memory.get(argument, ""))
-                elif isinstance(argument, str):
-                    texts.append(argument)
-                if len(parts) == 2 and all(word.isidentifier() for part in parts for word in part.split(".")):
-                    yield ".".join(parts)
-        except ValueError:
-            return  # the end of the last pickle, or bytes that are not a pickle
+            check_archive(path, archive)
+            names = [name for name in archive.namelist() if name.lower().endswith("data.pkl")]
+            return [read_member(path, archive, name, MAX_PICKLE_BYTES) for name in names]
+    with path.open("rb") as file:
+        return [file.read(min(path.stat().st_size, MAX_PICKLE_BYTES))]  # `read` asks for memory first

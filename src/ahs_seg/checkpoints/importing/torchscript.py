@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.pickle_scan import PickleLimitError, check_pickles
+from ahs_seg.io.pickles import MAX_OPERATIONS, MAX_PICKLE_BYTES, check_archive, read_member
 
 _STORAGES: Final = {
     "FloatStorage": torch.float32,
@@ -54,10 +56,12 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """Every tensor of a TorchScript archive, by its dotted attribute name.
 
     Raises:
-        CheckpointError: the archive refers to objects other than tensors and modules; the message names the first. A
-            damaged archive raises any of the exceptions in `DAMAGED`.
+        CheckpointError: the archive refers to objects other than tensors and modules, the message names the first; or
+            it claims more than the limits of `ahs_seg.io.pickles` allow. A damaged archive raises any of the exceptions
+            in `DAMAGED`.
     """
     with zipfile.ZipFile(path) as archive:
+        check_archive(path, archive)
         member = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl"))
         root = _Reader(path, archive, member.removesuffix("data.pkl")).load()
     if not isinstance(root, _Record):
@@ -67,7 +71,12 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
 
 class _Reader(pickle.Unpickler):  # a pickle has access only to what `find_class` returns
     def __init__(self, path: Path, archive: zipfile.ZipFile, prefix: str) -> None:
-        super().__init__(BytesIO(archive.read(f"{prefix}data.pkl")))
+        content = read_member(path, archive, f"{prefix}data.pkl", MAX_PICKLE_BYTES)
+        try:
+            check_pickles(content, operations=MAX_OPERATIONS)
+        except PickleLimitError as error:
+            raise CheckpointError(f"{path} {error}") from None
+        super().__init__(BytesIO(content))
         self._path = path
         self._archive = archive
         self._prefix = prefix

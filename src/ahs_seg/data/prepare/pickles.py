@@ -2,19 +2,18 @@
 
 Python's unpickler looks up every class and function by name. Here the few names used by numpy arrays resolve to an
 inert placeholder (the file contains statistics that are not needed), and any other name is an error. Before that, the
-operations are read one by one: a few bytes may claim gigabytes for the memo, or nest tuples so deeply that comparing
-them would end the process.
+operations are compared with limits one by one.
 """
 
 from __future__ import annotations
 
 import io
 import pickle  # used only with every name replaced or refused
-import pickletools
 from pathlib import Path
 from typing import Final
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.pickle_scan import PickleLimitError, check_pickles
 
 _ARRAYS: Final = frozenset(
     [
@@ -28,14 +27,8 @@ _ARRAYS: Final = frozenset(
 MAX_INDEX_BYTES: Final = 2**31
 """Most bytes of a pickled index."""
 MAX_OPERATIONS: Final = 20_000_000
-"""Most operations of a pickled index; that of ADE20K describes 27,574 images."""
-MAX_TUPLES: Final = 100
-"""Most tuples inside one another; those of arrays reach 4."""
+"""Most operations and values of a pickled index; that of ADE20K describes 27,574 images."""
 
-_MARK: Final = -1
-_PUT: Final = ("PUT", "BINPUT", "LONG_BINPUT")
-_GET: Final = ("GET", "BINGET", "LONG_BINGET")
-_TUPLES: Final = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
 _DAMAGED: Final = (
     *(
         MemoryError,
@@ -93,57 +86,15 @@ def read_pickled_mapping(path: Path) -> dict[str, object]:
         if (size := path.stat().st_size) > MAX_INDEX_BYTES:
             raise PickleError(f"has {size:,} bytes and is refused; allowed are {MAX_INDEX_BYTES:,}. Fetch it again.")
         content = path.read_bytes()
-        _check_operations(content)
+        check_pickles(content, operations=MAX_OPERATIONS)
         value = _Reader(io.BytesIO(content)).load()
-    except PickleError as error:
+    except (PickleError, PickleLimitError) as error:
         raise PickleError(f"{path} {error}") from None
     except _DAMAGED as error:
         raise PickleError(f"{path} is damaged ({type(error).__name__}: {error}); fetch it again.") from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise PickleError(f"{path} holds a {type(value).__name__}; expected is a mapping of names to columns.")
     return value
-
-
-def _check_operations(content: bytes) -> None:
-    """Follow the operations with the nesting of tuples in place of the values.
-
-    Raises:
-        PickleError: too many operations, an index of the memo that no writer gives, or tuples that nest too deeply.
-    """
-    stack: list[int] = []  # how deep tuples nest in each value
-    memo: dict[int, int] = {}
-    for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
-        name = operation.name
-        if count >= MAX_OPERATIONS:
-            raise PickleError(f"has more than {MAX_OPERATIONS:,} operations and is refused. Fetch it again.")
-        if name in _PUT or name == "MEMOIZE":
-            index = len(memo) if argument is None else int(argument)
-            if index > count:
-                raise PickleError(f"claims place {index:,} of the memo after {count:,} operations and is refused.")
-            memo[index] = stack[-1]
-        elif name in _GET:
-            stack.append(memo[int(argument or 0)])
-        elif name == "DUP":
-            stack.append(stack[-1])
-        else:
-            inside = _taken(stack, operation)
-            depth = 1 + max(inside, default=0) if name in _TUPLES else 0
-            if depth > MAX_TUPLES:
-                raise PickleError(f"has more than {MAX_TUPLES} tuples inside one another and is refused.")
-            stack += [_MARK if kind is pickletools.markobject else depth for kind in operation.stack_after]
-
-
-def _taken(stack: list[int], operation: pickletools.OpcodeInfo) -> list[int]:
-    """What an operation takes from the stack: everything above the last mark, the mark, and what it names below."""
-    taken: list[int] = []
-    wanted = operation.stack_before
-    marked = pickletools.markobject in wanted
-    if marked or (operation.name == "POP" and stack[-1] == _MARK):
-        while (value := stack.pop()) != _MARK:
-            taken.append(value)
-        wanted = wanted[: wanted.index(pickletools.markobject)] if marked else []
-    taken += [stack.pop() for _ in wanted]
-    return taken
 
 
 def texts_of(mapping: dict[str, object], key: str, path: Path) -> list[str]:
