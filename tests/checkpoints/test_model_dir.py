@@ -1,14 +1,20 @@
 """Model directories come back whole, or say what is wrong with them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
+from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, read_description, save_model
+from ahs_seg.checkpoints.model_dir import model_digest, write_description
+from ahs_seg.io.weight_files import stored_tensors
 from ahs_seg.methods import CostSegmenter
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION
 from tests.support.builders import random_backbone
+from tests.support.clip_directories import change_json
+from tests.support.memory import cost_of
 from tests.support.small_methods import CAT_SEG, H_CLIP
 
 
@@ -90,3 +96,61 @@ def test_what_is_not_a_model_directory(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"method": {"name": "cat_seg", "colour": 3}}))
     with pytest.raises(CheckpointError, match=r"method\.cat_seg\.colour: unknown key"):
         load_model(tmp_path)
+
+
+def test_a_digest_is_of_everything_that_labels_depend_on(saved: tuple[Path, CostSegmenter]) -> None:
+    model, _ = saved
+    before = model_digest(model)
+    write_description(read_description(model).replace(calibration=IDENTITY_CALIBRATION), model)
+    assert model_digest(model) == before
+    change_json(model / "backbone" / "preprocessor_config.json", image_mean=[0.1, 0.1, 0.1])
+    other = model_digest(model)
+    change_json(model / "config.json", prompts__templates="vild")
+    assert len({before, other, model_digest(model)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 2}, r"format: Input should be 1"),
+        ({"method__cost__layers": 10**6}, r"method\.\w+\.cost\.layers: .*less than or equal to 1000"),
+        ({"method__cost__dim": 10**9}, r"cost\.dim: .*less than or equal to 65536"),
+        ({"method__cost__dim": -1}, r"cost\.dim: .*greater than or equal to 1"),
+        pytest.param({"method__cost__layers": 1000}, "does not belong to the", marks=pytest.mark.slow),
+        ({"method__cost__dim": 65_536}, "does not belong to the"),
+        ({"method__backbone__resolution": 0}, "resolution"),
+        ({"method__backbone__resolution": 10**9}, "resolution"),
+        ({"method__backbone__resolution": 13}, "not a multiple of the patch size"),
+        ({"inference__shortest_edge": -5}, "shortest_edge"),
+        ({"inference__memory_mb": float("nan")}, "memory_mb"),
+    ],
+)
+def test_what_a_config_claims_is_compared_before_it_is_built(
+    saved: tuple[Path, CostSegmenter], values: dict[str, object], message: str
+) -> None:
+    directory, _ = saved
+    change_json(directory / "config.json", **values)
+    cost = cost_of(lambda: load_model(directory))
+    assert cost.error.startswith("CheckpointError")
+    assert re.search(message, cost.error), cost.error
+    assert cost.mib < 200
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
+    saved: tuple[Path, CostSegmenter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, method = saved
+    description = read_description(directory)
+    replaced: list[Path] = []
+
+    def replace_first(path: Path) -> object:
+        if not replaced:
+            replaced.append(path)
+            with torch.no_grad():
+                next(method.parameters()).add_(1)
+            save_model(method, description, directory)
+        return stored_tensors(path)
+
+    monkeypatch.setattr("ahs_seg.checkpoints.model_dir.stored_tensors", replace_first)
+    _, loaded = load_model(directory)
+    assert torch.equal(next(loaded.parameters()), next(method.parameters()))
