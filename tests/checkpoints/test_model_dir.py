@@ -112,6 +112,7 @@ def test_a_digest_is_of_everything_that_labels_depend_on(saved: tuple[Path, Cost
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"format": 10**30}, r"format: Unable to parse .*exceeded maximum size"),
         ({"format": 2}, r"format: Input should be 1"),
         ({"method__cost__layers": 10**6}, r"method\.\w+\.cost\.layers: .*less than or equal to 1000"),
         ({"method__cost__dim": 10**9}, r"cost\.dim: .*less than or equal to 65536"),
