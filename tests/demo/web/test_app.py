@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import anyio._backends._asyncio as workers
 import pytest
@@ -24,6 +25,13 @@ from tests.support.builders import random_backbone
 from tests.support.page_calls import ADDRESS, API, answer_of, asked, noise, segmented, upload
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
+NO_MEMORY = "not enough memory for this image. Shrink it, segment it in tiles, or close other programs."
+FAILURES = [
+    (RuntimeError("bad\ndecoder"), "image.png: RuntimeError: bad decoder"),
+    (MemoryError(), f"image.png: {NO_MEMORY}"),
+    (OSError(28, "No space left on device", "/tmp/the page/draft"), "image.png: draft: No space left on device"),
+]
+"""Errors of a decoder, and what the page says: what the command line says, without folders of the server."""
 
 
 def test_eight_clients_at_once_get_their_own_answers(client: TestClient, page: Application, tmp_path: Path) -> None:
@@ -77,13 +85,12 @@ def test_an_image_that_fails_costs_its_answer_only(
     assert end == "error"
     assert "half.png" in answer["error"]
     assert "/" not in answer["error"], "no paths of the server"
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "ahs_seg.demo.web.session.read_image", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("bad decoder"))
-        )
-        end, answer = answer_of(client, asked(client, upload(client, noise(6)), "sky"))
-    assert (end, answer["error"]) == ("error", "RuntimeError: bad decoder")
-    assert len([record for record in caplog.records if "bad decoder" in record.getMessage()]) == 1
+    for error, message in FAILURES:
+        with monkeypatch.context() as patch:
+            patch.setattr("ahs_seg.demo.web.session.read_image", Mock(side_effect=error))
+            end, answer = answer_of(client, asked(client, upload(client, noise(6)), "sky"))
+        assert (end, answer["error"]) == ("error", message)
+    assert len([record for record in caplog.records if "a request failed" in record.getMessage()]) == len(FAILURES)
     assert "Traceback" not in "".join(capfd.readouterr())
     assert segmented(client, noise(6), "sky") == {"sky": 48 * 64}
 

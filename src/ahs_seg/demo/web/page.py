@@ -22,7 +22,8 @@ from ahs_seg.demo.web.limits import LimitError
 from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.demo.web.spool import GONE, Spool
 from ahs_seg.demo.web.viewer import asset, payload
-from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.errors import SampleError
+from ahs_seg.io.failures import reason_of
 from ahs_seg.io.outside_text import on_one_line
 from ahs_seg.output.formats import FORMATS, Format
 from ahs_seg.output.formats.base import FormatError
@@ -136,20 +137,23 @@ def shown(path: str | None = None) -> Iterator[None]:
     try:
         yield
     except EXPECTED as error:
-        raise _message(error, path) from None
+        raise _message(error, path, reason_of(error)) from None
     except Exception as error:  # noqa: BLE001 - any error of an image is that of this image only
         raise unexpected(error, path) from None
 
 
 def unexpected(error: Exception, path: str | None = None) -> gr.Error:
-    """The message for an error that nobody foresaw; the log names it in one line."""
-    logger.warning("a request failed: %s", on_one_line(f"{type(error).__name__}: {error}"))
-    return _message(error, path)
+    """The message for an error that nobody foresaw, with the image that it happened to; the log has it in one line."""
+    logger.warning("a request failed: %s", on_one_line(reason_of(error, path)))
+    return _message(error, path, reason_of(error, path))
 
 
-def _message(error: Exception, path: str | None) -> gr.Error:
-    text = str(error) if isinstance(error, AhsSegError) else f"{type(error).__name__}: {error}"
-    return gr.Error(text if path is None else text.replace(path, Path(path).name), duration=15, print_exception=False)
+def _message(error: Exception, path: str | None, text: str) -> gr.Error:
+    """The message with the names of files in place of their paths on the server."""
+    for known in (path, getattr(error, "filename", None)):
+        if known is not None:
+            text = text.replace(str(known), Path(str(known)).name)
+    return gr.Error(text, duration=15, print_exception=False)
 
 
 def theme() -> gr.themes.Base:
