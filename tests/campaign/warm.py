@@ -1,6 +1,10 @@
 """Everything that the commands import while they run; the process from which every case is forked imports it once."""
 
-import matplotlib.figure  # noqa: F401
+import sys
+
+sys.dont_write_bytecode = True  # what a case writes outside of its folder is a fault
+
+import matplotlib.figure  # noqa: E402, F401
 import PIL.Image
 import pytest  # noqa: F401  # a forked process imports the main module of its parent again
 import rasterio  # noqa: F401

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
+from ahs_seg.cli.output import say
 from ahs_seg.experiments.quickstart import Sizes
 from tests.support.command_line import fails, output_of
 
@@ -22,8 +22,8 @@ def test_every_option_reaches_the_quickstart(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr("ahs_seg.experiments.quickstart.quickstart", quickstart)
     assert "Open quickstart/report.html" in output_of("quickstart")
     output_of("quickstart", "training.steps=4", "--method", "scan", "-o", tmp_path, "--seed", 3, "--scenes", 9)
-    plain = {"seed": 0, "sizes": Sizes(), "overrides": [], "say": typer.echo}
-    changed = {"seed": 3, "sizes": Sizes(scenes=9), "overrides": ["training.steps=4"], "say": typer.echo}
+    plain = {"seed": 0, "sizes": Sizes(), "overrides": [], "say": say}
+    changed = {"seed": 3, "sizes": Sizes(scenes=9), "overrides": ["training.steps=4"], "say": say}
     assert asked == [("cat_seg", Path("quickstart"), plain), ("scan", tmp_path, changed)]
 
 

@@ -35,9 +35,7 @@ def test_the_names_of_the_training_are_a_word(tmp_path: Path) -> None:
     assert names == WorldData(names="seen").open().vocabulary.labels
 
 
-@pytest.mark.parametrize(
-    ("words", "key"), [(("--names", "21"), "names"), (("--scenes", "night"), "scenes"), (("--count", "0"), "count")]
-)
+@pytest.mark.parametrize(("words", "key"), [(("--names", "21"), "names"), (("--scenes", "night"), "scenes")])
 def test_what_cannot_be_drawn_is_one_message(
     words: tuple[str, str],
     key: str,

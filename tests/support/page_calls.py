@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import Iterable
@@ -13,6 +12,8 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Scope
+
+from tests.support.event_loops import result_of
 
 API = "/gradio_api"
 ADDRESS = "http://127.0.0.1:7860"
@@ -71,7 +72,7 @@ def spoken_to(app: ASGIApp, scope: Scope, received: Iterable[Message]) -> list[M
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]  # a coroutine
+    result_of(app(scope, receive, send))  # type: ignore[arg-type]  # a coroutine
     return sent
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from lightning.fabric import Fabric
 from lightning.fabric.wrappers import _FabricModule, _FabricOptimizer
@@ -47,7 +47,7 @@ class RunIdentity(Config):
     names: tuple[tuple[str, ...], ...]
     frozen: str
     settings: dict[str, Any] = Field(default_factory=dict)
-    scores: dict[str, float] = Field(default_factory=dict)
+    scores: dict[str, Annotated[float, Field(allow_inf_nan=True)]] = Field(default_factory=dict)
     precision: dict[str, int | float] = Field(default_factory=dict)
 
 

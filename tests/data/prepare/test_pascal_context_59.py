@@ -65,12 +65,16 @@ def test_claims_of_an_annotation_cost_its_image_only_and_no_memory(tmp_path):
         {"image_id": number, "category_id": category, "segmentation": code}
         for number, (code, category, _) in enumerate(annotations)
     ]
+    images.append({"image_id": 99, "file_name": "99.jpg", "phase": "val", **size})
     root = miniature.context59(tmp_path, images, entries)
     path = root / "VOCdevkit/VOC2010/trainval_merged.json"
-    path.write_text(path.read_text().replace('"height": 2, "width": 3', '"height": 1000000000, "width": 1000000000'))
+    values = json.loads(path.read_text())
+    values["images"][-1] |= {"height": 10**9, "width": 10**9}
+    path.write_text(json.dumps(values))
     with allocating_at_most(2**24):
         summary = prepare("pascal-context-59", root)
     assert summary.made == 2
+    assert "the image is 3x2, its annotation 1000000000x1000000000" in summary.faulty["99"]
     for number, (_, _, message) in enumerate(annotations[:-1]):
         assert message in summary.faulty[str(number)]
 

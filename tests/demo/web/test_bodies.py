@@ -11,6 +11,7 @@ from starlette.types import Message
 from ahs_seg.demo.web import bodies
 from ahs_seg.demo.web.bodies import bounded, read_whole, replayed
 from ahs_seg.demo.web.limits import RefusedError
+from tests.support.event_loops import result_of
 
 MOST = 100_000
 PART = 65_536
@@ -35,7 +36,7 @@ def test_a_body_without_announced_length_is_cut_at_the_limit() -> None:
 
     tracemalloc.start()
     with pytest.raises(RefusedError, match="more than 100,000 bytes") as refused:
-        asyncio.run(read_whole(receiving(fifty_megabytes()), Headers(), MOST))
+        result_of(read_whole(receiving(fifty_megabytes()), Headers(), MOST))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert refused.value.status == 413
@@ -51,13 +52,13 @@ def test_an_announced_length_is_judged_before_anything_is_read(length: str, stat
         raise AssertionError("read")
 
     with pytest.raises(RefusedError) as refused:
-        asyncio.run(read_whole(never, Headers(raw=[(b"content-length", length.encode("latin-1"))]), MOST))
+        result_of(read_whole(never, Headers(raw=[(b"content-length", length.encode("latin-1"))]), MOST))
     assert refused.value.status == status
 
 
 def test_a_body_up_to_the_limit_is_whole() -> None:
     parts = [b"a" * 60_000, b"", b"b" * 40_000]
-    body = asyncio.run(read_whole(receiving(iter(parts)), Headers({"content-length": "100000"}), MOST))
+    body = result_of(read_whole(receiving(iter(parts)), Headers({"content-length": "100000"}), MOST))
     assert body == b"".join(parts)
 
 
@@ -74,7 +75,7 @@ def test_slow_bodies_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
     for receive in (never, trickle):
         with pytest.raises(RefusedError, match="too slowly") as refused:
-            asyncio.run(read_whole(receive, Headers(), MOST))
+            result_of(read_whole(receive, Headers(), MOST))
         assert refused.value.status == 408
 
 
@@ -83,7 +84,7 @@ def test_a_connection_that_closes_early() -> None:
         return {"type": "http.disconnect"}
 
     with pytest.raises(RefusedError, match="before the request was complete"):
-        asyncio.run(read_whole(closed, Headers(), MOST))
+        result_of(read_whole(closed, Headers(), MOST))
 
 
 def test_a_replayed_body_is_followed_by_what_the_connection_does() -> None:
@@ -94,7 +95,7 @@ def test_a_replayed_body_is_followed_by_what_the_connection_does() -> None:
         receive = replayed(b"x", closed)
         return [(await receive())["type"], (await receive())["type"]]
 
-    assert asyncio.run(both()) == ["http.request", "http.disconnect"]
+    assert result_of(both()) == ["http.request", "http.disconnect"]
 
 
 def test_after_the_body_waiting_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,4 +114,4 @@ def test_after_the_body_waiting_has_no_limit(monkeypatch: pytest.MonkeyPatch) ->
         kind: str = (await limited())["type"]
         return kind
 
-    assert asyncio.run(waits_after_body()) == "http.disconnect"
+    assert result_of(waits_after_body()) == "http.disconnect"

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from ahs_seg.demo.web.app import Application
 from ahs_seg.demo.web.gate import Gate, Reply
+from tests.support.event_loops import result_of
 from tests.support.page_calls import API, answer_of, asked, noise, request, spoken_to, upload
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
@@ -202,7 +203,7 @@ def test_a_client_that_does_not_read_is_given_up(page: Application, monkeypatch:
 
     reply = Reply(request("/", method="GET"), stuck)
     with pytest.raises(TimeoutError):
-        asyncio.run(reply.send({"type": "http.response.start", "status": 200, "headers": []}))
+        result_of(reply.send({"type": "http.response.start", "status": 200, "headers": []}))
 
 
 def test_a_request_passes(client: TestClient) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 import gradio as gr
@@ -12,6 +11,7 @@ from ahs_seg.demo.web import sessions as module
 from ahs_seg.demo.web.gradio_queue import GradioQueue
 from ahs_seg.demo.web.limits import RefusedError
 from ahs_seg.demo.web.sessions import IDLE_SECONDS, Sessions
+from tests.support.event_loops import result_of
 
 
 class Clock:
@@ -69,7 +69,7 @@ def test_the_longest_unused_session_gives_its_place(sessions: Sessions, ended: l
         queue.busy = {"b"}
         await sessions.admit("d", "client")
 
-    asyncio.run(run())
+    result_of(run())
     assert ended == ["c"], "b is at work, a was used after c"
     assert len(sessions) == 3
     assert "c" not in sessions
@@ -83,7 +83,7 @@ def test_open_connections_are_not_ended(sessions: Sessions) -> None:
             await sessions.admit("d", "client")
 
     with pytest.raises(RefusedError, match="3 sessions are open") as refused:
-        asyncio.run(run())
+        result_of(run())
     assert refused.value.status == 503
 
 
@@ -107,7 +107,7 @@ def test_sessions_end_some_time_after_their_last_connection(
         await sessions.sweep()
         return [*found, sorted(ended)]
 
-    assert asyncio.run(run()) == [["c"], ["c"], ["a", "b", "c"]]
+    assert result_of(run()) == [["c"], ["c"], ["a", "b", "c"]]
     assert len(sessions) == 0
 
 
@@ -127,4 +127,4 @@ def test_answers_that_nobody_fetches_do_not_pile_up(sessions: Sessions, ended: l
         with pytest.raises(RefusedError, match="busy"):
             await sessions.admit_work("b", "client")
 
-    asyncio.run(run())
+    result_of(run())

@@ -40,14 +40,16 @@ SOURCE: Final = ArchiveSource(
 )
 
 
-def paint(image: Path, annotations: list[dict[str, Any]]) -> UInt16[np.ndarray, "H W"]:
-    """Label map of the size of an image, painted from RLE annotations.
+def paint(image: Path, stated: tuple[int, int], annotations: list[dict[str, Any]]) -> UInt16[np.ndarray, "H W"]:
+    """Label map of the size of an image, painted from RLE annotations; `stated` is its size in the annotations.
 
     Raises:
-        SampleError: the image cannot be read, a category is no number of 16 bits, or an RLE mask is damaged or has
-            another size than the image.
+        SampleError: the image cannot be read or has another size than stated, a category is no number of 16 bits, or an
+            RLE mask is damaged or has another size than the image.
     """
     size = image_size(image)
+    if size != stated:
+        raise SampleError(f"the image is {size[1]}x{size[0]}, its annotation {stated[1]}x{stated[0]}.")
     canvas = np.zeros(size, np.uint16)
     for annotation in annotations:
         category = annotation["category_id"]
@@ -68,14 +70,15 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
             if annotation["image_id"] in images:
                 wanted = {key: annotation[key] for key in ("category_id", "segmentation")}
                 annotations[annotation["image_id"]].append(wanted)
-        return [_job(root, image["file_name"], annotations[key]) for key, image in images.items()], {}
+        return [_job(root, image, annotations[key]) for key, image in images.items()], {}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PrepareError(f"{path}: not the annotations of PASCAL-Context ({error!r}); fetch it again.") from None
 
 
-def _job(root: Path, file_name: str, annotations: list[dict[str, Any]]) -> PrepareJob:
-    name = PurePosixPath(file_name).stem
-    return PrepareJob(name, partial(paint, _SPEC.image_path(root, name), annotations))
+def _job(root: Path, image: dict[str, Any], annotations: list[dict[str, Any]]) -> PrepareJob:
+    name = PurePosixPath(image["file_name"]).stem
+    stated = int(image["height"]), int(image["width"])
+    return PrepareJob(name, partial(paint, _SPEC.image_path(root, name), stated, annotations))
 
 
 PASCAL_CONTEXT_59: Final = Preparation(_SPEC, (IMAGES, SOURCE), list_jobs)
