@@ -2,9 +2,7 @@
 
 import sys
 
-sys.dont_write_bytecode = True  # what a case writes outside of its folder is a fault
-
-import matplotlib.figure  # noqa: E402, F401
+import matplotlib.figure  # noqa: F401
 import PIL.Image
 import pytest  # noqa: F401  # a forked process imports the main module of its parent again
 import rasterio  # noqa: F401
@@ -20,5 +18,6 @@ import ahs_seg.experiments.quickstart
 import ahs_seg.experiments.suite
 import ahs_seg.integrations  # noqa: F401
 
+sys.dont_write_bytecode = True  # what a case writes outside of its folder is a fault
 PIL.Image.init()
 torch.set_num_threads(1)
