@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from ahs_seg.config import ConfigError
 from ahs_seg.methods import CatSegConfig, CostSegmenter
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary
+from ahs_seg.methods.cost.segmenter import CostConfig
 from ahs_seg.tuners import Full
 from tests.support import textbook
 from tests.support.builders import random_backbone
@@ -128,6 +130,11 @@ def test_a_grid_that_the_window_does_not_divide_is_refused() -> None:
 
 
 @torch.no_grad()
+def test_heads_that_do_not_divide_the_dimension_are_refused() -> None:
+    with pytest.raises(ConfigError, match="heads is 7, but must divide dim, which is 128"):
+        CatSegConfig(cost=CostConfig(heads=7))
+
+
 def test_summaries_of_chunks_do_not_pile_up() -> None:
     """Memory between the sweeps is one map per class, not one summary per chunk."""
     model = method(keep=None)

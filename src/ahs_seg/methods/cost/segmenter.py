@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jaxtyping import Bool, Float
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
@@ -117,6 +117,12 @@ class CostConfig(PartsConfig):
     class_pooling: PositiveInt = 2
     attention: AttentionKind = "linear"
     levels: tuple[int, int] | None = None
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> CostConfig:
+        if self.dim % self.heads:
+            raise ValueError(f"heads is {self.heads}, but must divide dim, which is {self.dim}")
+        return self
 
     def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
         """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner."""
