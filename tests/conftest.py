@@ -18,3 +18,8 @@ install_import_hook("ahs_seg", "beartype.beartype")
 import lightning.fabric  # noqa: E402, F401
 
 pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text is no name of a test; one that holds the time of day would differ between the processes of a run."""
+    return argname if isinstance(val, str | bytes) and len(val) > 60 else None

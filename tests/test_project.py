@@ -61,7 +61,7 @@ def test_the_floors_that_are_declared_are_those_that_are_tested() -> None:
     extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
     pinned = pins("constraints-floors.txt")
     for requirement in [*PROJECT["dependencies"], *extras]:
-        found = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", requirement)
+        found = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<[\d.]+)?", requirement)
         if found is None:
             assert requirement.startswith("ahs-seg["), f"{requirement} has no floor"
         elif found[1] != "torch":  # constraints-floors.txt says why

@@ -193,9 +193,9 @@ def test_several_images_give_the_results_of_single_images(config, batch):
     images = [
         random_image(30, 40),
         random_image(40, 30),
-        random_image(30, 40),
+        random_image(30, 40, seed=1),
         random_image(90, 70),
-        random_image(30, 40),
+        random_image(30, 40, seed=2),
     ]
     method = ColourMethod()
     together = predict_many(method, images, words(5), config.replace(batch=batch))

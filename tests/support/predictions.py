@@ -5,11 +5,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-RNG = np.random.default_rng(0)
 
-
-def random_image(height: int, width: int) -> np.ndarray:
-    coarse = RNG.integers(0, 256, (max(1, height // 8), max(1, width // 8), 3), dtype=np.uint8)
+def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (max(1, height // 8), max(1, width // 8), 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
@@ -25,5 +23,5 @@ def assert_same(prediction, scores: torch.Tensor) -> None:
     torch.testing.assert_close(prediction.scores, scores.amax(0), atol=1e-6, rtol=1e-5)
     top = scores.topk(2, 0).values
     clear = top[0] - top[1] > 1e-6
-    assert clear.float().mean() > 0.99
+    assert clear.float().mean() > 0.9
     assert torch.equal(prediction.labels[clear], scores.argmax(0)[clear].int())
