@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from ahs_seg.cli.data import app
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.index import index_path
+from ahs_seg.io.drafts import FILE_ENDING
+from ahs_seg.io.folder_lock import FolderInUseError
 from tests.support import miniature
 from tests.support.miniature import ADE150_LABELS, prepare, stored
 
@@ -80,6 +82,52 @@ def test_killed_and_run_again(tmp_path):
     whole = miniature.ade150(tmp_path / "whole", count=120)
     prepare(NAME, whole)
     assert index_path(SPEC, root).read_bytes() == index_path(SPEC, whole).read_bytes()
+
+
+DYING = """
+import os, signal
+from ahs_seg.cli.data import app
+from ahs_seg.io import atomic
+
+left = {count}
+def sync(path):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+atomic.sync = sync
+app()
+"""
+"""A command that is killed while it writes a file, when so many are finished; the first is that of the lock."""
+
+
+def test_what_a_killed_run_leaves_is_gone_after_the_next_one(tmp_path):
+    root, whole = miniature.ade150(tmp_path / "root", count=9), miniature.ade150(tmp_path / "whole", count=9)
+    prepare(NAME, whole)
+    arguments = ["prepare", NAME, "--root", str(root), "--workers", "1"]
+    dying = subprocess.run([sys.executable, "-c", DYING.format(count=5), *arguments], capture_output=True, check=False)
+    assert dying.returncode == -signal.SIGKILL
+    assert len(SPEC.label_names(root)) == 4
+    assert len(list(root.rglob(f"*{FILE_ENDING}"))) == 1
+    assert run(*arguments).exit_code == 0
+    assert files(root) == files(whole)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_second_run_at_the_same_time_is_one_message(tmp_path):
+    root = miniature.ade150(tmp_path, count=500)
+    process = start(root, workers=1)
+    wait_for_labels(process, root, 1)
+    for command in (["prepare", NAME], ["prepare", NAME, "--again"]):
+        second = run(*command, "--root", root)
+        assert isinstance(second.exception, FolderInUseError)
+        assert f"ADEChallengeData2016: another run is writing there (process {process.pid} on" in str(second.exception)
+    process.kill()
+    process.wait()
+    assert prepare(NAME, root).made > 0
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")

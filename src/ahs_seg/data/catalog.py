@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -57,6 +57,10 @@ class DatasetSpec:
     def label_path(self, root: Path, name: str) -> Path:
         """Path of the label map of an image."""
         return root / self.labels / f"{name}{self.label_suffix}"
+
+    def folder(self, root: Path) -> Path:
+        """Folder below the root that contains all files of the dataset."""
+        return root / PurePosixPath(self.labels).parts[0]
 
     def image_path(self, root: Path, name: str) -> Path:
         """Path of an image."""

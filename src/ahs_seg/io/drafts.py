@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import os
 import re
 import shutil
@@ -72,6 +73,12 @@ def _old(draft: Path) -> Path:
 def draft_prefix(target: Path) -> str:
     """Start of the names of drafts of a target: a dot and its name, shortened so that the random rest fits."""
     return "." + os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME]) + "."
+
+
+def remove_file_drafts(target: Path) -> None:
+    """Remove the drafts of a file that killed processes have left; no other process may be writing it."""
+    for draft in target.parent.glob(f"{glob.escape(draft_prefix(target))}*{FILE_ENDING}"):
+        draft.unlink(missing_ok=True)
 
 
 def _claim(target: Path) -> tuple[Path, int | None]:

@@ -17,6 +17,7 @@ import pytest
 from ahs_seg.data.prepare import downloads
 from ahs_seg.data.prepare.ade20k_150 import ADE20K_150, SOURCE
 from ahs_seg.data.prepare.downloads import DownloadError, download
+from ahs_seg.io.drafts import FILE_ENDING
 from tests.support import miniature
 from tests.support.miniature import ADE150_LABELS, stored
 
@@ -91,6 +92,8 @@ def fetch(server: Server, path: Path, **options: Any) -> None:
 
 
 def test_whole_file(server, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / f"deep/.a.zip.part.tag.abcd1234{FILE_ENDING}").touch()  # of a killed run
     fetch(server, tmp_path / "deep/a.zip", size=len(CONTENT), checksum=SHA)
     assert (tmp_path / "deep/a.zip").read_bytes() == CONTENT
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.zip"]

@@ -32,6 +32,14 @@ def test_every_benchmark_has_a_preparation():
             assert not source.checksum or source.checksum.partition(":")[0] in ("md5", "sha1", "sha256")
 
 
+def test_all_files_of_a_benchmark_lie_in_the_folder_that_is_locked(tmp_path):
+    for preparation in PREPARATIONS:
+        places = [place for source in preparation.sources for place in source.members.values()]
+        for place in (*places, preparation.spec.images, preparation.spec.labels):
+            assert (tmp_path / place).is_relative_to(preparation.spec.folder(tmp_path))
+            assert tmp_path / place != preparation.spec.folder(tmp_path)
+
+
 @pytest.mark.parametrize("place", ["downloads", ".", "../elsewhere"])
 def test_from_an_archive(tmp_path, place):
     root = miniature.ade150(tmp_path / "root")
@@ -55,7 +63,7 @@ def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path, name):
     with pytest.raises(PrepareError, match="refused, its member"):
         prepare(NAME, root)
     assert not list(victim.parent.iterdir())
-    assert [path.name for path in root.iterdir()] == ["ADEChallengeData2016.zip"]
+    assert {path.name for path in root.rglob("*") if path.is_file()} == {"ADEChallengeData2016.zip", "lock"}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])

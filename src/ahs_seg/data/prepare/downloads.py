@@ -17,6 +17,7 @@ from typing import Final
 from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.digest import file_digest
+from ahs_seg.io.drafts import remove_file_drafts
 from ahs_seg.io.http import BrokenOffError, Deadline, HttpError, body, is_url, respond, shown
 from ahs_seg.io.progress import ProgressBar
 
@@ -55,6 +56,7 @@ def download(
         raise DownloadError(f"{url}: only http and https addresses are fetched.")
     part, path_tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_file_drafts(path_tag)
     left = attempts
     while True:
         before = _size(part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
@@ -36,19 +35,18 @@ def run_parallel(
         for item in track(items):
             yield work(item)
         return
-    with ProcessPoolExecutor(
-        count, multiprocessing.get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
-    ) as pool:
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_end_with_parent) as pool:
         results = pool.map(work, items, chunksize=8)
         for _, result in zip(track(items), results, strict=True):
             yield result
 
 
-def _end_with(parent: int) -> None:
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+def _end_with_parent() -> None:
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

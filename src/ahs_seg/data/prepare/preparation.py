@@ -13,7 +13,8 @@ from ahs_seg.data.prepare.index import Index, index_path
 from ahs_seg.data.prepare.jobs import PrepareJob, PrepareOutcome, PrepareTask, run_task
 from ahs_seg.data.prepare.parallel import run_parallel
 from ahs_seg.data.prepare.safe_names import name_problem, same_file_key
-from ahs_seg.data.prepare.sources import ArchiveSource, provide
+from ahs_seg.data.prepare.sources import ArchiveSource, check_available, provide
+from ahs_seg.io.folder_lock import locked
 
 _SHOWN: Final = 10
 """Maximum number of lines about intentionally omitted images; faults are always shown."""
@@ -72,26 +73,38 @@ class Preparation:
 
         Raises:
             PrepareError: sources are missing or damaged, or no label map could be made.
+            FolderInUseError: another process is preparing a dataset in the same folder below `root`.
         """
-        left_out: dict[str, str] = {}
+        provided = True
         try:
-            provide(self.sources, root, archives=archives, fetch=fetch, progress=progress)
+            check_available(self.sources, root, archives=archives, fetch=fetch)
         except MissingSourceError:
-            names = self.spec.label_names(root)
-            if again or not names:
+            if again or not self.spec.label_names(root):
                 raise
-            tasks = [PrepareTask(self.spec, root, name, None, None) for name in names]
-        else:
-            jobs, left_out = self.list_jobs(root)
-            self._check_names(jobs)
-            if again:
-                self._remove(root)
-            index = Index.read(self.spec, root)
-            known = index.files if index else {}
-            tasks = [PrepareTask(self.spec, root, job.name, job.make, known.get(job.name)) for job in jobs]
+            provided = False
         title = f"preparing {self.spec.name}"
-        outcomes = run_parallel(run_task, tasks, description=title, workers=workers, progress=progress)
-        return self._finish(root, list(outcomes), left_out)
+        with locked(self.spec.folder(root)):
+            if provided:
+                provide(self.sources, root, archives=archives, fetch=fetch, progress=progress)
+                tasks, left_out = self._tasks(root, again=again)
+            else:
+                tasks, left_out = self._checks(root), {}
+            outcomes = run_parallel(run_task, tasks, description=title, workers=workers, progress=progress)
+            return self._finish(root, list(outcomes), left_out)
+
+    def _tasks(self, root: Path, *, again: bool) -> tuple[list[PrepareTask], dict[str, str]]:
+        """The task of every image, and the reasons for omitted ones; with `again`, what was made is removed."""
+        jobs, left_out = self.list_jobs(root)
+        self._check_names(jobs)
+        if again:
+            self._remove(root)
+        index = Index.read(self.spec, root)
+        known = index.files if index else {}
+        return [PrepareTask(self.spec, root, job.name, job.make, known.get(job.name)) for job in jobs], left_out
+
+    def _checks(self, root: Path) -> list[PrepareTask]:
+        """Tasks that check the existing label maps and make none."""
+        return [PrepareTask(self.spec, root, name, None, None) for name in self.spec.label_names(root)]
 
     def _check_names(self, jobs: Sequence[PrepareJob]) -> None:
         """Check that the names, which come from the dataset's own lists, are those of files in the label folder."""

@@ -56,6 +56,27 @@ class ArchiveSource:
         return f"{self.file}: {fetch}; put it in {where}, or its content in {target}"
 
 
+def check_available(
+    sources: Sequence[ArchiveSource], root: Path, *, archives: Sequence[Path] = (), fetch: bool = False
+) -> None:
+    """Check that every source is unpacked below the root, or its file is found, or `fetch` is set and it has a URL.
+
+    Files are looked for in `archives`, the root and its folder "downloads".
+
+    Raises:
+        MissingSourceError: files are missing; the message lists each, where to get it and where to put it.
+    """
+    folders = _folders(root, archives)
+    unknown = [
+        source
+        for source in sources
+        if not source.is_unpacked(root) and not source.find(folders) and not (fetch and source.url)
+    ]
+    if unknown:
+        lines = [f"  {source.how_to_get(root, folders)}" for source in unknown]
+        raise MissingSourceError(f"{len(unknown)} of {len(sources)} files are missing:\n" + "\n".join(lines))
+
+
 def provide(
     sources: Sequence[ArchiveSource],
     root: Path,
@@ -66,19 +87,14 @@ def provide(
 ) -> None:
     """Unpack all sources below the root, downloading missing files if `fetch` is set.
 
-    Archives are looked for in `archives`, the root and its folder "downloads".
-
     Raises:
-        MissingSourceError: files are missing; the message lists each, where to get it and where to put it.
+        MissingSourceError: files are missing, see `check_available`.
     """
-    folders = [*archives, root, root / DOWNLOADS]
-    missing = [source for source in sources if not source.is_unpacked(root)]
-    unknown = [source for source in missing if not source.find(folders) and not (fetch and source.url)]
-    if unknown:
-        lines = [f"  {source.how_to_get(root, folders)}" for source in unknown]
-        raise MissingSourceError(f"{len(unknown)} of {len(sources)} files are missing:\n" + "\n".join(lines))
-    for source in missing:
-        found = source.find(folders)
+    check_available(sources, root, archives=archives, fetch=fetch)
+    for source in sources:
+        if source.is_unpacked(root):
+            continue
+        found = source.find(_folders(root, archives))
         if found is None:
             found = root / DOWNLOADS / source.file
             download(source.url, found, size=source.size, checksum=source.checksum, progress=progress)
@@ -87,3 +103,7 @@ def provide(
             unpack(found, targets, max_bytes=source.max_bytes, endings=source.endings, progress=progress)
         else:
             place(found, root / next(iter(source.members.values())), max_bytes=source.max_bytes)
+
+
+def _folders(root: Path, archives: Sequence[Path]) -> list[Path]:
+    return [*archives, root, root / DOWNLOADS]
