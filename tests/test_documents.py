@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ahs_seg.config import Config, ConfigError, read_yaml
-from ahs_seg.documents import MAX_DEPTH, MAX_YAML_VALUES, DocumentError, parse_json, parse_yaml, read_json
+from ahs_seg.documents import MAX_DEPTH, MAX_YAML_VALUES, DocumentError, parse_json, parse_yaml, read_json, read_mapping
 from tests.support.memory import cost_of
 
 NINES = "9" * 100_000
@@ -86,10 +86,24 @@ def test_json_that_is_nested_deeply(levels: int, start: str, end: str, tmp_path:
         read_json(path)
 
 
-@pytest.mark.parametrize("text", [NINES, "{", "", '{"a": nan}', "[1,]"])
+@pytest.mark.parametrize("text", [NINES, "{", "", '{"a": nan}', "[1,]", "NaN", "[-Infinity]", "1e400"])
 def test_text_that_is_no_json(text: str) -> None:
     with pytest.raises(DocumentError, match=r"^x is not readable as JSON"):
         parse_json(text, source="x")
+
+
+def test_a_limit_of_the_caller_holds_and_takes_no_memory(tmp_path: Path) -> None:
+    (path := tmp_path / "a.json").write_text("[1, 2]")
+    assert read_json(path, limit=6) == [1, 2]
+    with pytest.raises(DocumentError, match=r"a\.json has more than 5 bytes"):
+        read_json(path, limit=5)
+    assert cost_of(lambda: read_json(path, limit=2**40), seconds=10).mib < 20
+
+
+def test_a_mapping_is_asked_for_by_what_is_there(tmp_path: Path) -> None:
+    (path := tmp_path / "a.json").write_text("[1, 2]")
+    with pytest.raises(DocumentError, match=r"a\.json holds a list, not a mapping"):
+        read_mapping(path)
 
 
 @pytest.mark.parametrize("read", [read_json, read_yaml], ids=["json", "yaml"])

@@ -7,8 +7,9 @@ stack, and numbers of thousands of digits take quadratic time. Each is compared 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 
@@ -16,6 +17,8 @@ from ahs_seg.errors import AhsSegError
 
 MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 """Size of a JSON file; a tokenizer is the largest one that models come with."""
+MAX_LARGE_DOCUMENT_BYTES: Final = 2**31
+"""Size of a JSON file with masks or counts of a whole dataset: annotations, predictions, reports, parts of outputs."""
 MAX_YAML_BYTES: Final = 2**20
 """Size of a YAML text."""
 MAX_YAML_VALUES: Final = 10_000
@@ -24,39 +27,52 @@ MAX_DEPTH: Final = 100
 """Depth to which JSON and YAML may be nested."""
 
 
+_PART_BYTES: Final = 2**20
+
+
 class DocumentError(AhsSegError, ValueError):
     """A text is not JSON or YAML, or exceeds a limit; the message starts with its name."""
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+def read_json(path: Path, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:
+    """The content of a JSON file of at most `limit` bytes.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
         DocumentError: it is not JSON, or too long, or nested too deeply.
     """
-    return parse_json(read_text(path, MAX_DOCUMENT_BYTES), source=str(path))
+    return parse_json(read_text(path, limit), source=str(path))
+
+
+def read_mapping(path: Path, *, limit: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
+    """The content of a JSON file that holds a mapping; see `read_json`."""
+    values = read_json(path, limit=limit)
+    if not isinstance(values, dict):
+        raise DocumentError(f"{path} holds a {type(values).__name__}, not a mapping of keys to values")
+    return values
 
 
 def parse_json(text: str, *, source: str) -> Any:
-    """The value of a JSON text; `source` is its name in messages."""
+    """The value of a JSON text, whose numbers are finite; `source` is its name in messages."""
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
     except RecursionError:
-        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep; do not use it.") from None
+        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep") from None
     except ValueError as error:  # not JSON, or a number of more digits than Python converts
         raise DocumentError(f"{source} is not readable as JSON: {error}") from None
     if _deeper(values, MAX_DEPTH):
-        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep; do not use it.")
+        raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep")
     return values
 
 
 def read_text(path: Path, limit: int) -> str:
     """The text of a UTF-8 file of at most `limit` bytes; a larger one is refused before it is read."""
     with path.open("rb") as file:
-        content = file.read(limit + 1)
+        content = bytearray()  # what is really there, not what the limit allows, decides how much memory it takes
+        while len(content) <= limit and (part := file.read(_PART_BYTES)):
+            content += part
     if len(content) > limit:
-        raise DocumentError(f"{path} has more than {limit:,} bytes, the limit for such a file; do not use it.")
+        raise DocumentError(f"{path} has more than {limit:,} bytes, the limit for such a file")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,6 +99,15 @@ def parse_yaml(text: str, *, source: str, loader: type[yaml.SafeLoader] = yaml.S
         raise
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:  # an int of 5,000 digits, a date of day 99
         raise DocumentError(f"{source}: not plain yaml: {error}") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _not_finite(text)
+
+
+def _not_finite(text: str) -> NoReturn:
+    raise ValueError(f"{text[:20]} is not a finite number")
 
 
 def _deeper(value: object, limit: int) -> bool:

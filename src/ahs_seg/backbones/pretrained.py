@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.base import BackboneError
-from ahs_seg.documents import DocumentError, read_json
+from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.hub import UNREACHABLE, HubName, fetch_if_present, reason
 from ahs_seg.io.pickles import DAMAGED, read_pickle
@@ -73,14 +73,11 @@ def read_settings(path: Path) -> dict[str, Any]:
         BackboneError: there is no such file, or it is not a JSON mapping.
     """
     try:
-        values = read_json(path)
+        return read_mapping(path)
     except FileNotFoundError:
         raise BackboneError(f"{path.parent} has no {path.name}") from None
     except (OSError, DocumentError) as error:
         raise BackboneError(str(error)) from None
-    if not isinstance(values, dict):
-        raise BackboneError(f"{path} holds a {type(values).__name__}, not a mapping of keys to values")
-    return values
 
 
 def stored_weights(directory: Path) -> dict[str, StoredTensor]:

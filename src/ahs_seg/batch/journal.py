@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.batch.jobs import Done
+from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError, RunEndedError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import FOLDER
@@ -87,10 +88,9 @@ class BatchJournal:
         if not path.exists():
             return
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            other = differing_keys(found, identity)
-        except (ValueError, AttributeError, RecursionError):
-            raise JournalError(f"{path}: is damaged. Give another output folder, or delete {output}.") from None
+            other = differing_keys(read_mapping(path), identity)
+        except DocumentError as error:
+            raise JournalError(f"{error}. Give another output folder, or delete {output}.") from None
         if other:
             raise JournalError(
                 f"{output}: holds results that were made with other {' and other '.join(other)}. Give another output "

@@ -16,7 +16,7 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.config import VERSION, Config, ConfigError
-from ahs_seg.documents import DocumentError, read_json
+from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.atomic import read_together, replacing_directory, write_text
@@ -87,7 +87,7 @@ def model_digest(directory: Path) -> str:
     """A digest of all files of a model directory that its labels depend on; model card and calibration do not count."""
     files = sorted(path for path in (directory / BACKBONE).rglob("*") if path.is_file())
     parts = [f"{path.relative_to(directory).as_posix()} {file_digest(path)}" for path in (directory / WEIGHTS, *files)]
-    settings = read_json(directory / CONFIG)
+    settings = read_mapping(directory / CONFIG)
     kept = {key: value for key, value in settings.items() if key not in _NOT_IN_LABELS}
     parts.append(json.dumps(kept, sort_keys=True))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -157,7 +157,7 @@ def read_description(
     """The content of `config.json` of a model directory; `methods` and `tuners` as in `load_model`."""
     path = directory / CONFIG
     try:
-        values = read_json(path)
+        values = read_mapping(path)
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(
             f"{directory} is not a model directory: it has no {CONFIG}. Give the directory that `ahs-seg train` wrote."

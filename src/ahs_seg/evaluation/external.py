@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_json, read_mapping
 from ahs_seg.errors import RunEndedError, SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
@@ -102,9 +102,9 @@ class PredictionFile:
 
     def __init__(self, path: Path, classes: int, *, categories: Mapping[int, int] | None = None) -> None:
         try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise EvaluationError(f"{path}: not readable as JSON ({error}).") from None
+            entries = read_json(path, limit=MAX_LARGE_DOCUMENT_BYTES)
+        except (OSError, DocumentError) as error:
+            raise EvaluationError(str(error)) from None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise EvaluationError(f"{path}: not a list of masks, as detectron2 writes it (sem_seg_predictions.json).")
         self._masks: defaultdict[str, list[tuple[int, object]]] = defaultdict(list)
@@ -180,8 +180,8 @@ def read_categories(path: Path) -> dict[int, int]:
         EvaluationError: the file does not hold such a mapping.
     """
     try:
-        return {int(key): int(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
+        return {int(key): int(value) for key, value in read_mapping(path).items()}
+    except (OSError, ValueError, TypeError) as error:
         raise EvaluationError(f"{path}: not a JSON mapping of category_id to class index ({error}).") from None
 
 

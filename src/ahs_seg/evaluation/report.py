@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError
 from ahs_seg.evaluation.protocols import Denominator
 from ahs_seg.io.atomic import write_text
@@ -125,10 +126,10 @@ class EvaluationReport(Config):
     def load(cls, path: Path) -> EvaluationReport:
         """Load a report that `save` wrote; the scores are computed again from the counts."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise EvaluationError(f"{path}: not a report ({error}). Give a file that `evaluate` wrote.") from None
-        if not isinstance(values, dict) or "counts" not in values:
+            values = read_mapping(path, limit=MAX_LARGE_DOCUMENT_BYTES)
+        except (OSError, DocumentError) as error:
+            raise EvaluationError(f"no report: {error}. Give a file that `evaluate` wrote.") from None
+        if "counts" not in values:
             raise EvaluationError(f"{path}: holds no report. Give a file that `evaluate` wrote.")
         stored = {key: value for key, value in values.items() if key not in _COMPUTED}
         try:

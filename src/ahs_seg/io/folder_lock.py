@@ -13,6 +13,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from ahs_seg.documents import read_mapping
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.drafts import FILE_ENDING
@@ -72,7 +73,7 @@ def _remove_drafts(folder: Path) -> None:
 
 def _holder(place: Path) -> str:
     try:
-        found = json.loads((place / _HOLDER).read_text(encoding="utf-8"))
+        found = read_mapping(place / _HOLDER)
         return f" (process {int(found['pid'])} on {found['host']!r}, since {found['since']!s:.32})"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just started, or the file is damaged
         return ""

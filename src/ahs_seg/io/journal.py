@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from ahs_seg.documents import DocumentError, parse_json
+
 ENDING: Final = ".jsonl"
 _ABSENT: Final = object()
 _SHOWN_CHARACTERS: Final = 120
@@ -47,13 +49,15 @@ def journals_in(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{ENDING}"))
 
 
-def read_records(path: Path) -> Iterator[Any]:
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """The header (if any) and the records of a journal; incomplete and damaged lines are skipped."""
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for line in file:
             if line.endswith("\n"):
-                with suppress(ValueError):
-                    yield json.loads(line)
+                with suppress(DocumentError):
+                    record = parse_json(line, source=str(path))
+                    if isinstance(record, dict):
+                        yield record
 
 
 def as_read(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ahs_seg.config import Config
+from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -41,9 +42,9 @@ class ParentTable(Config):
             ParentTableError: the file is not such a table, has none for this benchmark, or names unknown classes.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ParentTableError(f"{path}: not a table of broader classes in JSON ({error}).") from None
+            values: object = read_mapping(path)
+        except (OSError, DocumentError) as error:
+            raise ParentTableError(f"not a table of broader classes in JSON: {error}.") from None
         if isinstance(values, dict) and "maps" in values:
             values = _chosen(values["maps"], benchmark, path)
         if not isinstance(values, dict):

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import replacing_directory, write_text
 from ahs_seg.io.digest import file_digest
@@ -144,10 +145,12 @@ def _ranked(root: Path) -> list[Path]:
 def _read_content(path: Path) -> dict[str, JsonValue]:
     file = path / STATE
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = read_mapping(file)
+    except OSError as error:
         raise TrainingCheckpointError(f"{file}: cannot be read: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("content"), dict):
+    except DocumentError as error:
+        raise TrainingCheckpointError(f"not the state of a checkpoint: {error}") from None
+    if not isinstance(document.get("content"), dict):
         raise TrainingCheckpointError(f"{file}: not the state of a checkpoint")
     content: dict[str, JsonValue] = document["content"]
     if document.get("sha256") != _digest_json(content):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from tokenizers import Tokenizer
 from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.documents import MAX_DOCUMENT_BYTES, DocumentError, parse_json, read_text
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.hub import HubName, fetch
 
@@ -57,14 +57,18 @@ def _file(source: Path) -> Path:
 
 
 def _from_json(path: Path) -> Tokenizer:
-    text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        fits = "model" in json.loads(text)
-    except (json.JSONDecodeError, TypeError):
-        fits = False
-    if not fits:
-        raise CheckpointError(f"{path} is not a tokenizer.json of the tokenizers library; give that of {REPOSITORY}.")
-    return Tokenizer.from_str(text)
+        text = read_text(path, MAX_DOCUMENT_BYTES)
+        values = parse_json(text, source=str(path))
+    except DocumentError as error:
+        raise CheckpointError(f"{error}. Give the tokenizer.json of {REPOSITORY}.") from None
+    other = f"{path} is not a tokenizer.json of the tokenizers library"
+    if not isinstance(values, dict) or "model" not in values:
+        raise CheckpointError(f"{other}; give that of {REPOSITORY}.")
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # noqa: BLE001  # the library raises no narrower class
+        raise CheckpointError(f"{other} ({str(error)[:200]}); give that of {REPOSITORY}.") from None
 
 
 def _from_merges(path: Path, words: int) -> Tokenizer:

@@ -9,7 +9,6 @@ The original fails on an image without annotations; here such an image gets a la
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,6 +24,7 @@ from ahs_seg.data.prepare.pascal_context import FOLDER, IMAGES
 from ahs_seg.data.prepare.preparation import Preparation
 from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
+from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, read_mapping
 from ahs_seg.errors import SampleError
 from ahs_seg.io.rle import decode_rle, shortened
 
@@ -63,7 +63,7 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
     """One job per validation image of the JSON file."""
     path = root / _ANNOTATIONS
     try:
-        content = json.loads(path.read_bytes())
+        content = read_mapping(path, limit=MAX_LARGE_DOCUMENT_BYTES)
         images = {image["image_id"]: image for image in content["images"] if image["phase"] == "val"}
         annotations = defaultdict(list)
         for annotation in content["annos_segmentation"]:
@@ -71,7 +71,7 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
                 wanted = {key: annotation[key] for key in ("category_id", "segmentation")}
                 annotations[annotation["image_id"]].append(wanted)
         return [_job(root, image, annotations[key]) for key, image in images.items()], {}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise PrepareError(f"{path}: not the annotations of PASCAL-Context ({error!r}); fetch it again.") from None
 
 

@@ -25,6 +25,7 @@ from torch import nn
 from ahs_seg.checkpoints import load_model, read_description
 from ahs_seg.config import Config
 from ahs_seg.data.config import DataConfig
+from ahs_seg.documents import read_mapping
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder
 from ahs_seg.evaluation.protocols import OWN, own_protocol
@@ -118,7 +119,7 @@ def read_result(directory: Path, data: DataConfig) -> RunResult | None:
     facts, path = directory / FACTS, _report_path(directory, data)
     if not facts.exists() or not path.exists():
         return None
-    parsed = RunFacts.parse(json.loads(facts.read_text(encoding="utf-8")), source=str(facts))
+    parsed = RunFacts.parse(read_mapping(facts), source=str(facts))
     return RunResult(directory, parsed, EvaluationReport.load(path))
 
 

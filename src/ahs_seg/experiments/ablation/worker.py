@@ -8,7 +8,6 @@ because the parent has ended, the worker exits too. No data is lost: checkpoints
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Final
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.config import DataConfig
+from ahs_seg.documents import read_mapping
 from ahs_seg.experiments.ablation.runs import execute
 from ahs_seg.experiments.experiment import Experiment
 
@@ -58,9 +58,7 @@ def main(directory: Path, names: Sequence[str] = ()) -> None:
     """Execute the run described in a directory."""
     custom = import_classes(names)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = RunJob.parse(
-        json.loads((directory / JOB).read_text(encoding="utf-8")), source=str(directory / JOB), custom=custom
-    )
+    job = RunJob.parse(read_mapping(directory / JOB), source=str(directory / JOB), custom=custom)
     execute(job.experiment, job.data, directory, custom=custom)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, read_json, read_mapping
 from ahs_seg.io.atomic import write_text
 from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -33,7 +34,7 @@ class Parts:
 
     def __iter__(self) -> Iterator[FilePart]:
         for path in sorted(self.folder.rglob("*.json")):
-            yield json.loads(path.read_text(encoding="utf-8"))  # a draft has another ending
+            yield read_mapping(path, limit=MAX_LARGE_DOCUMENT_BYTES)  # a draft has another ending
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class MergedFileFormat:
         words = [[entry.label, *entry.names] for entry in self.vocabulary.entries]
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)
-        elif (folder / _RUN).exists() and json.loads((folder / _RUN).read_text(encoding="utf-8")) != words:
+        elif (folder / _RUN).exists() and read_json(folder / _RUN) != words:
             raise FormatError(
                 f"{self.output} holds a {self.name} run with other classes; resume with the same classes, choose "
                 "another folder, or start again without resume."
