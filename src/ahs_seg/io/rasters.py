@@ -155,7 +155,7 @@ def _opened_dataset(stack: ExitStack, source: Path | bytes, driver: str) -> Data
 
 def _dataset(stack: ExitStack, source: Path | bytes, driver: str) -> DatasetReader:
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
     stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_MB))
     stack.enter_context(warnings.catch_warnings())
@@ -166,7 +166,7 @@ def _dataset(stack: ExitStack, source: Path | bytes, driver: str) -> DatasetRead
             return stack.enter_context(memory.open(driver=driver))
         os.fsencode(source).decode("utf-8")
         return stack.enter_context(rasterio.open(source, driver=driver))
-    except (RasterioError, UnicodeError) as error:
+    except (RasterioError, RasterioIOError, UnicodeError) as error:  # not related in old versions
         raise ImageError(f"{source!s:.200}: rasterio cannot open it ({error}).") from error
 
 
