@@ -1,5 +1,6 @@
 """Shapes written in signatures are checked in every test."""
 
+import importlib
 import os
 import sys
 
@@ -14,10 +15,12 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("ahs_seg", "beartype.beartype")
 
-# The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of some test.
-import lightning.fabric  # noqa: E402, F401
-
 pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
+
+
+def pytest_collection_finish() -> None:
+    """The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of a test."""
+    importlib.import_module("lightning.fabric")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -1,10 +1,11 @@
-"""Train in as many processes as asked for, started as a user's command is.
+"""Train in as many processes as asked for, started as a user's command is; then half of it again, resumed.
 
 The fixture `launches` (`tests/training/conftest.py`) runs it: once for all cases, since most of its time is imports.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.run import CHECKPOINTS
 from ahs_seg.types import Output
 from tests.support.programs import prototypes
 from tests.support.training import TinyDataset, TinyMethod, flip, tiny_recipe
@@ -75,13 +77,28 @@ def run_cases(directory: Path, fabric: Fabric) -> None:
         )
 
 
-def main(directory: Path, devices: int) -> None:
-    """Train all cases; with one device in the calling process."""
+def cut(whole: Path, resumed: Path) -> None:
+    """Copy runs as they were after their second step."""
+    shutil.copytree(whole, resumed)
+    for case in (*CASES, *prototypes.CASES):
+        for step in (3, 4):
+            shutil.rmtree(resumed / case / CHECKPOINTS / f"step-{step:08d}", ignore_errors=True)
+
+
+def main(whole: Path, devices: int, resumed: Path | None = None) -> None:
+    """Train all cases, with one device in the calling process; then those that are cut after the second step."""
     fabric = launch(recipe("plain", devices))
-    run_cases(directory, fabric)
-    prototypes.run_cases(directory, fabric)
+    run_cases(whole, fabric)
+    prototypes.run_cases(whole, fabric)
+    if resumed is not None:
+        fabric.barrier()
+        if fabric.is_global_zero:
+            cut(whole, resumed)
+        fabric.barrier()
+        run_cases(resumed, fabric)
+        prototypes.run_cases(resumed, fabric)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
