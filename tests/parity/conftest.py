@@ -5,18 +5,19 @@ import pytest
 from tests.parity.case import CONVERTERS, Case, build
 
 LONGEST = {
-    "hclip_vitb": ("test_two_optimiser_steps", "test_most_similar_classes_of_300", "test_sliding_window"),
-    "scan_vitb": ("test_training_losses_and_gradients",),
+    "test_two_optimiser_steps[hclip_vitb]",
+    "test_most_similar_classes_of_300[hclip_vitb]",
+    "test_sliding_window[hclip_vitb]",
+    "test_training_losses_and_gradients[scan_vitb]",
 }
-"""Marked slow: CAT-Seg in the same size, or SCAN in the tiny one, is compared in the same way in the fast tests."""
+"""Marked slow: the fast tests compare the same of CAT-Seg in this size, or of SCAN in the tiny one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if isinstance(item, pytest.Function) and "case" in item.fixturenames and hasattr(item, "callspec"):
-            if item.originalname in LONGEST.get(item.callspec.params.get("case", ""), ()):
-                item.add_marker(pytest.mark.slow)
+        if item.name in LONGEST:
+            item.add_marker(pytest.mark.slow)
 
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
