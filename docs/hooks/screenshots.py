@@ -63,7 +63,7 @@ def fitted(pixels: np.ndarray) -> Image.Image:
 
 def save(name: str, image: Image.Image) -> None:
     """Write one image of the docs."""
-    image.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
+    image.save(IMAGES / f"{name}.png", optimize=True)
 
 
 def main() -> None:
