@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.experiments.quickstart import Sizes, quickstart
 from tests.campaign import archives, checkpoints
-from tests.campaign.driver import command
+from tests.campaign.driver import Verdict, command
 from tests.campaign.models import WORDS, photographs
 from tests.campaign.outputs import stable, unreadable
 from tests.support.command_line import MICRO
@@ -30,7 +30,7 @@ class Operation:
     """A command that writes to `output`, and how often it is killed.
 
     `again` are its words when it was interrupted, `whole` are folders below `output` that are complete or absent at
-    every moment.
+    every moment. `starts` is the program that the command runs by itself; what that does is not watched.
     """
 
     name: str
@@ -41,6 +41,12 @@ class Operation:
     call: Callable[..., object] = command
     output: str = "out"
     whole: tuple[str, ...] = ()
+    starts: str | None = None
+
+    def allowed(self, verdict: Verdict) -> Verdict:
+        """The verdict without the start of the command's own program."""
+        foreign = [event for event in verdict.events if self.starts is None or self.starts not in event]
+        return replace(verdict, events=tuple(foreign))
 
     def furnish(self, folder: Path) -> None:
         """Put what the command needs into the folder of a case."""
@@ -74,7 +80,7 @@ def operations(model: Path) -> list[Operation]:
         Operation("train", 40, _nothing, train, (*train, "--resume"), whole=("model",)),
         Operation("evaluate", 30, _nothing, evaluate, evaluate),
         Operation("prepare", 30, _archive, prepare, prepare, output=archives.STEM),
-        Operation("ablate", 6, _nothing, ablate, ablate),
+        Operation("ablate", 6, _nothing, ablate, ablate, starts="ahs_seg.experiments.ablation.worker"),
         Operation("quickstart", 8, _nothing, (), (), call=small_quickstart, whole=("run-cat_seg-seed0/model",)),
         Operation("import", 25, _checkpoint, convert, convert, whole=("model",)),
         Operation("replace a model", 30, _two(model), (), (), call=replace_model, whole=("model",)),

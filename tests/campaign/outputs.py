@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,9 @@ VOLATILE: Final = frozenset({"seconds", "minutes", "provenance", "date", "comman
 
 GROWING: Final = frozenset({".csv", ".log", ".jsonl", ".txt"})
 """Files that grow line by line while a run goes on; everything else is whole whenever it is there."""
+
+CACHES: Final = (".cache", ".config")
+"""Folders that matplotlib makes in the home folder of a process."""
 
 
 def failures_of(folder: Path) -> list[str]:
@@ -48,13 +52,13 @@ def unreadable(output: Path) -> Iterator[str]:
 
 
 def stable(output: Path) -> dict[str, Any]:
-    """What two runs of the same thing have in common: all files by name, without times, dates and logs."""
+    """What two runs of the same thing have in common: all files by name, without times, dates, logs and journals."""
     found: dict[str, Any] = {}
     for name, content in contents(output).items():
         parts = Path(name).parts
         if (
             any(part.startswith(".") for part in parts)
-            or name.endswith((".html", ".log", "log.txt"))
+            or name.endswith((".html", ".log", ".jsonl", "log.txt"))
             or "events" in name
         ):
             continue
@@ -65,6 +69,8 @@ def stable(output: Path) -> dict[str, Any]:
                 {key: value for key, value in row.items() if key not in VOLATILE}
                 for row in csv.DictReader(content.decode().splitlines())
             ]
+        elif name.endswith(".md"):
+            found[name] = re.sub(rb"\| \d+ s \|", b"|  |", content)
         else:
             found[name] = content
     return found
@@ -84,7 +90,7 @@ def differences(resumed: dict[str, Any], finished: dict[str, Any], kind: str) ->
 
 def leftovers(output: Path) -> list[str]:
     """Drafts that a finished run has not removed."""
-    hidden = (path for path in output.rglob(".*") if path.name not in (".ahs-seg", ".parts"))
+    hidden = (path for path in output.rglob(".*") if path.name not in (".ahs-seg", ".parts", *CACHES))
     return [f"left behind: {path.relative_to(output)}" for path in sorted(hidden)]
 
 

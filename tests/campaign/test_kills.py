@@ -28,7 +28,7 @@ def killed_often(part: Part, tmp_path: Path, operation: Operation, *, seed: int,
     whole = tmp_path / "whole"
     operation.furnish(whole)
     began = time.monotonic()
-    found = judge(f"{operation.name}, not killed", whole, operation.call, *operation.words)
+    found = operation.allowed(judge(f"{operation.name}, not killed", whole, operation.call, *operation.words))
     finished = stable(whole / "inside" / operation.output)
     part.add(found, [] if found.kind == "done" and finished else ["there is no result"])
     seconds, killed, rounds = time.monotonic() - began, 0, 0
@@ -43,11 +43,12 @@ def killed_often(part: Part, tmp_path: Path, operation: Operation, *, seed: int,
             started.process.join(draw.uniform(0, 1.05 * seconds))
             running = started.process.is_alive()
             end(started.process)
-            verdict = started.verdict(f"{operation.name}, kill {killed}")
+            verdict = operation.allowed(started.verdict(f"{operation.name}, kill {killed}"))
             verdict = replace(verdict, kind="killed") if running else verdict
             part.add(verdict, operation.half_written(folder / "inside", finished))
             killed, words = killed + running, operation.again
-        found = judge(f"{operation.name}, resumed after {killed} kills", folder, operation.call, *operation.again)
+        name = f"{operation.name}, resumed after {killed} kills"
+        found = operation.allowed(judge(name, folder, operation.call, *operation.again))
         part.add(found, differences(stable(folder / "inside" / operation.output), finished, found.kind))
         part.add(found, leftovers(folder / "inside"), cases=0)
 

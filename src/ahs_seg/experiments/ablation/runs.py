@@ -35,6 +35,7 @@ from ahs_seg.experiments.suite import EvaluationJob, evaluate_model
 from ahs_seg.experiments.suite.run import slug
 from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.provenance import Provenance, provenance
 from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.training.recipe import RESUMABLE_KEYS
@@ -92,8 +93,8 @@ def execute(
     """
     methods = [one for one in custom if issubclass(one, BaseMethodConfig)]
     tuners = [one for one in custom if issubclass(one, TunerConfig)]
-    directory.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory / ".lock"):
+    (directory / FOLDER).mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / FOLDER / "waiting"):
         if not (directory / FACTS).exists():
             write_text(directory / STARTED, experiment.to_yaml())
             run_experiment(experiment, directory, resume=True)
