@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from ahs_seg.checkpoints import load_model, save_model
+from ahs_seg.cli.ending import status_of
 from ahs_seg.experiments.quickstart import Sizes, quickstart
 from tests.campaign import archives, checkpoints
 from tests.campaign.driver import Verdict, command
@@ -88,9 +90,9 @@ def operations(model: Path) -> list[Operation]:
 
 
 def small_quickstart() -> None:
-    """The quickstart, as short as it can be."""
+    """The quickstart, as short as it can be; it ends as the command does."""
     sizes = Sizes(scenes=1, others=1, calibration=1)
-    quickstart("cat_seg", Path("out"), sizes=sizes, overrides=SHORT)
+    sys.exit(status_of(lambda: quickstart("cat_seg", Path("out"), sizes=sizes, overrides=SHORT)))
 
 
 def replace_model() -> None:
