@@ -15,6 +15,7 @@ from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageError
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
@@ -263,3 +264,21 @@ def test_results_do_not_depend_on_what_else_runs(image):
     for index, one in enumerate(at_once()):
         assert np.array_equal(one.scores, alone[index % 4].scores)
         assert np.array_equal(one.labels, alone[index % 4].labels)
+
+
+@pytest.mark.parametrize("spelling", ["path", "text", "opened", "link"])
+def test_a_result_is_not_saved_in_the_place_of_its_image(
+    segmenter: Segmenter, image: np.ndarray, tmp_path: Path, spelling: str
+) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(image).save(path)
+    before = path.read_bytes()
+    (tmp_path / "link.png").symlink_to(path)
+    with Image.open(path) as opened:
+        sources = {"path": path, "text": str(path), "opened": opened, "link": tmp_path / "link.png"}
+        result = segmenter(sources[spelling], WORDS)
+    for place in (path, tmp_path / "link.png"):
+        with pytest.raises(OverwriteError, match=r"is the input .*Give another path"):
+            result.save(place)
+    assert path.read_bytes() == before
+    assert result.save(tmp_path / "labels.png").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack, overload
 
@@ -34,7 +35,7 @@ from ahs_seg.inference.tiling import TileConfig, TileMerger
 from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.images import ImageSource
-from ahs_seg.io.urls import read_source
+from ahs_seg.io.urls import file_of, read_source
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.segmentation import Segmentation
@@ -230,7 +231,7 @@ class Segmenter:
         backbone = self.method.backbone
         frames = frames_of(read_source(image), InferenceConfig(), backbone)
         with torch.inference_mode():
-            found = backbone.encode_resized(frames.pixels.to(self._device), pooled=pooled)
+            found = backbone.encode_resized(frames.pixels.to(backbone.device), pooled=pooled)
         return found.dense[0] if found.pooled is None else found.pooled[0]
 
     def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:
@@ -283,13 +284,10 @@ class Segmenter:
 
     def _answer(self, image: ImageSource, table: PromptTable, request: OutputOptions) -> Segmentation:
         pixels, words = read_source(image), self._words(table)
-        return to_segmentation(
+        found = to_segmentation(
             self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request
         )
-
-    @property
-    def _device(self) -> torch.device:
-        return self.method.backbone.device
+        return replace(found, source=file_of(image))
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)

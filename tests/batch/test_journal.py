@@ -39,9 +39,17 @@ def test_other_words_or_another_model_are_refused(segmenter, photos, tmp_path, w
             run(other, photos, out, words, resume=resume)
 
 
+def test_another_tokenizer_or_image_statistics_are_refused(segmenter, photos, tmp_path):
+    run(segmenter, photos, tmp_path / "out")
+    other = Segmenter(ColourMethod(), prompts=segmenter.prompts)
+    other.method.backbone.mean = (0.1, 0.1, 0.1)
+    with pytest.raises(JournalError, match="made with other tokenizer or image statistics"):
+        run(other, photos, tmp_path / "out", resume=True)
+
+
 def test_another_batch_or_format_does_not_hinder_resuming(segmenter, photos, tmp_path):
     out = tmp_path / "out"
     run(segmenter, photos, out, config=BatchConfig(formats=("png",)))
-    more = Segmenter(ColourMethod(), prompts=segmenter.prompts, inference=InferenceConfig(batch=4))
+    more = Segmenter(ColourMethod(), prompts=segmenter.prompts, inference=InferenceConfig(batch=4, memory_mb=99))
     assert run(more, photos, out, config=BatchConfig(formats=("png",)), resume=True).skipped == 7
     assert run(more, photos, out, config=BatchConfig(formats=("png", "overlay")), resume=True).done == 7

@@ -103,6 +103,8 @@ def test_a_digest_is_of_everything_that_labels_depend_on(saved: tuple[Path, Cost
     before = model_digest(model)
     write_description(read_description(model).replace(calibration=IDENTITY_CALIBRATION), model)
     assert model_digest(model) == before
+    change_json(model / "config.json", inference__batch=7, inference__memory_mb=3)
+    assert model_digest(model) == before
     change_json(model / "backbone" / "preprocessor_config.json", image_mean=[0.1, 0.1, 0.1])
     other = model_digest(model)
     change_json(model / "config.json", prompts__templates="vild")

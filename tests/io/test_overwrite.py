@@ -42,7 +42,7 @@ def test_an_output_file_is_no_input(folder: Path) -> None:
     (folder / "hard.png").hardlink_to(model)
     (folder / "soft.png").symlink_to(model)
     for spelled in ("photos/deep/a.png", "link/deep/../deep/a.png", "hard.png", "soft.png"):
-        with pytest.raises(OverwriteError, match="Give another path with -o"):
+        with pytest.raises(OverwriteError, match="Give another path"):
             check_output_file(Path(spelled), [None, model])
     with pytest.raises(OverwriteError, match="is a file of the input"):
         check_output_file(Path("link/deep/a.png"), [folder / "photos"])

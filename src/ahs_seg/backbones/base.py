@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -86,6 +87,12 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """The device that inputs must be on and that features are returned on."""
+
+    @property
+    def input_settings(self) -> dict[str, Any]:
+        """How texts and images are read, which shapes results as the weights do; values for JSON."""
+        words = hashlib.sha256(self.tokenizer.fingerprint.encode()).hexdigest()
+        return {"tokenizer": words, "mean": self.mean, "std": self.std, "resolution": self.resolution}
 
     @property
     @abstractmethod

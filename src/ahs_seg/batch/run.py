@@ -165,12 +165,16 @@ def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str,
 
 def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
     """Settings that the results depend on besides the images, by user-facing names."""
-    config = job.config
+    config, description = job.config, segmenter.description
+    compared = {"backbone": {"source"}, "tuner": True}  # by their weights
+    method = None if description is None else description.method.model_dump(mode="json", exclude=compared)
     return {
         "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],
         "model": model_digest(segmenter),
+        "settings of the method": method,
+        "tokenizer or image statistics": segmenter.method.backbone.input_settings,
         "prompts": segmenter.prompts.model_dump(mode="json"),
-        "protocol": segmenter.inference.model_dump(mode="json", exclude={"batch", "memory_mb"}),
+        "protocol": segmenter.inference.identity,
         "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
     }
 

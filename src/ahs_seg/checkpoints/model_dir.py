@@ -18,7 +18,7 @@ from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import CheckpointError
-from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.inference.predict import RESOURCE_SETTINGS, InferenceConfig
 from ahs_seg.io.atomic import read_together, replacing_directory, write_text
 from ahs_seg.io.digest import file_digest
 from ahs_seg.io.overwrite import check_replaceable
@@ -89,6 +89,8 @@ def model_digest(directory: Path) -> str:
     parts = [f"{path.relative_to(directory).as_posix()} {file_digest(path)}" for path in (directory / WEIGHTS, *files)]
     settings = read_mapping(directory / CONFIG)
     kept = {key: value for key, value in settings.items() if key not in _NOT_IN_LABELS}
+    if isinstance(inference := kept.get("inference"), dict):
+        kept["inference"] = {key: value for key, value in inference.items() if key not in RESOURCE_SETTINGS}
     parts.append(json.dumps(kept, sort_keys=True))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

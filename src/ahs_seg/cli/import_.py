@@ -49,9 +49,10 @@ def command(
     """Convert an original checkpoint to a model directory, without executing code in it; or translate a config."""
     from ahs_seg.checkpoints.importing.convert_config import translate_config
     from ahs_seg.checkpoints.importing.run import import_checkpoint
+    from ahs_seg.checkpoints.model_dir import CONFIG
     from ahs_seg.checkpoints.zoo import fetch_known, find_known
     from ahs_seg.io.atomic import write_text
-    from ahs_seg.io.overwrite import check_output_file
+    from ahs_seg.io.overwrite import check_output_file, check_replaceable
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if checkpoint.endswith((".yaml", ".yml")):
@@ -70,6 +71,7 @@ def command(
         say(f"{config}:\n{translation}")
         description = translation.description()
         chosen = chosen or description.method.name
+    check_replaceable(output, "a model", needs=CONFIG, inputs=[Path(each) for each in (config, trained_on) if each])
     labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
     report = import_checkpoint(
         path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels, shifted=shifted

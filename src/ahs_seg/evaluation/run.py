@@ -183,7 +183,9 @@ def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
 def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:
     if folder is None:
         return None
-    described = protocol.model_dump(mode="json") if isinstance(protocol, Protocol) else protocol
+    described: object = protocol
+    if isinstance(protocol, Protocol):
+        described = {**protocol.model_dump(mode="json"), "inference": protocol.inference.identity}
     return EvaluationJournal(journal_folder(folder, protocol), {**facts, "protocol": described})
 
 

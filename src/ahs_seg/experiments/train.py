@@ -146,7 +146,7 @@ def train_on(
             objective=objective(run, method, dataset.vocabulary),
             augment=run.augmentation.apply,
             evaluate=None if validation is None else _scorer(run, validation.dataset, description),
-            settings=run.model_dump(mode="json", exclude={"training"}),
+            settings={**run.model_dump(mode="json", exclude={"training"}), "inference": run.inference.identity},
             resume=resume,
             progress=progress,
             fabric=fabric,

@@ -37,6 +37,13 @@ from ahs_seg.types import Words
 _FORMER_KEYS: Final = ("class_pooling", "ensemble")
 
 
+RESOURCE_SETTINGS: Final = frozenset({"batch", "memory_mb"})
+"""Settings of `InferenceConfig` that change time and memory, and results by rounding only.
+
+Runs that differ in these alone may resume one another; all other settings are compared.
+"""
+
+
 class InferenceConfig(Config):
     """Inference settings: how an image is resized and split into views, and how the outputs of the views are merged.
 
@@ -71,6 +78,11 @@ class InferenceConfig(Config):
         """Description of the protocol for reports; results with the same title used the same protocol."""
         edges = f", shortest edge {self.shortest_edge}, longest {self.longest_edge}" if self.shortest_edge else ""
         return ", ".join([f"{self.windows.title}{edges}", *options_in_words(self.options)])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Values for JSON of the settings that shape the result: all but `RESOURCE_SETTINGS`."""
+        return self.model_dump(mode="json", exclude=set(RESOURCE_SETTINGS))
 
     @property
     def memory_bytes(self) -> int:

@@ -53,10 +53,10 @@ def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> Non
         if path is None or output is None:
             continue
         if _same_file(output, path):
-            raise OverwriteError(f"{output}: is the input {path}, which would be replaced. Give another path with -o.")
+            raise OverwriteError(f"{output}: is the input {path}, which would be replaced. Give another path.")
         if output.exists() and path.is_dir() and OutputFolder(path).holds(output):
             raise OverwriteError(
-                f"{output}: is a file of the input {path}, which would be replaced. Give another path with -o, or "
+                f"{output}: is a file of the input {path}, which would be replaced. Give another path, or "
                 "delete it first."
             )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from ahs_seg.io.http import Deadline, body, is_url, respond, shown
 from ahs_seg.io.images import ImageError, ImageSource, read_image
@@ -26,6 +28,15 @@ def read_source(source: ImageSource) -> UInt8[np.ndarray, "H W 3"]:
     if isinstance(source, str) and is_url(source):
         return read_image(fetch(source), name=source)
     return read_image(source)
+
+
+def file_of(source: ImageSource) -> Path | None:
+    """The file that an image is read from, also by an opened PIL image; None: it does not come from one."""
+    if isinstance(source, Image.Image):
+        source = str(getattr(source, "filename", ""))
+    if isinstance(source, str):
+        return Path(source).absolute() if source and not is_url(source) else None
+    return source.absolute() if isinstance(source, Path) else None
 
 
 def fetch(url: str, *, max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> bytes:

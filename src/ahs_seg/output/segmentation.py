@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int32, UInt8
 
+from ahs_seg.io.overwrite import check_output_file
 from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.formats import Format, coco_document, save_result
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
@@ -25,7 +26,7 @@ class Segmentation:
 
     Pixels with a confidence below `unknown_below` have the label -1 (`IGNORE`) and keep the score of their best class.
     `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), and `logits` the log-odds
-    of every class, if requested.
+    of every class, if requested. `source` is the file of the image, which `save` does not replace.
     """
 
     image: UInt8[np.ndarray, "H W 3"] = field(repr=False)
@@ -36,6 +37,7 @@ class Segmentation:
     top_scores: Float[np.ndarray, "k H W"] | None = field(default=None, repr=False)
     logits: Float[np.ndarray, "t H W"] | None = field(default=None, repr=False)
     calibration: Calibration | None = field(default=None, repr=False)
+    source: Path | None = field(default=None, repr=False)
 
     @property
     def classes(self) -> list[str]:
@@ -105,7 +107,9 @@ class Segmentation:
 
         Raises:
             FormatError: no format has this suffix, or `format` uses a different one.
+            OverwriteError: the path is that of the image.
         """
+        check_output_file(Path(path), [self.source])
         return save_result(self, Path(path), format)
 
     def _repr_html_(self) -> str:

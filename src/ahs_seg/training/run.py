@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from pydantic import Field
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.io.journal import as_read, changes
@@ -119,7 +117,7 @@ def start_run(
         pictures=len(dataset),
         names=names,
         frozen=frozen_digest(step.method),
-        settings=as_read({**settings, "backbone": _settings_of(step.backbone)}),
+        settings=as_read({**settings, "backbone": step.backbone.input_settings}),
     )
     root = directory / CHECKPOINTS
     path, faults = fabric.broadcast(_find(root, resume=resume) if fabric.is_global_zero else None)
@@ -164,12 +162,6 @@ def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
             "Resume that run, or choose another directory."
         )
     return checkpoint.newest(root)
-
-
-def _settings_of(backbone: Backbone) -> dict[str, Any]:
-    """What a backbone adds to its weights: how it reads texts and images."""
-    words = hashlib.sha256(backbone.tokenizer.fingerprint.encode()).hexdigest()
-    return {"tokenizer": words, "mean": backbone.mean, "std": backbone.std, "resolution": backbone.resolution}
 
 
 def _check_settings(now: Mapping[str, Any], then: Mapping[str, Any], path: Path) -> None:
