@@ -86,7 +86,7 @@ def test_json_that_is_nested_deeply(levels: int, start: str, end: str, tmp_path:
         read_json(path)
 
 
-@pytest.mark.parametrize("text", [NINES, "{", "", '{"a": nan}', "[1,]", "NaN", "[-Infinity]", "1e400"])
+@pytest.mark.parametrize("text", [NINES, "{", "", '{"a": nan}', "[1,]"])
 def test_text_that_is_no_json(text: str) -> None:
     with pytest.raises(DocumentError, match=r"^x is not readable as JSON"):
         parse_json(text, source="x")

@@ -14,7 +14,7 @@ from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.top_k import OutputOptionsError
-from ahs_seg.io.images import ImageError
+from ahs_seg.io.images import ImageError, ImageSource
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
@@ -275,7 +275,12 @@ def test_a_result_is_not_saved_in_the_place_of_its_image(
     before = path.read_bytes()
     (tmp_path / "link.png").symlink_to(path)
     with Image.open(path) as opened:
-        sources = {"path": path, "text": str(path), "opened": opened, "link": tmp_path / "link.png"}
+        sources: dict[str, ImageSource] = {
+            "path": path,
+            "text": str(path),
+            "opened": opened,
+            "link": tmp_path / "link.png",
+        }
         result = segmenter(sources[spelling], WORDS)
     for place in (path, tmp_path / "link.png"):
         with pytest.raises(OverwriteError, match=r"is the input .*Give another path"):

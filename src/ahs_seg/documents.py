@@ -7,9 +7,8 @@ stack, and numbers of thousands of digits take quadratic time. Each is compared 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import yaml
 
@@ -53,9 +52,9 @@ def read_mapping(path: Path, *, limit: int = MAX_DOCUMENT_BYTES) -> dict[str, An
 
 
 def parse_json(text: str, *, source: str) -> Any:
-    """The value of a JSON text, whose numbers are finite; `source` is its name in messages."""
+    """The value of a JSON text, in which numbers may be NaN or infinite; `source` is its name in messages."""
     try:
-        values = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
+        values = json.loads(text)
     except RecursionError:
         raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep") from None
     except ValueError as error:  # not JSON, or a number of more digits than Python converts
@@ -99,15 +98,6 @@ def parse_yaml(text: str, *, source: str, loader: type[yaml.SafeLoader] = yaml.S
         raise
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:  # an int of 5,000 digits, a date of day 99
         raise DocumentError(f"{source}: not plain yaml: {error}") from None
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _not_finite(text)
-
-
-def _not_finite(text: str) -> NoReturn:
-    raise ValueError(f"{text[:20]} is not a finite number")
 
 
 def _deeper(value: object, limit: int) -> bool:

@@ -48,7 +48,7 @@ def predictions(path: Path) -> object:
     return open_predictions(path.parent / "p.json", 3, categories=read_categories(path))
 
 
-def annotations(path: Path) -> object:
+def masks_of_a_benchmark(path: Path) -> object:
     images = [{"image_id": 1, "file_name": "1.jpg", "phase": "val", "height": 2, "width": 3}]
     content = path.read_bytes()
     root = miniature.context59(path.parents[2], images, [])
@@ -97,7 +97,7 @@ READERS = {
         "VOCdevkit/VOC2010/trainval_merged.json",
         '{"images": [{"image_id": 1, "file_name": "1.jpg", "phase": "val", "height": @, "width": 3}], '
         '"annos_segmentation": []}',
-        annotations,
+        masks_of_a_benchmark,
     ),
     "index of a benchmark": Reader(
         "ADEChallengeData2016/annotations_detectron2/validation.index.json", '{"format": @}', index

@@ -166,7 +166,7 @@ def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str,
 def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
     """Settings that the results depend on besides the images, by user-facing names."""
     config, description = job.config, segmenter.description
-    compared = {"backbone": {"source"}, "tuner": True}  # by their weights
+    compared: dict[str, bool | set[str]] = {"backbone": {"source"}, "tuner": True}  # by their weights
     method = None if description is None else description.method.model_dump(mode="json", exclude=compared)
     return {
         "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],

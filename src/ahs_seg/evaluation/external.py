@@ -181,7 +181,7 @@ def read_categories(path: Path) -> dict[int, int]:
     """
     try:
         return {int(key): int(value) for key, value in read_mapping(path).items()}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise EvaluationError(f"{path}: not a JSON mapping of category_id to class index ({error}).") from None
 
 
