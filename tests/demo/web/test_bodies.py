@@ -1,9 +1,12 @@
 """Bodies cost no more memory than they are allowed, whatever they announce, and no more time."""
 
 import asyncio
+import socket
+import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 
+import httpx
 import pytest
 from starlette.datastructures import Headers
 from starlette.types import Message
@@ -12,6 +15,7 @@ from ahs_seg.demo.web import bodies
 from ahs_seg.demo.web.bodies import bounded, read_whole, replayed
 from ahs_seg.demo.web.limits import RefusedError
 from tests.support.event_loops import result_of
+from tests.support.page_calls import API
 
 MOST = 100_000
 PART = 65_536
@@ -85,6 +89,40 @@ def test_a_connection_that_closes_early() -> None:
 
     with pytest.raises(RefusedError, match="before the request was complete"):
         result_of(read_whole(closed, Headers(), MOST))
+
+
+FORM = "multipart/form-data; boundary=x"
+PICTURE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(5000)
+CUT = [
+    ("upload", FORM, "Content-Length: 90000", PICTURE),
+    ("upload", FORM, "Content-Length: 90000", b""),
+    ("upload", FORM, "Transfer-Encoding: chunked", b"%x\r\n" % len(PICTURE) + PICTURE),
+    ("upload", FORM, "Transfer-Encoding: chunked", b"5\r\n--x\r\n\r\nno number\r\n"),
+    ("call/segment", "application/json", "Content-Length: 9000", b'{"data": ['),
+    ("queue/join", "application/json", "Transfer-Encoding: chunked", b'4\r\n{"da'),
+    ("queue/join", "application/json", "Transfer-Encoding: chunked", b'4\r\n{"da\r\nno number\r\n'),
+    ("cancel", "application/json", "Expect: 100-continue\r\nContent-Length: 900", b""),
+]
+"""Requests whose client leaves in the middle of the body, or sends something else there."""
+
+
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize(("path", "kind", "length", "body"), CUT, ids=range(len(CUT)))
+def test_a_request_that_is_cut_off_is_one_line_with_status_400(
+    address: str, caplog: pytest.LogCaptureFixture, path: str, kind: str, length: str, body: bytes
+) -> None:
+    url = httpx.URL(address)
+    head = f"POST {API}/{path} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nContent-Type: {kind}\r\n{length}\r\n\r\n"
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as client:
+        client.sendall(head.encode() + body)
+        time.sleep(0.1)
+    deadline = time.monotonic() + 10
+    while not caplog.records and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.1)  # for a second line
+    assert [record.getMessage() for record in caplog.records] == [
+        f"127.0.0.1 POST {API}/{path}: 400 The connection was closed before the request was complete."
+    ]
 
 
 def test_a_replayed_body_is_followed_by_what_the_connection_does() -> None:

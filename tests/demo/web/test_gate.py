@@ -14,8 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from ahs_seg.demo.web.app import Application
-from ahs_seg.demo.web.gate import Gate, Reply
-from tests.support.event_loops import result_of
+from ahs_seg.demo.web.gate import Gate
 from tests.support.page_calls import API, answer_of, asked, noise, request, spoken_to, upload
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
@@ -191,19 +190,6 @@ def test_a_failure_after_the_answer_has_begun_is_a_line_only(
     sent = spoken_to(gate_before(page, fails), request("/", method="GET"), [])
     assert [message["type"] for message in sent] == ["http.response.start"]
     assert len(caplog.records) == 1
-
-
-def test_a_client_that_does_not_read_is_given_up(page: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
-    monkeypatch.setattr("ahs_seg.demo.web.gate.SEND_SECONDS", 0.05)
-
-    async def stuck(message: Message) -> None:
-        await asyncio.sleep(60)
-
-    reply = Reply(request("/", method="GET"), stuck)
-    with pytest.raises(TimeoutError):
-        result_of(reply.send({"type": "http.response.start", "status": 200, "headers": []}))
 
 
 def test_a_request_passes(client: TestClient) -> None:

@@ -18,7 +18,7 @@ BODY_SECONDS: Final = 300
 
 
 def bounded(receive: Receive, headers: Headers, most: int) -> Receive:
-    """A `receive` that raises `RefusedError` once a body has more than `most` bytes or takes too long.
+    """A `receive` that raises `RefusedError` once a body has more than `most` bytes, takes too long or is cut off.
 
     Raises:
         RefusedError: the announced length is too large, or no number.
@@ -36,6 +36,8 @@ def bounded(receive: Receive, headers: Headers, most: int) -> Receive:
                 message = await receive()
         except TimeoutError:
             raise RefusedError(408, "The request arrives too slowly; send it again.") from None
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "The connection was closed before the request was complete.")
         total += len(message.get("body", b""))
         if total > most:
             raise _too_large(most)
@@ -54,8 +56,6 @@ async def read_whole(receive: Receive, headers: Headers, most: int) -> bytes:
     receive_part, parts = bounded(receive, headers, most), []
     while True:
         message = await receive_part()
-        if message["type"] == "http.disconnect":
-            raise RefusedError(400, "The connection was closed before the request was complete.")
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
@@ -82,5 +82,5 @@ def _check_length(headers: Headers, most: int) -> None:
 def _too_large(most: int) -> RefusedError:
     return RefusedError(
         413,
-        f"The request has more than {most:,} bytes, the most of this page; send fewer class names.",
+        f"The request has more than {most:,} bytes, the most of this page; send a smaller image or fewer class names.",
     )

@@ -6,7 +6,6 @@ are queued, and connections are counted for their session.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -26,8 +25,6 @@ from ahs_seg.demo.web.sessions import Sessions
 from ahs_seg.demo.web.uploads import FORM_BYTES
 from ahs_seg.io.outside_text import on_one_line
 
-SEND_SECONDS: Final = 60
-"""Time that a client may take to receive a part of an answer."""
 CONTROL_BYTES: Final = 4096
 """Bytes of the JSON of a request that cancels."""
 API: Final = "/gradio_api"
@@ -169,8 +166,7 @@ class Reply:
                 self._status = message["status"]
                 _protect(message)
         if not self._held:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(message)
+            await self._send(message)
 
     async def finish(self) -> None:
         """Note an answer that refuses in the log."""
@@ -190,9 +186,8 @@ class Reply:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
         _protect(start)
-        async with asyncio.timeout(SEND_SECONDS):
-            await self._send(start)
-            await self._send({"type": "http.response.body", "body": content})
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": content})
 
 
 def client_of(scope: Scope) -> str:

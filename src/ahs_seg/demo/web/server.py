@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,34 +25,77 @@ MAX_CONNECTIONS: Final = 512
 HEADER_BYTES: Final = 32 * 2**10
 HEADER_SECONDS: Final = 10
 """Time from the first byte of a request to the end of its headers."""
+SEND_SECONDS: Final = 60
+"""Time that a client may take to receive a part of an answer."""
 START_SECONDS: Final = 30
 CLOSE_SECONDS: Final = 5
+SAID_HERE: Final = ("Invalid HTTP", "Unsupported upgrade", "No supported WebSocket", "ASGI callable returned without")
+"""Beginnings of lines with which uvicorn repeats what this file or the gate notes, with the client, in one line."""
+
+logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: not str(record.msg).startswith(SAID_HERE))
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP connection that is closed if the headers of a request take longer than `HEADER_SECONDS`."""
+    """HTTP connection that is closed if its client is too slow, and whose failure is one line of the log.
+
+    `HEADER_SECONDS` are for the headers of a request, `SEND_SECONDS` for taking a part of the answer.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:  # those of uvicorn
         super().__init__(*args, **options)
+        self.logger = logger
         self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Wait for the first request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # `pause_writing` is called for whatever the client does not take
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         super().connection_lost(exc)
         self._stop()
+        self._taken()
 
     def data_received(self, data: bytes) -> None:
         """Wait on until the headers are complete."""
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
-            self._wait()
-        else:
+        if self._is_answering:
             self._stop()
+        else:
+            self._wait()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to take what was sent, also while the connection closes."""
+        super().pause_writing()
+        self._sending = self.loop.call_later(SEND_SECONDS, self._leave)
+
+    def resume_writing(self) -> None:
+        """Stop waiting."""
+        super().resume_writing()
+        self._taken()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, unless an answer has begun; for a request that it cuts off, the gate notes it."""
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        else:
+            logger.warning("%s: 400 %s", self._client, msg[:1].lower() + msg[1:])
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        self.transport.close()
+
+    @property
+    def _client(self) -> str:
+        return self.client[0] if self.client else "unknown"
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _wait(self) -> None:
         if self._timer is None:
@@ -61,9 +106,18 @@ class PatientProtocol(H11Protocol):
             self._timer.cancel()
             self._timer = None
 
+    def _taken(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+
     def _give_up(self) -> None:
-        self.logger.warning("%s: closed, its request took too long", self.client[0] if self.client else "unknown")
+        logger.warning("%s: closed, its request took too long", self._client)
         self.transport.close()
+
+    def _leave(self) -> None:
+        logger.warning("%s: closed, it did not take its answer within %s seconds", self._client, SEND_SECONDS)
+        self.transport.abort()  # to close it would wait for the client
 
 
 class Server(uvicorn.Server):
