@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ahs_seg.cli import (
     ablate,
@@ -24,8 +27,36 @@ from ahs_seg.cli import (
 from ahs_seg.cli.ending import prepare_streams, status_of
 from ahs_seg.cli.options import check_words
 from ahs_seg.cli.output import say
+from ahs_seg.io.outside_text import printable
+
+
+class PrintableGroup(TyperGroup):
+    """Commands whose usage errors cite the words of the command line in printable form."""
+
+    def make_context(self, *words: Any, **options: Any) -> Any:  # as in typer
+        """Read the options of the program."""
+        with _cited_printably():
+            return super().make_context(*words, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the options of a command and run it."""
+        with _cited_printably():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _cited_printably() -> Iterator[None]:
+    """Context that changes the message of a usage error; which class that is depends on the version of typer."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+            error.message = printable(error.message)  # type: ignore[attr-defined]
+        raise
+
 
 app = typer.Typer(
+    cls=PrintableGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
