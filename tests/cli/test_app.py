@@ -1,6 +1,7 @@
 """The commands as a user types them, on drawn scenes and the packaged CLIP."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from typer.testing import CliRunner
 
 import ahs_seg
 from ahs_seg.cli import app
-from tests.support.command_line import fails, output_of
+from ahs_seg.io.outside_text import HIDDEN
+from tests.support.command_line import AHS_SEG, fails, output_of
 
+HOSTILE = "\x1b]0;own\x07\u202e"
 pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
 
 
@@ -98,3 +101,33 @@ def test_words_that_cannot_be_used(
 def test_the_version_is_that_of_the_package() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output) == (0, f"ahs-seg {ahs_seg.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [HOSTILE],
+        [f"--{HOSTILE}"],
+        ["segment", f"--{HOSTILE}"],
+        ["world", HOSTILE],
+    ],
+)
+def test_usage_errors_cite_words_in_printable_form(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = fails(capsys, monkeypatch, *words)
+    assert is_cited(message)
+
+
+def test_a_terminal_obeys_no_word_of_the_command_line() -> None:
+    words = [*AHS_SEG, "segment", f"--{HOSTILE}"]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False, timeout=300)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert is_cited(done.stderr)
+
+
+def is_cited(message: str) -> bool:
+    """Whether a message, perhaps wrapped in a frame, cites the hostile word and holds nothing that a terminal obeys."""
+    text = "".join(message.replace("│", "").split())
+    return "]0;own" in text and "\\u202e" in text and not HIDDEN.search(text)

@@ -1,11 +1,15 @@
 """Commands as a user types them."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ahs_seg.cli import app, main
+
+AHS_SEG = (sys.executable, "-c", "from ahs_seg.cli import main; main()")
+"""The first words of a command that runs in a process of its own."""
 
 
 def run(*arguments: str | Path | float, status: int = 0) -> str:
