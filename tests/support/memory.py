@@ -28,7 +28,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return round(cost.mib * MIB)
 
 
-def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: float = 20) -> Cost:
+def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: float = 60) -> Cost:
     """The cost of a call in a forked process, which may map `limit_mib` more than it has and run `seconds`.
 
     An exception of the call is an ordinary end. Raises `AssertionError` if the process runs out of time or is killed.
