@@ -6,11 +6,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ahs_seg.checkpoints import load_model
+from ahs_seg.checkpoints import CheckpointError, load_model
 from ahs_seg.cli import import_
 from ahs_seg.io.overwrite import OverwriteError
 from tests.support.hub_server import Hub
-from tests.support.official import byte_tokenizer_file, save_original, tiny_state
+from tests.support.official import byte_tokenizer_file, open_clip, save_original, tiny_state
 
 app = typer.Typer()
 app.command()(import_.command)
@@ -77,3 +77,12 @@ def test_an_import_replaces_neither_its_inputs_nor_other_files(files: Path) -> N
         run(files / "mine.yaml", "-o", files / "thesis" / ".." / "mine.yaml")
     assert (files / "thesis" / "thesis.tex").read_text() == "years of work"
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_heads_and_activation_that_the_file_does_not_hold(files: Path) -> None:
+    save_original(open_clip(tiny_state()), files / "clip.pth")
+    arguments = (files / "clip.pth", "--as", "clip", "-o", files / "out", "--tokenizer", files)
+    with pytest.raises(CheckpointError, match=r"Give `--heads N`, `--text-heads N`, `--activation gelu` or"):
+        run(*arguments)
+    text = run(*arguments, "--heads", 4, "--text-heads", 2, "--activation", "gelu")
+    assert "CLIP: 4 heads in the image tower, 2 in the text tower, activation gelu" in text

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.checkpoints.importing.clip_origins import OPENAI
 from ahs_seg.checkpoints.importing.convert_catseg import convert_catseg
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
 from ahs_seg.checkpoints.importing.convert_hclip import convert_hclip
@@ -74,7 +75,7 @@ def build(name: str) -> Case:
     conversion = CONVERTERS[name](state)
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
-    config, side = clip_config(clip), 336 if name.endswith("vitl") else 384
+    config, side = clip_config(clip, OPENAI), 336 if name.endswith("vitl") else 384
     backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(), resolution=side)
     method = (HClipConfig() if name == "hclip_vitb" else CatSegConfig()).compose(backbone).eval()
     check_complete(conversion.state, method.state_dict())

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.sam import SamConfig
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.checkpoints.importing.clip_origins import OPENAI, ClipSettings
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
 from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg
 from ahs_seg.checkpoints.importing.key_rules import check_complete
@@ -57,22 +57,15 @@ class EBSegCase:
         self.recording.close(name, value, tolerance)
 
 
-def tiny_clip(state: dict[str, Tensor], sizes: dict) -> CLIPConfig:
-    """The recorded CLIP, whose heads are not 64 wide."""
-    found = clip_config(state)
-    found.vision_config.num_attention_heads = sizes["clip_heads"]
-    found.text_config.num_attention_heads = sizes["text_heads"]
-    return found
-
-
 def build_ebseg(name: str) -> EBSegCase:
     source = mask_recording(name)
     conversion = convert_ebseg(source.state(constants=True))
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
-    sizes = source.config.get("tiny")
+    tiny = source.config.get("tiny") or {}  # its heads are not 64 wide
+    sizes = clip_config(clip, OPENAI, ClipSettings(tiny.get("clip_heads"), tiny.get("text_heads")))
     with torch.device("meta"):
-        model = StemmedClipModel(tiny_clip(clip, sizes) if sizes else clip_config(clip))
+        model = StemmedClipModel(sizes)
         backbone = ClipBackbone(model, byte_tokenizer(), resolution=model.config.vision_config.image_size)
         method = CONFIGS[name].compose(backbone)
     check_complete(conversion.state, method.state_dict())

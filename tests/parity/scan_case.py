@@ -11,6 +11,7 @@ from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.swin import SwinConfig
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.checkpoints.importing.clip_origins import SCAN, ClipSettings
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
 from ahs_seg.checkpoints.importing.convert_scan import convert_scan
 from ahs_seg.checkpoints.importing.key_rules import check_complete
@@ -78,10 +79,8 @@ def build_scan(name: str) -> ScanCase:
     conversion = convert_scan(source.state(constants=True))
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
-    sizes = clip_config(clip, activation="gelu")
-    if tiny := source.config.get("tiny"):  # heads that are not 64 wide
-        sizes.vision_config.num_attention_heads = tiny["clip_heads"]
-        sizes.text_config.num_attention_heads = tiny["text_heads"]
+    tiny = source.config.get("tiny") or {}  # its heads are not 64 wide
+    sizes = clip_config(clip, SCAN, ClipSettings(tiny.get("clip_heads"), tiny.get("text_heads")))
     with torch.device("meta"):
         backbone = ClipBackbone(StemmedClipModel(sizes), byte_tokenizer(), resolution=224)
     method = CONFIGS[name].compose(backbone)

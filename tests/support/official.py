@@ -119,7 +119,13 @@ def plain_clip(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for key in [key for key in clip if key.endswith("q_proj_weight")]:
         parts = [clip.pop(key.replace("q_proj", f"{letter}_proj")) for letter in "qkv"]
         clip[key.replace("q_proj", "in_proj")] = torch.cat(parts)
-    return clip | {"input_resolution": torch.tensor(32), "context_length": torch.tensor(CONTEXT)}
+    sizes = {"input_resolution": GRID * PATCH, "context_length": CONTEXT, "vocab_size": WORDS}
+    return clip | {key: torch.tensor(size) for key, size in sizes.items()}
+
+
+def open_clip(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same CLIP as open_clip stores it: without OpenAI's entries of sizes."""
+    return {key: value for key, value in plain_clip(state).items() if value.is_floating_point()}
 
 
 def byte_letters() -> set[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -168,16 +168,24 @@ def read_clip_config(path: Path) -> CLIPConfig:
     kind = values.get("model_type")
     if kind != "clip":
         raise BackboneError(f"{path.parent} {named_by_type(kind)}")
+    return checked_config(values, source=str(path))
+
+
+def checked_config(values: Mapping[str, Any], *, source: str) -> CLIPConfig:
+    """The config of a CLIP with these values, whose sizes are first compared with the limits of every config.
+
+    Raises:
+        BackboneError: a size is beyond the limits, or there are values that no CLIP can have.
+    """
     try:
         for key, sizes in (("vision_config", _ImageTower), ("text_config", _TextTower)):
             if isinstance(values.get(key), dict):
-                sizes.parse(values[key], source=f"{path}: {key}")
-        config = CLIPConfig.from_dict(values)
+                sizes.parse(values[key], source=f"{source}: {key}")
+        return CLIPConfig.from_dict(dict(values))
     except ConfigError as error:
         raise BackboneError(str(error)) from None
     except _UNBUILDABLE as error:
-        raise BackboneError(f"{path} has values that no CLIP can have: {error}") from None
-    return config
+        raise BackboneError(f"{source} has values that no CLIP can have: {error}") from None
 
 
 def read_statistics(directory: Path) -> ImageStatistics:

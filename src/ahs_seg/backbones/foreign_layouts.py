@@ -45,7 +45,7 @@ def named_by_keys(names: Collection[str]) -> str:
     if any(key in names for key in _OPEN_CLIP):
         return (
             "the file has the keys of OpenAI's code or of open_clip. Convert it with `ahs-seg import FILE --as clip -o "
-            "DIRECTORY` and give that directory; "
+            "DIRECTORY` (for open_clip with `--activation`) and give that directory; "
         )
     vision, text = (mark in names for mark in CLIP_MARKS)
     if vision != text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,11 +44,20 @@ def command(
         Path | None,
         typer.Option(help="SCAN: file of the fine-tuned CLIP, if the checkpoint holds only the first stage."),
     ] = None,
+    heads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Attention heads of CLIP's image tower, if origin and sizes of the file do not tell."),
+    ] = None,
+    text_heads: Annotated[int | None, typer.Option(min=1, help="The same for the text tower.")] = None,
+    activation: Annotated[
+        Literal["gelu", "quick_gelu"] | None,
+        typer.Option(help="Activation of CLIP, which files in the layout of open_clip do not tell."),
+    ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List the mapping of every key.")] = False,
 ) -> None:
     """Convert an original checkpoint to a model directory, without executing code in it; or translate a config."""
     from ahs_seg.checkpoints.importing.convert_config import translate_config
-    from ahs_seg.checkpoints.importing.run import import_checkpoint
+    from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint
     from ahs_seg.checkpoints.model_dir import CONFIG
     from ahs_seg.checkpoints.zoo import fetch_known, find_known
     from ahs_seg.io.atomic import write_text
@@ -74,7 +83,14 @@ def command(
     check_replaceable(output, "a model", needs=CONFIG, inputs=[Path(each) for each in (config, trained_on) if each])
     labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
     report = import_checkpoint(
-        path, chosen, output, description=description, tokenizer=tokenizer, trained_on=labels, shifted=shifted
+        path,
+        chosen,
+        output,
+        description=description,
+        tokenizer=tokenizer,
+        trained_on=labels,
+        shifted=shifted,
+        clip=ClipSettings(heads=heads, text_heads=text_heads, activation=activation),
     )
     say(report.listing() if keys else str(report))
     say(f"model: {output}")

@@ -36,6 +36,15 @@ class HasShape(Protocol):
         """The size of every axis."""
 
 
+@runtime_checkable
+class HasType(Protocol):
+    """A tensor, or the description of one."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of every value."""
+
+
 @dataclass(frozen=True)
 class StoredTensor:
     """A tensor of a file: shape and type, and its values when they are asked for."""
@@ -103,6 +112,40 @@ def differences(
     return "; ".join(faults)
 
 
+def check_types(
+    found: Mapping[str, HasType],
+    expected: Mapping[str, HasType],
+    source: object,
+    origins: Mapping[str, str] | None = None,
+) -> None:
+    """Check that a state dict has floats where the network has floats; `origins` are the keys in the file.
+
+    Raises:
+        CheckpointError: weights are integers where the network has floats, or the reverse; each is named.
+    """
+    other = [key for key in expected if expected[key].dtype.is_floating_point != found[key].dtype.is_floating_point]
+    if other:
+        kinds = [f"{(origins or {}).get(key, key)} ({str(found[key].dtype).removeprefix('torch.')})" for key in other]
+        raise CheckpointError(
+            f"{source}: {len(other)} weights are of another type than the network has: {listed(kinds)}. Quantised "
+            "weights cannot be used; give the original ones."
+        )
+
+
+def check_finite(broken: Sequence[str], source: object) -> None:
+    """Refuse a file of which these weights hold NaN or infinity, if there are any."""
+    if broken:
+        raise CheckpointError(
+            f"{source}: {len(broken)} weights hold NaN or infinity: {listed(broken)}. The training that wrote them has "
+            "diverged, or the file is damaged; give another one."
+        )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinity."""
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
 def fill(network: nn.Module, stored: Mapping[str, StoredTensor], source: object) -> None:
     """Set every weight of a network to that of a file whose keys and shapes `differences` has compared with it.
 
@@ -110,25 +153,15 @@ def fill(network: nn.Module, stored: Mapping[str, StoredTensor], source: object)
         CheckpointError: weights are integers where the network has floats, or are not finite; each is named.
     """
     own: dict[str, Any] = network.state_dict()
-    other = [key for key, value in own.items() if value.is_floating_point() != stored[key].dtype.is_floating_point]
-    if other:
-        kinds = [f"{key} ({str(stored[key].dtype).removeprefix('torch.')})" for key in other]
-        raise CheckpointError(
-            f"{source}: {len(other)} weights are of another type than the network has: {listed(kinds)}. Quantised "
-            "weights cannot be used; give the original ones."
-        )
+    check_types(stored, own, source)
     broken = []
     for key, value in own.items():
         tensor = stored[key].read()
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if not is_finite(tensor):
             broken.append(key)
         with torch.no_grad():
             value.copy_(tensor)
-    if broken:
-        raise CheckpointError(
-            f"{source}: {len(broken)} weights hold NaN or infinity: {listed(broken)}. The training that wrote them has "
-            "diverged, or the file is damaged; give another one."
-        )
+    check_finite(broken, source)
 
 
 def largest_index(names: Mapping[str, object], prefix: str) -> int:

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from ahs_seg.checkpoints import load_model
 from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg, ebseg_config
-from ahs_seg.checkpoints.importing.run import import_checkpoint, published, recognise
+from ahs_seg.checkpoints.importing.key_rules import ConversionError
+from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint, published, recognise
 from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS
+from ahs_seg.config import MAX_LAYERS
 from ahs_seg.methods import EBSegConfig, EBSegSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -17,14 +19,10 @@ from tests.parity.ebseg_case import TINY
 from tests.parity.mask_recording import mask_recording
 from tests.support.official import full_tokenizer, save_original
 
-BIAS = "sem_seg_head.predictor.attn_proj.layers.2."
-
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    """The recorded names; the import reads heads of 64, so that a CLIP 96 wide has one and needs one bias."""
-    found = mask_recording("ebseg_tiny").state(constants=True)
-    return {key: value[:64].clone() if key.startswith(BIAS) else value for key, value in found.items()}
+    return mask_recording("ebseg_tiny").state(constants=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,8 @@ def model(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("ebseg")
     path, words = save_original(state, folder / "EBSeg.pth"), full_tokenizer(folder)
     description = published("ebseg").replace(method=TINY)
-    report = import_checkpoint(path, None, folder / "model", description=description, tokenizer=words)
+    clip = ClipSettings(heads=12, text_heads=4)  # they are not 64 wide
+    report = import_checkpoint(path, None, folder / "model", description=description, tokenizer=words, clip=clip)
     assert report.kind == "ebseg"
     assert set(report.mapped) | set(report.ignored) == set(state) | {"optimizer", "scheduler", "iteration"}
     assert all(report.ignored.values())
@@ -70,6 +69,12 @@ def test_the_large_one_is_told_by_its_blocks(state: dict[str, Tensor]) -> None:
     assert (large.clip_scale, large.recognition_blocks) == (0.7, 6)
     assert (large.alpha, large.beta, large.gamma) == (0.12, 0.4, 0.6)
     assert large.backbone.resolution == 448
+
+
+def test_blocks_are_bounded() -> None:
+    many = {f"clip_visual_extractor.resblocks.{index}.ln_1.weight": torch.zeros(1) for index in range(MAX_LAYERS + 1)}
+    with pytest.raises(ConversionError, match=r"it has 1,001 blocks of CLIP; allowed are 1,000"):
+        convert_ebseg(many)
 
 
 def test_both_are_known_by_name() -> None:

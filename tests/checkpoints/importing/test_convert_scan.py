@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model
-from ahs_seg.checkpoints.importing.run import import_checkpoint, published, recognise
+from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint, published, recognise
 from ahs_seg.methods import ScanConfig, ScanSegmenter
 from tests.parity.mask_recording import mask_recording
 from tests.parity.scan_case import TINY
@@ -27,6 +27,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 DESCRIPTION = published("scan").replace(method=TINY)
+TINY_CLIP = ClipSettings(heads=4, text_heads=4)
 
 
 def imported(state: dict[str, Tensor], words: Path, directory: Path, shifted: dict | None = None) -> ScanSegmenter:
@@ -34,7 +35,9 @@ def imported(state: dict[str, Tensor], words: Path, directory: Path, shifted: di
     if shifted is not None:
         second = directory / "CS_CLIP.pt"
         torch.save({"epoch": 10, "name": "run", "state_dict": shifted, "optimizer": {"state": {}}}, second)
-    import_checkpoint(path, None, directory / "model", description=DESCRIPTION, tokenizer=words, shifted=second)
+    import_checkpoint(
+        path, None, directory / "model", description=DESCRIPTION, tokenizer=words, shifted=second, clip=TINY_CLIP
+    )
     description, method = load_model(directory / "model")
     assert isinstance(description, ModelDescription)
     assert isinstance(method, ScanSegmenter)
@@ -44,7 +47,9 @@ def imported(state: dict[str, Tensor], words: Path, directory: Path, shifted: di
 def test_every_key_is_mapped_or_left_out_with_a_reason(state: dict[str, Tensor], words: Path, tmp_path: Path) -> None:
     assert recognise(state) == "scan"
     path = save_original(state, tmp_path / "SCAN.pth")
-    report = import_checkpoint(path, "scan", tmp_path / "model", description=DESCRIPTION, tokenizer=words)
+    report = import_checkpoint(
+        path, "scan", tmp_path / "model", description=DESCRIPTION, tokenizer=words, clip=TINY_CLIP
+    )
     assert set(report.mapped) | set(report.ignored) == set(state) | {"optimizer", "scheduler", "iteration"}
     assert all(report.ignored.values())
     description, method = load_model(tmp_path / "model")
@@ -74,6 +79,11 @@ def test_the_two_files_give_what_the_fused_one_gives(state: dict[str, Tensor], w
     fused, joined = imported(state, words, tmp_path / "one"), imported(first, words, tmp_path / "two", second)
     expected, found = fused.state_dict(), joined.state_dict()
     assert all(torch.equal(found[key], value) for key, value in expected.items())
+    for name, wrapper in (("bare", ""), ("compiled", "_orig_mod.module.")):  # as saved without and with more wrappers
+        (tmp_path / name).mkdir()
+        third = {wrapper + key.removeprefix("module."): value for key, value in second.items()}
+        found = imported(first, words, tmp_path / name, third).state_dict()
+        assert all(torch.equal(found[key], value) for key, value in expected.items())
     del second["module.clip_model.visual.class_embedding"]
     with pytest.raises(CheckpointError, match=r"1 weights of the fine-tuned CLIP are missing.*class_embedding"):
         imported(first, words, tmp_path / "two", second)

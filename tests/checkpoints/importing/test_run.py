@@ -138,3 +138,86 @@ def test_the_report_names_every_key(tmp_path: Path, words: Path, state: dict[str
     lines = report.listing().splitlines()
     assert len(lines) == len(state) + 3
     assert "upsample1.bias -> pyramid.upsample_fine.bias" in lines
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "model.", "ema_model.module."])
+def test_wrappers_around_the_keys_are_removed_and_said(
+    tmp_path: Path, words: Path, state: dict[str, Tensor], wrapper: str
+) -> None:
+    wrapped = {wrapper + key: value for key, value in state.items()} | {"n_averaged": torch.tensor(3)}
+    for name, content in (("plain", state), ("wrapped", wrapped)):
+        path = save_original(content, tmp_path / f"{name}.pth")
+        report = import_checkpoint(path, None, tmp_path / name, tokenizer=words)
+    assert report.ignored["n_averaged"] == "the number of averaged steps"
+    assert f"begin with '{wrapper.partition('.')[0]}.'" in str(report)
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "wrapped")]
+    assert files[0] == files[1]
+
+
+def _not_a_number(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.full((256,), torch.nan)
+
+
+def _too_large_for_float32(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.full((256,), 1e300, dtype=torch.float64)
+
+
+def _quantised(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.ones(256, dtype=torch.int8)
+
+
+def _complex(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.ones(256, dtype=torch.complex64)
+
+
+def _repeated(state: dict[str, Tensor]) -> None:
+    state["upsample1.bias"] = torch.ones(1).expand(2**40)
+
+
+def _shared(state: dict[str, Tensor]) -> None:
+    bias = torch.ones(2**23)
+    state |= {CLIP + f"visual.transformer.resblocks.{index}.attn.in_proj_bias": bias for index in range(3, 40)}
+
+
+def _without_axes(state: dict[str, Tensor]) -> None:
+    state[CLIP + "visual.transformer.resblocks.0.attn.in_proj_bias"] = torch.tensor(1.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (_not_a_number, r"1 weights hold NaN or infinity: upsample1\.bias\. The training"),
+        (_too_large_for_float32, r"1 weights hold NaN or infinity: upsample1\.bias"),
+        (_quantised, r"1 weights are of another type than the network has: upsample1\.bias \(int8\)"),
+        (_complex, r"upsample1\.bias \(complex64\)"),
+        (_repeated, r"\(the most, 4,398,046,511,104, are those of upsample1\.bias\)"),
+        (_shared, r"the weights claim .* bytes .* of which each may be used 2 times"),
+        (_without_axes, r"in_proj_bias is \(\), which no such weight can be"),
+    ],
+)
+def test_values_that_no_weights_have_are_named(
+    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: object, message: str
+) -> None:
+    changed = dict(state)
+    fault(changed)
+    path = save_original(changed, tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match=message):
+        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_infinity_in_a_mask_that_is_not_used_does_not_count(
+    tmp_path: Path, words: Path, state: dict[str, Tensor]
+) -> None:
+    mask = {CLIP + "attn_mask": torch.full((40, 40), -torch.inf).triu(1)}
+    path = save_original(state | mask, tmp_path / "model.pth")
+    report = import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+    assert "causal" in report.ignored[CLIP + "attn_mask"]
+
+
+def test_tied_weights_are_written_one_by_one(tmp_path: Path, words: Path, state: dict[str, Tensor]) -> None:
+    first, second = (CLIP + f"visual.transformer.resblocks.{index}.mlp.c_fc.bias" for index in range(2))
+    path = save_original(state | {second: state[first]}, tmp_path / "model.pth")
+    import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
+    layers = load_model(tmp_path / "model")[1].backbone.model.vision_model.encoder.layers
+    assert torch.equal(layers[0].mlp.fc1.bias, layers[1].mlp.fc1.bias)

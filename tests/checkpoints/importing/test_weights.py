@@ -1,5 +1,6 @@
 """Checkpoint files are data: what refers to more than tensors is rejected with its name, and never run."""
 
+import json
 import pickle
 from collections import OrderedDict
 from contextlib import suppress
@@ -16,6 +17,7 @@ from ahs_seg.checkpoints import CheckpointError
 from ahs_seg.checkpoints.importing.weights import read_weights
 from tests.support.hostile import Hostile
 from tests.support.official import archive
+from tests.support.traced import allocating_at_most
 
 STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.ones(2, dtype=torch.half))
 
@@ -117,3 +119,24 @@ def test_damage_anywhere_is_an_error_of_ours_or_none(tmp_path: Path, data: st.Da
     damaged.write_bytes(content if data.draw(st.booleans()) else content[:cut])
     with suppress(CheckpointError):
         read_weights(damaged)
+
+
+def test_headers_of_safetensors_that_lie(tmp_path: Path) -> None:
+    one = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    for header in ({"a": {**one, "shape": [2**40]}}, {"a": {**one, "dtype": "F8_E4M3"}}, {"a": one, "b": one}):
+        text = json.dumps(header).encode()
+        (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(16))
+        with allocating_at_most(2**20), pytest.raises(CheckpointError, match=r"a\.safetensors(:| is damaged)"):
+            read_weights(tmp_path / "a.safetensors")
+    (tmp_path / "a.safetensors").write_bytes((2**25).to_bytes(8, "little") + b" " * 2**25 + bytes(16))
+    with allocating_at_most(2**20), pytest.raises(CheckpointError, match="its header claims 33,554,432 bytes"):
+        read_weights(tmp_path / "a.safetensors")
+
+
+def test_wrappers_are_removed_until_the_keys_are_known(tmp_path: Path) -> None:
+    wrapped = {f"module.{key}": value for key, value in STATE.items()}
+    torch.save({"state_dict": wrapped, "epoch": 1}, tmp_path / "a.pth")
+    assert read_weights(tmp_path / "a.pth").state.keys() == wrapped.keys()
+    weights = read_weights(tmp_path / "a.pth", lambda keys: "a" in keys)
+    assert same(weights.state)
+    assert weights.notes[0].startswith("2 keys begin with 'module.' (DataParallel")

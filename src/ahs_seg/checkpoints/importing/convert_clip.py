@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Final
 
 from torch import Tensor
 from transformers import CLIPConfig
 
+from ahs_seg.backbones.base import BackboneError
+from ahs_seg.backbones.clip_files import TOWERS, checked_config
+from ahs_seg.checkpoints.importing.clip_origins import NOT_GIVEN, ClipOrigin, ClipSettings, ClipShape
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, Rule
 
-_HEAD_WIDTH = 64
-_SIZE_KEYS = (
-    "vision_model.embeddings.patch_embedding.weight",
-    "vision_model.embeddings.position_embedding.weight",
-    "vision_model.encoder.layers.0.mlp.fc1.bias",
-    "text_model.embeddings.token_embedding.weight",
-    "text_model.embeddings.position_embedding.weight",
-    "text_model.encoder.layers.0.mlp.fc1.bias",
-    "visual_projection.weight",
-)
+_SIZE_KEYS: Final = {
+    "vision_model.embeddings.patch_embedding.weight": 4,
+    "vision_model.embeddings.position_embedding.weight": 2,
+    "vision_model.encoder.layers.0.mlp.fc1.bias": 1,
+    "text_model.embeddings.token_embedding.weight": 2,
+    "text_model.embeddings.position_embedding.weight": 2,
+    "text_model.encoder.layers.0.mlp.fc1.bias": 1,
+    "visual_projection.weight": 2,
+}
+"""Weights from which the sizes are inferred, and their number of axes."""
 
 
 def clip_rules(origin: str, target: str) -> list[Rule]:
@@ -70,47 +74,60 @@ def _block_rules(origin: str, encoder: str) -> list[Rule]:
     ]
 
 
-def clip_config(state: Mapping[str, Tensor], *, activation: str = "quick_gelu") -> CLIPConfig:
-    """The config of a CLIP from the shapes of its weights (keys as in `transformers`); attention heads have width 64.
-
-    The activation cannot be inferred from the weights: it is "quick_gelu" for OpenAI's models, "gelu" for most others.
+def clip_config(state: Mapping[str, Tensor], origin: ClipOrigin, given: ClipSettings = NOT_GIVEN) -> CLIPConfig:
+    """The config of a CLIP from the shapes of its weights (keys as in `transformers`), its origin and given settings.
 
     Raises:
-        ConversionError: weights are missing from which the sizes are inferred; the message names them.
+        ConversionError: weights are missing from which the sizes are inferred, sizes are beyond the limits of a config,
+            or heads or activation are not known (see `ClipOrigin.settings`).
     """
+    _check_size_keys(state)
+    (vision, places), (text, context) = (_tower_sizes(state, tower) for tower in TOWERS)
+    patch = state["vision_model.embeddings.patch_embedding.weight"].shape[-1]
+    words = len(state["text_model.embeddings.token_embedding.weight"])
+    side = round((places - 1) ** 0.5)
+    shape = ClipShape(
+        width=vision["hidden_size"],
+        layers=vision["num_hidden_layers"],
+        patch=patch,
+        text_width=text["hidden_size"],
+        text_layers=text["num_hidden_layers"],
+    )
+    found = origin.settings(shape, given)
+    values: dict[str, dict[str, Any]] = {
+        "vision_config": vision | {"patch_size": patch, "image_size": side * patch, "num_attention_heads": found.heads},
+        "text_config": text
+        | {"max_position_embeddings": context, "num_attention_heads": found.text_heads}
+        | {"vocab_size": words, "bos_token_id": words - 2, "eos_token_id": words - 1},
+    }
+    for tower in values.values():
+        tower["hidden_act"] = found.activation
+    projection = len(state["visual_projection.weight"])
+    try:
+        return checked_config({**values, "projection_dim": projection}, source="the sizes of CLIP")
+    except BackboneError as error:
+        raise ConversionError(str(error)) from None
+
+
+def _check_size_keys(state: Mapping[str, Tensor]) -> None:
     if missing := [key for key in _SIZE_KEYS if key not in state]:
         raise ConversionError(f"{len(missing)} missing: {', '.join(missing)}; the sizes of CLIP are inferred from them")
-    patch = state["vision_model.embeddings.patch_embedding.weight"]
-    tokens = state["text_model.embeddings.token_embedding.weight"]
-    side = round((len(state["vision_model.embeddings.position_embedding.weight"]) - 1) ** 0.5)
-    projection = state["visual_projection.weight"].shape[0]
-    return CLIPConfig(
-        vision_config={
-            **_tower_sizes(state, "vision_model", patch.shape[0]),
-            "hidden_act": activation,
-            "patch_size": patch.shape[-1],
-            "image_size": side * patch.shape[-1],
-        },
-        text_config={
-            **_tower_sizes(state, "text_model", tokens.shape[1]),
-            "hidden_act": activation,
-            "vocab_size": tokens.shape[0],
-            "bos_token_id": tokens.shape[0] - 2,
-            "eos_token_id": tokens.shape[0] - 1,
-            "max_position_embeddings": len(state["text_model.embeddings.position_embedding.weight"]),
-        },
-        projection_dim=projection,
-    )
+    shapes = {key: tuple(state[key].shape) for key in _SIZE_KEYS}
+    odd = [key for key, shape in shapes.items() if len(shape) != _SIZE_KEYS[key] or not min(shape)]
+    if odd:
+        raise ConversionError(f"no CLIP has such sizes: {', '.join(f'{key} is {shapes[key]}' for key in odd)}")
 
 
-def _tower_sizes(state: Mapping[str, Tensor], tower: str, width: int) -> dict[str, int]:
+def _tower_sizes(state: Mapping[str, Tensor], tower: str) -> tuple[dict[str, int], int]:
+    """The sizes of a tower by their names in its config, and its number of positions."""
     layers = f"{tower}.encoder.layers."
-    return {
+    positions, width = state[f"{tower}.embeddings.position_embedding.weight"].shape
+    sizes = {
         "hidden_size": width,
         "intermediate_size": len(state[f"{layers}0.mlp.fc1.bias"]),
         "num_hidden_layers": len({key.removeprefix(layers).split(".")[0] for key in state if key.startswith(layers)}),
-        "num_attention_heads": max(1, width // _HEAD_WIDTH),
     }
+    return sizes, positions
 
 
 def transposed(tensor: Tensor) -> dict[str, Tensor]:

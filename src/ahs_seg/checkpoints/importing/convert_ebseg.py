@@ -10,7 +10,8 @@ from torch import Tensor
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints.importing.convert_clip import text_tower_rules, thirds, transposed
 from ahs_seg.checkpoints.importing.convert_mask2former import masked_decoder_rules, pixel_decoder_rules
-from ahs_seg.checkpoints.importing.key_rules import Conversion, Rule, convert
+from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, Rule, convert
+from ahs_seg.config import MAX_LAYERS
 from ahs_seg.methods import EBSegConfig
 
 _WB = r"\.(weight|bias)"
@@ -20,9 +21,15 @@ _VISION = "backbone.model.vision_model."
 
 
 def convert_ebseg(state: Mapping[str, Tensor]) -> Conversion:
-    """The state dict with the keys of this package; raises `ConversionError` that names every unknown key."""
+    """The state dict with the keys of this package.
+
+    Raises:
+        ConversionError: there are more blocks than a config may have, or keys are unknown, each of which is named.
+    """
     blocks = {match[1] for key in state if (match := re.match(_FRONT + r"resblocks\.(\d+)\.", key))}
     last = {match[1] for key in state if (match := re.match(_HEAD + r"resblocks\.(\d+)\.", key))}
+    if len(blocks) + len(last) > MAX_LAYERS:
+        raise ConversionError(f"it has {len(blocks) + len(last):,} blocks of CLIP; allowed are {MAX_LAYERS:,}")
     return convert(state, ebseg_rules(front=len(blocks), head=len(last)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from ahs_seg.methods import ScanConfig
 _ADAPTER = r"clip_adapter\."
 _WB = r"\.(weight|bias)"
 _SHIFTED = "clip_adapter.clip_model."
+_TUNED = "clip_model."
 
 
 def convert_scan(state: Mapping[str, Tensor]) -> Conversion:
@@ -31,6 +32,11 @@ def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
     return config.replace(shifts=(1, 3, 5, 7, 9)) if blocks > 12 else config
 
 
+def holds_shifted(keys: Collection[str]) -> bool:
+    """Whether these are the keys of the CLIP that stage two fine-tuned, without wrappers around them."""
+    return any(key.startswith(_TUNED) for key in keys)
+
+
 def join_shifted(
     state: Mapping[str, Tensor], shifted: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -39,14 +45,13 @@ def join_shifted(
     Raises:
         ConversionError: the second state dict does not hold that CLIP.
     """
-    mark = "module.clip_model."
-    unused = {key: "not part of the fine-tuned CLIP" for key in shifted if not key.startswith(mark)}
-    tuned = {_SHIFTED + key.removeprefix(mark): tensor for key, tensor in shifted.items() if key not in unused}
+    unused = {key: "not part of the fine-tuned CLIP" for key in shifted if not key.startswith(_TUNED)}
+    tuned = {_SHIFTED + key.removeprefix(_TUNED): tensor for key, tensor in shifted.items() if key not in unused}
     begun = {key for key in state if key.startswith(_SHIFTED)}
     if odd := sorted(key for key in begun ^ tuned.keys() if not key.endswith("attn_mask")):
         raise ConversionError(
             f"{len(odd)} weights of the fine-tuned CLIP are missing or unexpected, first {odd[0]}; the second file "
-            f"has them under {mark!r}"
+            f"has them under {_TUNED!r} or 'module.{_TUNED}'"
         )
     return {**state, **tuned}, unused
 

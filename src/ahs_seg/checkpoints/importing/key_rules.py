@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.weight_files import HasShape, differences, listed
+
+MAX_SHARING: Final = 2
+"""Weights of a model that may share one stored value, as tied weights do."""
 
 Convert = Callable[[Tensor], Mapping[str, Tensor]]
 
@@ -45,15 +49,14 @@ def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
     """Convert a state dict by applying the first matching rule to every key.
 
     Raises:
-        ConversionError: no rule matches a key, or two keys give the same new key; the message names all of them.
+        ConversionError: no rule matches a key, two keys give the same new key, or a tensor claims more values than the
+            file holds or cannot be converted; the message names all of them.
     """
-    converted: dict[str, Tensor] = {}
     ignored: dict[str, str] = {}
-    origins: dict[str, str] = {}
+    used: dict[str, tuple[Rule, str]] = {}
     unknown: list[str] = []
-    twice: list[str] = []
     compiled = [(re.compile(rule.pattern), rule) for rule in rules]
-    for key, tensor in state.items():
+    for key in state:
         matches = ((pattern.fullmatch(key), rule) for pattern, rule in compiled)
         match, rule = next(((match, rule) for match, rule in matches if match), (None, None))
         if match is None or rule is None:
@@ -61,16 +64,45 @@ def convert(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> Conversion:
         elif rule.ignored:
             ignored[key] = rule.ignored
         else:
-            target = match.expand(rule.target)
-            parts = {target + suffix: part for suffix, part in rule.change(tensor).items()}
-            twice += [f"{key} and {origins[part]} both give {part}" for part in parts if part in origins]
-            converted.update(parts)
-            origins.update(dict.fromkeys(parts, key))
+            used[key] = (rule, match.expand(rule.target))
     if unknown:
         raise ConversionError(f"{len(unknown)} unknown keys: {listed(unknown)}. Nothing was imported.")
+    check_claims({key: state[key] for key in used})
+    converted: dict[str, Tensor] = {}
+    origins: dict[str, str] = {}
+    twice: list[str] = []
+    for key, (rule, target) in used.items():
+        parts = {target + suffix: part for suffix, part in _changed(key, state[key], rule.change).items()}
+        twice += [f"{key} and {origins[part]} both give {part}" for part in parts if part in origins]
+        converted.update(parts)
+        origins.update(dict.fromkeys(parts, key))
     if twice:
         raise ConversionError(f"{len(twice)} duplicate keys: {listed(twice)}. Nothing was imported.")
     return Conversion(converted, ignored, origins)
+
+
+def check_claims(state: Mapping[str, Tensor]) -> None:
+    """Compare the values that tensors claim with those that are stored for them, before any is copied.
+
+    Raises:
+        ConversionError: tensors repeat what is stored too often, by a stride of 0 or by one storage for many tensors.
+    """
+    stored = {(part := tensor.untyped_storage()).data_ptr(): part.nbytes() for tensor in state.values()}
+    claims = {key: tensor.numel() * tensor.itemsize for key, tensor in state.items()}
+    if sum(claims.values()) > MAX_SHARING * sum(stored.values()):
+        most = max(claims, key=claims.__getitem__)
+        raise ConversionError(
+            f"the weights claim {sum(claims.values()):,} bytes (the most, {claims[most]:,}, are those of {most}), the "
+            f"file stores {sum(stored.values()):,} for them, of which each may be used {MAX_SHARING} times. Save the "
+            "state dict again with every tensor cloned."
+        )
+
+
+def _changed(key: str, tensor: Tensor, change: Convert) -> Mapping[str, Tensor]:
+    try:
+        return change(tensor)
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # what torch raises for a shape of another rank
+        raise ConversionError(f"{key} is {tuple(tensor.shape)}, which no such weight can be ({error})") from None
 
 
 def check_complete(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -15,60 +12,23 @@ from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.clip_config import ClipConfig, save_clip
+from ahs_seg.checkpoints.importing.clip_origins import NOT_GIVEN, ClipOrigin, ClipSettings, described, origin_of
 from ahs_seg.checkpoints.importing.clip_tokenizer import find_tokenizer
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
-from ahs_seg.checkpoints.importing.convert_scan import join_shifted
+from ahs_seg.checkpoints.importing.convert_scan import holds_shifted, join_shifted
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, check_complete
+from ahs_seg.checkpoints.importing.report import ImportReport
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
 from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, save_state
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.overwrite import check_replaceable
+from ahs_seg.io.weight_files import check_finite, check_types, is_finite
 
-__all__ = ["CheckpointKind", "ImportReport", "import_checkpoint", "published", "recognise"]
+__all__ = ["CheckpointKind", "ClipSettings", "ImportReport", "import_checkpoint", "published", "recognise"]
 
 _GRID: Final = 24
 """Side of the patch grid with which the cost aggregation was trained: 384 pixels for ViT-B/16, 336 for ViT-L/14."""
-
-
-_CLIPS: Final = {
-    (768, 16, 224): ("ViT-B/16", "openai/clip-vit-base-patch16"),
-    (768, 32, 224): ("ViT-B/32", "openai/clip-vit-base-patch32"),
-    (1024, 14, 224): ("ViT-L/14", "openai/clip-vit-large-patch14"),
-    (1024, 14, 336): ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
-}
-_DATACOMP: Final = {
-    (768, 16, 224): ("ViT-B/16 of DataComp", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"),
-    (1024, 14, 224): ("ViT-L/14 of DataComp", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
-}
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """Result of an import: for every key of the file the new keys (`mapped`), or the reason why it was `ignored`."""
-
-    source: Path
-    kind: CheckpointKind
-    clip: str
-    mapped: dict[str, tuple[str, ...]]
-    ignored: dict[str, str]
-    numbers: int
-
-    def __str__(self) -> str:
-        lines = [f"{self.source.name}: {self.kind} on {self.clip}, {self.numbers:,} parameters"]
-        lines += [f"  mapped: {len(self.mapped)} keys, which give every weight of the model"]
-        by_reason = sorted(self.ignored, key=self.ignored.__getitem__)
-        for reason, group in groupby(by_reason, self.ignored.__getitem__):
-            keys = list(group)
-            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            lines += textwrap.wrap(f"ignored: {reason}: {shown}", 118, initial_indent="  ", subsequent_indent="    ")
-        return "\n".join(lines)
-
-    def listing(self) -> str:
-        """One line per key of the file: the new keys, or the reason why it was ignored."""
-        fates = {key: " ".join(names) for key, names in self.mapped.items()}
-        fates |= {key: f"ignored: {reason}" for key, reason in self.ignored.items()}
-        return "\n".join(f"{key} -> {fate}" for key, fate in sorted(fates.items()))
 
 
 def import_checkpoint(
@@ -80,43 +40,49 @@ def import_checkpoint(
     trained_on: Sequence[str] | None = None,
     tokenizer: Path | None = None,
     shifted: Path | None = None,
+    clip: ClipSettings = NOT_GIVEN,
     endpoint: str | None = None,
 ) -> ImportReport:
     """Convert an original checkpoint and write its model directory; for `clip`, a directory as `transformers` reads it.
 
     Without `kind`, the kind is detected by the keys; the CLIP is detected by the shapes. `description` is needed if the
     training differed from the published one, `trained_on` are its class names; `tokenizer` as in `find_tokenizer`.
-    `shifted` is the file of the CLIP fine-tuned in SCAN's second stage, if it is separate.
+    `shifted` is the file of the CLIP fine-tuned in SCAN's second stage, if it is separate. `clip` are heads and
+    activation, which the file does not hold; they are needed unless its origin fixes them.
 
     Raises:
-        CheckpointError: the file cannot be read, a key is unknown, missing, duplicate or of the wrong shape (each is
-            named), or there is no tokenizer. Nothing is written then.
+        CheckpointError: the file cannot be read, a key is unknown, missing, duplicate or of the wrong shape, a value is
+            not finite (each is named), heads or activation are not known, or there is no tokenizer. Nothing is written
+            then.
         OverwriteError: the directory holds one of the files, or other files.
     """
     path = Path(source)
     check_replaceable(Path(directory), "a model", needs=CONFIG, inputs=[path, tokenizer, shifted])
-    weights = read_weights(path)
+    weights = read_weights(path, lambda keys: recognise(keys) is not None)
     kind = kind or recognise(weights.state)
     if kind is None:
         first = ", ".join(list(weights.state)[:3])
         raise CheckpointError(f"{path} is not a known checkpoint (it has {first}); known are {', '.join(CONVERTERS)}.")
+    origin = origin_of(kind, weights.state)
     try:
         if shifted is not None:
-            weights = _joined(weights, read_weights(shifted))
+            weights = _joined(weights, read_weights(shifted, holds_shifted))
         conversion = CONVERTERS[kind](weights.state)
-        activation = "gelu" if kind == "scan" else "quick_gelu"
-        sizes = clip_config(_without(conversion.state, BACKBONE), activation=activation)
+        sizes = clip_config(_without(conversion.state, BACKBONE), origin, clip)
         backbone = _empty_backbone(sizes, tokenizer, endpoint)
-        chosen = None if kind == "clip" else _described(kind, description, sizes, trained_on, conversion.state)
-        state = {key: _plain(tensor) for key, tensor in conversion.state.items()}
-        check_complete(state, _expected(backbone, chosen), conversion.origins)
+        chosen = None
+        if kind != "clip":
+            chosen = _described(kind, description, sizes, origin, trained_on, conversion.state)
+        expected = _expected(backbone, chosen)
+        check_complete(conversion.state, expected, conversion.origins)
     except ConversionError as error:
-        raise CheckpointError(f"{path} is not a {kind}: {error}{_advice(kind, weights.state)}") from None
+        raise CheckpointError(f"{path} cannot be imported as {kind}: {error}{_advice(kind, weights.state)}") from None
+    state = _values(conversion, expected, path)
     if chosen is None:
         save_clip(_without(state, BACKBONE), backbone, Path(directory))
     else:
         save_state(state, backbone, chosen, directory)
-    return _report(path, kind, sizes, weights, conversion)
+    return _report(path, kind, sizes, origin, weights, conversion)
 
 
 def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | None) -> ClipBackbone:
@@ -130,6 +96,7 @@ def _described(
     kind: CheckpointKind,
     description: ModelDescription | None,
     sizes: CLIPConfig,
+    origin: ClipOrigin,
     trained_on: Sequence[str] | None,
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
@@ -140,7 +107,7 @@ def _described(
         raise ConversionError(f"its description is of the method {method.name}")
     if kind in FITTED:
         method = FITTED[kind](method, state)
-    source = _recognised(sizes)[1]
+    source = origin.published(sizes)[1]
     resolution = vision.image_size if kind in ("zero_shot", "scan", "ebseg") else _GRID * vision.patch_size
     if method.backbone.source == source and method.backbone.resolution is not None:
         resolution = method.backbone.resolution
@@ -158,25 +125,25 @@ def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> d
     return dict(method.state_dict())
 
 
-def _recognised(sizes: CLIPConfig) -> tuple[str, str]:
-    """The name of a CLIP and its repository on the hub ("imported" if it is unknown)."""
-    vision = sizes.vision_config
-    unknown = f"a CLIP {vision.hidden_size} wide with patches of {vision.patch_size} pixels"
-    known = _CLIPS if vision.hidden_act == "quick_gelu" else _DATACOMP
-    return known.get((vision.hidden_size, vision.patch_size, vision.image_size), (unknown, "imported"))
-
-
 def _joined(weights: Weights, shifted: Weights) -> Weights:
     """SCAN's two checkpoint files joined."""
     state, unused = join_shifted(weights.state, shifted.state)
-    return Weights(
-        state, weights.ignored | {f"(second file) {key}": why for key, why in (shifted.ignored | unused).items()}
-    )
+    unused = {f"(second file) {key}": why for key, why in (shifted.ignored | unused).items()}
+    notes = tuple(f"(second file) {note}" for note in shifted.notes)
+    return Weights(state, weights.ignored | unused, weights.notes + notes)
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """The tensor in float32; booleans are not converted."""
-    return tensor if tensor.dtype == torch.bool else tensor.float()
+def _values(conversion: Conversion, expected: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The converted weights as they are written: floats in float32, all of them finite, none shared by two keys."""
+    check_types(conversion.state, expected, path, conversion.origins)
+    state, stored = {}, set()
+    for key, tensor in conversion.state.items():
+        own = tensor.float() if tensor.is_floating_point() else tensor
+        place = own.untyped_storage().data_ptr()
+        state[key] = own.clone() if place in stored else own  # safetensors writes no shared values
+        stored.add(place)
+    check_finite([conversion.origins.get(key, key) for key, tensor in state.items() if not is_finite(tensor)], path)
+    return state
 
 
 def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -191,7 +158,7 @@ def _advice(kind: CheckpointKind, state: Mapping[str, Tensor]) -> str:
 
 
 def _report(
-    path: Path, kind: CheckpointKind, sizes: CLIPConfig, weights: Weights, conversion: Conversion
+    path: Path, kind: CheckpointKind, sizes: CLIPConfig, origin: ClipOrigin, weights: Weights, conversion: Conversion
 ) -> ImportReport:
     mapped: dict[str, Sequence[str]] = {}
     for ours, theirs in conversion.origins.items():
@@ -199,8 +166,10 @@ def _report(
     return ImportReport(
         source=path,
         kind=kind,
-        clip=_recognised(sizes)[0],
+        clip=origin.published(sizes)[0],
+        settings=described(sizes),
         mapped={key: tuple(names) for key, names in mapped.items()},
         ignored=conversion.ignored | weights.ignored,
         numbers=sum(tensor.numel() for tensor in conversion.state.values()),
+        notes=weights.notes,
     )

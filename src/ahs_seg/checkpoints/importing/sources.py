@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias
 
 from torch import Tensor
@@ -91,13 +91,13 @@ def published(kind: CheckpointKind) -> ModelDescription:
     return _DESCRIPTIONS[kind]
 
 
-def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
+def recognise(keys: Collection[str]) -> CheckpointKind | None:
     """The kind of an original checkpoint, detected by its keys; None: unknown."""
-    if any(key.startswith(("ms_fpn.", "class_projection.")) for key in state):
+    if any(key.startswith(("ms_fpn.", "class_projection.")) for key in keys):
         return "ahs_seg"
-    if any(key.startswith(("hpa.", "afr.")) for key in state):
+    if any(key.startswith(("hpa.", "afr.")) for key in keys):
         return "hps_seg"
-    if any(key.startswith(("hyperspherical_loss.", "geodesic_head.")) for key in state):
+    if any(key.startswith(("hyperspherical_loss.", "geodesic_head.")) for key in keys):
         return "ahs_seg_lite"
     marks: dict[CheckpointKind, str] = {
         "h_clip": "sem_seg_head.predictor.clip_model.visual.transformer.resblocks.0.attn_q_proj_oft_layer_R",
@@ -106,4 +106,4 @@ def recognise(state: Mapping[str, Tensor]) -> CheckpointKind | None:
         "scan": "clip_adapter.non_object_embedding",
         "clip": "visual.conv1.weight",
     }
-    return next((kind for kind, mark in marks.items() if mark in state), None)
+    return next((kind for kind, mark in marks.items() if mark in keys), None)

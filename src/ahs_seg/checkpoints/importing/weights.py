@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ahs_seg.checkpoints.importing.torchscript import is_torchscript, read_torchscript
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.pickles import DAMAGED, read_pickle
+from ahs_seg.io.weight_files import stored_tensors
+from ahs_seg.io.wrappers import unwrap
 
 _WRAPPERS: Final = ("model", "state_dict")
 _REASONS: Final = {
@@ -26,16 +27,21 @@ _REASONS: Final = {
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict with its original keys, and the ignored entries of the file with the reason."""
+    """A state dict with its original keys, and the ignored entries of the file with the reason.
+
+    `notes` are the wrappers around the keys that were removed, one line each.
+    """
 
     state: dict[str, Tensor]
     ignored: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
-def read_weights(path: Path | str) -> Weights:
+def read_weights(path: Path | str, known: Callable[[Collection[str]], bool] | None = None) -> Weights:
     """The weights of a detectron2 `.pth`, a `.safetensors` file or a TorchScript archive; no code in it is executed.
 
-    The state dict is the whole content, or is stored under the key "model" or "state_dict".
+    The state dict is the whole content, or is stored under the key "model" or "state_dict". Prefixes that wrappers
+    (DataParallel, compile and others) add to its keys are removed until `known` tells that they are the network's own.
 
     Raises:
         CheckpointError: the file is missing or damaged, has no weights, or refers to objects other than tensors.
@@ -44,19 +50,23 @@ def read_weights(path: Path | str) -> Weights:
     if not source.is_file():
         raise CheckpointError(f"{source}: no such file. Give a checkpoint file.")
     try:
-        return _read(source)
+        weights = _read(source)
     except CheckpointError:
         raise
     except DAMAGED as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise CheckpointError(f"{source} is damaged ({reason}); copy or download it again.") from None
+    if known is None:
+        return weights
+    found = unwrap(weights.state, known)
+    return Weights(found.tensors, weights.ignored | dict(found.left_out or {}), found.removed)
 
 
 def _read(source: Path) -> Weights:
     if is_torchscript(source):
         return Weights(read_torchscript(source), {})
     if source.suffix == ".safetensors":
-        return Weights(load_file(source), {})
+        return Weights({key: tensor.read() for key, tensor in stored_tensors(source).items()}, {})
     return _unwrapped(read_pickle(source), source)
 
 
