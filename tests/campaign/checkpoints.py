@@ -150,6 +150,36 @@ def large() -> Iterator[tuple[str, str, bytes]]:
         yield f"a tensor that is {name}", "a.pth", zipped(pickled, more={"data/0": values})
 
 
+def other_weights() -> Iterator[tuple[str, str, bytes]]:
+    """State dicts of a CLIP in which something is other than it seems."""
+    state = plain_clip(tiny_state())
+    bias = "visual.transformer.resblocks.0.mlp.c_fc.bias"
+    block = "transformer.resblocks.{}.attn.in_proj_weight"
+    shared = torch.ones(3000, 1000)
+    sizes = ("input_resolution", "context_length", "vocab_size")
+    changed: dict[str, dict[str, Any]] = {
+        "NaN": {bias: torch.full_like(state[bias], torch.nan)},
+        "infinity after float32": {bias: torch.full_like(state[bias], 1e300, dtype=torch.float64)},
+        "quantised": {bias: torch.ones(len(state[bias]), dtype=torch.int8)},
+        "complex": {bias: torch.ones(len(state[bias]), dtype=torch.complex64)},
+        "no axes": {bias: torch.tensor(1.0)},
+        "spread over 2^40": {bias: torch.zeros(1).expand(2**40)},
+        "an embedding of 2^40 words": {"token_embedding.weight": torch.zeros(1).expand(2**40, 128)},
+        "5,000 layers of one tensor": {block.format(index): shared for index in range(5000)},
+        "a layer of 2^60": {block.format(2**60): shared},
+        "a patch of no pixels": {"visual.conv1.weight": torch.zeros(256, 3, 0, 0)},
+        "no positions": {"visual.positional_embedding": torch.zeros(0, 256)},
+    }
+    for name, change in changed.items():
+        for prefix in ("", "module."):
+            buffer = io.BytesIO()
+            torch.save({"state_dict": {prefix + key: value for key, value in (state | change).items()}}, buffer)
+            yield f"{name}, prefix {prefix!r}", "a.pth", buffer.getvalue()
+    buffer = io.BytesIO()
+    torch.save({key: value for key, value in state.items() if key not in sizes}, buffer)
+    yield "open_clip", "a.pth", buffer.getvalue()
+
+
 def safetensors() -> Iterator[tuple[str, str, bytes]]:
     """Headers of safetensors that lie."""
     one = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}

@@ -64,8 +64,9 @@ class Templates:
         script = checkpoints.script(self.folder / "script.pt")
         files = checkpoints.bases() | {"script.pt": script}
         byte_tokenizer_file(self.folder)
-        kinds = (checkpoints.damaged(draw, files, 60), checkpoints.acting(), checkpoints.endless())
-        return [self._imported(kind) for kind in (*kinds, checkpoints.large(), checkpoints.safetensors())]
+        kinds = [checkpoints.damaged(draw, files, 60), checkpoints.acting(), checkpoints.endless(), checkpoints.large()]
+        kinds += [checkpoints.safetensors(), checkpoints.other_weights()]
+        return [self._imported(kind) for kind in kinds]
 
     def _imported(self, files: Iterator[tuple[str, str, bytes]]) -> Iterator[Hostile]:
         for name, file, content in files:
