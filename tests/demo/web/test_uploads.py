@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio impo
         ("photo one.png", "photo one.png"),
         ("../../etc/passwd", "passwd"),
         ("C:\\Users\\me\\a.jpg", "a.jpg"),
-        ("", "file"),
+        ("", "image"),
         ("..", "image"),
         (".png", "png"),
         ("a\x00b\n.png", "ab.png"),

@@ -15,7 +15,7 @@ def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").symlink_to(output / "runs")
     outcome = run_ablation(AblationOptions(str(TINY_SUITE), ("broken",), (0,)), tmp_path, jobs=2, progress=False)
     (failure,) = outcome.failures
-    assert "TrainingDivergedError" in failure.problem
+    assert "Lower the learning rate" in failure.problem
     assert "broken, seed 0 failed" in (outcome.folder / "table.md").read_text()
     assert outcome.table.row("frozen").scores
     assert outcome.table.row("broken").runs == {}

@@ -60,7 +60,7 @@ def too_large(limits: Limits) -> RefusedError:
 def safe_name(name: str) -> str:
     """Name of an uploaded file without folders and characters that file systems refuse; its ending is kept."""
     printable = "".join(character for character in name.replace("\\", "/") if character.isprintable())
-    plain = Path(strip_invalid_filename_characters(Path(printable).name))
+    plain = Path(strip_invalid_filename_characters(Path(printable).name or "image"))
     stem, ending = plain.stem.strip(". ") or "image", plain.suffix
     room = NAME_LENGTH - len(ending.encode())
     return stem.encode()[: max(1, room)].decode(errors="ignore") + (ending if room > 0 else "")
