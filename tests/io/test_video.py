@@ -49,9 +49,7 @@ def test_videos_that_cannot_be_read_are_named(tmp_path):
 def test_half_a_film_says_how_many_frames_are_missing(tmp_path, name, codec):
     path = cut(film(tmp_path / name, 60, codec=codec), 0.5)
     read: list[int] = []
-    with pytest.raises(
-        SampleError, match=r"only \d+ of (about )?60 frames that the file announces; the rest"
-    ) as raised:
+    with pytest.raises(SampleError, match=r"only \d+ of (about )?60 frames") as raised:
         read.extend(index for index, _ in read_frames(path, every=3))
     assert 1 < len(read) < 15
     assert int(str(raised.value).partition("only ")[2].split()[0]) in range(read[-1] + 1, read[-1] + 4)

@@ -80,7 +80,9 @@ def command(
         say(f"{config}:\n{translation}")
         description = translation.description()
         chosen = chosen or description.method.name
-    check_replaceable(output, "a model", needs=CONFIG, inputs=[Path(each) for each in (config, trained_on) if each])
+    check_replaceable(
+        output, "a model", needs=CONFIG, inputs=[path, *(Path(each) for each in (config, trained_on) if each)]
+    )
     labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
     report = import_checkpoint(
         path,

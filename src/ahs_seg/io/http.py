@@ -38,6 +38,10 @@ class BrokenOffError(HttpError):
     """Error for a response that ends before the bytes that it states."""
 
 
+class ExcessError(HttpError):
+    """Error for a response that goes on after the bytes that it states."""
+
+
 class Deadline:
     """A moment after which nothing is waited for; `renew` moves it as many seconds into the future as at the start."""
 
@@ -106,7 +110,7 @@ def body(response: HTTPResponse) -> Iterator[bytes]:
         if not part:
             raise BrokenOffError(f"broke off at {received:,} of {stated:,} bytes")
         if received > stated:
-            raise HttpError(f"sends more than the {stated:,} bytes that it states")
+            raise ExcessError(f"sends more than the {stated:,} bytes that it states")
         yield part
 
 

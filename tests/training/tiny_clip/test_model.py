@@ -47,7 +47,7 @@ def test_attention_prefers_what_is_alike_and_the_last_value_path_is_near_the_ide
     last = blocks[-1].self_attn
     for weight in (last.v_proj.weight, last.out_proj.weight):
         assert weight.diagonal().mean().item() == pytest.approx(1, abs=0.1)
-        assert weight.detach().fill_diagonal_(0).square().mean().sqrt() < 0.25
+        assert weight.detach().fill_diagonal_(0).square().mean().sqrt() < 0.3
 
 
 def test_similarities_are_scaled_by_ten() -> None:

@@ -18,7 +18,7 @@ from ahs_seg.data.prepare.errors import PrepareError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.digest import file_digest
 from ahs_seg.io.drafts import remove_file_drafts
-from ahs_seg.io.http import BrokenOffError, Deadline, HttpError, body, is_url, respond, shown
+from ahs_seg.io.http import BrokenOffError, Deadline, ExcessError, HttpError, body, is_url, respond, shown
 from ahs_seg.io.progress import ProgressBar
 
 MAX_BYTES: Final = 64 * 2**30
@@ -111,6 +111,9 @@ def _fetch(url: str, part: Path, path_tag: Path, *, size: int | None, progress: 
             end = _append(_renewing(body(response), deadline), part, start, limit, bar, total)
         except BrokenOffError:
             end = _size(part)
+        except ExcessError as error:
+            part.unlink()
+            raise DownloadError(f"{url}: {error}. Fetch it by hand.") from None
     if end > limit:
         part.unlink()
         raise DownloadError(f"{url}: more than {limit:,} bytes, which is the limit. Fetch it by hand.")
