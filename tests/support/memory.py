@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import resource
 import time
@@ -23,7 +24,7 @@ class Cost:
 
 def peak_bytes(work: Callable[[], object]) -> int:
     """By how many bytes `work` raises the peak memory of a process that has done nothing else (a forked child)."""
-    cost = cost_of(work, limit_mib=64 * 1024, seconds=120)
+    cost = cost_of(work, limit_mib=64 * 1024)
     assert not cost.error, cost.error
     return round(cost.mib * MIB)
 
@@ -35,7 +36,10 @@ def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: floa
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=_measured, args=(call, limit_mib, theirs))
+    gc.collect()
+    gc.freeze()  # the child must not free what waits for threads of the parent, such as a scaler of FFmpeg
     process.start()
+    gc.unfreeze()
     theirs.close()
     try:
         assert ours.poll(seconds), f"still running after {seconds} s"
