@@ -57,7 +57,7 @@ def with_cover_art_first(path: Path) -> Path:
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         cover = container.add_stream("png", rate=1)
         cover.width, cover.height, cover.pix_fmt = 32, 32, "rgb24"
-        cover.disposition = Disposition.attached_pic.value
+        cover.disposition = Disposition.attached_pic.value  # type: ignore[assignment]  # PyAV 15 takes nothing else
         for index in range(7):
             grey = np.full((48, 64, 3), 30 * index, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
