@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +15,16 @@ BlockCallback = Callable[[int, Tensor], Tensor]
 """Function of a block number (from 1) and the output tokens of that block [b n c]; returns the next block's input."""
 
 
-@runtime_checkable
-class HasImageTower(Protocol):
-    """A CLIP of `transformers`, or its image tower alone (`ImageTower`)."""
+if TYPE_CHECKING:
 
-    vision_model: Any
-    visual_projection: Any
+    class HasImageTower(Protocol):
+        """A CLIP of `transformers`, or its image tower alone (`ImageTower`)."""
+
+        vision_model: Any
+        visual_projection: Any
+
+else:
+    HasImageTower = nn.Module  # since Python 3.12, a protocol that is checked at run time does not see submodules
 
 
 class ImageTower(nn.Module):
