@@ -39,7 +39,7 @@ def provenance() -> Provenance:
     return Provenance(
         versions=versions,
         hardware=_hardware(),
-        commit=_commit(Path(__file__).parent),
+        commit=_commit(Path(__file__).parents[1]),
         command=(Path(sys.argv[0]).name, *sys.argv[1:]),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
