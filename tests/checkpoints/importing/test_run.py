@@ -1,5 +1,6 @@
 """Original checkpoints become model directories, key by key, or are refused by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def _one_layer_more(state: dict[str, Tensor]) -> None:
     state[key.replace("layers.1", "layers.2")] = state[key]
 
 
+def refused(
+    state: dict[str, Tensor], fault: Callable[[dict[str, Tensor]], object], message: str, folder: Path, words: Path
+) -> None:
+    """Import weights with a fault: the error names it, and nothing is written."""
+    changed = dict(state)
+    fault(changed)
+    path = save_original(changed, folder / "model.pth")
+    with pytest.raises(CheckpointError, match=message):
+        import_checkpoint(path, "cat_seg", folder / "model", tokenizer=words)
+    assert [entry.name for entry in folder.iterdir()] == ["model.pth"]
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -92,14 +105,9 @@ def _one_layer_more(state: dict[str, Tensor]) -> None:
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
-    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: object, message: str
+    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: Callable[[dict[str, Tensor]], object], message: str
 ) -> None:
-    changed = dict(state)
-    fault(changed)
-    path = save_original(changed, tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match=message):
-        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.pth"]
+    refused(state, fault, message, tmp_path, words)
 
 
 def test_another_kind_of_checkpoint_is_recognised(tmp_path: Path, words: Path) -> None:
@@ -196,14 +204,9 @@ def _without_axes(state: dict[str, Tensor]) -> None:
     ],
 )
 def test_values_that_no_weights_have_are_named(
-    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: object, message: str
+    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: Callable[[dict[str, Tensor]], object], message: str
 ) -> None:
-    changed = dict(state)
-    fault(changed)
-    path = save_original(changed, tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match=message):
-        import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.pth"]
+    refused(state, fault, message, tmp_path, words)
 
 
 def test_infinity_in_a_mask_that_is_not_used_does_not_count(
