@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import anyio._backends._asyncio as workers
+import gradio.routes
 import pytest
 from starlette.testclient import TestClient
 
@@ -126,6 +127,17 @@ def test_threads_and_sessions_of_clients_that_left_end(monkeypatch: pytest.Monke
             assert len(page.actions.results) == 0
             assert threading.active_count() <= before + 4
     assert not root.exists()
+
+
+def test_a_page_writes_into_its_own_folder_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio's usual folder in the temporary one may belong to another user of the machine."""
+    another = tmp_path / "file"
+    another.touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(another))
+    monkeypatch.setattr(gradio.routes, "DEFAULT_TEMP_DIR", str(another))  # as gradio was imported
+    with application(Workbench({"one": Mock()}), Hosts("127.0.0.1")) as page:
+        assert page.spool.root.is_dir()
+    assert list(tmp_path.iterdir()) == [another]
 
 
 def test_a_heartbeat_keeps_its_session(client: TestClient, page: Application) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import anyio.to_thread
 import gradio as gr
+import gradio.routes
 from fastapi import FastAPI
 from starlette.routing import Mount
 
@@ -121,9 +122,10 @@ def _keeping_files_in(root: Path) -> Iterator[None]:
     """Context in which gradio's components learn where their files are kept: from an environment variable.
 
     Gradio also reads it for every call, to see whether a file is one of its own; then it holds the folder of all pages.
+    Its routes have read it when gradio was imported, and make a folder in a place that may be another user's.
     """
-    os.environ["GRADIO_TEMP_DIR"] = str(root)
+    os.environ["GRADIO_TEMP_DIR"] = gradio.routes.DEFAULT_TEMP_DIR = str(root)
     try:
         yield
     finally:
-        os.environ["GRADIO_TEMP_DIR"] = str(root.parent)
+        os.environ["GRADIO_TEMP_DIR"] = gradio.routes.DEFAULT_TEMP_DIR = str(root.parent)
