@@ -20,7 +20,7 @@ pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
 
 def pytest_collection_finish() -> None:
     """The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of a test."""
-    importlib.import_module("lightning.fabric")
+    importlib.import_module("lightning_fabric")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -28,7 +28,7 @@ LOOSE = {"__init__", "config", "documents", "errors", "segmenter", "types"}
 """The modules of the layout that are no folders."""
 
 ONLY_IN = {
-    "lightning": {"training"},
+    "lightning_fabric": {"training"},
     "tensorboard": {"training"},
     "typer": {"cli"},
     "gradio": {"demo"},
@@ -266,7 +266,7 @@ def test_help_is_instant() -> None:
         "    sys.argv = ['ahs-seg', *command.split(), '--help']\n"
         "    try:\n        main()\n"
         "    except SystemExit as end:\n        assert not end.code, command\n"
-        "    heavy = {'torch', 'transformers', 'lightning', 'numpy'} & set(sys.modules)\n"
+        "    heavy = {'torch', 'transformers', 'lightning_fabric', 'numpy'} & set(sys.modules)\n"
         "    assert not heavy, (command, heavy)\n"
     )
     words = [sys.executable, "-c", program, "", *COMMANDS]

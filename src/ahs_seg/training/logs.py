@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from lightning.fabric.loggers import TensorBoardLogger
+from lightning_fabric.loggers import TensorBoardLogger
 
 from ahs_seg.io.atomic import sync, write_text
 from ahs_seg.io.progress import ProgressBar
