@@ -104,8 +104,14 @@ def wrong(**values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Root(**wrong(nme="y")), r"nme: unknown key; allowed are leaf, name \(given: 'y'\)"),
-        (lambda: Root(**wrong(leaf={"stepz": 4})), r"leaf\.stepz: unknown key; allowed are rates, steps \(given: 4\)"),
+        (
+            lambda: Root(**wrong(nme="y")),
+            r"nme: unknown key; allowed are leaf, name; did you mean name\? \(given: 'y'\)",
+        ),
+        (
+            lambda: Root(**wrong(leaf={"stepz": 4})),
+            r"leaf\.stepz: unknown key; allowed are rates, steps; did you mean steps\? \(given: 4\)",
+        ),
         (
             lambda: Root(**wrong(leaf={"steps": "many"})),
             r"leaf\.steps: Input should be a valid integer.*\(given: 'many'\)",
@@ -119,6 +125,31 @@ def wrong(**values: Any) -> dict[str, Any]:
 def test_a_config_of_python_is_checked_like_one_of_yaml(make: Callable[[], Root], message: str) -> None:
     with pytest.raises(ConfigError, match=rf"^Root is not valid:\n  {message}"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "leaf.stepz=4",
+            r"^override 'leaf\.stepz=4' is not valid:\n  leaf\.stepz: unknown key; .*did you mean steps\?",
+        ),
+        ("steps=4", r"^override 'steps=4' is not valid:\n  steps: unknown key; .*did you mean leaf\.steps\?"),
+        ("leaf.steps=many", r"^override 'leaf\.steps=many' is not valid:\n  leaf\.steps: Input should be"),
+        ("lief.steps=4", r"^override 'lief\.steps=4' is not valid:\n  lief: unknown key; .*did you mean leaf\?"),
+        ("zebra=4", r"^override 'zebra=4' is not valid:\n  zebra: unknown key; allowed are leaf, name \(given: 4\)"),
+    ],
+)
+def test_a_wrong_override_is_named_and_not_the_file(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Root.parse({"name": "x"}, ["leaf.steps=3", override], source="packaged.yaml")
+
+
+def test_a_fault_of_the_file_is_not_put_down_to_an_override() -> None:
+    with pytest.raises(ConfigError, match=r"^packaged\.yaml is not valid:\n  nme: unknown key"):
+        Root.parse({"name": "x", "nme": "y"}, ["leaf.steps=3"], source="packaged.yaml")
+    with pytest.raises(ConfigError, match=r"^packaged\.yaml and override 'leaf\.stepz=3' are not valid:"):
+        Root.parse({"name": "x", "nme": "y"}, ["leaf.stepz=3"], source="packaged.yaml")
 
 
 def test_replace_gives_a_copy_with_other_values() -> None:

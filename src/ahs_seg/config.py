@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -122,7 +123,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values, context={CUSTOM: tuple(custom)})
         except ValidationError as error:
-            raise ConfigError(_explain(error, cls, source)) from None
+            raise ConfigError(_explain(error, cls, source, overrides)) from None
 
     @classmethod
     def read(
@@ -232,16 +233,37 @@ def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
     return result
 
 
-def _explain(error: ValidationError, config: type[Config], source: str) -> str:
-    lines = []
+def _explain(error: ValidationError, config: type[Config], source: str, overrides: Sequence[str] = ()) -> str:
+    lines, causes = [], []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
         message = item["msg"]
         if item["type"] == "extra_forbidden":
             known = _keys_at(config, item["loc"][:-1])
             message = f"unknown key; allowed are {', '.join(known)}" if known else "unknown key"
+            near = _near_keys(str(item["loc"][-1]), config, item["loc"][:-1])
+            message += f"; did you mean {' or '.join(near)}?" if near else ""
         lines.append(f"  {key}: {message} (given: {_shown(item['input'])})")
-    return f"{source} is not valid:\n" + "\n".join(lines)
+        causes.append(next((one for one in reversed(overrides) if _sets(one, item["loc"])), None))
+    given = [f"override {one!r}" for one in dict.fromkeys(causes) if one is not None]
+    places = [*([source] if None in causes else []), *given]
+    return f"{' and '.join(places)} {'is' if len(places) == 1 else 'are'} not valid:\n" + "\n".join(lines)
+
+
+def _sets(override: str, path: Sequence[int | str]) -> bool:
+    """Whether an override sets the value at `path`, or something below it; `path` may contain union tags."""
+    parts = override.partition("=")[0].strip().split(".")
+    found = 0
+    for part in path:
+        found += found < len(parts) and str(part) == parts[found]
+    return found == len(parts) or (found > 0 and bool(path) and str(path[-1]) == parts[found - 1])
+
+
+def _near_keys(name: str, config: type[Config], path: Sequence[int | str]) -> list[str]:
+    """Keys with nearly this name at `path`, or with exactly this name one level below it."""
+    known = _keys_at(config, path)
+    below = [f"{key}.{name}" for key in known if name in _keys_at(config, [*path, key]) and key != name]
+    return difflib.get_close_matches(name, known, n=2, cutoff=0.7) or below[:2]
 
 
 def _shown(value: object) -> str:

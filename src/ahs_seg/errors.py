@@ -25,6 +25,10 @@ class RunEndedError(AhsSegError, RuntimeError):
     """A run over many items cannot go on, e.g. because its output folder is gone; what is done stays done."""
 
 
+class RunInterrupted(KeyboardInterrupt):  # no error: nothing that handles errors may catch it
+    """Ctrl-C ended a run that can go on; the message says what is done, and how to go on."""
+
+
 class MissingPackageError(AhsSegError, ImportError):
     """An optional package is not installed; the message names the extra to install."""
 

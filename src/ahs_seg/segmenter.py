@@ -43,7 +43,7 @@ from ahs_seg.tuners import TunerConfig
 from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
-from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 
 class Segmenter:
@@ -197,6 +197,7 @@ class Segmenter:
         """
         vocabulary = Vocabulary.parse(classes)
         table = self._encoder.table(vocabulary.with_background(background) if background else vocabulary)
+        warn_of_single_class(table.vocabulary)
         request = OutputOptions(top_k, unknown_below, return_logits)
         request.check(self.calibration)
         self._words(table)

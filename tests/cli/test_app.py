@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,29 @@ def test_words_that_cannot_be_used(
 def test_the_version_is_that_of_the_package() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output) == (0, f"ahs-seg {ahs_seg.__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["segment", "-h"], ["vocab", "lint", "-h"]])
+def test_a_short_option_shows_the_help(words: list[str]) -> None:
+    assert "Usage:" in output_of(*words)
+
+
+def test_the_package_can_be_run() -> None:
+    words = [sys.executable, "-m", "ahs_seg", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout) == (0, f"ahs-seg {ahs_seg.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"), [("training.stepz=3", "steps"), ("steps=3", "training.steps"), ("methud.name=x", "method")]
+)
+def test_a_misspelt_override_is_named_and_corrected(
+    override: str, meant: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = fails(capsys, monkeypatch, "train", "quickstart/cat_seg", override)
+    assert message.startswith(f"error: override '{override}' is not valid:")
+    assert f"did you mean {meant}?" in message
+    assert ".yaml" not in message
 
 
 @pytest.mark.parametrize(

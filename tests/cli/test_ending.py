@@ -16,7 +16,7 @@ import typer
 from safetensors import SafetensorError
 
 from ahs_seg.cli.ending import DEBUG, ISSUES, message_of, prepare_streams, status_of
-from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.errors import AhsSegError, RunInterrupted, SampleError
 from ahs_seg.training.loop import TrainingDivergedError
 
 
@@ -52,6 +52,7 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (FileNotFoundError(errno.ENOENT, "No such file", "a", None, "b"), 2, ["'a' -> 'b'"]),
         (MemoryError(), 2, ["not enough memory"]),
         (KeyboardInterrupt(), 130, ["interrupted", "--resume"]),
+        (RunInterrupted("after step 2; go on."), 130, ["interrupted after step 2; go on."]),
     ],
 )
 def test_what_is_expected_is_one_message_without_a_trace(

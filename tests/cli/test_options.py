@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.cli import evaluate, vocab
-from ahs_seg.cli.options import OptionError, check_report_path, check_words, parse_numbers
+from ahs_seg.cli.options import OptionError, check_report_path, check_words, parse_formats, parse_numbers
 from tests.support.command_line import fails
 
 
@@ -38,6 +38,13 @@ def test_the_command_line_refuses_empty_words(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "the value of --model is empty" in fails(capsys, monkeypatch, "serve", "--model", "")
+
+
+def test_formats_in_any_case_and_between_commas() -> None:
+    known = ["png", "overlay", "coco"]
+    assert parse_formats(["PNG,coco", "png"], known) == ["png", "coco"]
+    with pytest.raises(OptionError, match=r"formats are png, overlay, coco; did you mean overlay\?"):
+        parse_formats([".jpg"], known)
 
 
 def test_numbers_of_a_list() -> None:

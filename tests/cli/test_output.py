@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import ahs_seg
-from ahs_seg.cli.output import others_on_stderr, say, say_json
+from ahs_seg.cli.output import MessageHandler, others_on_stderr, say, say_json, set_verbosity
+from ahs_seg.io.progress import BARS
 
 NAUGHTY = "\x1b[2J\u202e猫😀\udce9"
 
@@ -69,3 +71,25 @@ def test_commands_print_in_no_other_way() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in printing
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("verbose", "quiet", "shown"),
+    [
+        (False, False, ["warning: odd", "error: bad"]),
+        (True, False, ["debug: seen", "warning: odd", "error: bad"]),
+        (False, True, ["error: bad"]),
+    ],
+)
+def test_how_much_is_said(verbose: bool, quiet: bool, shown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("ahs_seg.somewhere")
+    try:
+        set_verbosity(verbose=verbose, quiet=quiet)
+        logger.debug("seen")
+        logger.warning("odd")
+        logger.error("bad")
+        assert BARS.get() is not quiet
+    finally:
+        set_verbosity(verbose=False, quiet=False)
+    assert capsys.readouterr().err.splitlines() == shown
+    assert sum(isinstance(one, MessageHandler) for one in logging.getLogger("ahs_seg").handlers) == 1

@@ -1,11 +1,18 @@
 """Training from the command line."""
 
 import json
+import os
+import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from ahs_seg.cli import main
 from ahs_seg.io.overwrite import OverwriteError
+from ahs_seg.training.logs import RunLog
 from tests.support.command_line import fails, output_of
 
 pytestmark = pytest.mark.xdist_group("commands")  # what its fixture trains is trained once
@@ -35,3 +42,33 @@ def test_a_run_does_not_replace_the_config_that_it_is_given(tmp_path: Path) -> N
     with pytest.raises(OverwriteError, match=r"config\.yaml: is the input"):
         output_of("train", tmp_path / "config.yaml", "-o", f"{tmp_path}/.")
     assert (tmp_path / "config.yaml").read_text() == "# my notes\n"
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    trained: Path,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = RunLog.step
+
+    def step(self: RunLog, number: int, values: Mapping[str, float]) -> None:
+        real(self, number, values)
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    words = ["train", str(trained / "config.yaml"), "-o", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "step", step)
+        patch.setattr("sys.argv", ["ahs-seg", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 130
+    (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("interrupted")]
+    assert "after step 2 of 6; a checkpoint is in" in message
+    assert "step-00000002" in message
+    assert "--resume" in message
+    assert "resuming after step 2" in output_of(*words, "--resume")
+    one, other = (load_file(root / "model/model.safetensors") for root in (trained, tmp_path / "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.command_line import run
+from tests.support.command_line import fails, run
 
 
 def test_vocab(model, tmp_path):
@@ -20,3 +20,16 @@ def test_vocab(model, tmp_path):
     assert json.loads(run("vocab", "show", "--json"))["ade20k-150"] == 150
     with pytest.raises(ValueError, match="give --model as well"):
         run("vocab", "lint", path, "--near", 0.5)
+
+
+def test_lint_takes_words_and_lists_of_other_tools(tmp_path, capsys, monkeypatch):
+    assert "cat, dog: 2 classes, 1 findings" in run("vocab", "lint", "cat, dog")
+    assert "'cat' is the only class" in run("vocab", "lint", "cat")
+    assert "'Cat' is also line 1" in run("vocab", "lint", "cat; dog; Cat", status=1)
+    (tmp_path / "data.yaml").write_text("names: {0: cat, 1: dog}")
+    assert "2 classes" in run("vocab", "lint", tmp_path / "data.yaml")
+    assert "   1  dog" in run("vocab", "show", tmp_path / "data.yaml")
+    assert json.loads(run("vocab", "diff", tmp_path / "data.yaml", "dog、cat", "--json"))["equal"] is True
+    assert "150 classes" in run("vocab", "lint", "ADE20K-150")
+    assert "did you mean ade20k-150 or ade20k-847" in fails(capsys, monkeypatch, "vocab", "lint", "ade20k")
+    assert "beside it are" in fails(capsys, monkeypatch, "vocab", "lint", tmp_path / "date.yaml")

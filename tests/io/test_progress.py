@@ -69,3 +69,14 @@ def test_nothing_is_shown_if_not_wanted(clock: Clock, capsys: pytest.CaptureFixt
 def test_a_long_line_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
     ProgressBar("reading").say("left out: " + "a/long/path/" * 20)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_bars_can_be_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
+    token = progress.BARS.set(False)
+    try:
+        bar = ProgressBar("reading", quiet_seconds=0)
+        assert list(bar(range(3))) == [0, 1, 2]
+        bar.say("a line")
+    finally:
+        progress.BARS.reset(token)
+    assert capsys.readouterr().err == ""

@@ -43,6 +43,7 @@ def test_every_fault_at_once(tmp_path):
         ("no-background", None),
     ]
     assert not report.usable
+    assert [one.level for one in report.findings[:2]] == ["note", "error"]
     assert "line 2" in str(report.findings[1])
     assert "'traffic-lights' is also a name of line 8" in str(report.findings[4])
     assert json.loads(json.dumps(report.to_dict()))["usable"] is False
@@ -84,6 +85,24 @@ def test_near_duplicates_are_those_of_the_embeddings(tmp_path, segmenter):
 @pytest.mark.parametrize("name", known_vocabularies())
 def test_known_lists_are_usable(name):
     assert lint_vocabulary(name).usable
+
+
+def test_words_are_checked_like_a_file():
+    report = lint_vocabulary("cat, sofa, couch, Cat")
+    assert (report.classes, found(report)) == (4, [("duplicate", 4), ("no-background", None)])
+    assert found(lint_vocabulary("cat")) == [("single", None)]
+
+
+def test_twins_and_numbers(tmp_path):
+    report = lint_vocabulary(written(tmp_path, "3: cat\n5: c\u200bat\n9: background\n"))
+    assert found(report) == [("twin", 2), ("numbers", None)]
+    assert report.usable
+
+
+@pytest.mark.parametrize(("source", "message"), [("ade20k", "did you mean ade20k-150"), ("a.csv", "no such file")])
+def test_mistakes_are_no_lists_of_one_class(source, message):
+    with pytest.raises(VocabularyError, match=message):
+        lint_vocabulary(source)
 
 
 def test_an_unreadable_file(tmp_path):

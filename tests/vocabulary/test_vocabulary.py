@@ -3,7 +3,16 @@ from typing import Any
 
 import pytest
 
-from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary, VocabularyError, VocabularyRow, known_vocabularies
+from ahs_seg.vocabulary.notices import notice
+from ahs_seg.vocabulary.vocabulary import (
+    ClassName,
+    Vocabulary,
+    VocabularyError,
+    VocabularyRow,
+    background_names,
+    known_vocabularies,
+    warn_of_single_class,
+)
 
 SIZES = {
     "ade20k-150": 150,
@@ -118,7 +127,7 @@ def test_collisions_follow_the_rule():
         ([], "list is empty"),
         ({}, "list is empty"),
         ("cat,, sofa", "name 2 is blank"),
-        ("cat, sofa,", "name 3 is blank"),
+        ("cat;; sofa", "name 2 is blank"),
         (["cat", "  "], "item 2 is blank"),
         (["sofa, , couch"], r"'sofa' has a blank name"),
         (["= car"], "'' has a blank name"),
@@ -131,10 +140,11 @@ def test_collisions_follow_the_rule():
         (["cat", 3], r"item 2 is 3 \(int\)"),
         (7, "given as int.*give a text"),
         (b"cat", r"item 1 is 99 \(int\)"),
-        ({"cat": 3}, "'cat': 3 is not a label"),
-        ({1: "cat"}, "1: 'cat' is not a label"),
+        ({"cat": 3.5}, "'cat': 3.5 is not a label"),
+        ({1.5: "cat"}, "1.5: 'cat' is not a label"),
+        ({1: "cat", "1": "dog"}, "two classes have the number 1"),
         ({"cat": [None]}, "'cat' has the name None"),
-        ("missing.txt", "missing.txt: not a readable list"),
+        ("missing.txt", "missing.txt: not a readable list.*no such file"),
     ],
 )
 def test_bad_names_are_explained(source, message):
@@ -158,3 +168,65 @@ def test_bad_files_are_explained(tmp_path: Path):
 def test_unknown_vocabulary_lists_the_known():
     with pytest.raises(VocabularyError, match=r"'ade'.*ade20k-150, ade20k-847"):
         Vocabulary.known("ade")
+
+
+def test_upper_case_names_of_known_lists():
+    assert Vocabulary.parse("ADE20K-150") == Vocabulary.known("ade20k-150")
+    assert Vocabulary.known("Pascal_VOC_20") == Vocabulary.known("pascal-voc-20")
+
+
+def test_twins_are_merged_with_a_notice(caplog):
+    notice.cache_clear()
+    assert Vocabulary.parse(["caf\u00e9", "cat", "cafe\u0301"]).labels == ["caf\u00e9", "cat"]
+    assert len(caplog.messages) == 1
+    assert "item 3" in caplog.text
+    assert "U+0301" in caplog.text
+
+
+def test_numbers_of_a_mapping_are_the_order():
+    assert Vocabulary.parse({1: "sofa", 0: "cat"}).labels == ["cat", "sofa"]
+    assert Vocabulary.parse({"cat": 1, "sofa": 0}).labels == ["sofa", "cat"]
+
+
+def test_a_list_for_label_maps_has_no_doubtful_positions(tmp_path: Path):
+    path = tmp_path / "classes.txt"
+    for text, message in {
+        "0: cat\n2: dog\n": "have gaps",
+        "1: cat\n2: dog\n": "do not begin with 0",
+        "cat\nc\u200bat\n": "looks like the class of",
+    }.items():
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(VocabularyError, match=message):
+            Vocabulary.read(path)
+        assert len(Vocabulary.parse(path)) <= 2
+    path.write_text("0: cat\n1: dog\n")
+    assert Vocabulary.read(path).labels == ["cat", "dog"]
+    path.write_text("sofa, couch\n")
+    assert Vocabulary.read(path).labels == ["sofa"]
+
+
+def test_lists_add_up(caplog):
+    notice.cache_clear()
+    joined = Vocabulary.join(["cat, dog", ["Dog, puppy", "lamp"], "pascal-voc-20"])
+    assert joined.labels[:3] == ["cat", "dog", "lamp"]
+    assert len(joined) == 3 + 20 - 2
+    assert joined.entries[1].names == ("dog",)
+    assert "taken once: Dog, cat, dog" in caplog.text
+    with pytest.raises(VocabularyError, match="list is empty"):
+        Vocabulary.join([])
+
+
+def test_a_single_class_is_warned_of(caplog):
+    notice.cache_clear()
+    warn_of_single_class(Vocabulary.parse("cat, dog"))
+    warn_of_single_class(Vocabulary.parse("cat").with_background(["wall"]))
+    assert caplog.messages == []
+    warn_of_single_class(Vocabulary.parse("cat"))
+    assert "every pixel will be 'cat'" in caplog.text
+    assert "--background" in caplog.text
+
+
+def test_background_names():
+    assert background_names("wall，floor;".rstrip(";")) == ["wall", "floor"]
+    with pytest.raises(VocabularyError, match="blank name"):
+        background_names("wall,,floor")

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from ahs_seg.batch.sources import InputSource
 from ahs_seg.checkpoints.model_dir import read_description
@@ -49,7 +49,8 @@ class BatchConfig(Config):
     """Output formats, frame sampling, numbers of threads and tiling of a batch run.
 
     Every `every`-th frame of a video is segmented. `readers` and `writers` are numbers of threads for reading and
-    writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole.
+    writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole. With
+    `top_k`, the format npz has that many classes for every pixel.
     """
 
     formats: tuple[Format, ...] = ("png", "overlay")
@@ -57,6 +58,13 @@ class BatchConfig(Config):
     readers: Threads = 2
     writers: Threads = 2
     tiles: TileConfig | None = None
+    top_k: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _check_top_k(self) -> BatchConfig:
+        if self.top_k is not None and ("npz" not in self.formats or self.tiles is not None):
+            raise ValueError("top_k is written by the format npz, from whole images; add npz, and leave tiles out")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

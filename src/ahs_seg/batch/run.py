@@ -16,6 +16,7 @@ from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
 from ahs_seg.batch.tiled import TiledWorker, check_tiled
 from ahs_seg.batch.worker import Worker, exporters_of
+from ahs_seg.errors import RunInterrupted
 from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.progress import ProgressBar
@@ -23,7 +24,7 @@ from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
 """Runs the tasks of a job and yields their outcomes."""
@@ -61,6 +62,7 @@ def segment_files(
     `config.formats`: callables that take the output folder and the vocabulary and return an `Exporter`.
 
     Raises:
+        RunInterrupted: Ctrl-C; the message says how many images are done.
         AhsSegError: inputs, class names or output folder cannot be used, another run writes there, or it is removed.
         OSError: the disk is full or cannot be written.
     """
@@ -71,7 +73,9 @@ def segment_files(
     sources = list_sources(inputs, output=job.output)
     check_packages(sources, job.config)
     segmenter.encode(job.vocabulary)
+    warn_of_single_class(job.vocabulary)
     summary = BatchSummary(job.output, job.vocabulary.labels, left_out=sources.left_out)
+    summary.failures += [Failed(path, reason) for path, reason in sources.unreachable]
     writers = exporters_of(job)
     track = ProgressBar("segmenting", shown=progress)
     do = engine or _local(segmenter, track.say)
@@ -85,14 +89,17 @@ def segment_files(
         if summary.skipped:
             track.say(f"{summary.skipped} already done")
         with track.counting(plan.total - summary.skipped) as count:
-            for outcome in do(job, plan.tasks()):
-                journal.check_folder()
-                if isinstance(outcome, Failed):
-                    track.say(f"left out: {outcome.reason}")
-                else:
-                    journal.write(outcome)
-                summary.add(outcome)
-                count()
+            try:
+                for outcome in do(job, plan.tasks()):
+                    journal.check_folder()
+                    if isinstance(outcome, Failed):
+                        track.say(f"left out: {outcome.reason}")
+                    else:
+                        journal.write(outcome)
+                    summary.add(outcome)
+                    count()
+            except KeyboardInterrupt:
+                raise RunInterrupted(summary.so_far(plan.total)) from None
         summary.files = tuple(path for exporter in writers for path in exporter.finish())
     summary.seconds = time.monotonic() - began
     return summary
@@ -176,6 +183,7 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
         "prompts": segmenter.prompts.model_dump(mode="json"),
         "protocol": segmenter.inference.identity,
         "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
+        **({} if config.top_k is None else {"top_k": config.top_k}),
     }
 
 

@@ -66,10 +66,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Sources(Sequence[InputSource]):
-    """The inputs of a run in their order, and what was found beside them but is not read."""
+    """The inputs of a run in their order, and what was found beside them but is not read.
+
+    `unreachable` are inputs that could not be fetched, each with the reason.
+    """
 
     items: tuple[InputSource, ...]
     left_out: tuple[LeftOut, ...] = ()
+    unreachable: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -112,7 +116,8 @@ def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | N
             f"no images in {', '.join(map(str, given))}; supported extensions: {', '.join(sorted(SUFFIXES))}"
             + "".join(f"\nleft out: {one}" for one in left_out)
         )
-    return Sources(tuple(_named(list(found.values()))), left_out)
+    unreachable = inputs.unreachable if isinstance(inputs, Sources) else ()
+    return Sources(tuple(_named(list(found.values()))), left_out, unreachable)
 
 
 @dataclass

@@ -57,6 +57,14 @@ class BatchSummary:
         self.skipped += 1
         self._count(earlier)
 
+    def so_far(self, total: int) -> str:
+        """What is done of `total` images, and how to go on, for the message of a run that is interrupted."""
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        return (
+            f"with {self.done + self.skipped} of {total} images done{failed}; their results are in {self.output}. The "
+            "same command with --resume (in Python: resume=True) does the rest."
+        )
+
     @property
     def rate(self) -> float:
         """Segmented images per second."""

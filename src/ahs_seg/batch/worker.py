@@ -9,6 +9,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
+import numpy as np
+from jaxtyping import UInt8
+
 from ahs_seg.batch.jobs import (
     BatchJob,
     Done,
@@ -56,7 +59,7 @@ class Worker:
         """The results of a batch; if it fails as a whole, its images are segmented one by one."""
         arrays = [image.pixels for image in group if image.pixels is not None]
         try:
-            results = self.segmenter.segment_many(arrays, self.job.vocabulary)
+            results = self._results(arrays)
         except Exception as error:  # noqa: BLE001  # one of these images fails, see `io.failures`
             failed = Failed.of(group[0].task.source.path, error)
             if len(group) == 1:
@@ -67,6 +70,12 @@ class Worker:
             return
         for image in group:
             yield from self._segmented([image])
+
+    def _results(self, images: list[UInt8[np.ndarray, "_ _ 3"]]) -> list[Segmentation]:
+        words, top_k = self.job.vocabulary, self.job.config.top_k
+        if top_k is None:
+            return self.segmenter.segment_many(images, words)
+        return [self.segmenter(image, words, top_k=top_k) for image in images]
 
     def _grouped(self, ready: Iterable[LoadedImage | Failed], batch: int) -> Iterator[list[LoadedImage]]:
         """Group images of equal working size into batches of `batch`, fewer at the end or when too many wait."""

@@ -25,13 +25,23 @@ from ahs_seg.cli import (
     world,
 )
 from ahs_seg.cli.ending import prepare_streams, status_of
-from ahs_seg.cli.options import check_words
-from ahs_seg.cli.output import say
+from ahs_seg.cli.options import OptionError, check_words
+from ahs_seg.cli.output import say, set_verbosity
 from ahs_seg.io.outside_text import printable
+
+ANYWHERE = frozenset(["-v", "--verbose", "-q", "--quiet"])
+"""Options of the program that may also stand behind a command."""
 
 
 class PrintableGroup(TyperGroup):
     """Commands whose usage errors cite the words of the command line in printable form."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options of the program, also those behind a command."""
+        end = args.index("--") if "--" in args else len(args)
+        first = [word for word in args[:end] if word in ANYWHERE]
+        rest = [word for word in args[:end] if word not in ANYWHERE]
+        return super().parse_args(ctx, [*first, *rest, *args[end:]])
 
     def make_context(self, *words: Any, **options: Any) -> Any:  # as in typer
         """Read the options of the program."""
@@ -58,7 +68,7 @@ def _cited_printably() -> Iterator[None]:
 app = typer.Typer(
     cls=PrintableGroup,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Open-vocabulary semantic segmentation: name classes in plain words, get a label for every pixel.",
 )
@@ -79,9 +89,16 @@ def options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all messages, and the traces of errors.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")] = False,
 ) -> None:
     """Options of the program itself."""
     del version  # its callback has printed it
+    if verbose and quiet:
+        raise OptionError("--verbose and --quiet exclude each other; give one of them.")
+    set_verbosity(verbose=verbose, quiet=quiet)
 
 
 app.command("quickstart")(quickstart.command)

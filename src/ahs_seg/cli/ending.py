@@ -16,15 +16,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.cli.output import say_error
-from ahs_seg.errors import AhsSegError, chain_of, is_disk_full
+from ahs_seg.cli.output import PACKAGE, say_error
+from ahs_seg.errors import AhsSegError, RunInterrupted, chain_of, is_disk_full
 from ahs_seg.io.outside_text import PrintableFormatter
 
 FAILED: Final = 2
 INTERRUPTED: Final = 130
 ISSUES: Final = "https://github.com/ahs-seg/ahs-seg/issues"
 DEBUG: Final = "AHS_SEG_DEBUG"
-"""Environment variable that shows the trace of an error."""
+"""Environment variable that shows the trace of an error; so does --verbose."""
 
 _REMEDIES: Final = {
     errno.EMFILE: "This process may open too few files; raise the limit with `ulimit -n 1024`.",
@@ -56,7 +56,7 @@ def status_of(command: Callable[[], object]) -> int:
 def _ended_by(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError) and _stdout_is_closed():
         return 1
-    if os.environ.get(DEBUG):
+    if os.environ.get(DEBUG) or logging.getLogger(PACKAGE).isEnabledFor(logging.DEBUG):
         say_error("".join(traceback.format_exception(error)))
     say_error(message_of(error))
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
@@ -64,6 +64,8 @@ def _ended_by(error: BaseException) -> int:
 
 def message_of(error: BaseException) -> str:
     """The message for what ended a command; the trace of an error that nobody expected is written to a file."""
+    if isinstance(error, RunInterrupted):
+        return f"interrupted {error}"
     if isinstance(error, KeyboardInterrupt):
         return (
             "interrupted. Results that were complete are kept; a command with --resume or --journal goes on from there "

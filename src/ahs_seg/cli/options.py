@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
 from ahs_seg.errors import AhsSegError
+
+_MEANT: Final = {
+    **dict.fromkeys(["jpg", "jpeg", "webp", "image", "blend"], "overlay"),
+    **dict.fromkeys(["mask", "masks", "label", "labels"], "png"),
+    **dict.fromkeys(["json", "rle"], "coco"),
+    **dict.fromkeys(["tif", "tiff", "gtiff"], "geotiff"),
+    **dict.fromkeys(["txt", "ultralytics"], "yolo"),
+    **dict.fromkeys(["npy", "numpy", "array"], "npz"),
+    **dict.fromkeys(["xml"], "cvat"),
+    **dict.fromkeys(["label-studio", "label_studio"], "labelstudio"),
+}
+"""Formats that other names of formats are given for."""
 
 
 class OptionError(AhsSegError, ValueError):
@@ -26,6 +40,21 @@ def check_words(words: Sequence[str]) -> None:
             raise OptionError(f"{place} is empty; give a value, or leave it out.")
         if word.startswith("--") and word.endswith("="):
             raise OptionError(f"the value of {word[:-1]} is empty; give a value, or leave the option out.")
+
+
+def parse_formats(given: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    """The output formats of the option `--format`, each once, in lower case; a comma separates several.
+
+    Raises:
+        OptionError: there is no such format; the message lists them all, and the one that was probably meant.
+    """
+    names = [name.strip().casefold() for word in given for name in word.split(",") if name.strip()]
+    for name in names:
+        if name not in allowed:
+            near = _MEANT.get(name.lstrip(".")) or next(iter(get_close_matches(name, allowed, n=1)), None)
+            hint = f"; did you mean {near}?" if near else "."
+            raise OptionError(f"--format {name!r} is not known; formats are {', '.join(allowed)}{hint}")
+    return list(dict.fromkeys(names))
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:

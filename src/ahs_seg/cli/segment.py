@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.completion import known_list, output_format
+from ahs_seg.cli.options import OptionError, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
 
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
@@ -15,14 +17,40 @@ FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
 
 def command(  # noqa: PLR0913  # a command line has many options
     inputs: Annotated[
-        list[str], typer.Argument(help="Images, videos, folders (searched recursively), glob patterns in quotes.")
+        list[str],
+        typer.Argument(
+            metavar="INPUTS",
+            help="Images, videos, folders (searched recursively), glob patterns in quotes, addresses (https://...), "
+            "- for standard input.",
+        ),
     ],
-    classes: Annotated[str, typer.Option(help='"cat, sofa, lamp", a text file, or a known list such as ade20k-150.')],
-    model: Annotated[str, typer.Option(help="A model directory, a known checkpoint or owner/name on the hub.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            "--classes",
+            "-c",
+            help='"cat, sofa, lamp", a file (txt, csv, json, yaml), or a known list (ade20k-150); several add up.',
+            autocompletion=known_list,
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A model directory, a known checkpoint or owner/name on the hub.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for the results.")] = Path("segmented"),
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help=f"Output format, may be repeated: {FORMATS}. Default: png and overlay."),
+        typer.Option(
+            "--format",
+            help=f"Output format, may be repeated: {FORMATS}. Default: png and overlay.",
+            autocompletion=output_format,
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help='"wall, floor": names of everything else, which become one class "background".'),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Write this many classes for every pixel, with scores (format npz).")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip images that are done and unchanged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
@@ -47,23 +75,37 @@ def command(  # noqa: PLR0913  # a command line has many options
     """Label every pixel of images and videos with one of the classes you name, in the formats you choose."""
     from dataclasses import replace
 
-    from ahs_seg.batch import BatchConfig, ModelSource, check_packages, engine_for, list_sources, segment_files
-    from ahs_seg.vocabulary.vocabulary import Vocabulary
+    from ahs_seg.batch import (
+        BatchConfig,
+        ModelSource,
+        check_packages,
+        engine_for,
+        fetched,
+        list_sources,
+        segment_files,
+    )
+    from ahs_seg.vocabulary.vocabulary import Vocabulary, background_names
 
     tiles = {"size": tile_size, "overlap": tile_overlap}
     given = {key: value for key, value in tiles.items() if value is not None}
     if given and not tile:
         raise OptionError("--tile-size and --tile-overlap apply only with --tile; give --tile as well.")
-    settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
+    written = parse_formats(formats or ["png", "overlay"], FORMATS.split(", "))
+    if top_k is not None and ("npz" not in written or tile):
+        raise OptionError("--top-k is written to npz files, from whole images; give --format npz, and no --tile.")
+    settings = {"formats": written, "every": every, "tiles": given if tile else None, "top_k": top_k}
     config = BatchConfig.parse(settings, source="options")
-    sources = list_sources(inputs, output=output)
-    check_packages(sources, config)
+    vocabulary = Vocabulary.join(classes)
+    if background is not None:
+        vocabulary = vocabulary.with_background(background_names(background))
     source = ModelSource(model, device, batch)
     run_on = engine_for(engine, source, workers=workers)
-    vocabulary = Vocabulary.parse(classes)
-    with others_on_stderr():
-        segmenter = (source if run_on is None else replace(source, device="cpu")).load()
-        summary = segment_files(segmenter, sources, vocabulary, output, config=config, resume=resume, engine=run_on)
+    with fetched(inputs, getattr(sys.stdin, "buffer", None)) as (files, failed):
+        sources = replace(list_sources(files, output=output), unreachable=tuple(failed))
+        check_packages(sources, config)
+        with others_on_stderr():
+            segmenter = (source if run_on is None else replace(source, device="cpu")).load()
+            summary = segment_files(segmenter, sources, vocabulary, output, config=config, resume=resume, engine=run_on)
     if as_json:
         say_json({"model": model, "engine": engine, **summary.to_dict()})
     else:

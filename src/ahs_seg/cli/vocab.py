@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.completion import known_list
 from ahs_seg.cli.options import OptionError
 from ahs_seg.cli.output import others_on_stderr, say, say_json
 
@@ -15,11 +16,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 @app.command()
 def lint(
-    file: Annotated[
-        str, typer.Argument(help="A text file with one class per line, or a known list such as ade20k-150.")
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLASSES",
+            help='A file (txt, csv, json, yaml), a known list such as ade20k-150, or names: "cat, dog".',
+            autocompletion=known_list,
+        ),
     ],
     model: Annotated[
-        str | None, typer.Option(help="Check with this model: length in tokens, near-duplicates, training classes.")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Check with this model: length in tokens, near-duplicates, training classes."
+        ),
     ] = None,
     near: Annotated[
         float | None, typer.Option(help="Smallest cosine similarity of near-duplicates; default: 0.95.")
@@ -34,7 +43,7 @@ def lint(
         raise OptionError("--near compares text embeddings of a model; give --model as well.")
     with others_on_stderr():
         known = None if model is None else Segmenter.from_pretrained(model).lint_model()
-        report = lint_vocabulary(file, known, near=NEAR if near is None else near)
+        report = lint_vocabulary(source, known, near=NEAR if near is None else near)
     if as_json:
         say_json(report.to_dict())
     else:

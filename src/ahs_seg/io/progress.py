@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 from rich.console import Console
@@ -14,6 +15,9 @@ from ahs_seg.io.outside_text import on_one_line, printable
 
 QUIET_SECONDS: Final = 15.0
 """Seconds between two lines if the output is not a terminal."""
+
+BARS: Final[ContextVar[bool]] = ContextVar("bars", default=True)
+"""Whether progress bars are shown at all; `--quiet` switches off those that are created from then on."""
 
 T = TypeVar("T")
 
@@ -28,7 +32,7 @@ class ProgressBar:
         self, description: str, *, unit: str = "images", shown: bool = True, quiet_seconds: int | float = QUIET_SECONDS
     ) -> None:
         self._description, self._unit = on_one_line(description), unit
-        self._shown, self._quiet_seconds = shown, quiet_seconds
+        self._shown, self._quiet_seconds = shown and BARS.get(), quiet_seconds
         self._console = Console(stderr=True)
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -36,7 +40,7 @@ class ProgressBar:
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, console=self._console, disable=not (shown and self._console.is_terminal))
+        self._bar = Progress(*columns, console=self._console, disable=not (self._shown and self._console.is_terminal))
         self._task = self._bar.add_task(self._description, start=False, total=None, note="")
         self._total: int | None = None
         self._skipped = 0.0

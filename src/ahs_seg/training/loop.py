@@ -15,11 +15,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import AhsSegError
+from ahs_seg.errors import AhsSegError, RunInterrupted
 from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
+from ahs_seg.training.interrupt import stopping_on_interrupt
 from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
@@ -75,6 +76,7 @@ def fit(
 
     Raises:
         ConfigError: the directory holds a run and `resume` is off, or the run was started with another recipe or data.
+        RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """
     began = time.monotonic()
@@ -86,7 +88,12 @@ def fit(
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)
     left_out: set[str] = set()
-    with own_randomness(recipe, fabric.device), own_threads(recipe, fabric), log:
+    with (
+        own_randomness(recipe, fabric.device),
+        own_threads(recipe, fabric),
+        log,
+        stopping_on_interrupt(log.say) as stop,
+    ):
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
         if run.done:
@@ -106,9 +113,7 @@ def fit(
             if evaluate is not None and scored:
                 run.scores = score(run, evaluate)
                 log.evaluation(run.done, run.scores)
-            if _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every):
-                log.sync()
-                run.save(scored=scored)
+            _save(run, log, scored=scored, stopped=stop.agreed(fabric))
     root = directory / CHECKPOINTS
     seconds = time.monotonic() - began
     return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
@@ -197,6 +202,23 @@ def _clip(run: Run, index: int) -> float:
             f"step {index + 1}: the norm of the gradients is {norm}. Lower the learning rate, or use fp32 or bf16."
         )
     return norm
+
+
+def _save(run: Run, log: RunLog, *, scored: bool, stopped: bool) -> None:
+    """Write a checkpoint if one is due; if the run was asked to stop, write one in any case and stop.
+
+    Raises:
+        RunInterrupted: the run was asked to stop.
+    """
+    recipe = run.recipe
+    if stopped or _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every):
+        log.sync()
+        run.save(scored=scored)
+    if stopped:
+        raise RunInterrupted(
+            f"after step {run.done} of {recipe.steps}; a checkpoint is in {checkpoint.last(run.root)}. The same "
+            "command goes on from there (`ahs-seg train` with --resume, in Python resume=True)."
+        )
 
 
 def _due(done: int, every: int, steps: int) -> bool:

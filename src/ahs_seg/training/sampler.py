@@ -19,6 +19,7 @@ from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.data.shuffled_stream import ShuffledStream
 from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.failures import failure_of
+from ahs_seg.training.interrupt import ignore_interrupts
 from ahs_seg.training.recipe import Recipe, TrainingSetupError
 from ahs_seg.types import IGNORE
 
@@ -143,6 +144,7 @@ def load_steps(steps: StepDataset, recipe: Recipe, start: int, *, pin: bool) -> 
         sampler=order,
         num_workers=min(recipe.workers, len(order)),
         pin_memory=pin,
+        worker_init_fn=ignore_interrupts,
         generator=torch.Generator(),  # a private generator, so that starting workers does not advance the global one
     )
     for step, parts in zip(order, loader, strict=True):

@@ -11,7 +11,11 @@ from typing import Any, Final, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from ahs_seg.vocabulary.vocabulary import ClassName, ClassSource, Vocabulary, VocabularyError, known_vocabularies
+from ahs_seg.vocabulary.class_list import items_of
+from ahs_seg.vocabulary.class_name import with_full_labels
+from ahs_seg.vocabulary.class_texts import ClassItem
+from ahs_seg.vocabulary.twins import entries_of
+from ahs_seg.vocabulary.vocabulary import ClassName, ClassSource, Vocabulary, VocabularyError
 
 Level = Literal["error", "warning", "note"]
 BACKGROUND: Final = frozenset(["background", "other", "others", "void", "nothing", "unlabeled", "unlabelled", "rest"])
@@ -24,7 +28,8 @@ LISTED: Final = 50
 class Finding:
     """One finding about a class list: an error makes it unusable, a warning may cost accuracy, a note is information.
 
-    `line` is the line number in the file, starting at 1 (None: the finding concerns the whole list).
+    `line` is the number of the line in a file, or of the class in other lists, starting at 1 (None: the finding
+    concerns the whole list).
     """
 
     level: Level
@@ -90,23 +95,25 @@ class LintModel:
 
 
 def lint_vocabulary(source: Path | str, model: LintModel | None = None, *, near: float = NEAR) -> LintReport:
-    """Report of all errors and doubtful names in a file of class names or a known vocabulary.
+    """Report of all errors and doubtful names in a class list: a file, a known vocabulary, or the names themselves.
 
     With a model, the report also covers names too long for its text encoder, names with nearly equal text embeddings (a
     cosine similarity of `near` or more), and classes the model was trained on.
 
     Raises:
-        VocabularyError: the file cannot be read.
+        VocabularyError: the file cannot be read, or a single word is nearly the name of a known vocabulary or a file.
     """
-    lines = list(_lines(source))
-    findings, entries = _spelling(lines)
+    found = items_of(source)
+    findings, entries = _spelling(found.items)
+    findings += [Finding("note", "blank", number, "is blank and left out") for number in found.blank]
+    findings += [Finding("warning", "numbers", None, text) for text in found.notices]
     unchecked: tuple[str, ...] = ("near-duplicates, length in tokens and training classes: give a model",)
     if model is not None and entries:
         fitting, long = _fitting(entries, model)
         findings += [*long, *_near_duplicates(fitting, model, near), *_trained(entries, model)]
         unchecked = () if model.trained_on else ("training classes: the model does not say which they were",)
     order = sorted(findings, key=lambda one: (one.line is None, one.line or 0))
-    return LintReport(str(source), len(lines), tuple(order), unchecked)
+    return LintReport(str(source), len(found.items), tuple(order), unchecked)
 
 
 def diff_vocabularies(first: ClassSource, second: ClassSource) -> VocabularyDiff:
@@ -141,56 +148,56 @@ def describe_vocabulary(source: ClassSource) -> dict[str, Any]:
     }
 
 
-_Line = tuple[int, str]
 _Entry = tuple[int, ClassName]
 
 
-def _lines(source: Path | str) -> Iterator[_Line]:
-    if str(source) in known_vocabularies():
-        known = Vocabulary.known(str(source)).entries
-        yield from enumerate((f"{entry.label} = {'; '.join(entry.names)}" for entry in known), start=1)
-        return
-    try:
-        text = Path(source).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VocabularyError(
-            f"{source}: not a readable list of classes (utf-8 text), nor a known one ({error}); known are "
-            f"{', '.join(known_vocabularies())}"
-        ) from None
-    yield from ((n, line) for n, line in enumerate(text.rstrip().splitlines(), start=1) if not line.startswith("#"))
-
-
-def _spelling(lines: Sequence[_Line]) -> tuple[list[Finding], list[_Entry]]:
-    """Findings that need no model, and the lines that hold a valid class."""
+def _spelling(items: Sequence[ClassItem]) -> tuple[list[Finding], list[_Entry]]:
+    """Findings that need no model, and the items that are valid classes."""
     findings: list[Finding] = []
-    entries: list[_Entry] = []
-    for number, line in lines:
-        if not line.strip():
-            findings.append(Finding("error", "blank", number, "is blank; every class needs a name. Remove the line."))
+    valid: list[ClassItem] = []
+    for item in items:
+        if item.names is None and not item.text.strip():
+            findings.append(
+                Finding("error", "blank", item.number, "is blank; every class needs a name. Remove the line.")
+            )
             continue
         try:
-            entries.append((number, ClassName.parse(line)))
+            item.entry()
         except VocabularyError as error:
-            findings.append(Finding("error", "name", number, str(error)))
-    if not entries:
+            findings.append(Finding("error", "name", item.number, str(error)))
+        else:
+            valid.append(item)
+    found, merged = entries_of(valid)
+    entries = with_full_labels(found)
+    findings += [Finding("warning", "twin", valid[index].number, text) for index, text in merged]
+    numbered = list(
+        zip([item.number for index, item in enumerate(valid) if index not in dict(merged)], entries, strict=True)
+    )
+    if not numbered:
         findings.append(Finding("error", "empty", None, "there are no classes; give one a line."))
-        return findings, entries
-    findings += _duplicates(entries)
-    labels = {entry.label.casefold() for _, entry in entries}
-    if not labels & BACKGROUND:
+        return findings, numbered
+    findings += _duplicates(numbered)
+    labels = {entry.label.casefold() for entry in entries}
+    if len(entries) == 1:
+        message = (
+            f"{entries[0].label!r} is the only class, so it gets every pixel of every image. Name what else is in the "
+            "images, or add 'background'."
+        )
+        findings.append(Finding("warning", "single", None, message))
+    elif not labels & BACKGROUND:
         message = (
             "no background class: every pixel is assigned one of these classes, even where none fits. Add 'background' "
             "or names of what else is in the images, unless these classes cover all of it."
         )
         findings.append(Finding("note", "no-background", None, message))
-    return findings, entries
+    return findings, numbered
 
 
 def _duplicates(entries: Sequence[_Entry]) -> Iterator[Finding]:
     labels = Counter(entry.label.casefold() for _, entry in entries)
     lines: dict[str, int] = {}
     for number, entry in entries:
-        words = [word for name in entry.synonyms for word in name]
+        words = entry.words
         if labels[entry.label.casefold()] > 1 and len(words) == 1 and entry.label.casefold() in lines:
             where = lines[entry.label.casefold()]
             yield Finding("error", "duplicate", number, f"{entry.label!r} is also line {where}; keep one of them.")
@@ -239,18 +246,14 @@ def _trained(entries: Sequence[_Entry], model: LintModel) -> Iterator[Finding]:
     if not (names := model.trained_on):
         return
     trained = {word for name in names for word in _folded(ClassName.parse(name))}
-    seen = [entry.label for _, entry in entries if any(word.casefold() in trained for word in _words(entry))]
+    seen = [entry.label for _, entry in entries if any(word.casefold() in trained for word in entry.words)]
     shown = ", ".join(seen[:LISTED]) + (f" and {len(seen) - LISTED} more" if len(seen) > LISTED else "")
     message = f"{len(seen)} of {len(entries)} classes are among the {len(names)} the model was trained on: {shown}"
     yield Finding("note", "trained", None, message.removesuffix(": "))
 
 
-def _words(entry: ClassName) -> list[str]:
-    return [word for name in entry.synonyms for word in name]
-
-
 def _folded(entry: ClassName) -> list[str]:
-    return [word.casefold() for word in _words(entry)]
+    return [word.casefold() for word in entry.words]
 
 
 def _plain(word: str) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from ahs_seg.errors import AhsSegError
-from ahs_seg.io.outside_text import HIDDEN
+from ahs_seg.vocabulary.class_files import mapping_items, read_items
+from ahs_seg.vocabulary.class_list import items_of, known_items
+from ahs_seg.vocabulary.class_name import ClassName as ClassName  # where its users look for it
+from ahs_seg.vocabulary.class_name import VocabularyError as VocabularyError  # likewise
+from ahs_seg.vocabulary.class_name import repeated, tidy, with_full_labels
+from ahs_seg.vocabulary.class_texts import ClassItem, ClassItems, words_of
+from ahs_seg.vocabulary.known_lists import find_known
+from ahs_seg.vocabulary.known_lists import known_vocabularies as known_vocabularies  # likewise
+from ahs_seg.vocabulary.notices import notice
+from ahs_seg.vocabulary.twins import entries_of
 
 SynonymRule = Literal["first", "mean", "max", "joined"]
 """How synonyms are used: only the first one (CAT-Seg), the mean of their embeddings, the best-scoring one per pixel, or
@@ -19,57 +25,6 @@ all of them in one prompt, separated by commas (SAN)."""
 
 
 BACKGROUND: Final = "background"
-
-
-class VocabularyError(AhsSegError, ValueError):
-    """Error for invalid class names; the message says which name is wrong and what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassName:
-    """One class: its label and the names that map to it; a name may list synonyms, separated by commas.
-
-    Synonyms denote one thing (`"sofa, couch"`) and are combined by the synonym rule. Names denote different things that
-    share a label (`"car"` and `"bus"` for `vehicle`): under every rule each name is scored separately, and the class
-    gets the best score.
-    """
-
-    label: str
-    names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        words = self._words
-        if not words or not all([self.label.strip(), *words]):
-            raise VocabularyError(f"class {self.label!r} has a blank name in {list(self.names)!r}; fill or remove it")
-        if hidden := HIDDEN.search("".join([self.label, *words])):
-            raise VocabularyError(
-                f"class {self.label!r} contains the hidden character U+{ord(hidden[0]):04X}; a class name is text that "
-                "can be read. Remove the character."
-            )
-        if repeated := _repeated(words):
-            raise VocabularyError(f"class {self.label!r} lists the name {repeated[0]!r} more than once; keep one")
-
-    @classmethod
-    def parse(cls, text: str) -> ClassName:
-        """Class parsed from `sofa, couch` (synonyms) or `vehicle = car, auto; bus` (several names, one label)."""
-        label, equals, names = text.partition("=")
-        parts = tuple(_split(names if equals else text, ";"))
-        return cls(_tidy(label) if equals else _split(parts[0], ",")[0], parts)
-
-    @property
-    def synonyms(self) -> tuple[tuple[str, ...], ...]:
-        """Synonyms of each name, in the order given."""
-        return tuple(tuple(_split(name, ",")) for name in self.names)
-
-    @property
-    def in_full(self) -> ClassName:
-        """Class relabelled with all of its names, joined by commas; unchanged if its label is not its first name."""
-        words = self._words
-        return ClassName(", ".join(words), self.names) if self.label == words[0] else self
-
-    @property
-    def _words(self) -> list[str]:
-        return [word for name in self.names for word in _split(name, ",")]
 
 
 class VocabularyRow(NamedTuple):
@@ -88,9 +43,9 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if not self.entries:
             raise VocabularyError("the class list is empty; name at least one class, e.g. 'cat, sofa, lamp'")
-        if repeated := _repeated(self.labels):
+        if again := repeated(self.labels):
             raise VocabularyError(
-                f"{len(repeated)} label(s) occur more than once: {', '.join(map(repr, repeated))}. Labels must differ "
+                f"{len(again)} label(s) occur more than once: {', '.join(map(repr, again))}. Labels must differ "
                 "in more than case; names that share a label are one entry, e.g. 'vehicle = car; bus'."
             )
 
@@ -118,50 +73,70 @@ class Vocabulary:
                 f"background {names!r}: give a list of names, e.g. ['wall', 'floor'], to classes without a background "
                 "of their own"
             )
-        return Vocabulary((*self.entries, _from_item(BACKGROUND, list(names))))
+        given = ClassItem(f"class {BACKGROUND!r}", len(self) + 1, BACKGROUND, tuple(names))
+        return Vocabulary((*self.entries, given.entry()))
 
     @classmethod
     def parse(cls, source: ClassSource) -> Vocabulary:
         """Vocabulary built from any supported description: a list, a mapping, a text, a file or a known name.
 
-        A list or a `.txt` file has one class per item or line (`ClassName.parse`). A string is the name of a known
-        vocabulary, the path of a `.txt` file, or class names separated by commas (or by line breaks, so that
-        commas separate synonyms). A mapping gives each label its name or names. Where several classes have the same
-        first name, as in ADE20K-847, each is labelled with all of its names.
+        A list has one class per item, a text file one per line (`ClassName.parse`); for other files see
+        `class_files.read_items`. A string is the name of a known vocabulary, the path of a file, or class names between
+        commas or semicolons (or a class a line, so that commas separate synonyms). A mapping gives each label its name
+        or names, or each number its name. Names that differ only in how their characters are composed, or in characters
+        that cannot be seen, are merged, which is logged as a warning. Where several classes have the same first name,
+        as in ADE20K-847, each is labelled with all of its names.
 
         Raises:
-            VocabularyError: there is no class, a name is blank or no string, a label is repeated, a file is unreadable.
+            VocabularyError: there is no class, a name is blank or no string, a label is repeated, a file is unreadable,
+                or a single word is nearly the name of a known vocabulary or a file.
         """
         if isinstance(source, Vocabulary):
             return source
-        if isinstance(source, Path):
-            return cls.read(source)
-        if isinstance(source, str):
-            return cls._from_text(source.strip())
-        if isinstance(source, Mapping):
-            return cls(tuple(_from_item(label, names) for label, names in source.items()))
-        if not isinstance(source, Iterable):
-            raise VocabularyError(
-                f"classes were given as {type(source).__name__}; give a text, a list of names, a mapping of labels "
-                "to names, or the path of a text file"
-            )
-        return cls._from_lines([(f"item {number}", line) for number, line in enumerate(source, start=1)])
+        found = _items(source)
+        entries, merged = entries_of(found.items)
+        for text in (*found.notices, *(text for _, text in merged)):
+            notice(text)
+        return cls(tuple(with_full_labels(entries)))
 
     @classmethod
     def read(cls, path: Path) -> Vocabulary:
-        """Vocabulary read from a text file with one class per line; lines that start with `#` are comments."""
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise VocabularyError(f"{path}: not a readable list of classes (utf-8 text): {error}") from None
-        return cls._from_file(text, str(path))
+        """Vocabulary read from a file whose n-th class has the label n in label maps; see `class_files.read_items`.
+
+        Raises:
+            VocabularyError: the file is unreadable, or the position of a class may not be its label: a line is blank,
+                its numbers do not count from 0, or two classes look alike.
+        """
+        found = read_items(path)
+        entries, merged = entries_of(found.items)
+        if faults := (*found.faults, *(text for _, text in merged)):
+            raise VocabularyError(faults[0])
+        return cls(tuple(with_full_labels(entries)))
 
     @classmethod
     def known(cls, name: str) -> Vocabulary:
         """Vocabulary of a published benchmark, by its name; see `known_vocabularies`."""
-        if name not in (known := known_vocabularies()):
-            raise VocabularyError(f"no vocabulary is called {name!r}; known are {', '.join(known)}")
-        return cls._from_file(_folder().joinpath(f"{name}.txt").read_text(encoding="utf-8"), name)
+        found = find_known(name)
+        if found is None:
+            raise VocabularyError(f"no vocabulary is called {name!r}; known are {', '.join(known_vocabularies())}")
+        return cls(tuple(with_full_labels([item.entry() for item in known_items(found).items])))
+
+    @classmethod
+    def join(cls, sources: Sequence[ClassSource]) -> Vocabulary:
+        """Vocabulary with the classes of several lists, one after the other; labels that are there already are merged.
+
+        Raises:
+            VocabularyError: as by `parse`, or no list is given.
+        """
+        entries: dict[str, ClassName] = {}
+        twice = []
+        for entry in [entry for source in sources for entry in cls.parse(source).entries]:
+            key = entry.label.casefold()
+            twice += [entry.label] if key in entries else []
+            entries[key] = entries[key].merged(entry) if key in entries else entry
+        if twice:
+            notice(f"in more than one class list, and taken once: {', '.join(twice)}")
+        return cls(tuple(entries.values()))
 
     def rows(self, rule: SynonymRule) -> list[VocabularyRow]:
         """Prompt rows under a synonym rule: one or more rows per class, in the order of the classes."""
@@ -183,64 +158,48 @@ class Vocabulary:
             groups[tuple(sorted(map(str.casefold, row.words)))][row.class_index] = ", ".join(row.words)
         return {next(iter(group.values())): tuple(group) for group in groups.values() if len(group) > 1}
 
-    @classmethod
-    def _from_text(cls, text: str) -> Vocabulary:
-        if text in known_vocabularies():
-            return cls.known(text)
-        if text.endswith(".txt"):
-            return cls.read(Path(text))
-        parts = text.splitlines() if "\n" in text else text.split(",")
-        return cls._from_lines([(f"name {n}", part) for n, part in enumerate(parts, start=1)] if text else [])
 
-    @classmethod
-    def _from_file(cls, text: str, source: str) -> Vocabulary:
-        lines = enumerate(text.rstrip().splitlines(), start=1)
-        return cls._from_lines([(f"{source}, line {n}", line) for n, line in lines if not line.startswith("#")])
-
-    @classmethod
-    def _from_lines(cls, lines: Sequence[tuple[str, object]]) -> Vocabulary:
-        entries: list[ClassName] = []
-        for place, line in lines:
-            if not isinstance(line, str):
-                raise VocabularyError(f"{place} is {line!r} ({type(line).__name__}); a class name is a text")
-            if not line.strip():
-                raise VocabularyError(f"{place} is blank; every class needs a name")
-            entries.append(ClassName.parse(line))
-        shared = {label.casefold() for label in _repeated([entry.label for entry in entries])}
-        return cls(tuple(entry.in_full if entry.label.casefold() in shared else entry for entry in entries))
-
-
-ClassSource: TypeAlias = Vocabulary | str | Path | Mapping[str, str | Sequence[str]] | Iterable[str]
+ClassSource: TypeAlias = (
+    Vocabulary | str | Path | Mapping[str, str | Sequence[str]] | Mapping[int, str] | Mapping[str, int] | Iterable[str]
+)
 """Every type that `Vocabulary.parse` accepts."""
 
 
-def known_vocabularies() -> list[str]:
-    """Names of the packaged vocabularies, as `Vocabulary.known` accepts them."""
-    names = [file.name for file in _folder().iterdir()]
-    return sorted(name.removesuffix(".txt") for name in names if name.endswith(".txt"))
+def warn_of_single_class(vocabulary: Vocabulary) -> None:
+    """Log a warning if a vocabulary has one class only, which gets every pixel of every image."""
+    if len(vocabulary) == 1:
+        label = vocabulary.labels[0]
+        notice(
+            f"{label!r} is the only class, so every pixel will be {label!r}; name what else is in the images "
+            f"('{label}, ...'), or give background names (--background 'wall, floor', background=['wall', 'floor'])"
+        )
 
 
-def _folder() -> Traversable:
-    return resources.files("ahs_seg").joinpath("vocabulary", "classes")
+def background_names(text: str) -> list[str]:
+    """Names of the background class as they are typed, between separators.
+
+    Raises:
+        VocabularyError: one is blank.
+    """
+    names = [tidy(name) for name in words_of(text)]
+    if not all(names):
+        raise VocabularyError(f"background {text!r} has a blank name; give names such as 'wall, floor'")
+    return names
 
 
-def _from_item(label: object, names: object) -> ClassName:
-    given = [names] if isinstance(names, str) else names
-    if not isinstance(label, str) or not isinstance(given, Sequence):
-        raise VocabularyError(f"{label!r}: {names!r} is not a label with its name or a list of its names")
-    if wrong := [name for name in given if not isinstance(name, str)]:
-        raise VocabularyError(f"class {label!r} has the name {wrong[0]!r}; a class name is a text")
-    return ClassName(_tidy(label), tuple(_tidy(name) for name in given))
-
-
-def _split(text: str, separator: str) -> list[str]:
-    return [_tidy(part) for part in text.split(separator)]
-
-
-def _tidy(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _repeated(names: Sequence[str]) -> list[str]:
-    counts = Counter(name.casefold() for name in names)
-    return list({name.casefold(): name for name in names if counts[name.casefold()] > 1}.values())
+def _items(source: object) -> ClassItems:
+    if isinstance(source, Path | str):
+        return items_of(source)
+    if isinstance(source, Mapping):
+        return mapping_items(source, "classes")
+    if not isinstance(source, Iterable):
+        raise VocabularyError(
+            f"classes were given as {type(source).__name__}; give a text, a list of names, a mapping of labels "
+            "to names, or the path of a text file"
+        )
+    items = []
+    for number, item in enumerate(source, start=1):
+        if not isinstance(item, str):
+            raise VocabularyError(f"item {number} is {item!r} ({type(item).__name__}); a class name is a text")
+        items.append(ClassItem(f"item {number}", number, item))
+    return ClassItems(tuple(items))

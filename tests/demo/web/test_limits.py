@@ -26,7 +26,9 @@ def test_pixels_up_to_the_limit() -> None:
         LIMITS.check_pixels(1000, 2001)
 
 
-@pytest.mark.parametrize("text", ["cat, sofa, lamp", " cat\nsofa\nlamp\n", "cat, sofa, lamp,"])
+@pytest.mark.parametrize(
+    "text", ["cat, sofa, lamp", " cat\nsofa\nlamp\n", "cat, sofa, lamp,", "cat; sofa; lamp", "cat、sofa，lamp"]
+)
 def test_words_are_separated_by_commas_or_lines(text: str) -> None:
     assert LIMITS.vocabulary(text).labels == ["cat", "sofa", "lamp"]
 
@@ -63,3 +65,4 @@ def test_words_that_cannot_be_used(text: str) -> None:
 
 def test_a_known_list_may_be_named() -> None:
     assert len(Limits(names=500).vocabulary("pascal-voc-20")) == 20
+    assert len(Limits(names=500).vocabulary("Pascal-VOC-20")) == 20

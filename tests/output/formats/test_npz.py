@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ahs_seg.output.formats import open_format
+from ahs_seg.output.formats import ExportItem, open_format
+from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.types import IGNORE
 from tests.support.results import WORDS, blobs, item
 
@@ -20,6 +21,16 @@ def test_arrays_come_back_without_pickles(tmp_path: Path) -> None:
         assert stored["scores"].dtype == np.float16
         assert (stored["scores"] == 0.75).all()
         assert stored["classes"].tolist() == WORDS.labels
+
+
+def test_the_best_classes_of_every_pixel_are_stored(tmp_path: Path) -> None:
+    labels, scores = np.array([[[0, 1]], [[2, 2]]], np.int32), np.array([[[0.5, 0.5]], [[0.25, 0.125]]], np.float32)
+    image = np.zeros((1, 2, 3), np.uint8)
+    result = Segmentation(image, labels[0], scores[0], WORDS, top_labels=labels, top_scores=scores)
+    open_format("npz", tmp_path, WORDS).add(ExportItem(Path("a"), result))
+    with np.load(tmp_path / "a.npz") as stored:
+        assert np.array_equal(stored["top_labels"], labels)
+        assert np.array_equal(stored["top_scores"], scores)
 
 
 def test_a_second_result_takes_the_place_of_the_first(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ahs_seg.errors import AhsSegError
-from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError, known_vocabularies
+from ahs_seg.vocabulary.class_texts import inline_items
+from ahs_seg.vocabulary.known_lists import find_known
+from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError
 
 MEGA = 1_000_000
 
@@ -78,13 +80,13 @@ class Limits:
             VocabularyError: the names are not a valid vocabulary.
         """
         self.check_text(text)
-        text = text.strip().strip(",\n").strip()
+        text = text.strip()
         if not text:
             raise VocabularyError("No class names yet: type what to look for, e.g. “cat, sofa, lamp”.")
-        if text in known_vocabularies():
-            vocabulary = Vocabulary.known(text)
+        if (known := find_known(text)) is not None:
+            vocabulary = Vocabulary.known(known)
         else:
-            items = text.splitlines() if "\n" in text else text.split(",")
+            items = [item.text for item in inline_items(text).items]
             self._check_count(len(items))
             self._check_lengths(items)
             vocabulary = Vocabulary.parse(items)

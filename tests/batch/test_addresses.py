@@ -1,0 +1,74 @@
+"""Addresses and standard input become files for the time of a run."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.batch.addresses import fetched
+from ahs_seg.batch.sources import InputSource, MissingInputError, list_sources
+from ahs_seg.io import urls
+from tests.support.drawn_images import drawn, save
+from tests.support.pages import pages
+
+
+@pytest.fixture
+def site(tmp_path: Path):
+    for name in ("photos/a b.png", "more/a b.png", "plain"):
+        save(tmp_path / "site" / f"{name.removesuffix('.png')}.png", drawn(8, 8, 0))
+    (tmp_path / "site" / "plain.png").rename(tmp_path / "site" / "plain")
+    with pages(tmp_path / "site") as address:
+        yield address
+
+
+def test_addresses_are_files_with_their_names(site: str) -> None:
+    given = [
+        f"{site}/photos/a%20b.png?size=1",
+        f"{site}/more/a%20b.png",
+        f"{site}/plain",
+        f"{site}/nowhere.png",
+        "x.jpg",
+    ]
+    with fetched(given) as (files, failed):
+        paths = [one.path for one in files if isinstance(one, InputSource)]
+        assert [path.name for path in paths] == ["a b.png", "a b-2.png", "plain.png"]
+        assert [path.stat().st_mtime for path in paths] == [0, 0, 0]
+        assert files[-1] == "x.jpg"
+        assert [one.name for one in list_sources(files[:-1])] == ["a b", "a b-2", "plain"]
+    assert [address for address, _ in failed] == [f"{site}/nowhere.png"]
+    assert "404" in failed[0][1]
+    assert not any(path.exists() for path in paths)
+
+
+def test_nothing_is_fetched_for_files() -> None:
+    with fetched(["a.jpg", "photos"]) as (files, failed):
+        assert (files, failed) == (["a.jpg", "photos"], [])
+
+
+def test_addresses_that_all_fail_end_the_run(site: str) -> None:
+    with pytest.raises(MissingInputError, match="404"), fetched([f"{site}/nowhere.png"]):
+        pass
+
+
+def test_standard_input_is_one_image(tmp_path: Path) -> None:
+    content = save(tmp_path / "a.png", drawn(8, 8, 0)).read_bytes()
+    with fetched(["-"], io.BytesIO(content)) as (files, _):
+        (source,) = files
+        assert isinstance(source, InputSource)
+        assert (source.name, source.path.name) == ("stdin", "stdin.png")
+        assert source.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("stream", "message"), [(None, "nothing is piped"), (io.BytesIO(), "standard input has no bytes")]
+)
+def test_no_standard_input_is_told(stream: io.BytesIO | None, message: str) -> None:
+    with pytest.raises(MissingInputError, match=message), fetched(["-"], stream):
+        pass
+
+
+def test_standard_input_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ahs_seg.batch.addresses.MAX_BYTES", 10)
+    assert urls.MAX_BYTES > 10
+    with pytest.raises(MissingInputError, match="more than 10 bytes"), fetched(["-"], io.BytesIO(bytes(11))):
+        pass
