@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 
 @dataclass
