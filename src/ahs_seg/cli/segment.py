@@ -18,7 +18,13 @@ def command(  # noqa: PLR0913  # a command line has many options
         list[str], typer.Argument(help="Images, videos, folders (searched recursively), glob patterns in quotes.")
     ],
     classes: Annotated[str, typer.Option(help='"cat, sofa, lamp", a text file, or a known list such as ade20k-150.')],
-    model: Annotated[str, typer.Option(help="A model directory, a known checkpoint or owner/name on the hub.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A model or run directory, a known checkpoint (`ahs-seg models`), owner/name or clip:owner/name on "
+            "the hub. The default is downloaded at its first use."
+        ),
+    ] = "cat-seg-vitb",
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for the results.")] = Path("segmented"),
     formats: Annotated[
         list[str] | None,

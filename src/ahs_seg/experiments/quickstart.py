@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
-from ahs_seg.checkpoints import ModelDescription, load_model, save_model
+from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.checkpoints.model_dir import write_description
+from ahs_seg.checkpoints.training_free import open_training_free
 from ahs_seg.config import ConfigError, config_name
 from ahs_seg.configs import find_config, find_crop_clip
 from ahs_seg.data.config import WorldData, WorldNames
@@ -91,7 +92,8 @@ def quickstart(
         say(f"Calibrating scores on {sizes.calibration} validation scenes.")
         scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
         calibration = segmenter.calibrate(scenes.open())
-        write_description(description.replace(calibration=calibration), run / MODEL)
+        training = None if segmenter.description is None else segmenter.description.training
+        write_description(description.replace(calibration=calibration, training=training), run / MODEL)
     say(f"Evaluating on {sizes.scenes} test scenes with 150 classes, and with other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]
@@ -134,7 +136,8 @@ def _train(
 ) -> tuple[Path, Experiment | None]:
     if method == BASELINE.name:
         seen = tuple(WorldData(names="seen").open().vocabulary.labels)
-        save_model(BASELINE.build(), ModelDescription(method=BASELINE, trained_on=seen), output / "run" / MODEL)
+        description = open_training_free(TINY)[0].replace(trained_on=seen)
+        save_model(BASELINE.build(), description, output / "run" / MODEL)
         return output / "run", None
     own = [override for override in overrides if not override.startswith(SHIFT)]
     experiment = Experiment.read(find_config(f"quickstart/{method}"), own)

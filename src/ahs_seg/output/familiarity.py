@@ -1,0 +1,81 @@
+"""What a model was trained on, and whether its scores on an image are those of what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from ahs_seg.config import Config
+from ahs_seg.types import ImageKind
+
+NEAR_CHANCE: Final = 0.1
+"""Mean score below which the classes of an image are not told apart, however many there are."""
+CHANCES: Final = 2.0
+"""The same as a multiple of the mean score of scores that are equal, which is one over the number of classes."""
+HIGHEST_CHANCE: Final = 0.5
+"""Upper bound of that multiple: with two classes, even the better of two equal scores reaches it."""
+
+USUAL: Final = 0.02
+"""Share of images at home that may be less certain than what counts as usual."""
+
+
+class TrainingImages(Config):
+    """The images that a model was trained on.
+
+    `kind` is None if it is not known, `data` names the dataset. `certainty` is the `certainty` that the model reached
+    on nearly all images of its calibration (`Segmenter.calibrate`); None: not measured.
+    """
+
+    kind: ImageKind | None = None
+    data: str = ""
+    certainty: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, [self.kind, self.data])) or "unknown"
+
+
+def certainty(scores: Float[np.ndarray, "H W"]) -> float:
+    """Mean over the pixels of the score of the best class, in [0, 1].
+
+    It separates drawn scenes from photographs, and words that fit from words that do not, better than the margin
+    between the two best classes, the entropy of the scores or the distance of image features from those of the
+    training (`benchmarks/at_home.py`).
+    """
+    return float(scores.mean(dtype=np.float64)) if scores.size else 0.0
+
+
+def usual(reached: Sequence[float]) -> float | None:
+    """The certainty that 98 % of the images of a calibration exceed; None: there are none."""
+    return float(np.quantile(reached, USUAL)) if reached else None
+
+
+def chance(classes: int) -> float:
+    """The certainty below which scores are those of classes that are not told apart."""
+    return max(NEAR_CHANCE, min(CHANCES / classes, HIGHEST_CHANCE))
+
+
+def doubts(scores: Float[np.ndarray, "H W"], classes: int, training: TrainingImages | None) -> tuple[str, ...]:
+    """Warnings about a result for `classes` classes, each one sentence; the same text for all images of a model."""
+    reached = certainty(scores)
+    known = None if training is None else training.kind
+    home = None if training is None else training.certainty
+    if known == "drawn scenes" and reached < max(chance(classes), home or 0.0):
+        return (
+            "this model knows drawn scenes only, and its scores say that this image or these words are none of them: "
+            "the labels mean little. Use a model of photographs, such as cat-seg-vitb.",
+        )
+    if reached < chance(classes):
+        return (
+            "the scores are near chance for these classes: the model hardly tells them apart here. Check the words, or "
+            "use another model.",
+        )
+    if home is not None and reached < home:
+        return (
+            "the scores are lower than on nearly all images that this model was calibrated on: this image or these "
+            "words may be unknown to it.",
+        )
+    return ()
