@@ -39,7 +39,7 @@ from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import file_of, read_source
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.output.calibration import Calibration, calibrate
-from ahs_seg.output.familiarity import TrainingImages, certainty, doubts, usual
+from ahs_seg.output.familiarity import certainty, doubts
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.tuners import TunerConfig
 from ahs_seg.types import Words
@@ -74,12 +74,7 @@ class Segmenter:
         self.calibration = calibration
 
     def __repr__(self) -> str:
-        told = self.description
-        if told is None:
-            return f"Segmenter({type(self.method).__name__})"
-        method, training = told.method, told.origin
-        known = "not recorded" if training is None else str(training)
-        return f"Segmenter({method.name} on {method.backbone.source}, trained on: {known})"
+        return f"Segmenter({type(self.method).__name__ if self.description is None else self.description.title})"
 
     @classmethod
     def from_pretrained(
@@ -108,14 +103,10 @@ class Segmenter:
         description, method = open_model(source, methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
-        return cls(
-            method.to(place),
-            prompts=prompts,
-            inference=inference,
-            cache=cache,
-            description=description if same else description.uncalibrated(),
-            calibration=description.calibration if same else None,
-        )
+        told = description if same else description.uncalibrated()
+        method = method.to(place)
+        calibration = told.calibration
+        return cls(method, prompts=prompts, inference=inference, cache=cache, description=told, calibration=calibration)
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
         """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
@@ -145,14 +136,9 @@ class Segmenter:
         """
         with tempfile.TemporaryDirectory() as folder:
             directory = save_model(self.method, self._description(), Path(folder) / "model")
+            told = self._description()
             return push_to_hub(
-                directory,
-                repository,
-                reports=reports,
-                licence=licence,
-                private=private,
-                token=token,
-                description=self._description(),
+                directory, repository, reports=reports, licence=licence, private=private, token=token, description=told
             )
 
     @overload
@@ -270,18 +256,16 @@ class Segmenter:
             prediction = self._predict(image, table)
             scores = prediction.scores.cpu().numpy()
             reached.append(certainty(scores))
-            return _labels(prediction), scores
+            return prediction.labels.cpu().numpy(), scores
 
         self.calibration = calibrate(found, dataset, images=images)
-        if self.description is not None:
-            training = (self.description.origin or TrainingImages()).replace(certainty=usual(reached))
-            self.description = self.description.replace(training=training)
+        self.description = None if self.description is None else self.description.at_home(reached)
         return self.calibration
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from RGB images to the class index of every pixel, for one vocabulary."""
         table = self._encoder.table(vocabulary)
-        return lambda image: _labels(self._predict(image, table))
+        return lambda image: self._predict(image, table).labels.cpu().numpy()
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
@@ -314,8 +298,3 @@ class Segmenter:
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)
-
-
-def _labels(prediction: Prediction) -> Int32[np.ndarray, "H W"]:
-    labels: Int32[np.ndarray, "H W"] = prediction.labels.cpu().numpy()
-    return labels

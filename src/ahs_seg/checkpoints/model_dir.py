@@ -26,7 +26,7 @@ from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.output.calibration import Calibration
-from ahs_seg.output.familiarity import TrainingImages
+from ahs_seg.output.familiarity import TrainingImages, usual
 from ahs_seg.tuners import Frozen, TunerConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.seen_classes import Overlap
@@ -62,6 +62,16 @@ class ModelDescription(Config):
         if self.training is None and self.method.backbone.source == TINY:
             return TrainingImages(kind="drawn scenes")
         return self.training
+
+    @property
+    def title(self) -> str:
+        """Method, backbone and training in one line."""
+        known = "not recorded" if self.origin is None else str(self.origin)
+        return f"{self.method.name} on {self.method.backbone.source}, trained on: {known}"
+
+    def at_home(self, reached: Sequence[float]) -> ModelDescription:
+        """The description with the certainty that is usual among those `reached` on the images of a calibration."""
+        return self.replace(training=(self.origin or TrainingImages()).replace(certainty=usual(reached)))
 
     def uncalibrated(self) -> ModelDescription:
         """The description without what was measured with these prompts and this protocol."""
