@@ -17,8 +17,10 @@ def test_certainty_is_the_mean_score() -> None:
     assert certainty(np.zeros((0, 3), np.float32)) == 0.0
 
 
-@pytest.mark.parametrize(("classes", "expected"), [(1, 0.5), (2, 0.5), (4, 0.5), (8, 0.25), (20, 0.1), (847, 0.1)])
-def test_chance_is_twice_one_over_the_classes_within_bounds(classes: int, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(1, 0.5), (2, 0.5), (4, 0.5), (8, 0.25), (20, 0.1), (40, 0.1), (1000, 0.005)]
+)
+def test_chance_is_some_times_one_over_the_classes_within_bounds(classes: int, expected: float) -> None:
     assert chance(classes) == pytest.approx(expected)
 
 

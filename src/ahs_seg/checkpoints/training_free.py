@@ -21,7 +21,7 @@ def clip_of(source: Path | str) -> str | None:
         return source.removeprefix(PREFIX)
     try:
         kind = read_mapping(Path(source) / CONFIG).get("model_type")
-    except (OSError, DocumentError):
+    except (OSError, ValueError, DocumentError):  # also names that no file can have
         return None
     return str(source) if isinstance(kind, str) and kind != MODEL_TYPE else None
 

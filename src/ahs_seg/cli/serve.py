@@ -12,7 +12,9 @@ from ahs_seg.cli.output import say
 def command(
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A model directory, a known checkpoint or owner/name on the hub; may be repeated."),
+        typer.Option(
+            help="A model or run directory, a known checkpoint, owner/name or clip:owner/name; may be repeated."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")

@@ -12,13 +12,13 @@ from pydantic import Field
 from ahs_seg.config import Config
 from ahs_seg.types import ImageKind
 
-NEAR_CHANCE: Final = 0.1
-"""Mean score below which the classes of an image are not told apart, however many there are."""
 CHANCES: Final = 2.0
-"""The same as a multiple of the mean score of scores that are equal, which is one over the number of classes."""
+"""Mean score below which classes are not told apart, as a multiple of that of equal scores, one over their number."""
+MANY_CHANCES: Final = 5.0
+"""The same for many classes, of which most do not fit, up to `NEAR_CHANCE`."""
+NEAR_CHANCE: Final = 0.1
 HIGHEST_CHANCE: Final = 0.5
-"""Upper bound of that multiple: with two classes, even the better of two equal scores reaches it."""
-
+"""Upper bound for few classes: with two, even the better of two equal scores reaches it."""
 USUAL: Final = 0.02
 """Share of images at home that may be less certain than what counts as usual."""
 
@@ -55,7 +55,7 @@ def usual(reached: Sequence[float]) -> float | None:
 
 def chance(classes: int) -> float:
     """The certainty below which scores are those of classes that are not told apart."""
-    return max(NEAR_CHANCE, min(CHANCES / classes, HIGHEST_CHANCE))
+    return min(HIGHEST_CHANCE, max(CHANCES / classes, min(MANY_CHANCES / classes, NEAR_CHANCE)))
 
 
 def doubts(scores: Float[np.ndarray, "H W"], classes: int, training: TrainingImages | None) -> tuple[str, ...]:
