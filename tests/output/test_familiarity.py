@@ -26,8 +26,8 @@ def test_chance_is_some_times_one_over_the_classes_within_bounds(classes: int, e
 
 def test_usual_is_what_nearly_all_images_exceed() -> None:
     assert usual([]) is None
-    assert usual([0.9] * 99 + [0.1]) == pytest.approx(0.9)
-    assert usual([index / 100 for index in range(101)]) == pytest.approx(0.02)
+    assert usual([0.8] * 99 + [0.1]) == pytest.approx(0.85 * 0.8)
+    assert usual([index / 100 for index in range(101)]) == pytest.approx(0.85 * 0.02)
 
 
 def test_a_street_photograph_of_the_small_model_is_near_chance() -> None:
