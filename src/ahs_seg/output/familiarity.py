@@ -22,14 +22,14 @@ HIGHEST_CHANCE: Final = 0.5
 USUAL: Final = 0.02
 """Share of the images of a calibration that may be less certain than the rest."""
 OTHER_LISTS: Final = 0.85
-"""Other class lists of the same kind give other mean scores: with 20 names of the drawn world, 0.91 of those with 150."""
+"""Other class lists give other mean scores: with 20 names of the drawn world, 0.91 of those with 150."""
 
 
 class TrainingImages(Config):
     """The images that a model was trained on.
 
-    `kind` is None if it is not known, `data` names the dataset. `certainty` is the `certainty` that the model exceeds on
-    images of its calibration (`usual`, `Segmenter.calibrate`); None: not measured.
+    `kind` is None if it is not known, `data` names the dataset. `certainty` is the `certainty` that the model exceeds
+    on images of its calibration (`usual`, `Segmenter.calibrate`); None: not measured.
     """
 
     kind: ImageKind | None = None
