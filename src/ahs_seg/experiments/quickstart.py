@@ -90,10 +90,7 @@ def quickstart(
     seen = description.trained_on
     if description.calibration is None:
         say(f"Calibrating scores on {sizes.calibration} validation scenes.")
-        scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
-        calibration = segmenter.calibrate(scenes.open())
-        training = None if segmenter.description is None else segmenter.description.training
-        write_description(description.replace(calibration=calibration, training=training), run / MODEL)
+        _calibrate(segmenter, description, run / MODEL, sizes.calibration)
     say(f"Evaluating on {sizes.scenes} test scenes with 150 classes, and with other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]
@@ -129,6 +126,14 @@ def quickstart(
     say(_table(evaluations, baselines))
     say(f"Done in {minutes:.1f} minutes.")
     return page
+
+
+def _calibrate(segmenter: Segmenter, description: ModelDescription, model: Path, count: int) -> None:
+    """Measure confidences and the usual certainty, and write both into the model directory."""
+    scenes = WorldData(scenes="validation", count=count, names=150)
+    calibration = segmenter.calibrate(scenes.open())
+    training = None if segmenter.description is None else segmenter.description.training
+    write_description(description.replace(calibration=calibration, training=training), model)
 
 
 def _train(
