@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
-from ahs_seg.checkpoints import load_model, save_model
+from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.model_dir import write_description
 from ahs_seg.checkpoints.training_free import open_training_free
 from ahs_seg.config import ConfigError, config_name
