@@ -13,6 +13,8 @@ from ahs_seg.methods import Method, ZeroShotConfig
 from ahs_seg.output.familiarity import TrainingImages
 
 PREFIX: Final = "clip:"
+TINY_CERTAINTY: Final = 0.85
+"""Certainty of the packaged CLIP on drawn scenes: 0.87 on the worst of 40 validation scenes (`benchmarks/at_home.py`)."""
 
 
 def clip_of(source: Path | str) -> str | None:
@@ -53,5 +55,6 @@ def save_training_free(clip: str, directory: Path | str) -> Path:
 
 def _training(clip: str) -> TrainingImages:
     if clip == TINY:
-        return TrainingImages(kind="drawn scenes", data="pre-training of the packaged CLIP")
+        told = "pre-training of the packaged CLIP"
+        return TrainingImages(kind="drawn scenes", data=told, certainty=TINY_CERTAINTY)
     return TrainingImages(data=f"pre-training of {clip}, none for segmentation")
