@@ -14,7 +14,7 @@ from ahs_seg.output.familiarity import TrainingImages
 
 PREFIX: Final = "clip:"
 TINY_CERTAINTY: Final = 0.85
-"""Certainty of the packaged CLIP on drawn scenes: 0.87 on the worst of 40 validation scenes (`benchmarks/at_home.py`)."""
+"""Exceeded by the packaged CLIP at home: 0.87 on the worst of 40 validation scenes (`benchmarks/at_home.py`)."""
 
 
 def clip_of(source: Path | str) -> str | None:
