@@ -44,8 +44,8 @@ def certainty(scores: Float[np.ndarray, "H W"]) -> float:
     """Mean over the pixels of the score of the best class, in [0, 1].
 
     Every result has it. It separates both drawn scenes from photographs and known from unknown words, except for
-    photographs that are given many names of the drawn world. The entropy needs the scores of all classes; the distance of image
-    features from those of the training says nothing about words (`benchmarks/at_home.py` compares them).
+    photographs that are given many names of the drawn world. Entropy needs the scores of all classes; the distance of
+    image features from those of the training says nothing about words (`benchmarks/at_home.py` compares them).
     """
     return float(scores.mean(dtype=np.float64)) if scores.size else 0.0
 
