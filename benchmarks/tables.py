@@ -105,6 +105,34 @@ def calibration(values: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def at_home(values: dict[str, Any]) -> Iterator[str]:
+    """Tables of the measures that tell what a model knows from other images and words."""
+    for name, model in values["models"].items():
+        yield from _head(
+            f"Is the model at home here? {model['method']}, {name}",
+            "AUROC of images at home (drawn scenes with 20 and 150 of their names) against those elsewhere "
+            f"({values['photographs']}), and the share with a warning. The threshold of the mean score, "
+            f"{model['threshold']:.3f}, is from {values['validation_scenes']} validation scenes.",
+        )
+        keys = list(model["elsewhere"][0]["auroc"])
+        home = [
+            [row["home"], str(row["images"]), f"{row['certainty']:.3f}", *([""] * len(keys)), f"{row['warned']:.0%}"]
+            for row in model["home"]
+        ]
+        away = [
+            [
+                row["elsewhere"],
+                str(row["images"]),
+                f"{row['certainty']:.3f}",
+                *(f"{row['auroc'][key]:.3f}" for key in keys),
+                f"{row['warned']:.0%}",
+            ]
+            for row in model["elsewhere"]
+        ]
+        titles = ["mean score" if key == "certainty" else key for key in keys]
+        yield from _table(["images and names", "images", "median of the mean score", *titles, "warned"], [*home, *away])
+
+
 def mask_family(values: dict[str, Any]) -> Iterator[str]:
     """Table of EBSeg and SCAN from pixels to labels."""
     yield from _head(
@@ -211,6 +239,7 @@ TABLES = (
     all_classes,
     evaluation,
     calibration,
+    at_home,
     throughput,
     big_image,
 )

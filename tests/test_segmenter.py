@@ -6,8 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
+from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.windows import SlidingWindows
@@ -210,3 +212,32 @@ def test_any_source(image, tmp_path: Path):
     sources = [image, tmp_path / "photo.png", str(tmp_path / "photo.png"), Image.fromarray(image), tensor]
     results = [segmenter(source, "cat, sofa, lamp").labels for source in sources]
     assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_a_result_says_when_the_model_is_out_of_its_depth(image):
+    """Twelve words that the packaged CLIP does not know have scores near chance at a high temperature."""
+    description = ModelDescription(method=ZeroShotConfig(backbone=ClipConfig(source="tiny"), temperature=10.0))
+    segmenter = Segmenter(description.method.build(), prompts=SHORT, description=description)
+    words = "cat, sofa, lamp, road, tree, bus, dog, boat, chair, table, car, bed"
+    assert "drawn scenes only" in segmenter(image, words).warnings[0]
+    assert "drawn scenes only" in segmenter.segment_many([image], Vocabulary.parse(words))[0].warnings[0]
+    assert "near chance" in Segmenter(segmenter.method, prompts=SHORT)(image, words).warnings[0]
+    certain = Segmenter(ZeroShotConfig(temperature=1e-4).compose(segmenter.method.backbone), prompts=SHORT)
+    assert certain(image, words).warnings == ()
+    assert repr(segmenter) == "Segmenter(zero_shot on tiny, trained on: drawn scenes)"
+
+
+def test_calibration_measures_how_certain_the_model_is_at_home(tmp_path: Path):
+    scenes = WorldDataset(seed=5, count=3, names=20)
+    segmenter = Segmenter.from_pretrained("clip:tiny")
+    segmenter.calibrate(scenes)
+    reached = [float(segmenter(scenes[index].image, scenes.vocabulary).scores.mean()) for index in range(3)]
+    saved = Segmenter.from_pretrained(segmenter.save_pretrained(tmp_path / "model"))
+    assert saved.description is not None
+    assert saved.description.training is not None
+    assert saved.description.training.certainty == pytest.approx(0.85 * np.quantile(reached, 0.02), abs=1e-5)
+    assert saved.description.training.kind == "drawn scenes"
+    other = Segmenter.from_pretrained(tmp_path / "model", inference=InferenceConfig(shortest_edge=80))
+    assert other.description is not None
+    assert other.description.training is not None
+    assert other.description.training.certainty is None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ahs_seg.checkpoints import ModelDescription, load_model, read_description, save_model
     from ahs_seg.checkpoints.card import write_card
     from ahs_seg.checkpoints.hub import push_to_hub
-    from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS
+    from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
     from ahs_seg.data.augment import Augmentation, Crop, Resize
     from ahs_seg.data.base import Sample, SegmentationDataset
     from ahs_seg.data.color_jitter import ColourJitter
@@ -167,7 +167,7 @@ _MODULES: Final = {
     "checkpoints": "ModelDescription load_model read_description save_model",
     "checkpoints.card": "write_card",
     "checkpoints.hub": "push_to_hub",
-    "checkpoints.zoo": "KNOWN_CHECKPOINTS",
+    "checkpoints.known": "KNOWN_CHECKPOINTS",
 }
 """The public names of each module."""
 

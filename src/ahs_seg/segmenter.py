@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.model_dir import ModelDescription, load_model, merged_description, save_model
-from ahs_seg.checkpoints.zoo import find_model
+from ahs_seg.checkpoints.known import DEFAULT_MODEL
+from ahs_seg.checkpoints.model_dir import ModelDescription, merged_description, save_model
+from ahs_seg.checkpoints.zoo import open_model
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import CheckpointError, SampleError
 from ahs_seg.inference.many_images import (
@@ -38,6 +39,7 @@ from ahs_seg.io.images import ImageSource
 from ahs_seg.io.urls import file_of, read_source
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.output.calibration import Calibration, calibrate
+from ahs_seg.output.familiarity import certainty, doubts
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.tuners import TunerConfig
 from ahs_seg.types import Words
@@ -71,10 +73,13 @@ class Segmenter:
         self._encoder = VocabularyEncoder(self.prompts, self.cache, description.seen if description else lambda _: None)
         self.calibration = calibration
 
+    def __repr__(self) -> str:
+        return f"Segmenter({type(self.method).__name__ if self.description is None else self.description.title})"
+
     @classmethod
     def from_pretrained(
         cls,
-        source: Path | str,
+        source: Path | str = DEFAULT_MODEL,
         *,
         prompts: PromptConfig | None = None,
         inference: InferenceConfig | None = None,
@@ -86,7 +91,8 @@ class Segmenter:
         """The segmenter of a model directory, with its saved prompts and protocol unless others are given.
 
         Other prompts or another protocol change the scores, so that the saved calibration is dropped.
-        `source` may also be a known checkpoint such as "cat-seg-vitb", or `owner/name` on the hub (`find_model`).
+        `source` may also be a run that holds one, a known checkpoint, which is downloaded once (the default is the
+        published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
         `methods` and `tuners` are your own config classes that the directory may name.
 
         Raises:
@@ -94,17 +100,13 @@ class Segmenter:
             CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
         place = find_device(device)
-        description, method = load_model(find_model(source), methods=methods, tuners=tuners)
+        description, method = open_model(source, methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
-        return cls(
-            method.to(place),
-            prompts=prompts,
-            inference=inference,
-            cache=cache,
-            description=description,
-            calibration=description.calibration if same else None,
-        )
+        told = description if same else description.uncalibrated()
+        method = method.to(place)
+        calibration = told.calibration
+        return cls(method, prompts=prompts, inference=inference, cache=cache, description=told, calibration=calibration)
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
         """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
@@ -134,14 +136,9 @@ class Segmenter:
         """
         with tempfile.TemporaryDirectory() as folder:
             directory = save_model(self.method, self._description(), Path(folder) / "model")
+            told = self._description()
             return push_to_hub(
-                directory,
-                repository,
-                reports=reports,
-                licence=licence,
-                private=private,
-                token=token,
-                description=self._description(),
+                directory, repository, reports=reports, licence=licence, private=private, token=token, description=told
             )
 
     @overload
@@ -213,7 +210,7 @@ class Segmenter:
         table = self._encoder.table(vocabulary)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
         return [
-            with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions())
+            self._judged(with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions()))
             for image, one in zip(images, found, strict=True)
         ]
 
@@ -247,24 +244,29 @@ class Segmenter:
     def calibrate(self, dataset: SegmentationDataset, *, images: int | None = None) -> Calibration:
         """Measure on labelled images how often each score is correct, and use this calibration for confidences.
 
-        Use the prompts, protocol and kind of class names of later calls. `save_pretrained` saves the calibration.
+        Use the prompts, protocol and kind of class names of later calls. `save_pretrained` saves the calibration, and
+        how certain the model was (`output.familiarity`): results that are less certain have a warning.
 
         Raises:
             CalibrationError: the dataset has no labelled pixel.
         """
         table = self._encoder.table(dataset.vocabulary)
+        reached: list[float] = []
 
         def found(image: UInt8[np.ndarray, "H W 3"]) -> tuple[Int32[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
             prediction = self._predict(image, table)
-            return _labels(prediction), prediction.scores.cpu().numpy()
+            scores = prediction.scores.cpu().numpy()
+            reached.append(certainty(scores))
+            return prediction.labels.cpu().numpy(), scores
 
         self.calibration = calibrate(found, dataset, images=images)
+        self.description = None if self.description is None else self.description.at_home(reached)
         return self.calibration
 
     def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
         """A function from RGB images to the class index of every pixel, for one vocabulary."""
         table = self._encoder.table(vocabulary)
-        return lambda image: _labels(self._predict(image, table))
+        return lambda image: self._predict(image, table).labels.cpu().numpy()
 
     def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
@@ -288,12 +290,12 @@ class Segmenter:
         found = to_segmentation(
             self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request
         )
-        return replace(found, source=file_of(image))
+        return replace(self._judged(found), source=file_of(image))
+
+    def _judged(self, result: Segmentation) -> Segmentation:
+        """The result with warnings if the model is out of its depth."""
+        training = None if self.description is None else self.description.origin
+        return replace(result, warnings=doubts(result.scores, len(result.vocabulary), training))
 
     def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
         return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)
-
-
-def _labels(prediction: Prediction) -> Int32[np.ndarray, "H W"]:
-    labels: Int32[np.ndarray, "H W"] = prediction.labels.cpu().numpy()
-    return labels

@@ -12,6 +12,9 @@ from torch import Tensor
 IGNORE: Final = -1
 """Label of a pixel without a class. In files it is 255, 65535 or 0; in memory it is always this value."""
 
+ImageKind = Literal["photographs", "drawn scenes"]
+"""What the images of a dataset are."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:

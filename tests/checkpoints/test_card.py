@@ -13,6 +13,7 @@ from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, HClipConfig
+from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
 from tests.support.builders import random_backbone
@@ -116,3 +117,9 @@ def test_a_segmenter_goes_to_the_hub_and_comes_back(hub: Hub, tmp_path: Path) ->
     assert 'from_pretrained("me/cats")' in card
     assert "62.50" in card
     np.testing.assert_array_equal(segment(Segmenter.from_pretrained("me/cats")), segment(segmenter))
+
+
+def test_the_card_says_what_the_model_was_trained_on() -> None:
+    told = DESCRIPTION.replace(training=TrainingImages(kind="photographs", data="COCO-Stuff 171"))
+    assert "Trained on: photographs, COCO-Stuff 171." in model_card(told, title="me/cats")
+    assert "is not recorded" in model_card(DESCRIPTION, title="me/cats")

@@ -45,3 +45,10 @@ def test_the_hub_refuses(hub: Hub, tmp_path: Path) -> None:
 def test_what_is_no_model(hub: Hub, name: str) -> None:
     with pytest.raises(CheckpointError, match="known checkpoint"):
         find_model(name)
+
+
+def test_a_gated_model_says_where_its_terms_are(hub: Hub) -> None:
+    hub.repositories["me/model"] = {}
+    hub.gated.add("me/model")
+    with pytest.raises(CheckpointError, match=rf"log in .* accept the terms at {hub.address}/me/model\)"):
+        find_model("me/model")

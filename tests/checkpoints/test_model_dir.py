@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, read_description, save_model
 from ahs_seg.checkpoints.model_dir import model_digest, write_description
 from ahs_seg.io.weight_files import stored_tensors
 from ahs_seg.methods import CostSegmenter
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION
+from ahs_seg.output.familiarity import TrainingImages
 from tests.support.builders import random_backbone
 from tests.support.clip_directories import change_json
 from tests.support.memory import cost_of
@@ -157,3 +159,21 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
     monkeypatch.setattr("ahs_seg.checkpoints.model_dir.stored_tensors", replace_first)
     _, loaded = load_model(directory)
     assert torch.equal(next(loaded.parameters()), next(method.parameters()))
+
+
+def test_directories_from_before_images_were_recorded_still_load(saved: tuple[Path, CostSegmenter]) -> None:
+    config = json.loads((saved[0] / "config.json").read_text())
+    del config["training"]
+    (saved[0] / "config.json").write_text(json.dumps(config))
+    description = read_description(saved[0])
+    assert description.training is None
+    assert description.origin is None
+    method = description.method.replace(backbone=description.method.backbone.replace(source=TINY))
+    assert description.replace(method=method).origin == TrainingImages(kind="drawn scenes")
+
+
+def test_what_was_measured_with_other_prompts_is_left_out() -> None:
+    training = TrainingImages(kind="photographs", certainty=0.5)
+    told = ModelDescription(calibration=IDENTITY_CALIBRATION, training=training).uncalibrated()
+    assert told.calibration is None
+    assert told.training == TrainingImages(kind="photographs")

@@ -9,8 +9,11 @@ import pytest
 import ahs_seg
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config
-from ahs_seg.experiments.train import MODEL, checked
+from ahs_seg.data.config import WorldData
+from ahs_seg.experiments.experiment import Experiment
+from ahs_seg.experiments.train import MODEL, TrainingConfig, checked, describe
 from ahs_seg.methods import MethodConfig
+from ahs_seg.output.familiarity import TrainingImages
 
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
 OWN_LOSSES = {
@@ -124,3 +127,10 @@ def test_the_dataset_is_looked_at_before_anything_is_built(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="Squares is empty"):
         ahs_seg.train(small("cat_seg"), Squares(0), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_says_what_it_was_trained_on() -> None:
+    run = Experiment(data=WorldData(count=3, names=20))
+    training = describe(run, run.data.open()).training
+    assert training == TrainingImages(kind="drawn scenes", data="world-20 (train, 3 scenes)")
+    assert describe(TrainingConfig(), Squares()).training == TrainingImages(data="Squares")

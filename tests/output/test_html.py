@@ -30,3 +30,12 @@ def test_a_strip_makes_a_small_page(size: tuple[int, int]) -> None:
     result = Segmentation(np.zeros((*size, 3), np.uint8), labels, scores, Vocabulary.parse("sky"))
     assert len(to_html(result)) < 100_000
     assert peak_bytes(lambda: to_html(result)) < 60_000_000
+
+
+def test_notebooks_show_the_warnings() -> None:
+    labels, scores = np.zeros((4, 4), np.int32), np.zeros((4, 4), np.float32)
+    image, words = np.zeros((4, 4, 3), np.uint8), Vocabulary.parse("sky")
+    assert "Warning" not in to_html(Segmentation(image, labels, scores, words))
+    result = Segmentation(image, labels, scores, words, warnings=("a < b",))
+    assert "<br>Warning: a &lt; b</caption>" in to_html(result)
+    assert "warnings=('a < b',)" in repr(result)

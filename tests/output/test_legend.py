@@ -69,3 +69,12 @@ def test_the_legend_of_a_strip_can_be_read() -> None:
 def test_an_overlay_of_many_pixels_is_made_block_by_block() -> None:
     image, labels = np.zeros((4000, 4000, 3), np.uint8), np.zeros((4000, 4000), np.int32)
     assert peak_bytes(lambda: overlay_with_legend(image, labels, ["sky"])) < 15 * labels.size
+
+
+def test_a_note_is_the_first_line():
+    image, labels = np.full((256, 256, 3), 90, np.uint8), np.zeros((256, 256), int)
+    plain = overlay_with_legend(image, labels, ["sky"], strength=1.0)
+    noted = overlay_with_legend(image, labels, ["sky"], strength=1.0, note="doubtful")
+    first = np.flatnonzero((plain[:, 256:] == colour(0)).all(-1).any(1))[0]
+    second = np.flatnonzero((noted[:, 256:] == colour(0)).all(-1).any(1))[0]
+    assert second - first == round(11 * 1.7)

@@ -12,8 +12,9 @@ from tests.support.official import byte_tokenizer_file
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Empty caches of the hub."""
+    """Empty caches of the hub and of this package (`cache/ahs-seg`)."""
     cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     for name in ("HF_HUB_CACHE", "HF_ASSETS_CACHE"):
         monkeypatch.setattr(huggingface_hub.constants, name, str(cache / name))
     return cache

@@ -18,7 +18,9 @@ LARGE = 100_000
 class Hub:
     """Repositories by their address (`owner/name`, `spaces/owner/name`), and everything that was asked.
 
-    A repository `owner/name@tag` is what `owner/name` was at that tag.
+    A repository `owner/name@tag` is what `owner/name` was at that tag. Those in `gated` are read by nobody: without a
+    token the answer is 401, with one 403. Those in `private` are hidden. Only half of a file in `short` is sent, as
+    if that were all.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -26,6 +28,9 @@ class Hub:
     token: str | None = None
     stored: dict[str, bytes] = field(default_factory=dict)
     cut_once: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
+    short: set[str] = field(default_factory=set)
     address: str = ""
     storage: str = ""
 
@@ -135,9 +140,19 @@ class _Handler(BaseHTTPRequestHandler):
             revision, _, name = rest.partition("/")
             self._resolve(self.hub.at(repository, revision), name)
 
+    def _refused(self, repository: str) -> bool:
+        if repository in self.hub.gated:
+            status = 403 if self.headers.get("authorization") else 401
+            self._send(status, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
+        elif repository in self.hub.private:
+            self._send(401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+        return repository in self.hub.gated | self.hub.private
+
     def _describe(self, path: str) -> None:
         owner, name, action, revision = [*path.split("/"), "", ""][:4]
         repository = self.hub.at(f"{owner}/{name}", revision)
+        if self._refused(repository):
+            return
         if repository not in self.hub.repositories:
             self._missing("RepoNotFound")
             return
@@ -157,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
         return {**entry, "lfs": {"oid": oid, "size": len(content), "pointerSize": 134}}
 
     def _resolve(self, repository: str, path: str) -> None:
+        if self._refused(repository):
+            return
         if repository not in self.hub.repositories:
             self._missing("RepoNotFound")
             return
@@ -174,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, content: bytes, path: str, headers: dict[str, str] | None = None) -> None:
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
-        part = content[start:]
+        part = content[start : len(content) // 2 if self.command == "GET" and path in self.hub.short else None]
         status = 206 if start else 200
         ranged = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
         if self.command == "GET" and path in self.hub.cut_once:

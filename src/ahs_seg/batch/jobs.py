@@ -13,8 +13,7 @@ from jaxtyping import Int32, UInt8
 from pydantic import Field, PositiveInt, model_validator
 
 from ahs_seg.batch.sources import InputSource
-from ahs_seg.checkpoints.model_dir import read_description
-from ahs_seg.checkpoints.zoo import find_model
+from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.config import Config
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
@@ -105,7 +104,7 @@ class LoadedImage:
 class Done:
     """An image whose results are on disk: its (height, width), and pixel counts by label (-1: unknown).
 
-    `notes` say what was left out of it, e.g. further images of its file.
+    `notes` say what was left out of it, e.g. further images of its file, and why its labels may mean little.
     """
 
     name: str
@@ -196,7 +195,7 @@ class ModelSource:
     model's config says).
     """
 
-    source: str
+    source: str = DEFAULT_MODEL
     device: str = "auto"
     batch: int | None = None
 
@@ -207,9 +206,7 @@ class ModelSource:
             DeviceError: there is no such device.
             CheckpointError: the model cannot be found or read.
         """
-        device = find_device(self.device)
-        directory = find_model(self.source)
-        inference = read_description(directory).inference
+        segmenter = Segmenter.from_pretrained(self.source, device=find_device(self.device))
         if self.batch is not None:
-            inference = inference.replace(batch=self.batch)
-        return Segmenter.from_pretrained(directory, inference=inference, device=device)
+            segmenter.inference = segmenter.inference.replace(batch=self.batch)
+        return segmenter

@@ -29,7 +29,7 @@ class BatchSummary:
     """Counts of segmented, skipped (already done) and failed images, and the area of each class.
 
     `left_out` are files of the input folders that are not read; `notes` counts what was left out of images that are
-    segmented, with one of them.
+    segmented, and why labels may mean little, with one of the images.
     """
 
     output: Path

@@ -113,7 +113,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
             self._finished.put(Failed.of(source.path, error))
             return
-        done = Done(image.name, str(source.path), image.task.stamp, (height, width), counted, image.notes)
+        done = Done(
+            image.name, str(source.path), image.task.stamp, (height, width), counted, (*image.notes, *result.warnings)
+        )
         self._finished.put(done)
 
     def _drained(self) -> Iterator[SourceOutcome]:

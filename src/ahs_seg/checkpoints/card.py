@@ -129,8 +129,15 @@ def _summary(description: ModelDescription) -> str:
     backbone = f"{clip} at {method.backbone.resolution} pixels" if clip else "a CLIP of its own"
     return (
         f"Open-vocabulary semantic segmentation: name classes in plain words, get a label for every pixel. Method "
-        f"`{method.name}`: {paper} Backbone: {backbone}."
+        f"`{method.name}`: {paper} Backbone: {backbone}. {_trained(description)}"
     )
+
+
+def _trained(description: ModelDescription) -> str:
+    training = description.origin
+    if training is None:
+        return "What images it was trained on is not recorded."
+    return f"Trained on: {markdown_text(str(training))}."
 
 
 def _usage(title: str) -> str:

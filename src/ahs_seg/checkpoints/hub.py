@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, snapshot_download
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
 from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
 from ahs_seg.errors import CheckpointError
-from ahs_seg.io.hub import UNREACHABLE, HubName, reason
+from ahs_seg.io.hub import UNREACHABLE, HubName, page_of, reason
 
 _FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
 
@@ -76,6 +76,7 @@ def fetch_model(repository: str, *, revision: str | None = None, endpoint: str |
         )
     except UNREACHABLE as error:
         raise CheckpointError(
-            f"{repository!r} is not a local model directory and cannot be downloaded from the hub ({reason(error)}). "
+            f"{repository!r} is not a local model directory and cannot be downloaded from the hub "
+            f"({reason(error, page_of(name.repository, endpoint=endpoint))}). "
             "Give a directory, the name of a known checkpoint, or owner/name of a repository you can reach."
         ) from None

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone, BackboneError
+from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.documents import DocumentError, read_mapping
@@ -25,6 +26,7 @@ from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.output.calibration import Calibration
+from ahs_seg.output.familiarity import TrainingImages, usual
 from ahs_seg.tuners import Frozen, TunerConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.seen_classes import Overlap
@@ -32,15 +34,15 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
-_NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "overlap")
+_NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "training", "overlap")
 
 
 class ModelDescription(Config):
     """Content of `config.json` of a model directory; `model_type` is for `transformers`.
 
     `prompts` are those of the training. `trained_on` are the class names of the training, which decide which classes
-    are "seen" and "unseen" at evaluation; `overlap` has further rules for this. `calibration` maps scores to
-    confidences, and holds for these prompts and this protocol.
+    are "seen" and "unseen" at evaluation; `overlap` has further rules for this. `training` are the images of the
+    training (None: not recorded). `calibration` maps scores to confidences, for these prompts and this protocol.
     """
 
     model_type: Literal["ahs_seg"] = MODEL_TYPE
@@ -50,8 +52,31 @@ class ModelDescription(Config):
     prompts: PromptConfig = PromptConfig()
     inference: InferenceConfig = InferenceConfig()
     trained_on: tuple[str, ...] = Field(default=())
+    training: TrainingImages | None = None
     overlap: Overlap = Overlap()
     calibration: Calibration | None = None
+
+    @property
+    def origin(self) -> TrainingImages | None:
+        """The images of the training; without a record, those of the packaged CLIP, if the backbone is that."""
+        if self.training is None and self.method.backbone.source == TINY:
+            return TrainingImages(kind="drawn scenes")
+        return self.training
+
+    @property
+    def title(self) -> str:
+        """Method, backbone and training in one line."""
+        known = "not recorded" if self.origin is None else str(self.origin)
+        return f"{self.method.name} on {self.method.backbone.source}, trained on: {known}"
+
+    def at_home(self, reached: Sequence[float]) -> ModelDescription:
+        """The description with the certainty that is usual among those `reached` on the images of a calibration."""
+        return self.replace(training=(self.origin or TrainingImages()).replace(certainty=usual(reached)))
+
+    def uncalibrated(self) -> ModelDescription:
+        """The description without what was measured with these prompts and this protocol."""
+        training = None if self.training is None else self.training.replace(certainty=None)
+        return self.replace(calibration=None, training=training)
 
     def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
         """For every class of a vocabulary, whether it occurred in training, judged by its names; None: not known."""

@@ -1,104 +1,66 @@
-"""Models by name: local directories, repositories of the hub, and published checkpoints, imported once and cached."""
+"""Models by name: local directories, repositories of the hub, published checkpoints, and training-free segmentation."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
 
-from huggingface_hub import cached_assets_path, constants
-from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # public, but not in its `__all__`
-
+from ahs_seg.checkpoints.acquire import imported
 from ahs_seg.checkpoints.hub import fetch_model
-from ahs_seg.checkpoints.importing.run import import_checkpoint, published
-from ahs_seg.checkpoints.model_dir import ModelDescription
+from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
+from ahs_seg.checkpoints.local import model_directory
+from ahs_seg.checkpoints.model_dir import ModelDescription, load_model
+from ahs_seg.checkpoints.training_free import PREFIX, clip_of, open_training_free
 from ahs_seg.errors import CheckpointError
-from ahs_seg.io.hub import HubName, RepositoryKind, fetch
-from ahs_seg.vocabulary.vocabulary import Vocabulary
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class KnownCheckpoint:
-    """Location of a checkpoint published by the authors of a method, and the vocabulary of its training."""
-
-    method: Literal["cat_seg", "h_clip", "ebseg"]
-    repository: str
-    filename: str
-    repository_kind: RepositoryKind = "model"
-    vocabulary: str = "coco-stuff-171"
-
-    def description(self) -> ModelDescription:
-        """The description of the published method, with the class names of the training."""
-        trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
-        return published(self.method).replace(trained_on=trained_on)
-
-
-KNOWN_CHECKPOINTS: Final = {
-    "cat-seg-vitb": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_base.pth", "space"),
-    "cat-seg-vitl": KnownCheckpoint("cat_seg", "hamacojr/CAT-Seg-weights", "model_large.pth", "space"),
-    "ebseg-vitb": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_base.pth"),
-    "ebseg-vitl": KnownCheckpoint("ebseg", "slonetime/EBSeg", "EBSeg_large.pth"),
-}
-"""Published checkpoints by name; the repositories are those in the authors' README."""
+from ahs_seg.io.hub import HubName
+from ahs_seg.methods import BaseMethodConfig, Method
+from ahs_seg.tuners import TunerConfig
 
 
 def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
     """The path of a model directory, from a local path, the name of a known checkpoint, or `owner/name` on the hub.
 
-    Names may end in `@revision`, a branch, a tag or a commit; without it, the newest commit is used.
+    A local path may be that of a run (`runs/s3`, `quickstart`), which contains the model directory. Names may end in
+    `@revision`, a branch, a tag or a commit; without it, the newest commit is used.
 
     A known checkpoint is downloaded and imported at the first use, with CLIP's tokenizer unless one is given; later
-    uses need no network. It is stored beside the hub's cache (in `assets/ahs-seg` of `HF_HOME`).
+    uses need no network (`checkpoints.acquire.imported`).
 
     Raises:
         CheckpointError: `source` is none of these, or cannot be downloaded or imported.
     """
     path = Path(source)
+    if (clip := clip_of(source)) is not None:
+        raise CheckpointError(
+            f"{str(source)!r} is a CLIP, and a model directory is needed here. Write that of its training-free "
+            f"segmentation with `ahs-seg import {PREFIX}{clip} -o DIRECTORY` and give the directory."
+        )
     if path.exists():
-        return path
+        return model_directory(path)
     name = HubName.parse(str(source))
     if name is not None and name.repository in KNOWN_CHECKPOINTS:
-        return _imported(name, KNOWN_CHECKPOINTS[name.repository], tokenizer, endpoint)
+        return imported(name, tokenizer=tokenizer, endpoint=endpoint)
     if name is not None and "/" in name.repository:
         return fetch_model(str(name), endpoint=endpoint)
     raise CheckpointError(
         f"{str(source)!r} is not a model directory, not a known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and not "
-        "an owner/name or owner/name@revision of the hub. Check the path or the name."
+        f"an owner/name or owner/name@revision of the hub; {PREFIX}owner/name is training-free segmentation with a "
+        "CLIP. Check the path or the name; `ahs-seg models` lists what is known and what is here."
     )
 
 
-def find_known(name: str) -> KnownCheckpoint | None:
-    """The known checkpoint of this name, which may end in `@revision`; None: there is none."""
-    parsed = HubName.parse(name)
-    return None if parsed is None else KNOWN_CHECKPOINTS.get(parsed.repository)
+def open_model(
+    source: Path | str, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
+) -> tuple[ModelDescription, Method]:
+    """The description and the method (in evaluation mode, on the CPU) of any source that `Segmenter` takes.
 
+    Besides those of `find_model`, these are `clip:owner/name` and the directory of a CLIP: training-free segmentation.
+    `methods` and `tuners` as in `load_model`.
 
-def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
-    """Path of the file of a known checkpoint as published by its authors, downloaded if needed.
-
-    `name` may end in `@revision`, with a branch, a tag or a commit of the authors' repository.
+    Raises:
+        CheckpointError: `source` is none of these, or cannot be downloaded or read.
+        BackboneError: there is no such CLIP.
     """
-    parsed = HubName.parse(name)
-    assert parsed is not None
-    known = KNOWN_CHECKPOINTS[parsed.repository]
-    remedy = f"then `ahs-seg import {known.filename} --as {known.method} -o DIRECTORY` and use that directory"
-    source = HubName(known.repository, parsed.revision)
-    return fetch(source, known.filename, kind=known.repository_kind, remedy=remedy, endpoint=endpoint)
-
-
-def _imported(name: HubName, known: KnownCheckpoint, tokenizer: Path | None, endpoint: str | None) -> Path:
-    description = known.description()
-    version = f"imported-{description.format}"
-    folder = cached_assets_path("ahs-seg", version, "models", assets_dir=constants.HF_ASSETS_CACHE)
-    target = folder / str(name).replace("/", "--")
-    with WeakFileLock(folder / f".{target.name}.lock"):  # another process may be importing the same
-        if not target.exists():
-            checkpoint = fetch_known(str(name), endpoint=endpoint)
-            report = import_checkpoint(
-                checkpoint, known.method, target, description=description, tokenizer=tokenizer, endpoint=endpoint
-            )
-            logger.info("%s\nstored in %s", report, target)
-    return target
+    if (clip := clip_of(source)) is not None:
+        return open_training_free(clip)
+    return load_model(find_model(source), methods=methods, tuners=tuners)

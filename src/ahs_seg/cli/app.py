@@ -16,6 +16,7 @@ from ahs_seg.cli import (
     evaluate,
     finetune_crop_clip,
     import_,
+    models,
     quickstart,
     score,
     segment,
@@ -111,6 +112,7 @@ app.command("evaluate")(evaluate.command)
 app.command("ablate")(ablate.command)
 app.command("score")(score.command)
 app.command("import")(import_.command)
+app.command("models")(models.command)
 app.add_typer(data.app, name="data")
 app.add_typer(vocab.app, name="vocab")
 app.add_typer(world.app, name="world")

@@ -56,10 +56,12 @@ def command(
     keys: Annotated[bool, typer.Option("--keys", help="List the mapping of every key.")] = False,
 ) -> None:
     """Convert an original checkpoint to a model directory, without executing code in it; or translate a config."""
+    from ahs_seg.checkpoints.acquire import fetch_known
     from ahs_seg.checkpoints.importing.convert_config import translate_config
     from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint
+    from ahs_seg.checkpoints.known import find_known
     from ahs_seg.checkpoints.model_dir import CONFIG
-    from ahs_seg.checkpoints.zoo import fetch_known, find_known
+    from ahs_seg.checkpoints.training_free import PREFIX, save_training_free
     from ahs_seg.io.atomic import write_text
     from ahs_seg.io.overwrite import check_output_file, check_replaceable
     from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -69,6 +71,9 @@ def command(
         translation = translate_config(checkpoint, overrides or [])
         write_text(output, translation.to_yaml())
         say(f"{checkpoint} -> {output}\n{translation}")
+        return
+    if checkpoint.startswith(PREFIX):
+        say(f"model: {save_training_free(checkpoint.removeprefix(PREFIX), output)}")
         return
     description, path = None, Path(checkpoint)
     chosen = kind

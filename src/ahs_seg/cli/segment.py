@@ -34,8 +34,14 @@ def command(  # noqa: PLR0913  # a command line has many options
         ),
     ],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A model directory, a known checkpoint or owner/name on the hub.")
-    ],
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model or run directory, a known checkpoint (`ahs-seg models`), owner/name or clip:owner/name on "
+            "the hub. The default is downloaded at its first use.",
+        ),
+    ] = "cat-seg-vitb",
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder for the results.")] = Path("segmented"),
     formats: Annotated[
         list[str] | None,

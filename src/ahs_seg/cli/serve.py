@@ -13,7 +13,9 @@ def command(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="A model directory, a known checkpoint or owner/name on the hub; may be repeated."
+            "--model",
+            "-m",
+            help="A model or run directory, a known checkpoint, owner/name or clip:owner/name; may be repeated.",
         ),
     ] = None,
     host: Annotated[

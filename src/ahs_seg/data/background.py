@@ -95,6 +95,7 @@ class BackgroundRuleDataset:
         self.rule = rule
         self.dataset = dataset
         self.vocabulary = rule.asked()
+        self.image_kind = dataset.image_kind
 
     def __len__(self) -> int:
         return len(self.dataset)

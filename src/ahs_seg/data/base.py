@@ -25,7 +25,10 @@ class Sample:
 
 @runtime_checkable
 class SegmentationDataset(Protocol):
-    """Dataset with deterministic samples by index, and the vocabulary that the labels refer to."""
+    """Dataset with deterministic samples by index, and the vocabulary that the labels refer to.
+
+    If it also has an attribute `image_kind` ("photographs" or "drawn scenes"), a model that is trained on it says so.
+    """
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -17,7 +17,7 @@ from jaxtyping import Int32, UInt, UInt8
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.images import read_image, read_labels
-from ahs_seg.types import IGNORE
+from ahs_seg.types import IGNORE, ImageKind
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
@@ -199,6 +199,7 @@ class BenchmarkDataset:
     """
 
     def __init__(self, spec: DatasetSpec, root: Path) -> None:
+        self.image_kind: ImageKind = "photographs"
         self.spec = spec
         self.root = root
         labels, images = spec.label_names(root), set(spec.image_names(root))

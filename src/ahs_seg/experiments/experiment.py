@@ -17,6 +17,11 @@ class Experiment(TrainingConfig):
     data: DataConfig
     validation: DataConfig | None = None
 
+    @property
+    def data_title(self) -> str | None:
+        """Name of the training data."""
+        return self.data.title
+
 
 def run_experiment(
     experiment: Experiment, directory: Path, *, resume: bool = False, progress: bool = True

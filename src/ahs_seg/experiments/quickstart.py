@@ -14,6 +14,7 @@ import torch
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.checkpoints.model_dir import write_description
+from ahs_seg.checkpoints.training_free import open_training_free
 from ahs_seg.config import ConfigError, config_name
 from ahs_seg.configs import find_config, find_crop_clip
 from ahs_seg.data.config import WorldData, WorldNames
@@ -89,9 +90,7 @@ def quickstart(
     seen = description.trained_on
     if description.calibration is None:
         say(f"Calibrating scores on {sizes.calibration} validation scenes.")
-        scenes = WorldData(scenes="validation", count=sizes.calibration, names=150)
-        calibration = segmenter.calibrate(scenes.open())
-        write_description(description.replace(calibration=calibration), run / MODEL)
+        _calibrate(segmenter, description, run / MODEL, sizes.calibration)
     say(f"Evaluating on {sizes.scenes} test scenes with 150 classes, and with other vocabularies.")
     data = [WorldData(scenes="test", count=sizes.scenes, names=150)]
     data += [WorldData(scenes="test", count=sizes.others, names=names) for names in OTHER_VOCABULARIES]
@@ -129,12 +128,21 @@ def quickstart(
     return page
 
 
+def _calibrate(segmenter: Segmenter, description: ModelDescription, model: Path, count: int) -> None:
+    """Measure confidences and the usual certainty, and write both into the model directory."""
+    scenes = WorldData(scenes="validation", count=count, names=150)
+    calibration = segmenter.calibrate(scenes.open())
+    training = None if segmenter.description is None else segmenter.description.training
+    write_description(description.replace(calibration=calibration, training=training), model)
+
+
 def _train(
     method: str, output: Path, overrides: Sequence[str], say: Callable[[str], None]
 ) -> tuple[Path, Experiment | None]:
     if method == BASELINE.name:
         seen = tuple(WorldData(names="seen").open().vocabulary.labels)
-        save_model(BASELINE.build(), ModelDescription(method=BASELINE, trained_on=seen), output / "run" / MODEL)
+        description = open_training_free(TINY)[0].replace(trained_on=seen)
+        save_model(BASELINE.build(), description, output / "run" / MODEL)
         return output / "run", None
     own = [override for override in overrides if not override.startswith(SHIFT)]
     experiment = Experiment.read(find_config(f"quickstart/{method}"), own)

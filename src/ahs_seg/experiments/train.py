@@ -28,6 +28,7 @@ from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, Method, MethodConfig
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows
+from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, fit
@@ -46,6 +47,11 @@ class TrainingConfig(Config):
     augmentation: Augmentation = Augmentation()
     training: Recipe = Recipe()
     inference: InferenceConfig = InferenceConfig()
+
+    @property
+    def data_title(self) -> str | None:
+        """Name of the training data; None: the dataset was passed as an object."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def train_on(
     torch.manual_seed(run.training.seed)
     method = run.method.build()
     directory.mkdir(parents=True, exist_ok=True)
-    description = describe(run, dataset.vocabulary)
+    description = describe(run, dataset)
     with locked(directory) if fabric.is_global_zero else nullcontext():
         result = fit(
             run.training,
@@ -200,13 +206,16 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
     return run.method.objective(method, classes, ignore_as_negative=run.training.ignore_as_negative)
 
 
-def describe(run: TrainingConfig, vocabulary: Vocabulary) -> ModelDescription:
-    """Build the description that is saved in the model directory of a run on this vocabulary."""
+def describe(run: TrainingConfig, dataset: SegmentationDataset) -> ModelDescription:
+    """Build the description that is saved in the model directory of a run on this dataset."""
+    vocabulary = dataset.vocabulary
+    title = run.data_title or getattr(dataset, "name", type(dataset).__name__)
     return ModelDescription(
         method=run.method,
         prompts=run.training.prompts,
         inference=run.inference,
         trained_on=tuple(vocabulary.labels),
+        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=str(title)),
         overlap=Overlap(words=class_synonyms(vocabulary)),
     )
 

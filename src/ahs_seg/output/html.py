@@ -30,6 +30,7 @@ def to_html(result: ExportResult) -> str:
     if (result.labels == IGNORE).any():
         rows.append(_row(None, "unknown", *_figures(result, IGNORE)))
     height, width = result.labels.shape
+    doubts = "".join(f"<br>Warning: {escape(one)}" for one in result.warnings)
     title = escape(f"{width} x {height} pixels, {len(present)} of {len(names)} classes")
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;font:14px/1.5 sans-serif">'
@@ -37,7 +38,7 @@ def to_html(result: ExportResult) -> str:
         '<table style="border-collapse:collapse"><thead><tr><th></th>'
         '<th style="text-align:left;padding:0 1em">class</th><th>share</th><th style="padding-left:1em">mean score</th>'
         f"</tr></thead><tbody>{''.join(rows)}</tbody>"
-        f'<caption style="caption-side:bottom">{title}</caption></table></div>'
+        f'<caption style="caption-side:bottom">{title}{doubts}</caption></table></div>'
     )
 
 

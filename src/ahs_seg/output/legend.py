@@ -41,17 +41,19 @@ def overlay_with_legend(
     names: Sequence[str],
     *,
     strength: float = 0.6,
+    note: str = "",
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Overlay of the labels on the image, with a legend of the classes present and their area shares.
 
     Small images are enlarged by pixel repetition to leave room for the legend; strips with a side above `LONGEST_SIDE`
-    are downsampled to it.
+    are downsampled to it. `note` is the first line of the legend.
     """
     step = -(-max(labels.shape) // LONGEST_SIDE)
     shown, shown_labels = (np.ascontiguousarray(pixels[::step, ::step]) for pixels in (image, labels))
     present = areas(labels)
     colours = colours_for(present, len(names))
-    entries = [
+    entries = [LegendEntry(note, _PAPER)] if note else []
+    entries += [
         LegendEntry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()
     ]
     tinted = overlay(enlarge(shown), enlarge(shown_labels), colours, strength=strength)

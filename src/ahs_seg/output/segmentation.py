@@ -26,7 +26,8 @@ class Segmentation:
 
     Pixels with a confidence below `unknown_below` have the label -1 (`IGNORE`) and keep the score of their best class.
     `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), and `logits` the log-odds
-    of every class, if requested. `source` is the file of the image, which `save` does not replace.
+    of every class, if requested. `source` is the file of the image, which `save` does not replace. `warnings` say why
+    the labels may mean little: the model knows other images, or hardly tells these classes apart.
     """
 
     image: UInt8[np.ndarray, "H W 3"] = field(repr=False)
@@ -38,6 +39,7 @@ class Segmentation:
     logits: Float[np.ndarray, "t H W"] | None = field(default=None, repr=False)
     calibration: Calibration | None = field(default=None, repr=False)
     source: Path | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def classes(self) -> list[str]:

@@ -10,7 +10,7 @@ from ahs_seg.checkpoints import load_model
 from ahs_seg.checkpoints.importing.convert_ebseg import convert_ebseg, ebseg_config
 from ahs_seg.checkpoints.importing.key_rules import ConversionError
 from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint, published, recognise
-from ahs_seg.checkpoints.zoo import KNOWN_CHECKPOINTS
+from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
 from ahs_seg.config import MAX_LAYERS
 from ahs_seg.methods import EBSegConfig, EBSegSegmenter
 from ahs_seg.segmenter import Segmenter

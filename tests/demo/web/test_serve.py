@@ -13,6 +13,7 @@ from ahs_seg.demo.web.limits import ServeError
 from ahs_seg.demo.web.serve import BASELINE, find_models, serving
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.methods import ZeroShotConfig
+from tests.support.hub_server import Hub
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
 
@@ -37,6 +38,13 @@ def test_without_sources_the_quickstart_of_this_folder_is_served(
     found = find_models([])
     assert list(found) == ["run-a", "run-b", BASELINE]
     assert found["run-b"]().method.temperature == 0.5
+
+
+def test_without_sources_nothing_is_downloaded(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    segmenter = find_models([])[BASELINE]()
+    assert repr(segmenter).startswith("Segmenter(zero_shot on tiny, trained on: drawn scenes")
+    assert hub.requests == []
 
 
 def test_a_port_that_is_taken_is_told() -> None:

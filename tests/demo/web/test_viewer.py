@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,11 @@ def test_files_of_the_page_are_in_the_package() -> None:
     assert "labels" in asset("viewer.js")
     with pytest.raises(FileNotFoundError):
         asset("nothing.js")
+
+
+def test_warnings_of_a_result_reach_the_browser() -> None:
+    result = made([[0, 1]])
+    assert given(result)["warnings"] == []
+    assert given(replace(result, warnings=("the labels mean little.",)))["warnings"] == ["the labels mean little."]
+    assert 'find(".warnings").textContent = answer.warnings' in asset("viewer.js")
+    assert 'class="warnings"' in asset("viewer.html")

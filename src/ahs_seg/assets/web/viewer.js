@@ -42,6 +42,8 @@ async function show() {
   list();
   draw();
   find(".times").textContent = answer.times;
+  find(".warnings").textContent = answer.warnings.join(" ");
+  find(".warnings").hidden = answer.warnings.length === 0;
   find(".mark").hidden = true;
   find(".where").textContent = "Click into the image.";
   find(".scores").replaceChildren();

@@ -16,7 +16,7 @@ from ahs_seg.io.hub import HubName, fetch
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 REPOSITORY: Final = "openai/clip-vit-base-patch16"
-_PLACES: Final = ("tokenizer.json", "backbone/tokenizer.json", "bpe_simple_vocab_16e6.txt.gz")
+PLACES: Final = ("tokenizer.json", "backbone/tokenizer.json", "bpe_simple_vocab_16e6.txt.gz")
 _BYTES: Final = 256
 _REMEDY: Final = "then give its path as the tokenizer (`--tokenizer FILE`)"
 
@@ -50,10 +50,10 @@ def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: s
 def _file(source: Path) -> Path:
     if source.is_file():
         return source
-    for place in _PLACES:
+    for place in PLACES:
         if (source / place).is_file():
             return source / place
-    raise CheckpointError(f"{source} is not a file and contains none of {', '.join(_PLACES)}; give CLIP's tokenizer.")
+    raise CheckpointError(f"{source} is not a file and contains none of {', '.join(PLACES)}; give CLIP's tokenizer.")
 
 
 def _from_json(path: Path) -> Tokenizer:

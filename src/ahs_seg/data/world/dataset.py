@@ -7,6 +7,7 @@ from typing import Final
 from ahs_seg.data.base import Sample
 from ahs_seg.data.world.names import seen_names, vocabulary_names
 from ahs_seg.data.world.scenes import SIZE, SceneSource
+from ahs_seg.types import ImageKind
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 TRAIN_SEED: Final = 101
@@ -25,6 +26,7 @@ class WorldDataset:
     def __init__(
         self, seed: int, count: int, names: int | str = "seen", *, size: int = SIZE, hard: float = 1.0
     ) -> None:
+        self.image_kind: ImageKind = "drawn scenes"
         chosen = seen_names() if names == "seen" else vocabulary_names(int(names))
         self.vocabulary = Vocabulary.parse(list(chosen))
         self._scenes = SceneSource(seed, chosen, size=size, hard=hard)

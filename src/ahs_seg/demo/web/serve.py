@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY
+from ahs_seg.checkpoints.training_free import PREFIX, clip_of
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.demo.web.app import application
 from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.server import running
 from ahs_seg.demo.web.session import Workbench
-from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 
 LOCALHOST: Final = "127.0.0.1"
@@ -32,7 +32,8 @@ def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
     """
     found: dict[str, Callable[[], Segmenter]] = {}
     for source in sources or sorted(map(str, Path("quickstart").glob("run-*/model"))):
-        found[_name(source, found)] = partial(Segmenter.from_pretrained, find_model(source))
+        place = source if clip_of(source) is not None else find_model(source)
+        found[_name(source, found)] = partial(Segmenter.from_pretrained, place)
     return found if sources else found | {BASELINE: _baseline}
 
 
@@ -62,4 +63,4 @@ def _name(source: str, taken: dict[str, Callable[[], Segmenter]]) -> str:
 
 
 def _baseline() -> Segmenter:
-    return Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
+    return Segmenter.from_pretrained(PREFIX + TINY)

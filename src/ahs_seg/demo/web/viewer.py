@@ -49,6 +49,7 @@ def payload(answer: SessionResult) -> str:
             "classes": _classes(result),
             "absent": len(result.classes) - len(by_area(result.labels)),
             "times": times_text(answer),
+            "warnings": result.warnings,
         }
     )
 

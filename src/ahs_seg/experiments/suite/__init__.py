@@ -1,7 +1,7 @@
 """Evaluation of a model on a suite of prepared benchmarks, under named protocols, in one or more processes."""
 
+from ahs_seg.checkpoints.published import Published, published_numbers
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
-from ahs_seg.experiments.suite.published import Published, published_numbers
 from ahs_seg.experiments.suite.run import SUITES, SuiteResult, run_suite, suite_data
 
 __all__ = [

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from ahs_seg.checkpoints.published import published_for, published_numbers
 from ahs_seg.evaluation import EvaluationReport, short_name
-from ahs_seg.experiments.suite.published import published_for, published_numbers
 from ahs_seg.io.outside_text import csv_text, markdown_text
 
 

@@ -49,6 +49,10 @@ class ExportResult(Protocol):
     def vocabulary(self) -> Vocabulary:
         """Vocabulary that the labels refer to."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the labels may mean little."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
