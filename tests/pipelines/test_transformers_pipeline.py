@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ahs_seg.integrations.transformers_pipeline import TASK, register_pipeline
 from PIL import Image
 from transformers import pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
-from ahs_seg.integrations.transformers_pipeline import TASK, register_pipeline
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION
 from ahs_seg.segmenter import Segmenter
 from tests.support.small_methods import SHORT, h_clip
