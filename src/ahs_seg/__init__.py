@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from ahs_seg.output.calibration import IDENTITY_CALIBRATION
     from ahs_seg.output.formats import Exporter, ExportItem, open_format
     from ahs_seg.output.segmentation import Segmentation
-    from ahs_seg.pipelines.auto_classes import AhsSegModel, AhsSegProcessor
-    from ahs_seg.pipelines.transformers_pipeline import AhsSegPipeline, register_pipeline
+    from ahs_seg.pipelines import AhsSegModel, AhsSegPipeline, AhsSegProcessor, register_pipeline
     from ahs_seg.segmenter import Segmenter
     from ahs_seg.training.recipe import OptimizerConfig, Recipe
     from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner, TunerConfig
@@ -149,8 +148,7 @@ _MODULES: Final = {
     "batch": "segment_files BatchConfig BatchSummary ModelSource",
     "output.formats": "ExportItem Exporter open_format",
     "output.calibration": "IDENTITY_CALIBRATION",
-    "pipelines.auto_classes": "AhsSegModel AhsSegProcessor",
-    "pipelines.transformers_pipeline": "register_pipeline AhsSegPipeline",
+    "pipelines": "AhsSegModel AhsSegPipeline AhsSegProcessor register_pipeline",
     "experiments.train": "train ExperimentResult",
     "experiments.experiment": "Experiment run_experiment",
     "training.recipe": "Recipe OptimizerConfig",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,8 +27,6 @@ from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, VocabularyError
-
-_EXACT: Final = ("auto", torch.float32)
 
 
 class AhsSegConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -64,13 +63,14 @@ class AhsSegModel(torch.nn.Module):
     def from_pretrained(
         cls, name_or_path: str, *, dtype: torch.dtype | str | None = None, revision: str | None = None, **_: object
     ) -> AhsSegModel:
-        """Load a model as `Segmenter.from_pretrained`, on the CPU; further options of transformers have no meaning here.
+        """Load a model as `Segmenter.from_pretrained`, on the CPU; other options of transformers have no meaning here.
 
-        `revision` is a branch, tag or commit of a repository of the hub; "main" is the usual one.
+        `revision` is a branch, tag or commit of a repository of the hub.
         """
-        pinned = f"{name_or_path}@{revision}" if revision not in (None, "main") else name_or_path
-        exact = dtype is None or dtype in _EXACT
-        found = Segmenter.from_pretrained(pinned, device="cpu", dtype="fp32" if exact or dtype is None else dtype)
+        plain = revision in (None, "main") or Path(name_or_path).is_dir()
+        pinned = name_or_path if plain else f"{name_or_path}@{revision}"
+        kind = "fp32" if dtype is None or dtype == "auto" else dtype
+        found = Segmenter.from_pretrained(pinned, device="cpu", dtype=kind)
         return cls(found, name_or_path).eval()
 
     @classmethod
