@@ -55,7 +55,7 @@ def check_precision(dtype: torch.dtype, device: torch.device) -> None:
         return
     if not torch.amp.is_autocast_available(device.type):
         raise PrecisionError(f"PyTorch computes in fp32 only on {device}; leave dtype out, or choose cpu or cuda.")
-    if not _has_instructions(dtype, device):
+    if not has_instructions(dtype, device):
         logger.warning(
             "this %s has no instructions for %s: PyTorch imitates them, which is slower than fp32; dtype='fp32' gives "
             "the exact labels sooner.",
@@ -69,7 +69,7 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextMan
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-def _has_instructions(dtype: torch.dtype, device: torch.device) -> bool:
+def has_instructions(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a device has instructions for a type; other devices than CPUs and CUDA GPUs are not asked."""
     short = dtype == torch.bfloat16
     if device.type == "cuda":
