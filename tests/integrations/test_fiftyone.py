@@ -1,36 +1,17 @@
-"""`fo.Segmentation`, against a stand-in that has the one name and argument of FiftyOne that is used.
-
-FiftyOne brings a database; its `fiftyone/core/labels.py` defines `Segmentation(mask=None, mask_path=None)` with a
-two-dimensional integer mask, in which 0 is skipped as "no class".
-"""
-
-import sys
-from types import ModuleType
+"""`fo.Segmentation`, against a stand-in that has the one name and arguments of FiftyOne that are used."""
 
 import numpy as np
 import pytest
 
 from ahs_seg.errors import MissingPackageError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.fiftyone_stand_in import StandIn, install
 from tests.support.results import made
-
-
-class StandIn:
-    """The keyword arguments of `fo.Segmentation`; any other one is an error."""
-
-    def __init__(self, *, mask: np.ndarray | None = None, mask_path: str | None = None) -> None:
-        assert mask is not None
-        assert mask.ndim == 2
-        assert np.issubdtype(mask.dtype, np.integer)
-        self.mask, self.mask_path = mask, mask_path
 
 
 @pytest.fixture
 def fiftyone(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("fiftyone")
-    module.Segmentation = StandIn  # type: ignore[attr-defined]  # a module made for this test
-    monkeypatch.setitem(sys.modules, "fiftyone", module)
-    monkeypatch.setattr("ahs_seg.io.extras.find_spec", lambda package: package)
+    install(monkeypatch)
 
 
 @pytest.mark.usefixtures("fiftyone")
