@@ -111,8 +111,9 @@ def precision(values: dict[str, Any]) -> Iterator[str]:
     note = f" This processor has no instructions for {' and '.join(imitated)} and imitates them." if imitated else ""
     yield from _head(
         "Numeric types",
-        f"{values['method']} of the quickstart, {values['scenes']} test scenes of the drawn world with {values['names']} "
-        f"names; {values['provenance']['hardware']['processor']}, {values['device']}, CPU seconds.{note}",
+        f"{values['method']} of the quickstart, {values['scenes']} test scenes of the drawn world, "
+        f"{values['names']} names; {values['provenance']['hardware']['processor']}, {values['device']}, "
+        f"CPU seconds.{note}",
     )
     yield from _table(
         ["type", "same label as fp32", "lowest of a scene", "largest change of a score", "right pixels", "seconds"],

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,15 +38,17 @@ def test_folders_patterns_and_batches_give_lists(segmenter: Segmenter, folder: P
     expected = segmenter(IMAGE, WORDS)
     batch = np.stack([IMAGE] * 3)
     for source in (folder, str(folder), str(folder / "*.png"), batch, torch.from_numpy(batch).permute(0, 3, 1, 2)):
-        found = segmenter(source, WORDS, batch_size=2)
+        found: Any = segmenter(source, WORDS, batch_size=2)
         assert isinstance(found, list)
         assert [np.array_equal(one.labels, expected.labels) for one in found] == [True] * 3
-    assert [one.source for one in segmenter(folder, WORDS)] == [folder / name for name in ("a.png", "b.png", "c.png")]
+    several: Any = segmenter(folder, WORDS)
+    assert [one.source for one in several] == [folder / name for name in ("a.png", "b.png", "c.png")]
 
 
 def test_a_folder_may_hold_images_that_are_damaged(segmenter: Segmenter, folder: Path) -> None:
     (folder / "b.png").write_bytes(b"broken")
-    assert len(segmenter(folder, WORDS, on_error="skip", batch_size=3)) == 2
+    source: Any = folder
+    assert len(segmenter(source, WORDS, on_error="skip", batch_size=3)) == 2
 
 
 def test_open_files_are_images(segmenter: Segmenter, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Open files and objects like them as images."""
 
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ class Download:
 def test_they_are_read_from_their_beginning_as_often_as_one_likes(path: Path) -> None:
     written = io.BytesIO()
     Image.fromarray(PIXELS).save(written, "PNG")  # stands at its end now
-    with path.open("rb") as opened:
+    with path.open("rb") as opened, tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(path.read_bytes())
+        assert np.array_equal(read_image(temporary), PIXELS)
         for source in (opened, written, opened, written, io.BytesIO(path.read_bytes()), Download(path.read_bytes())):
             assert np.array_equal(read_image(source), PIXELS)
 

@@ -65,16 +65,8 @@ def test_type_and_device_are_those_of_the_segmenter(directory: Path) -> None:
     assert not model.can_generate()
 
 
-def test_a_revision_is_asked_of_the_hub(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    real = Segmenter.from_pretrained
-
-    def noted(source, **options):
-        asked.append(str(source))
-        return real(directory, **options)
-
-    monkeypatch.setattr(Segmenter, "from_pretrained", noted)
-    AhsSegModel.from_pretrained("me/model", revision="v1")
-    AhsSegModel.from_pretrained("me/model", revision="main")
-    AhsSegModel.from_pretrained(str(directory), revision="v1")
-    assert asked == ["me/model@v1", "me/model", str(directory)]
+def test_a_model_is_saved_as_by_the_segmenter(directory: Path, tmp_path: Path) -> None:
+    model = AutoModel.from_pretrained(directory)
+    model.save_pretrained(tmp_path / "copy", safe_serialization=True)
+    copied = Segmenter.from_pretrained(tmp_path / "copy", device="cpu")
+    assert np.array_equal(copied(IMAGES[0], WORDS).labels, model.segmenter(IMAGES[0], WORDS).labels)

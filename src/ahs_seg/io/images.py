@@ -6,7 +6,6 @@ files with several frames. `pixels` has the conventions for values, `rasters` ch
 
 from __future__ import annotations
 
-from io import IOBase
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
@@ -93,8 +92,9 @@ def content_of(file: BinaryFile) -> bytes:
     """
     name = name_of(file) or type(file).__name__
     try:
-        if isinstance(file, IOBase) and file.seekable():
-            file.seek(0)
+        seek = getattr(file, "seek", None)
+        if seek is not None and getattr(file, "seekable", lambda: True)():
+            seek(0)
         content = file.read()
     except (OSError, ValueError) as error:
         raise ImageError(f"{name}: the open file cannot be read ({error}). Open it again, or give its path.") from None

@@ -61,17 +61,25 @@ class AhsSegModel(torch.nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str, *, dtype: torch.dtype | str | None = None, revision: str | None = None, **_: object
+        cls,
+        name_or_path: Path | str,
+        *,
+        dtype: torch.dtype | str | None = None,
+        revision: str | None = None,
+        **_: object,
     ) -> AhsSegModel:
         """Load a model as `Segmenter.from_pretrained`, on the CPU; other options of transformers have no meaning here.
 
         `revision` is a branch, tag or commit of a repository of the hub.
         """
         plain = revision in (None, "main") or Path(name_or_path).is_dir()
-        pinned = name_or_path if plain else f"{name_or_path}@{revision}"
+        source = str(name_or_path) if plain else f"{name_or_path}@{revision}"
         kind = "fp32" if dtype is None or dtype == "auto" else dtype
-        found = Segmenter.from_pretrained(pinned, device="cpu", dtype=kind)
-        return cls(found, name_or_path).eval()
+        return cls(Segmenter.from_pretrained(source, device="cpu", dtype=kind), str(name_or_path)).eval()
+
+    def save_pretrained(self, directory: Path | str, **_: object) -> None:
+        """Write a model directory, as `Segmenter.save_pretrained`; options of transformers have no meaning here."""
+        self.segmenter.save_pretrained(directory)
 
     @classmethod
     def register_for_auto_class(cls, auto_class: object = None) -> None:
@@ -115,7 +123,7 @@ class AhsSegProcessor:
     """Reads images and class names for `AhsSegModel`, and turns its output into label maps."""
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str, **_: object) -> AhsSegProcessor:
+    def from_pretrained(cls, name_or_path: Path | str, **_: object) -> AhsSegProcessor:
         """A processor; it is the same one for every model, whose files therefore are not read."""
         del name_or_path
         return cls()

@@ -100,6 +100,9 @@ class AhsSegPipeline(Pipeline):  # type: ignore[misc]  # transformers is untyped
 class _NoPadding:
     """Stands for the image processor, without which transformers refuses batches; images are collected in a list."""
 
+    def save_pretrained(self, directory: str, **_: object) -> None:
+        """Write nothing: there are no settings."""
+
 
 def register_pipeline() -> None:
     """Enable `pipeline("zero-shot-image-segmentation", model=...)` in this process.
