@@ -27,6 +27,7 @@ def test_masks_boxes_scores_and_names_worked_out_by_hand() -> None:
 
 def test_boxes_enclose_the_masks_as_supervision_sees_them() -> None:
     found = made(blobs(3)).to_supervision()
+    assert isinstance(found.mask, np.ndarray)
     inclusive = supervision.mask_to_xyxy(found.mask)
     assert np.array_equal(found.xyxy, np.add(inclusive, [0, 0, 1, 1]))
     supervision.MaskAnnotator().annotate(made(blobs(3)).image.copy(), found)

@@ -77,7 +77,7 @@ def test_images_of_it() -> None:
 def test_showing_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     shown: list[object] = []
     monkeypatch.setitem(sys.modules, "IPython", None)
-    monkeypatch.setattr(ImageShow, "show", lambda image, title: shown.append(image) or True)
+    monkeypatch.setattr(ImageShow, "show", lambda image, title: [shown.append(image)])  # a list is true
     RESULT.show()
     assert np.array_equal(np.asarray(shown[0]), RESULT.plot())
     monkeypatch.setattr(ImageShow, "show", lambda image, title: False)

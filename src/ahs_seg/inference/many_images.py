@@ -108,8 +108,12 @@ def _outcomes(
             outcomes.append(one)
             continue
         found = next(together, None)
-        outcomes.append(_attempt(index, image, lambda one=one: segment([one])[0]) if found is None else found)
+        outcomes.append(_attempt(index, image, partial(_alone, one, segment)) if found is None else found)
     return outcomes
+
+
+def _alone(loaded: Loaded, segment: Callable[[Sequence[Loaded]], Sequence[Segmentation]]) -> Segmentation:
+    return segment([loaded])[0]
 
 
 def _together(

@@ -60,7 +60,8 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str =
             or the range of values is not allowed.
     """
     if isinstance(source, BinaryFile):
-        source, name = content_of(source), name_of(source) or name
+        name = name_of(source) or name
+        source = content_of(source)
     if isinstance(source, str | Path | bytes):
         file, name = (source, name) if isinstance(source, bytes) else (Path(source), str(source))
         with open_raster(file, max_pixels=max_pixels, name=name) as raster:

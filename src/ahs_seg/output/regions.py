@@ -61,7 +61,7 @@ def to_json(result: ExportResult, source: Path | None) -> str:
 
 
 def to_geojson(
-    regions: Iterable[Region], polygons: dict[str, list[Polygon]], transform: Sequence[float] | None
+    regions: Iterable[Region], polygons: dict[str, list[Polygon]], transform: Sequence[float | int] | None
 ) -> dict[str, Any]:
     """A GeoJSON FeatureCollection (RFC 7946) with one MultiPolygon for each class that has polygons.
 

@@ -178,7 +178,7 @@ class Segmentation:
         """COCO document of this image: one RLE annotation for every class present, except background."""
         return coco_document(ExportItem(Path(file_name).with_suffix(""), self, Path(file_name)))
 
-    def to_geojson(self, *, tolerance: float = 0.0, transform: Sequence[float] | None = None) -> dict[str, Any]:
+    def to_geojson(self, *, tolerance: float = 0.0, transform: Sequence[float | int] | None = None) -> dict[str, Any]:
         """GeoJSON FeatureCollection: a MultiPolygon for every class present except background, largest first.
 
         `tolerance` as in `to_polygons`. Coordinates are pixels, x to the right and y down; with the six numbers of an
