@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import ImageShow
+from PIL import Image, ImageShow
 
 from ahs_seg.output.legend import overlay_with_legend
 from ahs_seg.output.segmentation import ClassNotFoundError
@@ -77,7 +77,12 @@ def test_images_of_it() -> None:
 def test_showing_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     shown: list[object] = []
     monkeypatch.setitem(sys.modules, "IPython", None)
-    monkeypatch.setattr(ImageShow, "show", lambda image, title: [shown.append(image)])  # a list is true
+
+    def viewer(image: Image.Image, title: str) -> bool:
+        shown.append(image)
+        return True
+
+    monkeypatch.setattr(ImageShow, "show", viewer)
     RESULT.show()
     assert np.array_equal(np.asarray(shown[0]), RESULT.plot())
     monkeypatch.setattr(ImageShow, "show", lambda image, title: False)
@@ -85,7 +90,7 @@ def test_showing_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFi
     assert "no image viewer on this machine" in caplog.text
     notebook = ModuleType("IPython")
     notebook.get_ipython = lambda: object()  # type: ignore[attr-defined]  # what a notebook has
-    notebook.display = SimpleNamespace(display=shown.append)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append))
     RESULT.show()
     assert len(shown) == 2

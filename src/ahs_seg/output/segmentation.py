@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Iterator, KeysView, Sequence
@@ -233,7 +234,7 @@ class Segmentation:
         """Show the overlay with its legend: below the cell in a notebook, else in the image viewer of the system."""
         notebook = sys.modules.get("IPython")
         if notebook is not None and notebook.get_ipython() is not None:
-            notebook.display.display(self.to_pil())
+            importlib.import_module("IPython.display").display(self.to_pil())
         elif not ImageShow.show(self.to_pil(), "segmentation"):
             logger.warning(
                 "there is no image viewer on this machine; write the overlay with result.save('overlay.jpg')"
