@@ -11,6 +11,7 @@ from PIL import Image
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.io.devices import DeviceError
+from ahs_seg.io.images import ImageSource
 from ahs_seg.io.precision import PrecisionError
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
@@ -69,8 +70,13 @@ def test_batches_run_through_the_method_together() -> None:
     segmenter = Segmenter(h_clip()[1], prompts=SHORT)
     sizes: list[int] = []
     encode = segmenter.method.encode
-    segmenter.method.encode = lambda images: sizes.append(len(images)) or encode(images)  # type: ignore[method-assign]
-    images = [IMAGE, IMAGE[::-1].copy(), IMAGE[:, ::-1].copy()]
+
+    def counted(images: torch.Tensor):
+        sizes.append(len(images))
+        return encode(images)
+
+    segmenter.method.encode = counted  # type: ignore[method-assign]  # counts images
+    images: list[ImageSource] = [IMAGE, IMAGE[::-1].copy(), IMAGE[:, ::-1].copy()]
     together = segmenter(images, WORDS, batch_size=2)
     assert sizes == [2, 1]
     alone = segmenter(images, WORDS)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import torch
@@ -256,7 +256,7 @@ class Segmenter(InferenceModel):
         used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
         return merged_description(self.description).replace(**used)
 
-    def _read(self, image: ImageSource) -> tuple[Path | None, UInt8[np.ndarray, "H W 3"]]:
+    def _read(self, image: Any) -> tuple[Path | None, UInt8[np.ndarray, "H W 3"]]:
         return file_of(image), read_source(image)
 
     def _answers(

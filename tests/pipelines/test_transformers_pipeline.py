@@ -71,7 +71,12 @@ def test_without_words_it_says_so(segment):
 def test_batches_give_what_single_images_give(segment, size):
     sizes = []
     encode = segment.model.method.encode
-    segment.model.method.encode = lambda images: sizes.append(len(images)) or encode(images)
+
+    def counted(images):
+        sizes.append(len(images))
+        return encode(images)
+
+    segment.model.method.encode = counted
     images = [Image.fromarray(IMAGE), Image.fromarray(IMAGE[::-1].copy()), Image.fromarray(IMAGE[:, ::-1].copy())]
     alone = [segment(image, candidate_labels=WORDS) for image in images]
     sizes.clear()

@@ -95,7 +95,9 @@ class AhsSegModel(torch.nn.Module):
         """Type of matrix products."""
         return self.segmenter.dtype
 
-    def to(self, device: Any = None, dtype: Any = None, **_: object) -> AhsSegModel:
+    def to(  # type: ignore[override]  # fewer forms than those of modules
+        self, device: Any = None, dtype: Any = None, **_: object
+    ) -> AhsSegModel:
         """The same model, moved as by `Segmenter.to`."""
         self.segmenter.to(device, dtype)
         return self
@@ -143,9 +145,9 @@ class AhsSegProcessor:
         """
         if text is None:
             raise VocabularyError("no classes were given; name them with text, e.g. text=['cat', 'sofa']")
-        several = images_of(images) if isinstance(images, ImageSource) else images
-        sources = [images] if several is None else several
-        return {"images": [read_source(one) for one in sources], "classes": Vocabulary.parse(text)}
+        if isinstance(images, ImageSource):
+            images = images_of(images) or [images]
+        return {"images": [read_source(one) for one in images], "classes": Vocabulary.parse(text)}
 
     def post_process_semantic_segmentation(
         self, outputs: SegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None

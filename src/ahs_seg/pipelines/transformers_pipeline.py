@@ -39,7 +39,7 @@ class AhsSegPipeline(Pipeline):  # type: ignore[misc]  # transformers is untyped
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.image_processor = self.image_processor or _NoPadding()
+        self.image_processor: Any = getattr(self, "image_processor", None) or _NoPadding()
 
     def __call__(
         self,
