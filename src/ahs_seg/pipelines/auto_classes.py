@@ -146,7 +146,8 @@ class AhsSegProcessor:
         if text is None:
             raise VocabularyError("no classes were given; name them with text, e.g. text=['cat', 'sofa']")
         if isinstance(images, ImageSource):
-            images = images_of(images) or [images]
+            several = images_of(images)
+            images = [images] if several is None else several
         return {"images": [read_source(one) for one in images], "classes": Vocabulary.parse(text)}
 
     def post_process_semantic_segmentation(
