@@ -51,6 +51,7 @@ def test_a_cpu_without_instructions_is_told(
 
 def test_what_the_cpu_says_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = torch.ops.mkldnn
+    assert has_instructions(torch.float32, CPU)
     assert has_instructions(torch.bfloat16, CPU) == asked._is_mkldnn_bf16_supported()
     assert has_instructions(torch.float16, CPU) == asked._is_mkldnn_fp16_supported()
     for capability, expected in (((7, 5), False), ((8, 0), True)):

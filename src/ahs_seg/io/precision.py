@@ -72,6 +72,8 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextMan
 def has_instructions(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a device has instructions for a type; other devices than CPUs and CUDA GPUs are not asked."""
     short = dtype == torch.bfloat16
+    if dtype == torch.float32:
+        return True
     if device.type == "cuda":
         return not short or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
