@@ -68,7 +68,7 @@ class Seen(TorchDispatchMode):
         if any(word in name for word in ("vector_norm", "_log_softmax")):
             self.exact.add(args[0].dtype)
         if any(word in name for word in ("aten.mm", "aten.addmm", "aten.bmm", "aten.convolution")):
-            self.products.add(args[-1].dtype)
+            self.products.add(args[1].dtype)
         return function(*args, **(kwargs or {}))
 
 
