@@ -19,6 +19,7 @@ from ahs_seg.io.precision import PrecisionError
 from ahs_seg.methods import AhsSegConfig, ZeroShotConfig
 from ahs_seg.methods.cost.correlation import cosine_cost
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.tuners import Attention
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.builders import random_backbone
 from tests.support.drawn_images import drawn
@@ -67,14 +68,13 @@ class Seen(TorchDispatchMode):
         name = str(function)
         if any(word in name for word in ("vector_norm", "_log_softmax")):
             self.exact.add(args[0].dtype)
-        if any(word in name for word in ("aten.mm", "aten.addmm", "aten.bmm", "aten.convolution")):
+        if name.split(".")[1] in ("mm", "addmm", "bmm", "linear", "matmul", "conv2d", "convolution"):
             self.products.add(args[1].dtype)
         return function(*args, **(kwargs or {}))
 
 
 CONFIGS = {
     "cat_seg": CAT_SEG,
-    "ahs_seg": AhsSegConfig(cost=AHS_SEG_SMALL),
     "scan": SCAN_SMALL,
     "ebseg": EBSEG_SMALL,
     "zero_shot": ZeroShotConfig(),
@@ -117,6 +117,15 @@ def test_scores_change_a_little_and_are_float32() -> None:
         assert labels_of(found).dtype == np.int32
     again = predict(model.to("cpu", "fp32").method, IMAGE, model.encode(WORDS), model.inference)
     assert torch.equal(again.scores, exact.scores)
+
+
+def test_every_part_of_the_cost_family_computes_in_short_types() -> None:
+    method = AhsSegConfig(cost=AHS_SEG_SMALL, tuner=Attention()).compose(random_backbone())
+    model = InferenceModel(method, prompts=SHORT)
+    exact = predict(model.method, IMAGE, model.encode(WORDS), model.inference).scores
+    found = predict(model.to(dtype="bf16").method, IMAGE, model.encode(WORDS), model.inference).scores
+    assert found.dtype == torch.float32
+    assert 0 < float((found - exact).abs().max()) < 0.1
 
 
 def test_features_are_float32_in_every_type() -> None:
