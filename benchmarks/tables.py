@@ -133,6 +133,31 @@ def at_home(values: dict[str, Any]) -> Iterator[str]:
         yield from _table(["images and names", "images", "median of the mean score", *titles, "warned"], [*home, *away])
 
 
+def precision(values: dict[str, Any]) -> Iterator[str]:
+    """Table of labels computed in short types, compared with those in float32."""
+    imitated = [row["dtype"] for row in values["rows"] if not row["instructions"]]
+    note = f" This processor has no instructions for {' and '.join(imitated)} and imitates them." if imitated else ""
+    yield from _head(
+        "Numeric types",
+        f"{values['method']} of the quickstart, {values['scenes']} test scenes of the drawn world, "
+        f"{values['names']} names; {values['provenance']['hardware']['processor']}, {values['device']}, "
+        f"CPU seconds.{note}",
+    )
+    yield from _table(
+        ["type", "same label as fp32", "lowest of a scene", "largest change of a score", "right pixels", "seconds"],
+        (
+            [
+                row["dtype"],
+                *(f"{100 * row[key]:.2f} %" for key in ("agreement", "lowest_agreement")),
+                f"{row['largest_score_difference']:.4f}",
+                f"{100 * row['accuracy']:.2f} %",
+                f"{row['seconds_per_scene']:.2f}",
+            ]
+            for row in values["rows"]
+        ),
+    )
+
+
 def mask_family(values: dict[str, Any]) -> Iterator[str]:
     """Table of EBSeg and SCAN from pixels to labels."""
     yield from _head(
@@ -240,6 +265,7 @@ TABLES = (
     evaluation,
     calibration,
     at_home,
+    precision,
     throughput,
     big_image,
 )

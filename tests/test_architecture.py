@@ -36,6 +36,9 @@ ONLY_IN = {
     "rasterio": {"output", "io"},
     "av": {"io"},
     "ray": {"batch"},
+    "supervision": {"integrations", "output"},
+    "fiftyone": {"integrations"},
+    "pandas": {"integrations"},
 }
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.

@@ -21,7 +21,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 SEGMENT = """Segmenter Segmentation Vocabulary known_vocabularies lint_vocabulary diff_vocabularies PromptConfig
     InferenceConfig WholeImage SlidingWindows ImageWindows TileConfig segment_files BatchConfig BatchSummary
-    ModelSource Exporter ExportItem open_format IDENTITY_CALIBRATION register_pipeline"""
+    ModelSource Exporter ExportItem open_format IDENTITY_CALIBRATION register_pipeline
+    AhsSegModel AhsSegPipeline AhsSegProcessor"""
 TRAIN = """train ExperimentResult Experiment run_experiment AblationOptions run_ablation Recipe OptimizerConfig
     Augmentation Resize Crop ColourJitter Sample SegmentationDataset FolderDataset WorldDataset IGNORE"""
 MEASURE = "evaluate EvaluationReport merge_reports EvaluationJob evaluate_model find_protocol own_protocol"

@@ -194,7 +194,7 @@ def test_bad_images_are_explained(tmp_path: Path):
     with pytest.raises(ImageError, match="no such file"):
         segmenter(tmp_path / "missing.jpg", "cat")
     with pytest.raises(ImageError, match="shape"):
-        segmenter(np.zeros((3, 4, 5, 3), np.uint8), "cat")
+        segmenter(np.zeros((2, 3, 4, 5, 3), np.uint8), "cat")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 20000), (2, 1)])

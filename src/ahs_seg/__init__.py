@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ahs_seg.inference.predict import InferenceConfig
     from ahs_seg.inference.tiling import TileConfig
     from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
-    from ahs_seg.integrations.transformers_pipeline import register_pipeline
     from ahs_seg.methods import (
         AhsSegConfig,
         AhsSegLiteConfig,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from ahs_seg.output.calibration import IDENTITY_CALIBRATION
     from ahs_seg.output.formats import Exporter, ExportItem, open_format
     from ahs_seg.output.segmentation import Segmentation
+    from ahs_seg.pipelines import AhsSegModel, AhsSegPipeline, AhsSegProcessor, register_pipeline
     from ahs_seg.segmenter import Segmenter
     from ahs_seg.training.recipe import OptimizerConfig, Recipe
     from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner, TunerConfig
@@ -64,6 +64,9 @@ __all__ = [
     "AhsSegConfig",
     "AhsSegError",
     "AhsSegLiteConfig",
+    "AhsSegModel",
+    "AhsSegPipeline",
+    "AhsSegProcessor",
     "Attention",
     "Augmentation",
     "BaseMethodConfig",
@@ -145,7 +148,7 @@ _MODULES: Final = {
     "batch": "segment_files BatchConfig BatchSummary ModelSource",
     "output.formats": "ExportItem Exporter open_format",
     "output.calibration": "IDENTITY_CALIBRATION",
-    "integrations.transformers_pipeline": "register_pipeline",
+    "pipelines": "AhsSegModel AhsSegPipeline AhsSegProcessor register_pipeline",
     "experiments.train": "train ExperimentResult",
     "experiments.experiment": "Experiment run_experiment",
     "training.recipe": "Recipe OptimizerConfig",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int32, UInt8
-from torch import Tensor
 
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.hub import push_to_hub
@@ -26,29 +25,31 @@ from ahs_seg.inference.many_images import (
     Images,
     OnError,
     Raised,
+    check_batch_size,
     check_on_error,
     segment_each,
 )
-from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
-from ahs_seg.inference.results import OutputOptions, to_segmentation, with_unknown
+from ahs_seg.inference.model import InferenceModel, labels_of
+from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.inference.results import OutputOptions, to_segmentations
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.inference.tiling import TileConfig, TileMerger
-from ahs_seg.inference.vocabulary_encoder import VocabularyEncoder
+from ahs_seg.inference.vocabulary_encoder import not_known
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageSource
+from ahs_seg.io.precision import find_dtype
 from ahs_seg.io.urls import file_of, read_source
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.familiarity import certainty, doubts
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.tuners import TunerConfig
-from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 
-class Segmenter:
+class Segmenter(InferenceModel):
     """Segments images into classes named in plain words.
 
     Has its own copy of the method with the tuner merged, so that further training does not change it. Text embeddings
@@ -65,13 +66,15 @@ class Segmenter:
         description: ModelDescription | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        self.prompts = prompts or PromptConfig()
-        self.inference = inference or InferenceConfig()
-        self.method = method.for_inference(self.inference.options)
-        self.cache = cache or TextCache()
+        super().__init__(
+            method,
+            prompts=prompts,
+            inference=inference,
+            cache=cache,
+            calibration=calibration,
+            seen=description.seen if description else not_known,
+        )
         self.description = description
-        self._encoder = VocabularyEncoder(self.prompts, self.cache, description.seen if description else lambda _: None)
-        self.calibration = calibration
 
     def __repr__(self) -> str:
         return f"Segmenter({type(self.method).__name__ if self.description is None else self.description.title})"
@@ -84,7 +87,8 @@ class Segmenter:
         prompts: PromptConfig | None = None,
         inference: InferenceConfig | None = None,
         cache: TextCache | None = None,
-        device: torch.device | str = "cpu",
+        device: torch.device | str | int = "auto",
+        dtype: torch.dtype | str = "fp32",
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
@@ -93,20 +97,29 @@ class Segmenter:
         Other prompts or another protocol change the scores, so that the saved calibration is dropped.
         `source` may also be a run that holds one, a known checkpoint, which is downloaded once (the default is the
         published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
-        `methods` and `tuners` are your own config classes that the directory may name.
+        `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
+        "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it; weights, cosines and scores
+        stay in float32. `methods` and `tuners` are your own config classes that the directory may name.
 
         Raises:
             DeviceError: this machine has no such device.
+            PrecisionError: no type has this name, or the device cannot compute in it.
             CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
-        place = find_device(device)
+        place, kind = find_device(device), find_dtype(dtype)
         description, method = open_model(source, methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
         told = description if same else description.uncalibrated()
-        method = method.to(place)
-        calibration = told.calibration
-        return cls(method, prompts=prompts, inference=inference, cache=cache, description=told, calibration=calibration)
+        segmenter = cls(
+            method.to(place),
+            prompts=prompts,
+            inference=inference,
+            cache=cache,
+            description=told,
+            calibration=told.calibration,
+        )
+        return segmenter.to(dtype=kind)
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
         """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
@@ -174,12 +187,15 @@ class Segmenter:
         unknown_below: float | None = None,
         return_logits: bool = False,
         on_error: OnError = "raise",
+        batch_size: int = 1,
     ) -> Segmentation | Sequence[Segmentation | SampleError] | Iterator[Segmentation | SampleError]:
-        """The segmentation of an image (a path, a URL, bytes, a PIL image, an array or a tensor) into `classes`.
+        """The segmentation of an image into `classes`; `segment` is another name of this call.
 
-        A list of images gives a list of results, an iterator gives an iterator that loads one image at a time. If one
-        of several images fails, its error is raised ("raise"), logged and the image skipped ("skip"), or returned in
-        place of its result ("return").
+        An image is a path, a URL, bytes, an open file, a PIL image, an array or a tensor. A list of images, a folder, a
+        pattern such as "photos/*.jpg" and a batch (an array or tensor with four axes) give a list of results; an
+        iterator gives an iterator that loads `batch_size` images at a time. So many images run through the method
+        together; with `top_k` or `return_logits` it is always one. If one of several images fails, its error is raised
+        ("raise"), logged and the image skipped ("skip"), or returned in place of its result ("return").
 
         `classes` are those of `Vocabulary.parse`: "cat, sofa, lamp", a list, a mapping of labels to names, a text file,
         or the name of a known vocabulary. `background` are names that together form a last class "background".
@@ -197,44 +213,23 @@ class Segmenter:
         warn_of_single_class(table.vocabulary)
         request = OutputOptions(top_k, unknown_below, return_logits)
         request.check(self.calibration)
+        check_batch_size(batch_size)
         self._words(table)
-        if isinstance(image, ImageSource) or not isinstance(image, Iterable):
+        several = images_of(image) if isinstance(image, ImageSource) else image
+        if not isinstance(several, Iterable):
             check_on_error(on_error, single=True)
-            return self._answer(image, table, request)
+            return self._answers([self._read(image)], table, request)[0]
         check_on_error(on_error, single=False)
-        outcomes = segment_each(image, lambda one: self._answer(one, table, request), on_error)
-        return list(outcomes) if isinstance(image, Sequence) else outcomes
+        outcomes = segment_each(
+            several, self._read, lambda some: self._answers(some, table, request), on_error, batch_size=batch_size
+        )
+        return list(outcomes) if isinstance(several, Sequence) else outcomes
+
+    segment = __call__
 
     def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
-        table = self._encoder.table(vocabulary)
-        found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
-        return [
-            self._judged(with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions()))
-            for image, one in zip(images, found, strict=True)
-        ]
-
-    def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
-        """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""
-        table, tiles = self._encoder.table(vocabulary), tiles or TileConfig()
-        inference, words = self.inference, self._words(table)
-        return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)
-
-    def features(self, image: ImageSource, *, pooled: bool = False) -> Float[Tensor, " d *grid"]:
-        """Patch features of the backbone in the joint image-text space, or one embedding of the image (`pooled`).
-
-        The whole image is resized to the backbone's resolution. Not normalised; the cosine similarity with
-        `text_features` says how well a class fits.
-        """
-        backbone = self.method.backbone
-        frames = frames_of(read_source(image), InferenceConfig(), backbone)
-        with torch.inference_mode():
-            found = backbone.encode_resized(frames.pixels.to(backbone.device), pooled=pooled)
-        return found.dense[0] if found.pooled is None else found.pooled[0]
-
-    def text_features(self, classes: ClassSource) -> Float[Tensor, "t d"]:
-        """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""
-        return self._encoder.features(self.method, Vocabulary.parse(classes))
+        return [self._judged(one) for one in super().segment_many(images, vocabulary)]
 
     def lint_model(self) -> LintModel:
         """The functions and data of this model that `lint_vocabulary` needs."""
@@ -257,20 +252,11 @@ class Segmenter:
             prediction = self._predict(image, table)
             scores = prediction.scores.cpu().numpy()
             reached.append(certainty(scores))
-            return prediction.labels.cpu().numpy(), scores
+            return labels_of(prediction), scores
 
         self.calibration = calibrate(found, dataset, images=images)
         self.description = None if self.description is None else self.description.at_home(reached)
         return self.calibration
-
-    def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
-        """A function from RGB images to the class index of every pixel, for one vocabulary."""
-        table = self._encoder.table(vocabulary)
-        return lambda image: self._predict(image, table).labels.cpu().numpy()
-
-    def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
-        """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
-        return self._encoder.embeddings(self.method, vocabulary)
 
     def _description(self) -> ModelDescription:
         """The description of this segmenter for a model directory."""
@@ -282,20 +268,22 @@ class Segmenter:
         used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
         return merged_description(self.description).replace(**used)
 
-    def _words(self, table: PromptTable) -> Words:
-        return self._encoder.words(self.method, table.vocabulary)
+    def _read(self, image: Any) -> tuple[Path | None, UInt8[np.ndarray, "H W 3"]]:
+        return file_of(image), read_source(image)
 
-    def _answer(self, image: ImageSource, table: PromptTable, request: OutputOptions) -> Segmentation:
-        pixels, words = read_source(image), self._words(table)
-        found = to_segmentation(
+    def _answers(
+        self,
+        some: Sequence[tuple[Path | None, UInt8[np.ndarray, "_ _ 3"]]],
+        table: PromptTable,
+        request: OutputOptions,
+    ) -> list[Segmentation]:
+        pixels, words = [image for _, image in some], self._words(table)
+        found = to_segmentations(
             self.method, pixels, words, table, self.inference, calibration=self.calibration, request=request
         )
-        return replace(self._judged(found), source=file_of(image))
+        return [replace(self._judged(one), source=file) for one, (file, _) in zip(found, some, strict=True)]
 
     def _judged(self, result: Segmentation) -> Segmentation:
         """The result with warnings if the model is out of its depth."""
         training = None if self.description is None else self.description.origin
         return replace(result, warnings=doubts(result.scores, len(result.vocabulary), training))
-
-    def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
-        return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)

@@ -16,7 +16,8 @@ import ahs_seg.data.prepare
 import ahs_seg.experiments.ablation
 import ahs_seg.experiments.quickstart
 import ahs_seg.experiments.suite
-import ahs_seg.integrations  # noqa: F401
+import ahs_seg.integrations
+import ahs_seg.pipelines  # noqa: F401
 
 sys.dont_write_bytecode = True  # what a case writes outside of its folder is a fault
 PIL.Image.init()

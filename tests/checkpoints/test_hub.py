@@ -23,6 +23,8 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, tmp_path: Path) -> Non
     files = hub.repositories["me/model"]
     assert "notes.txt" not in files
     assert b"license: mit" in files["README.md"]
+    assert b"from ahs_seg import AhsSegModel" in files["modeling_ahs_seg.py"]
+    assert b'"auto_map"' in files["config.json"]
     hub.token = None
     found = find_model("me/model")
     assert {path.name for path in found.iterdir()} == {"config.json", "model.safetensors", "backbone"}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ahs_seg.inference.predict import InferenceConfig, predict
-from ahs_seg.inference.results import OutputOptions, to_segmentation
+from ahs_seg.inference.results import OutputOptions, to_segmentation, to_segmentations
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -79,3 +79,29 @@ def test_unknown_pixels_need_a_calibration() -> None:
     OutputOptions().check(None)
     with pytest.raises(CalibrationError, match="no calibration"):
         OutputOptions(unknown_below=0.5).check(None)
+
+
+@pytest.mark.parametrize("options", [{}, {"unknown_below": 0.5}, {"top_k": 2}, {"logits": True}])
+def test_several_images_have_the_results_of_each(options: dict[str, float]) -> None:
+    request = OutputOptions(**options)  # type: ignore[arg-type]  # as a caller gives them
+    images = [drawn(20, 30), drawn(25, 16), drawn(20, 30)[::-1].copy()]
+    with torch.no_grad():
+        together = to_segmentations(
+            *(ColourMethod(), images, WORDS, TABLE, InferenceConfig()),
+            calibration=IDENTITY_CALIBRATION,
+            request=request,
+        )
+        alone = [
+            to_segmentation(
+                *(ColourMethod(), image, WORDS, TABLE, InferenceConfig()),
+                calibration=IDENTITY_CALIBRATION,
+                request=request,
+            )
+            for image in images
+        ]
+    for one, other, image in zip(together, alone, images, strict=True):
+        assert one.labels.shape == image.shape[:2]
+        assert np.array_equal(one.labels, other.labels)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+        assert (one.top_labels is None) == (other.top_labels is None)
+        assert (one.logits is None) == (other.logits is None)

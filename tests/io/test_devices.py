@@ -45,6 +45,16 @@ def test_the_devices_that_are_there_are_listed() -> None:
         find_device("cuda:2")
 
 
+@pytest.mark.usefixtures("two_gpus")
+def test_a_number_is_that_of_a_gpu() -> None:
+    assert find_device(1) == torch.device("cuda:1")
+    with pytest.raises(DeviceError, match=r"device 'cuda:2' is not in this machine.*cuda:1"):
+        find_device(2)
+    for wrong in (-1, True):
+        with pytest.raises(DeviceError, match="is not known; allowed are auto, cpu, cuda, cuda:1 or 1"):
+            find_device(wrong)
+
+
 @pytest.mark.parametrize("name", ["gpu", "0", "", "cuda:", "cuda:x", "CPU", "cpu:7", "meta", "cuda:99999999999999"])
 def test_a_name_of_no_device(name: str) -> None:
     with pytest.raises(DeviceError, match="is not known; allowed are auto, cpu, cuda"):

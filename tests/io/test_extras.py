@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from ahs_seg.errors import MissingPackageError
-from ahs_seg.io.extras import PACKAGES, Extra, require_extra
+from ahs_seg.io.extras import PACKAGES, Extra, require_extra, require_package
 
 
 @pytest.mark.parametrize("extra", get_args(Extra))
@@ -15,3 +15,10 @@ def test_the_message_says_what_to_install(extra: Extra, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, PACKAGES[extra][0], None)
     with pytest.raises(MissingPackageError, match=rf"this needs .*pip install 'ahs-seg\[{extra}\]', or do that\."):
         require_extra(extra, "this", otherwise="do that")
+
+
+def test_a_package_of_no_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_package("numpy", "this")
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    with pytest.raises(MissingPackageError, match=r"this needs numpy, .*; install it with pip install numpy\."):
+        require_package("numpy", "this")

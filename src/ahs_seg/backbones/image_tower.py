@@ -72,9 +72,9 @@ def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: Bloc
 
 
 def project_tokens(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n d"]:
-    """Output tokens of the last block projected to the joint space, not normalised.
+    """Output tokens of the last block projected to the joint space, not normalised; in float32 under autocast, too.
 
     The projected class token is the image embedding.
     """
     result: Tensor = tower.visual_projection(tower.vision_model.post_layernorm(tokens))
-    return result
+    return result.float()

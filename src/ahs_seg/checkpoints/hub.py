@@ -10,10 +10,11 @@ from huggingface_hub import HfApi, snapshot_download
 
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
 from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
+from ahs_seg.checkpoints.remote_code import CODE_FILE, write_remote_code
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.hub import UNREACHABLE, HubName, page_of, reason
 
-_FILES: Final = (CARD, CONFIG, WEIGHTS, f"{BACKBONE}/*")
+_FILES: Final = (CARD, CONFIG, WEIGHTS, CODE_FILE, f"{BACKBONE}/*")
 
 
 def push_to_hub(
@@ -30,8 +31,9 @@ def push_to_hub(
 ) -> str:
     """Upload a model directory to `owner/name` (created if it does not exist) and return the URL of the commit.
 
-    The model card is generated from the reports; without reports an existing card is kept. `private` applies only to
-    a new repository. Without `token`, the token of `hf auth login` is used. `description` as in `write_card`.
+    The model card is generated from the reports; without reports an existing card is kept. Code that lets transformers
+    load the model (`trust_remote_code=True`) is added to the directory. `private` applies only to a new repository.
+    Without `token`, the token of `hf auth login` is used. `description` as in `write_card`.
 
     Raises:
         CheckpointError: it is not a model directory, or the hub refuses (not logged in, no such owner).
@@ -40,6 +42,7 @@ def push_to_hub(
     description = description or read_description(source)
     if reports or licence is not None or not (source / CARD).exists():
         write_card(source, reports, title=repository, licence=licence, description=description)
+    write_remote_code(source / CONFIG)
     api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repository, private=private, exist_ok=True)

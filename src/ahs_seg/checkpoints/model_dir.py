@@ -16,6 +16,7 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.backbones.clip_files import ClipFiles
+from ahs_seg.checkpoints.remote_code import ENTRIES
 from ahs_seg.config import VERSION, Config, ConfigError
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import CheckpointError
@@ -34,7 +35,7 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
-_NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "training", "overlap")
+_NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "training", "overlap", *ENTRIES)
 
 
 class ModelDescription(Config):
@@ -184,7 +185,7 @@ def read_description(
     """The content of `config.json` of a model directory; `methods` and `tuners` as in `load_model`."""
     path = directory / CONFIG
     try:
-        values = read_mapping(path)
+        values = {key: value for key, value in read_mapping(path).items() if key not in ENTRIES}
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(
             f"{directory} is not a model directory: it has no {CONFIG}. Give the directory that `ahs-seg train` wrote."

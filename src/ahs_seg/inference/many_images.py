@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias, TypedDict, get_args
+from typing import Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.top_k import OutputOptionsError
@@ -21,6 +23,9 @@ OnError: TypeAlias = Literal["raise", "skip", "return"]
 Raised: TypeAlias = Literal["raise", "skip"]
 """The values of `on_error` with which only segmentations are returned."""
 
+Loaded = TypeVar("Loaded")
+Outcome = TypeVar("Outcome")
+
 Images: TypeAlias = list[ImageSource] | tuple[ImageSource, ...]
 ImageIterator: TypeAlias = Iterator[ImageSource]
 
@@ -32,6 +37,17 @@ class CallOptions(TypedDict, total=False):
     top_k: int | None
     unknown_below: float | None
     return_logits: bool
+    batch_size: int
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Check that `batch_size` is a number of images.
+
+    Raises:
+        OutputOptionsError: it is less than 1.
+    """
+    if batch_size < 1:
+        raise OutputOptionsError(f"batch_size={batch_size}; give the number of images to segment together, at least 1")
 
 
 def check_on_error(on_error: str, *, single: bool) -> None:
@@ -50,31 +66,71 @@ def check_on_error(on_error: str, *, single: bool) -> None:
 
 
 def segment_each(
-    images: Iterable[ImageSource], segment: Callable[[ImageSource], Segmentation], on_error: OnError
+    images: Iterable[ImageSource],
+    read: Callable[[ImageSource], Loaded],
+    segment: Callable[[Sequence[Loaded]], Sequence[Segmentation]],
+    on_error: OnError,
+    *,
+    batch_size: int = 1,
 ) -> Iterator[Segmentation | SampleError]:
-    """Yield the segmentation of each image, one image at a time.
+    """Yield the segmentation of each image in their order; `batch_size` images are read and segmented at a time.
 
-    Any exception counts as a failure of that one image, except those that concern the next ones as well, which are
-    raised unchanged (see `io.failures`). Exceptions of the iterable itself are not caught.
+    Any exception counts as a failure of one image, except those that concern the next ones as well, which are raised
+    unchanged (see `io.failures`). If a batch fails, its images are segmented one by one. Exceptions of the iterable
+    itself are not caught.
 
     Raises:
         SampleError: with "raise", for the first image that fails; the message names its index and source.
     """
-    for index, image in enumerate(images):
-        outcome = _outcome(index, image, segment)
-        if on_error == "raise" and isinstance(outcome, SampleError):
-            raise outcome from outcome.__cause__
-        if on_error == "skip" and isinstance(outcome, SampleError):
-            logger.warning("left out %s", outcome)
-        else:
-            yield outcome
+    numbered = enumerate(images)
+    while some := list(islice(numbered, batch_size)):
+        for outcome in _outcomes(some, read, segment):
+            if on_error == "raise" and isinstance(outcome, SampleError):
+                raise outcome from outcome.__cause__
+            if on_error == "skip" and isinstance(outcome, SampleError):
+                logger.warning("left out %s", outcome)
+            else:
+                yield outcome
 
 
-def _outcome(
-    index: int, image: ImageSource, segment: Callable[[ImageSource], Segmentation]
-) -> Segmentation | SampleError:
+def _outcomes(
+    some: Sequence[tuple[int, ImageSource]],
+    read: Callable[[ImageSource], Loaded],
+    segment: Callable[[Sequence[Loaded]], Sequence[Segmentation]],
+) -> list[Segmentation | SampleError]:
+    """The results of one batch: all its images together, one by one if that fails or if there is only one."""
+    loaded = [_attempt(index, image, partial(read, image)) for index, image in some]
+    readable = [one for one in loaded if not isinstance(one, SampleError)]
+    together = iter(_together(readable, segment) if len(readable) > 1 else ())
+    outcomes: list[Segmentation | SampleError] = []
+    for (index, image), one in zip(some, loaded, strict=True):
+        if isinstance(one, SampleError):
+            outcomes.append(one)
+            continue
+        found = next(together, None)
+        outcomes.append(_attempt(index, image, partial(_alone, one, segment)) if found is None else found)
+    return outcomes
+
+
+def _alone(loaded: Loaded, segment: Callable[[Sequence[Loaded]], Sequence[Segmentation]]) -> Segmentation:
+    return segment([loaded])[0]
+
+
+def _together(
+    loaded: Sequence[Loaded], segment: Callable[[Sequence[Loaded]], Sequence[Segmentation]]
+) -> Sequence[Segmentation]:
+    """The results of several images; none if one of them fails, whichever it is."""
     try:
-        return segment(image)
+        return segment(loaded)
+    except Exception as error:  # the images are tried again one by one, which tells the one that fails
+        if ends_run(error):
+            raise
+        return ()
+
+
+def _attempt(index: int, image: ImageSource, step: Callable[[], Outcome]) -> Outcome | SampleError:
+    try:
+        return step()
     except Exception as error:  # becomes a SampleError of this image
         if ends_run(error):
             raise

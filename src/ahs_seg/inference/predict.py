@@ -30,6 +30,7 @@ from ahs_seg.inference.score_maps import (
     resize_maps,
 )
 from ahs_seg.inference.windows import WORKING_SIDE, ImageWindows, SlidingWindows, WholeImage, WindowGrid
+from ahs_seg.io.precision import computing_in
 from ahs_seg.methods.base import Method
 from ahs_seg.modules.resize import shortest_edge_size
 from ahs_seg.types import Words
@@ -240,7 +241,8 @@ def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, bat
     """The output of the method for each view; `batch` views run at a time."""
     views: list[AnyView] = []
     for some in torch.split(frames, batch):
-        output = method(some, text)
+        with computing_in(method.compute_dtype, some.device):
+            output = method(some, text)
         if output.proposals is not None:
             views += mask_views(output.proposals)
             continue

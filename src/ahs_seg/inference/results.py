@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ahs_seg.inference.predict import InferenceConfig, Prediction, predict
+from ahs_seg.inference.predict import InferenceConfig, Prediction, predict, predict_many
 from ahs_seg.inference.top_k import OutputOptionsError, rank
 from ahs_seg.methods.base import Method
 from ahs_seg.output.calibration import Calibration, CalibrationError
@@ -82,6 +83,33 @@ def to_segmentation(
         logits=None if ranking.logits is None else ranking.logits.cpu().numpy(),
         calibration=calibration,
     )
+
+
+def to_segmentations(
+    method: Method,
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    words: Words,
+    table: PromptTable,
+    config: InferenceConfig,
+    *,
+    calibration: Calibration | None,
+    request: OutputOptions,
+) -> list[Segmentation]:
+    """The segmentations of several images; views of equal size of all images run through the method together.
+
+    With `top_k` or logits, which need more memory for each image, one image runs at a time.
+    """
+    if len(images) == 1 or request.top_k is not None or request.logits:
+        return [
+            to_segmentation(method, pixels, words, table, config, calibration=calibration, request=request)
+            for pixels in images
+        ]
+    together = config.replace(batch=max(config.batch, len(images)))
+    found = predict_many(method, images, words, together, row_class=table.row_class)
+    return [
+        with_unknown(one, pixels, table, calibration=calibration, request=request)
+        for pixels, one in zip(images, found, strict=True)
+    ]
 
 
 def with_unknown(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import torch
@@ -43,8 +44,18 @@ class TextCache:
     def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:
         self.batch = batch
         self._store = None if directory is None else TextStore(directory)
-        self._memory: LRUCache[tuple[str, str], Tensor] = LRUCache(memory_bytes, getsizeof=lambda row: row.nbytes)
+        self._memory: LRUCache[tuple[str, str], Tensor] = LRUCache(memory_bytes, getsizeof=_bytes_of)
         self._digests: WeakKeyDictionary[Backbone, tuple[object, str]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: the embeddings in memory and the directory, without lock and known weights."""
+        with self._lock:
+            return {"batch": self.batch, "_store": self._store, "_memory": copy.copy(self._memory)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._digests = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def encode(self, backbone: Backbone, table: PromptTable) -> Float[Tensor, "t p d"]:
@@ -94,6 +105,10 @@ class TextCache:
         if known is None or known[0] != probe:
             known = self._digests[backbone] = (probe, fingerprint(backbone))
         return known[1]
+
+
+def _bytes_of(embedding: Tensor) -> int:
+    return embedding.nbytes
 
 
 def tokenize(tokenizer: TextTokenizer, table: PromptTable, texts: Sequence[str]) -> Tokens:

@@ -27,6 +27,11 @@ KEPT: Final = 8
 """Number of vocabularies whose prompts and prepared text embeddings stay in memory."""
 
 
+def not_known(vocabulary: Vocabulary) -> None:
+    """None: it is not known which classes occurred in training."""
+    del vocabulary
+
+
 class VocabularyEncoder:
     """Prompt tables, text embeddings and prepared text inputs of vocabularies; may be shared between threads.
 
@@ -37,13 +42,21 @@ class VocabularyEncoder:
         self,
         prompts: PromptConfig,
         cache: TextCache,
-        seen: Callable[[Vocabulary], Sequence[bool] | None] = lambda _: None,
+        seen: Callable[[Vocabulary], Sequence[bool] | None] = not_known,
     ) -> None:
         self.prompts = prompts
         self.cache = cache
         self._seen = seen
         self.table = lru_cache(maxsize=KEPT)(self._make_table)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
+
+    def emptied(self) -> VocabularyEncoder:
+        """An encoder with the same prompts and cache that has prepared nothing yet, as for another device."""
+        return VocabularyEncoder(self.prompts, self.cache, self._seen)
+
+    def __reduce__(self) -> tuple[type[VocabularyEncoder], tuple[object, ...]]:
+        """For pickling and copies: what it was made of; text inputs are prepared again when they are needed."""
+        return VocabularyEncoder, (self.prompts, self.cache, self._seen)
 
     def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embedding of every prompt of every text row, encoded now unless it is in the cache."""

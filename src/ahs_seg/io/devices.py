@@ -11,21 +11,23 @@ from ahs_seg.errors import AhsSegError
 
 AUTO: Final = "auto"
 _NAMES: Final = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d{1,4})?")
-_FORMS: Final = "auto, cpu, cuda, cuda:1 (one of several GPUs), mps and xpu"
+_FORMS: Final = "auto, cpu, cuda, cuda:1 or 1 (one of several GPUs), mps and xpu"
 
 
 class DeviceError(AhsSegError, ValueError):
     """No device has this name, or it is not in this machine; the message lists the devices that are."""
 
 
-def find_device(name: torch.device | str = AUTO, *, rank: int = 0) -> torch.device:
+def find_device(name: torch.device | str | int = AUTO, *, rank: int = 0) -> torch.device:
     """The device of a name; "auto" is a CUDA GPU (for process `rank`, GPUs in turn) if there is one, else the CPU.
 
-    Other devices (`mps`, `xpu`) lack some operations and are taken only by name.
+    A number is that of a CUDA GPU. Other devices (`mps`, `xpu`) lack some operations and are taken only by name.
 
     Raises:
         DeviceError: no device has this name, or it is not in this machine.
     """
+    if isinstance(name, int) and not isinstance(name, bool) and name >= 0:
+        name = f"cuda:{name}"
     check_device_name(name)
     if name == AUTO:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -36,7 +38,7 @@ def find_device(name: torch.device | str = AUTO, *, rank: int = 0) -> torch.devi
     raise DeviceError(f"device {str(name)!r} is not in this machine{_reason(device.type)}. {_present()}")
 
 
-def check_device_name(name: torch.device | str) -> None:
+def check_device_name(name: torch.device | str | int) -> None:
     """Check the spelling of a name, for a device that may be in another machine.
 
     Raises:

@@ -31,3 +31,15 @@ def require_extra(extra: Extra, user: str, *, otherwise: str) -> None:
             f"{user} needs {package}, which is not installed; install it with pip install 'ahs-seg[{extra}]', "
             f"or {otherwise}."
         )
+
+
+def require_package(package: str, user: str) -> None:
+    """Check that a package that belongs to no extra is installed; `user` is the function that imports it.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    if find_spec(package) is None:
+        raise MissingPackageError(
+            f"{user} needs {package}, which is not installed; install it with pip install {package}."
+        )

@@ -7,7 +7,7 @@ files with several frames. `pixels` has the conventions for values, `rasters` ch
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,7 +29,16 @@ from ahs_seg.io.pixels import Bands, Raster
 from ahs_seg.io.pixels import ImageError as ImageError  # where its users look for it
 from ahs_seg.io.rasters import open_raster
 
-ImageSource: TypeAlias = str | Path | bytes | Image.Image | Shaped[np.ndarray, "..."] | Tensor
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """A file that is open for reading bytes, or an object like it, such as `io.BytesIO`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, all of them without a size."""
+
+
+ImageSource: TypeAlias = str | Path | bytes | BinaryFile | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 
 MAX_PIXELS: Final = 400_000_000
 """Maximum number of pixels of an image (20,000 x 20,000); decoding it takes at most 4 GB. Some formats allow fewer."""
@@ -42,13 +51,17 @@ _PACKED_GREY: Final = {"L;2": 85, "L;4": 17}
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
     """The RGB values of a file, a PIL image, an array (H W, H W 1, H W 3 or H W 4) or a tensor (H W or c H W).
 
-    A file is given by its path or by its content (bytes); `name` stands for the content in error messages. Arrays and
-    tensors hold uint8, uint16 or floats in [0, 1]. A uint8 array of shape H W 3 is returned without a copy.
+    A file is given by its path, by its content (bytes; `name` stands for it in error messages) or as an open file,
+    which is read from its beginning. Arrays and tensors hold uint8, uint16 or floats in [0, 1]. A uint8 array of shape
+    H W 3 is returned without a copy.
 
     Raises:
         ImageError: the file is missing, damaged or of an unknown format, or the number of pixels, the shape, the type
             or the range of values is not allowed.
     """
+    if isinstance(source, BinaryFile):
+        name = name_of(source) or name
+        source = content_of(source)
     if isinstance(source, str | Path | bytes):
         file, name = (source, name) if isinstance(source, bytes) else (Path(source), str(source))
         with open_raster(file, max_pixels=max_pixels, name=name) as raster:
@@ -62,8 +75,35 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str =
         return _rgb_of_array(source, "array")
     raise ImageError(
         f"cannot read an image from a {type(source).__name__}; "
-        "give a path, a PIL image, a numpy array (H W 3) or a torch tensor (3 H W)."
+        "give a path, an open file, a PIL image, a numpy array (H W 3) or a torch tensor (3 H W)."
     )
+
+
+def name_of(file: BinaryFile) -> str:
+    """The path that an open file was opened with; empty if it has none."""
+    name = getattr(file, "name", "")
+    return name if isinstance(name, str) else ""
+
+
+def content_of(file: BinaryFile) -> bytes:
+    """All bytes of an open file: from its beginning if it can be wound back, else the rest of it.
+
+    Raises:
+        ImageError: the file is closed, cannot be read, or is open as text.
+    """
+    name = name_of(file) or type(file).__name__
+    try:
+        seek = getattr(file, "seek", None)
+        if seek is not None and getattr(file, "seekable", lambda: True)():
+            seek(0)
+        content = file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: the open file cannot be read ({error}). Open it again, or give its path.") from None
+    if not isinstance(content, bytes):
+        raise ImageError(
+            f'{name}: reading the open file gives {type(content).__name__}, not bytes; open it with open(path, "rb").'
+        )
+    return content
 
 
 def read_size(path: Path) -> tuple[int, int]:

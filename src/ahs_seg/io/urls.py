@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ahs_seg.io.http import Deadline, body, is_url, respond, shown
-from ahs_seg.io.images import ImageError, ImageSource, read_image
+from ahs_seg.io.images import BinaryFile, ImageError, ImageSource, name_of, read_image
 
 MAX_BYTES: Final = 100 * 2**20
 SECONDS: Final = 30.0
@@ -31,9 +31,11 @@ def read_source(source: ImageSource) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def file_of(source: ImageSource) -> Path | None:
-    """The file that an image is read from, also by an opened PIL image; None: it does not come from one."""
+    """The file that an image is read from, also by an open file or PIL image; None: it does not come from one."""
     if isinstance(source, Image.Image):
         source = str(getattr(source, "filename", ""))
+    if isinstance(source, BinaryFile):
+        source = name_of(source)
     if isinstance(source, str):
         return Path(source).absolute() if source and not is_url(source) else None
     return source.absolute() if isinstance(source, Path) else None

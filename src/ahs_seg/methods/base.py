@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -33,6 +34,8 @@ class Method(nn.Module, ABC):
     options: ClassVar[type[MethodOptions]] = MethodOptions
     """The class of the options that `for_inference` accepts."""
     backbone: Backbone
+    compute_dtype: torch.dtype = torch.float32
+    """Type of matrix products and convolutions at inference; weights, cosines and scores are float32 in any case."""
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """The segmentation output for images (RGB in [0, 1], any size)."""

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
+import sys
+from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, UInt8
+from PIL import Image, ImageShow
 
+from ahs_seg.integrations.fiftyone import to_segmentation_label
+from ahs_seg.integrations.pandas import to_frame
+from ahs_seg.integrations.supervision import to_detections
 from ahs_seg.io.overwrite import check_output_file
 from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.formats import Format, coco_document, save_result
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
+from ahs_seg.output.formats.png import label_map_image
 from ahs_seg.output.formats.polygons import Polygon, mask_to_polygons
 from ahs_seg.output.html import to_html
+from ahs_seg.output.legend import overlay_with_legend
 from ahs_seg.output.palette import areas, by_area, colours_for, overlay
+from ahs_seg.output.regions import regions_of, to_geojson, to_json
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS: Final = ("label", "index", "pixels", "share", "score", "left", "top", "right", "bottom")
+_NAMED: Final = 5
+"""Classes that `repr` names."""
+
+
+class ClassNotFoundError(VocabularyError, KeyError):
+    """A result has no class of this name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +56,9 @@ class Segmentation:
     `top_labels` and `top_scores` are the best classes of every pixel, best first (`top_k`), and `logits` the log-odds
     of every class, if requested. `source` is the file of the image, which `save` does not replace. `warnings` say why
     the labels may mean little: the model knows other images, or hardly tells these classes apart.
+
+    As a mapping it holds the classes found, largest first: `len`, `in` and iteration are about these, and
+    `result["sky"]` is the mask of a class, empty if no pixel has it.
     """
 
     image: UInt8[np.ndarray, "H W 3"] = field(repr=False)
@@ -45,6 +76,55 @@ class Segmentation:
     def classes(self) -> list[str]:
         """Class labels of the vocabulary; `classes[labels[y, x]]` is the class of a pixel that is not unknown."""
         return self.vocabulary.labels
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Class label of every index in `labels`."""
+        return dict(enumerate(self.classes))
+
+    def __repr__(self) -> str:
+        """Size of the image, number of classes found, and the largest ones with their share of the image."""
+        (height, width), found = self.labels.shape, self.areas()
+        shares = [f"{label} {count / self.labels.size:.1%}" for label, count in list(found.items())[:_NAMED]]
+        shares += ["..."] * (len(found) > _NAMED)
+        shares += [f"unknown {self.unknown.mean():.1%}"] * bool(self.unknown.any())
+        return (
+            f"Segmentation({width}x{height} pixels, {len(found)} of {len(self.classes)} classes: {', '.join(shares)})"
+        )
+
+    def __len__(self) -> int:
+        """Number of classes found in the image."""
+        return len(by_area(self.labels))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the labels of the classes found, largest first."""
+        return iter(self.areas())
+
+    def __contains__(self, label: object) -> bool:
+        """Whether a class was found in the image."""
+        return label in self.areas()
+
+    def __bool__(self) -> bool:
+        """True, also for a result without any class."""
+        return True
+
+    def keys(self) -> KeysView[str]:
+        """Labels of the classes found, largest first."""
+        return self.areas().keys()
+
+    def __getitem__(self, label: str) -> Bool[np.ndarray, "H W"]:
+        """Binary mask of a class of the vocabulary; empty if the class was not found.
+
+        Raises:
+            ClassNotFoundError: the vocabulary has no such class.
+        """
+        if label not in self.classes:
+            near = get_close_matches(str(label), self.classes, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"They are {', '.join(self.classes[:10])}."
+            raise ClassNotFoundError(
+                f"no class {label!r} among the {len(self.classes)} of this result; result.classes lists them. {hint}"
+            )
+        return self.labels == self.classes.index(label)
 
     @property
     def unknown(self) -> Bool[np.ndarray, "H W"]:
@@ -100,6 +180,67 @@ class Segmentation:
     def to_coco(self, *, file_name: str = "image.png") -> dict[str, Any]:
         """COCO document of this image: one RLE annotation for every class present, except background."""
         return coco_document(ExportItem(Path(file_name).with_suffix(""), self, Path(file_name)))
+
+    def to_geojson(self, *, tolerance: float = 0.0, transform: Sequence[float | int] | None = None) -> dict[str, Any]:
+        """GeoJSON FeatureCollection: a MultiPolygon for every class present except background, largest first.
+
+        `tolerance` as in `to_polygons`. Coordinates are pixels, x to the right and y down; with the six numbers of an
+        affine `transform` (rasterio's `dataset.transform`), those of the map.
+        """
+        return to_geojson(regions_of(self), self.to_polygons(tolerance=tolerance), transform)
+
+    def to_json(self) -> str:
+        """JSON text: size of the image, classes, and label, area, mean score and box of every class found."""
+        return to_json(self, self.source)
+
+    def to_dataframe(self) -> Any:
+        """`pandas.DataFrame` with a row for every class found, largest first: area, mean score and box.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        rows = []
+        for region in regions_of(self):
+            values = (region.label, region.index, region.pixels, region.share, region.score)
+            rows.append(dict(zip(_COLUMNS, (*values, *region.box), strict=True)))
+        return to_frame(rows, _COLUMNS)
+
+    def to_supervision(self) -> Detections:
+        """`sv.Detections` with one entry for every class found except background, largest first.
+
+        Raises:
+            MissingPackageError: supervision is not installed.
+        """
+        wanted = set(foreground_classes(self))
+        regions = [region for region in regions_of(self) if region.index in wanted]
+        indices, scores = [region.index for region in regions], [region.score for region in regions]
+        return to_detections(self.labels, indices, self.classes, scores, [region.box for region in regions])
+
+    def to_fiftyone(self) -> Any:
+        """`fo.Segmentation` whose mask holds the class index plus 1, and 0 for unknown pixels.
+
+        Raises:
+            MissingPackageError: FiftyOne is not installed.
+        """
+        return to_segmentation_label(self.labels, len(self.classes))
+
+    def plot(self, *, strength: float = 0.6) -> UInt8[np.ndarray, "_ _ 3"]:
+        """RGB image of the overlay with a legend of the classes found; small images are enlarged for it."""
+        return overlay_with_legend(self.image, self.labels, self.classes, strength=strength)
+
+    def to_pil(self, kind: Literal["overlay", "labels"] = "overlay") -> Image.Image:
+        """PIL image of the overlay with its legend, or of the class indices (`labels`) with a palette."""
+        return Image.fromarray(self.plot()) if kind == "overlay" else label_map_image(self)
+
+    def show(self) -> None:
+        """Show the overlay with its legend: below the cell in a notebook, else in the image viewer of the system."""
+        notebook = sys.modules.get("IPython")
+        if notebook is not None and notebook.get_ipython() is not None:
+            importlib.import_module("IPython.display").display(self.to_pil())
+        elif not ImageShow.show(self.to_pil(), "segmentation"):
+            logger.warning(
+                "there is no image viewer on this machine; write the overlay with result.save('overlay.jpg')"
+            )
 
     def save(self, path: Path | str, format: Format | None = None) -> Path:  # noqa: A002  # what it is called elsewhere
         """Path of the written file; its format is given by the file suffix or by `format`.

@@ -82,6 +82,7 @@ class CachedMethod(Method):
         super().__init__()
         self.method = method
         self.backbone = method.backbone
+        self.compute_dtype = method.compute_dtype
         self.store = store
         self.name = name
         self._local = threading.local()

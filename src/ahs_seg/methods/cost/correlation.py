@@ -16,11 +16,13 @@ def cosine_cost(
 ) -> Float[Tensor, "b p t h w"]:
     """Cosine similarity of every patch with every prompt of every class, in [-1, 1].
 
-    `text` may have a leading axis: `b` if each image has its own classes, 1 if all images share them.
+    `text` may have a leading axis: `b` if each image has its own classes, 1 if all images share them. Computed in
+    float32 under autocast, too: the classes of a patch often differ by less than the last digit of a shorter type.
     """
-    patches, words = F.normalize(dense, dim=1), F.normalize(text, dim=-1)
-    per_image = "btpd" if words.ndim == 4 else "tpd"
-    return torch.einsum(f"bdhw,{per_image}->bpthw", patches, words)
+    with torch.autocast(dense.device.type, enabled=False):
+        patches, words = F.normalize(dense.float(), dim=1), F.normalize(text.float(), dim=-1)
+        per_image = "btpd" if words.ndim == 4 else "tpd"
+        return torch.einsum(f"bdhw,{per_image}->bpthw", patches, words)
 
 
 def most_similar_classes(

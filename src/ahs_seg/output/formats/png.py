@@ -35,15 +35,24 @@ def write_label_map(item: ExportItem, path: Path) -> None:
     need 16 bits. Unknown pixels have the value 255 or 65535, as in label maps of datasets; the JSON file states it.
     """
     result = item.result
-    unknown = result.labels == IGNORE
-    wide = len(result.vocabulary) + bool(unknown.any()) > PALETTE_SIZE
-    value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
-    pixels = areas(result.labels)
-    label_map = _label_map(result, pixels, unknown, value, wide=wide)
-    more = {"unknown": {"value": value, "pixels": int(unknown.sum())}} if unknown.any() else {}
-    write_names(path, result.vocabulary.labels, pixels, **more)
+    unknown = int((result.labels == IGNORE).sum())
+    value = UNKNOWN_16_BIT if _is_wide(result) else UNKNOWN_8_BIT
+    more = {"unknown": {"value": value, "pixels": unknown}} if unknown else {}
+    write_names(path, result.vocabulary.labels, areas(result.labels), **more)
     with replacing_file(path) as file:
-        label_map.save(file, "PNG")
+        label_map_image(result).save(file, "PNG")
+
+
+def label_map_image(result: ExportResult) -> Image.Image:
+    """The class index of every pixel as a PIL image with the colours of the classes as palette, as in the file."""
+    unknown, wide = result.labels == IGNORE, _is_wide(result)
+    value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
+    return _label_map(result, areas(result.labels), unknown, value, wide=wide)
+
+
+def _is_wide(result: ExportResult) -> bool:
+    """Whether indices need 16 bits: more than 256 values, that of unknown pixels included."""
+    return len(result.vocabulary) + bool((result.labels == IGNORE).any()) > PALETTE_SIZE
 
 
 def _label_map(

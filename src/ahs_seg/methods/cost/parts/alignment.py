@@ -43,5 +43,5 @@ class HypersphericalAligner(nn.Module):
 
     def forward(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """The aligned features, normalised to unit length."""
-        unit = F.normalize(dense, dim=1)
-        return F.normalize(unit + self.share * F.normalize(self.mlp(unit), dim=1), dim=1)
+        unit = F.normalize(dense.float(), dim=1)
+        return F.normalize(unit + self.share * F.normalize(self.mlp(unit).float(), dim=1), dim=1)

@@ -156,8 +156,9 @@ class DynamicProjection(nn.Module):
 
     def image(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Projected patch features, normalised to unit length."""
-        projected = F.normalize(features, dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
-        return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
+        with torch.autocast(features.device.type, enabled=False):
+            projected = F.normalize(features.float(), dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
+            return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
 
     def text(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Projected text embeddings, normalised to unit length."""

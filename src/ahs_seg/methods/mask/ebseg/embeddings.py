@@ -44,7 +44,7 @@ class SupervisedEmbedding(nn.Module):
         """One embedding per query; there are gradients for states and features, but not for the binary masks."""
         inside = (prediction.masks.detach() > 0).flatten(2).to(features.dtype)
         pooled = inside @ features.flatten(2).transpose(1, 2) / (inside.sum(-1, keepdim=True) + TINY)
-        embedded = F.normalize(self.embed(self.pool(pooled) + prediction.states), dim=-1)
+        embedded = F.normalize(self.embed(self.pool(pooled) + prediction.states).float(), dim=-1)
         return self.scale.clamp(max=MOST) * embedded
 
 

@@ -107,11 +107,12 @@ class EBSegSegmenter(Method):
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
         """Scores of every text row from image features and text embeddings."""
         words = self.ensure_prepared(text)
-        classifier = self.classifier(words)
-        logits = [
-            embeddings.float() @ classifier.T
-            for embeddings in (features.supervised[-1], features.recognised[-1], features.averaged)
-        ]
+        with torch.autocast(features.dense.device.type, enabled=False):
+            classifier = self.classifier(words)
+            logits = [
+                embeddings.float() @ classifier.T
+                for embeddings in (features.supervised[-1], features.recognised[-1], features.averaged)
+            ]
         classes = balanced_scores(
             logits[0], logits[1], logits[2], words.seen, alpha=self.alpha, beta=self.beta, gamma=self.gamma
         )

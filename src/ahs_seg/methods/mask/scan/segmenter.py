@@ -129,7 +129,8 @@ class ScanSegmenter(Method):
         inside, no_object = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
         scores = inside
         if features.crop_embeddings is not None and features.valid is not None and self.ensemble is not None:
-            similarity = TEMPERATURE * features.crop_embeddings @ class_embeddings(words).T
+            with torch.autocast(features.dense.device.type, enabled=False):
+                similarity = TEMPERATURE * features.crop_embeddings @ class_embeddings(words).T
             outside = crop_probabilities(similarity, features.valid, self.ensemble.unscored)
             settings = self.ensemble
             scores = combine(
@@ -158,8 +159,9 @@ class ScanSegmenter(Method):
 
     def class_logits(self, embeddings: Float[Tensor, "b q d"], words: ClassText) -> Float[Tensor, "b q r"]:
         """Logits of all text rows and, in the last column, of the no-object class."""
-        rows = torch.cat([class_embeddings(words), F.normalize(self.void.float(), dim=-1)])
-        return TEMPERATURE * F.normalize(embeddings.float(), dim=-1) @ rows.T
+        with torch.autocast(embeddings.device.type, enabled=False):
+            rows = torch.cat([class_embeddings(words), F.normalize(self.void.float(), dim=-1)])
+            return TEMPERATURE * F.normalize(embeddings.float(), dim=-1) @ rows.T
 
     @torch.no_grad()
     def embed_crops(
@@ -167,7 +169,7 @@ class ScanSegmenter(Method):
     ) -> tuple[Float[Tensor, "b q d"], Bool[Tensor, "b q"]]:
         """CLIP embeddings of the masked crops of all proposals, and True for proposals whose mask is not empty."""
         masks = features.predictions[-1].masks
-        crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim)
+        crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim, dtype=torch.float32)
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
         for index, image in enumerate(seen):
             choose = spread_evenly if settings.choice == "even" else random_patches_for(image, settings.seed)

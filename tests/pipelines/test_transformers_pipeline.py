@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from transformers import pipeline
-from transformers.pipelines import PIPELINE_REGISTRY
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
-from ahs_seg.integrations.transformers_pipeline import TASK, register_pipeline
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION
+from ahs_seg.pipelines.transformers_pipeline import TASK, AhsSegPipeline, register_pipeline
 from ahs_seg.segmenter import Segmenter
 from tests.support.small_methods import SHORT, h_clip
 
@@ -68,11 +67,40 @@ def test_without_words_it_says_so(segment):
         segment(Image.fromarray(IMAGE))
 
 
-def test_nothing_is_registered_on_import():
+@pytest.mark.parametrize("size", [2, 8])
+def test_batches_give_what_single_images_give(segment, size):
+    sizes = []
+    encode = segment.model.method.encode
+
+    def counted(images):
+        sizes.append(len(images))
+        return encode(images)
+
+    segment.model.method.encode = counted
+    images = [Image.fromarray(IMAGE), Image.fromarray(IMAGE[::-1].copy()), Image.fromarray(IMAGE[:, ::-1].copy())]
+    alone = [segment(image, candidate_labels=WORDS) for image in images]
+    sizes.clear()
+    together = segment(images, candidate_labels=WORDS, batch_size=size)
+    assert sizes == ([2, 1] if size == 2 else [3])
+    lazy = segment((image for image in images), candidate_labels=WORDS, batch_size=size)
+    for found in (together, list(lazy)):
+        for each, other in zip(found, alone, strict=True):
+            assert [one["label"] for one in each] == [one["label"] for one in other]
+            assert [one["score"] for one in each] == pytest.approx([one["score"] for one in other], abs=1e-3)
+
+
+def test_a_short_type_is_taken_from_the_pipeline(model):
+    register_pipeline()
+    segment = pipeline(TASK, model=str(model), device="cpu", dtype="bfloat16")
+    assert str(segment.model.dtype) == "torch.bfloat16"
+    assert segment(Image.fromarray(IMAGE), candidate_labels=WORDS)
+
+
+def test_a_class_of_the_package_is_enough_to_register_all():
     code = (
-        "import ahs_seg.integrations.transformers_pipeline\nfrom transformers.pipelines import PIPELINE_REGISTRY\n"
-        "assert ahs_seg.integrations.transformers_pipeline.TASK not in PIPELINE_REGISTRY.get_supported_tasks()"
+        "import ahs_seg\nfrom transformers.pipelines import PIPELINE_REGISTRY\n"
+        f"assert {TASK!r} not in PIPELINE_REGISTRY.get_supported_tasks()\n"
+        "from ahs_seg import AhsSegModel\n"
+        f"assert PIPELINE_REGISTRY.supported_tasks[{TASK!r}]['impl'].__name__ == {AhsSegPipeline.__name__!r}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-    register_pipeline()
-    assert TASK in PIPELINE_REGISTRY.get_supported_tasks()
