@@ -1,4 +1,4 @@
-"""Every kind of backbone gives what `transformers` gave for the same weights, and its dense features are as specified."""
+"""Every kind of backbone gives what `transformers` gave for the same weights; dense features are as specified."""
 
 import dataclasses
 
@@ -106,7 +106,7 @@ def test_an_image_of_one_patch_or_of_equal_patches_is_its_patch(name: str) -> No
 @torch.no_grad()
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SIGLIPS])
 def test_the_class_tokens_own_attention_over_the_values_is_the_pooled_embedding(name: str) -> None:
-    """Before the MLP of the last block, the values that dense features show, weighted as the class token weights them."""
+    """Before the MLP of the last block: the values of dense features, weighted as the class token weights them."""
     case = backbone_case(name)
     backbone, model = case.backbone, case.backbone.model
     tokens, _ = backbone.embed_image(backbone.normalise(case.images))

@@ -43,7 +43,7 @@ def pre_norm_block(
     weights: AttentionWeights,
     tokens: Float[Tensor, "b n c"],
     heads: int,
-    mask: Float[Tensor, "n m"] | None = None,
+    mask: Float[Tensor, "*#b n m"] | None = None,
     context: tuple[Tensor, Tensor] | None = None,
 ) -> Float[Tensor, "b n c"]:
     """Output tokens of a pre-norm block; `context` are keys and values of further tokens that come before."""

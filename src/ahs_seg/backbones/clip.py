@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from ahs_seg.backbones.base import AttentionWeights
 from ahs_seg.backbones.blocks import Block, key_value
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
-from ahs_seg.backbones.text_towers import BertText, CausalText, RobertaText
+from ahs_seg.backbones.text_towers import BertText, CausalText, RobertaText, TextTower
 from ahs_seg.backbones.tokenizer import TextTokenizer
 from ahs_seg.backbones.two_towers import TwoTowerBackbone, to_map
 from ahs_seg.modules.attention import multi_head_attention
@@ -45,8 +45,8 @@ class ClipBackbone(TwoTowerBackbone):
     """
 
     kind = "clip"
-    languages = ("en",)
-    text_tower = CausalText
+    languages: tuple[str, ...] | None = ("en",)
+    text_tower: ClassVar[type[TextTower]] = CausalText
     image_parts = ("vision_model.", "visual_projection.")
 
     def __init__(

@@ -21,8 +21,8 @@ TINY = "tiny"
 class ClipConfig(Config):
     """A CLIP from the Hugging Face hub ("openai/clip-vit-base-patch16"), a local directory, or the package ("tiny").
 
-    It may also be a SigLIP, SigLIP 2, MetaCLIP 2, Chinese-CLIP or AltCLIP: the kind is read from the `config.json` of
-    the source. A name on the hub may end in `@revision`, a branch, a tag or a commit.
+    It may also be a SigLIP, SigLIP 2, MetaCLIP 2, Chinese-CLIP, AltCLIP or TIPSv2: the kind is read from the
+    `config.json` of the source. A name on the hub may end in `@revision`, a branch, a tag or a commit.
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
     """

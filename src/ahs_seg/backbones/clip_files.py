@@ -60,6 +60,8 @@ class _Tower(_Lenient):
 
 
 class _ImageTower(_Tower):
+    mlp_ratio: Annotated[float, Field(gt=0, le=64)] | None = None
+    num_register_tokens: Annotated[int, Field(ge=0, le=1024)] | None = None
     image_size: Side | None = None
     patch_size: Side | None = None
     num_patches: Annotated[int, Field(ge=1, le=_LARGEST_VOCABULARY)] | None = None
@@ -129,7 +131,7 @@ class ClipFiles:
         kind = self.kind
         stored = unwrap(
             {
-                kind.own_key(name): tensor
+                name: tensor
                 for name, tensor in stored_weights(self.directory).items()
                 if not _WITHOUT_VALUE.search(name)
             },
@@ -139,15 +141,16 @@ class ClipFiles:
             logger.warning("%s: %s", self.directory, note)
         for name, why in (stored.left_out or {}).items():
             logger.warning("%s: %s was left out (%s)", self.directory, name, why)
-        self.check_layers(stored.tensors, "")
+        weights = kind.own_weights(stored.tensors, self.config)
+        self.check_layers(weights, "")
         with torch.device("meta"):
             expected = self.build_empty(resolution).model.state_dict()
-        if faults := differences(stored.tensors, expected):
-            named = named_by_keys(stored.tensors, self.model_type)
+        if faults := differences(weights, expected):
+            named = named_by_keys(weights, self.model_type)
             raise BackboneError(f"{self.directory}: {named}the weights do not fit: {faults}")
         backbone = self.build_empty(resolution)
         try:
-            fill(backbone.model, stored.tensors, self.directory)
+            fill(backbone.model, weights, self.directory)
         except CheckpointError as error:
             raise BackboneError(str(error)) from None
         return backbone

@@ -20,6 +20,7 @@ from ahs_seg.backbones.clip import (
 )
 from ahs_seg.backbones.image_statistics import Numbers
 from ahs_seg.backbones.siglip import Siglip2Backbone, SiglipBackbone
+from ahs_seg.backbones.tips import Tipsv2Backbone, tips_weights
 from ahs_seg.backbones.tokenizer import TextTokenizer
 from ahs_seg.backbones.tokenizer_files import (
     altclip_tokenizer,
@@ -27,19 +28,24 @@ from ahs_seg.backbones.tokenizer_files import (
     clip_tokenizer,
     metaclip_2_tokenizer,
     siglip_tokenizer,
+    tipsv2_tokenizer,
 )
 from ahs_seg.backbones.two_towers import TwoTowerBackbone
+from ahs_seg.io.weight_files import StoredTensor
 
 _CLIP_STATISTICS: Final = (CLIP_MEAN, CLIP_STD)
 _HALF: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_IMAGE_LAYERS: Final = "vision_model.encoder.layers."
-_CLASS_TOKEN: Final = "vision_model.embeddings.class_embedding"
+_CLASS_EMBEDDING: Final = "vision_model.embeddings.class_embedding"
 _TEXT_TOKENS: Final = "text_model.embeddings.token_embedding.weight"
 _WORDS: Final = "text_model.embeddings.word_embeddings.weight"
 
 
-def _same(name: str) -> str:
-    return name
+Weights = Mapping[str, StoredTensor]
+
+
+def _same(stored: Weights, config: Any) -> Weights:
+    del config
+    return stored
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ class Kind:
 
     `network` and `config` are names of classes of `transformers`, which are imported when a network is built. `marks`
     are keys that every file has, first one of the image tower, then one of the text tower. `layers` are the beginnings
-    of the keys of the blocks of each tower. `usual` are mean and standard deviation of files without any. `own_key`
-    gives the present name of a key that older files have.
+    of the keys of the blocks of each tower. `usual` are mean and standard deviation of files without any.
+    `own_weights` gives the weights of a file, for a config, under the keys of the network.
     """
 
     title: str
@@ -58,14 +64,15 @@ class Kind:
     backbone: type[TwoTowerBackbone]
     marks: tuple[str, str]
     tokenizer: Callable[[Path, Any], TextTokenizer]
+    image_layers: str = "vision_model.encoder.layers."
     text_layers: str = "text_model.encoder.layers."
     usual: tuple[Numbers, Numbers] = _CLIP_STATISTICS
-    own_key: Callable[[str], str] = field(default=_same)
+    own_weights: Callable[[Weights, Any], Weights] = field(default=_same)
 
     @property
     def layers(self) -> Mapping[str, str]:
         """The beginnings of the keys of the blocks, by tower."""
-        return {"vision_model": _IMAGE_LAYERS, "text_model": self.text_layers}
+        return {"vision_model": self.image_layers, "text_model": self.text_layers}
 
     def config_class(self) -> Any:
         """The class of its config."""
@@ -78,7 +85,7 @@ class Kind:
 
 
 def _of_transformers(name: str, title: str) -> Any:
-    import transformers  # noqa: PLC0415  # the classes of a kind are imported when that kind is built
+    import transformers  # the classes of a kind are imported when that kind is built
 
     try:
         return getattr(transformers, name)
@@ -88,12 +95,13 @@ def _of_transformers(name: str, title: str) -> Any:
         ) from None
 
 
-def _roberta_key(name: str) -> str:
-    return re.sub(r"^(text_model\.roberta\.encoder)\.layer\.", r"\1.layers.", name)
+def _roberta_weights(stored: Weights, config: Any) -> Weights:
+    del config
+    return {re.sub(r"^(text_model\.roberta\.encoder)\.layer\.", r"\1.layers.", key): stored[key] for key in stored}
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "clip": Kind("a CLIP", "CLIPModel", "CLIPConfig", ClipBackbone, (_CLASS_TOKEN, _TEXT_TOKENS), clip_tokenizer),
+    "clip": Kind("a CLIP", "CLIPModel", "CLIPConfig", ClipBackbone, (_CLASS_EMBEDDING, _TEXT_TOKENS), clip_tokenizer),
     "siglip": Kind(
         "a SigLIP",
         "SiglipModel",
@@ -117,7 +125,7 @@ KINDS: Final[dict[str, Kind]] = {
         "MetaClip2Model",
         "MetaClip2Config",
         MetaClip2Backbone,
-        (_CLASS_TOKEN, _TEXT_TOKENS),
+        (_CLASS_EMBEDDING, _TEXT_TOKENS),
         metaclip_2_tokenizer,
     ),
     "chinese_clip": Kind(
@@ -125,7 +133,7 @@ KINDS: Final[dict[str, Kind]] = {
         "ChineseCLIPModel",
         "ChineseCLIPConfig",
         ChineseClipBackbone,
-        (_CLASS_TOKEN, _WORDS),
+        (_CLASS_EMBEDDING, _WORDS),
         chinese_clip_tokenizer,
         text_layers="text_model.encoder.layer.",
     ),
@@ -134,10 +142,21 @@ KINDS: Final[dict[str, Kind]] = {
         "AltCLIPModel",
         "AltCLIPConfig",
         AltClipBackbone,
-        (_CLASS_TOKEN, _WORDS.replace("text_model.", "text_model.roberta.")),
+        (_CLASS_EMBEDDING, _WORDS.replace("text_model.", "text_model.roberta.")),
         altclip_tokenizer,
         text_layers="text_model.roberta.encoder.layers.",
-        own_key=_roberta_key,
+        own_weights=_roberta_weights,
+    ),
+    "tipsv2": Kind(
+        "a TIPSv2",
+        "Tipsv2Model",
+        "Tipsv2Config",
+        Tipsv2Backbone,
+        ("vision_model.embeddings.register_tokens", _TEXT_TOKENS),
+        tipsv2_tokenizer,
+        image_layers="vision_model.encoder.layer.",
+        usual=((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        own_weights=tips_weights,
     ),
 }
 """Every kind by the `model_type` in the `config.json` of its directories."""

@@ -22,14 +22,14 @@ _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 class TextRules:
     """How the pieces of a text become a row of token ids.
 
-    `context` is the number of tokens that a row may have. `start` (None: nothing) and `end` are the ids around every
-    text, `pad` is the id after it. `padded`: every row is as long as `context`; else rows are as long as the longest.
+    `context` is the number of tokens that a row may have. `start` and `end` are the ids around every text (None: none),
+    `pad` is the id after it. `padded`: every row is as long as `context`; else rows are as long as the longest.
     `cleaning` is what happens to a text before it is split into pieces: "canonical" is the cleaning of SigLIP.
     """
 
     context: int
     start: int | None
-    end: int
+    end: int | None
     pad: int
     padded: bool = False
     cleaning: Cleaning = "none"
@@ -75,10 +75,11 @@ class PieceTokenizer:
 
     def _encode(self, prompt: str) -> list[int]:
         pieces = self._tokenizer.encode(CLEANERS[self.rules.cleaning](prompt), add_special_tokens=False).ids
-        row = [*([] if self.rules.start is None else [self.rules.start]), *pieces, self.rules.end]
+        around = ([] if token is None else [token] for token in (self.rules.start, self.rules.end))
+        row = [*next(around), *pieces, *next(around)] or [self.rules.pad]
         if len(row) > self.context:
             raise TextTooLongError(
-                f"{prompt!r} has {len(row)} tokens (start and end included); this text tower reads at most "
+                f"{prompt!r} has {len(row)} tokens (those of start and end included); this text tower reads at most "
                 f"{self.context}. Use a shorter name."
             )
         return row

@@ -26,6 +26,7 @@ _OTHERS: Final = (
     "merges.txt",
     "vocab.txt",
     "spiece.model",
+    "tokenizer.model",
     "preprocessor_config.json",
     "processor_config.json",
 )

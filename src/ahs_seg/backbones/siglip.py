@@ -50,7 +50,9 @@ class SiglipBackbone(TwoTowerBackbone):
         given = getattr(text, "projection_size", None)
         projected = text.hidden_size if given is None else given
         if not getattr(config.vision_config, "vision_use_head", True):
-            raise BackboneError("vision_config.vision_use_head is false; without its pooling head a SigLIP fits no text")
+            raise BackboneError(
+                "vision_config.vision_use_head is false; without its pooling head a SigLIP fits no text"
+            )
         if projected != width:
             raise BackboneError(
                 f"images are embedded in {width} dimensions (vision_config.hidden_size), texts in {projected} "

@@ -63,10 +63,8 @@ class TextTower(ABC):
         """Text embeddings (joint space, not normalised), with these attention weights."""
 
 
-class CausalText(TextTower):
-    """The text tower of CLIP and MetaCLIP 2: causal attention, the embedding is that of the end token."""
-
-    reading = "causal"
+class PreNormText(TextTower):
+    """A text tower of pre-norm blocks."""
 
     def blocks(self) -> nn.ModuleList:
         """The transformer blocks."""
@@ -76,6 +74,26 @@ class CausalText(TextTower):
     def attention(self) -> list[AttentionParts]:
         """The attention layers, one entry per block."""
         return [pre_norm_attention(block) for block in self.blocks()]
+
+    def run(
+        self,
+        states: Float[Tensor, "n l c"],
+        weights: Sequence[AttentionWeights],
+        real: Bool[Tensor, "n l"] | None,
+        *,
+        checkpointing: bool,
+    ) -> Float[Tensor, "n l c"]:
+        """The output of the last block; every position sees all positions that are `real` (None: all of them)."""
+        mask = None if real is None else _padding_mask(real, states)
+        for block, own in zip(self.blocks(), weights, strict=True):
+            states = recomputed(pre_norm_block, block, own, states, self.heads, mask, active=checkpointing)
+        return states
+
+
+class CausalText(PreNormText):
+    """The text tower of CLIP and MetaCLIP 2: causal attention, the embedding is that of the end token."""
+
+    reading = "causal"
 
     def encode(
         self, tokens: Tokens, weights: Sequence[AttentionWeights], *, checkpointing: bool
@@ -103,7 +121,7 @@ class CausalText(TextTower):
         return result
 
 
-class PaddedText(TextTower):
+class PaddedText(PreNormText):
     """The text tower of SigLIP: no mask, rows padded to the whole context; the embedding is that of the last position.
 
     Source: Zhai et al., ICCV 2023, and `transformers`. The padding takes part in the attention, so that a shorter row
@@ -111,15 +129,6 @@ class PaddedText(TextTower):
     """
 
     reading = "padded"
-
-    def blocks(self) -> nn.ModuleList:
-        """The transformer blocks."""
-        layers: nn.ModuleList = self.tower.encoder.layers
-        return layers
-
-    def attention(self) -> list[AttentionParts]:
-        """The attention layers, one entry per block."""
-        return [pre_norm_attention(block) for block in self.blocks()]
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors of everything that `encode` depends on; the projection is part of the tower."""
@@ -141,8 +150,7 @@ class PaddedText(TextTower):
                 f"{len(table)}. Encode texts with the tokenizer of this backbone"
             )
         states = embeddings.token_embedding(tokens.ids) + table
-        for block, own in zip(self.blocks(), weights, strict=True):
-            states = recomputed(pre_norm_block, block, own, states, self.heads, active=checkpointing)
+        states = self.run(states, weights, None, checkpointing=checkpointing)
         result: Tensor = self.tower.head(self.tower.final_layer_norm(states[:, -1]))
         return result
 
@@ -171,7 +179,7 @@ class BertText(TextTower):
     ) -> Float[Tensor, "n d"]:
         """Text embeddings (joint space, not normalised), with these attention weights; padding is masked."""
         states = self.embed(tokens.ids)
-        mask = _padding_mask(tokens, states)
+        mask = _padding_mask(real_tokens(tokens), states)
         for block, own in zip(self.blocks(), weights, strict=True):
             states = recomputed(post_norm_block, block, own, states, self.heads, mask, active=checkpointing)
         return self.project(states[:, 0])
@@ -229,8 +237,11 @@ def _causal_mask(length: int, like: Tensor) -> Float[Tensor, "l l"]:
     return torch.full((length, length), float("-inf"), device=like.device, dtype=like.dtype).triu(1)
 
 
-def _padding_mask(tokens: Tokens, like: Tensor) -> Float[Tensor, "n l l"]:
-    length = tokens.ids.shape[1]
-    hidden = torch.arange(length, device=like.device) > tokens.ends[:, None]
-    mask = torch.zeros(hidden.shape, device=like.device, dtype=like.dtype).masked_fill(hidden, float("-inf"))
-    return mask[:, None].expand(-1, length, -1)
+def real_tokens(tokens: Tokens) -> Bool[Tensor, "n l"]:
+    """For every position, whether it belongs to the text and not to the padding."""
+    return torch.arange(tokens.ids.shape[1], device=tokens.ids.device) <= tokens.ends[:, None]
+
+
+def _padding_mask(real: Bool[Tensor, "n l"], like: Tensor) -> Float[Tensor, "n l l"]:
+    mask = torch.zeros(real.shape, device=like.device, dtype=like.dtype).masked_fill(~real, float("-inf"))
+    return mask[:, None].expand(-1, real.shape[1], -1)

@@ -26,6 +26,7 @@ CHINESE_CONTEXT: Final = 52
 """Tokens of a text in the training of Chinese-CLIP; its table has 512 positions."""
 ALTCLIP_CONTEXT: Final = 77
 """Tokens of a text of AltCLIP's processor; its table has 514 positions."""
+_UNKNOWN: Final = "[UNK]"
 _LOST: Final = (
     "without the tokenizer of its training a text tower reads other words. Copy it from the model that this one was "
     "trained from"
@@ -90,6 +91,19 @@ def siglip_tokenizer(directory: Path, text: Any) -> PieceTokenizer:
     return PieceTokenizer(
         core, TextRules(text.max_position_embeddings, None, end, pad, padded=True, cleaning="canonical")
     )
+
+
+def tipsv2_tokenizer(directory: Path, text: Any) -> PieceTokenizer:
+    """TIPSv2's tokenizer: pieces of small letters, with nothing around them."""
+    if (directory / TOKENIZER).is_file():
+        core = _parsed(directory / TOKENIZER)
+    elif (directory / "tokenizer.model").is_file():
+        core = read_pieces(directory / "tokenizer.model", lower=True)
+    else:
+        raise BackboneError(f"{directory} has no {TOKENIZER} and no tokenizer.model; {_LOST}")
+    (pad,) = _special(core, ("<pad>",), directory, "TIPSv2's")
+    _check_ids(core, directory, text.vocab_size)
+    return PieceTokenizer(core, TextRules(text.max_position_embeddings, None, None, pad))
 
 
 def chinese_clip_tokenizer(directory: Path, text: Any) -> PieceTokenizer:
@@ -177,7 +191,7 @@ def _word_pieces(path: Path) -> Tokenizer:
     settings = path.parent / "tokenizer_config.json"
     lower = read_settings(settings).get("do_lower_case", True) is not False if settings.is_file() else True
     vocabulary = {word.rstrip("\r"): index for index, word in enumerate(words) if word or index < len(words) - 1}
-    core = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    core = Tokenizer(models.WordPiece(vocabulary, unk_token=_UNKNOWN))
     core.normalizer = normalizers.BertNormalizer(lowercase=lower)
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return core

@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
-from ahs_seg.config import Layers, Width
+from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
@@ -124,8 +124,23 @@ class CostConfig(PartsConfig):
             raise ValueError(f"heads is {self.heads}, but must divide dim, which is {self.dim}")
         return self
 
+    def _check_grid(self, backbone: Backbone) -> None:
+        if backbone.grid % self.window:
+            step = self.window * backbone.patch_size
+            below = backbone.resolution // step * step
+            sides = f"{below} or {below + step}" if below else str(step)
+            raise ConfigError(
+                f"resolution {backbone.resolution} is a grid of {backbone.grid} patches, which is no multiple of "
+                f"window={self.window}; set method.backbone.resolution to {sides}"
+            )
+
     def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
-        """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner."""
+        """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner.
+
+        Raises:
+            ConfigError: the patch grid of the backbone is no multiple of the attention windows.
+        """
+        self._check_grid(backbone)
         pyramid = GuidancePyramid(
             backbone.dim,
             backbone.width,
