@@ -112,7 +112,7 @@ def test_a_list_of_word_pieces_is_read_as_bert_reads_it(tmp_path: Path, lower: b
     ("read", "special", "values", "message"),
     [
         (siglip_tokenizer, ("[CLS]", "[UNK]"), {}, "has no </s>; it is not SigLIP's"),
-        (siglip_tokenizer, XLM, {"vocab_size": 30}, "token ids up to 41, the text tower has 30"),
+        (siglip_tokenizer, XLM, {"vocab_size": 30}, "token ids up to 40, the text tower has 30"),
         (metaclip_2_tokenizer, XLM, {"eos_token_id": 3}, "ends texts with token 2, the text tower with token 3"),
         (metaclip_2_tokenizer, ("<s>", "<unk>"), {}, "has no </s>"),
         (altclip_tokenizer, XLM, {"pad_token_id": 0}, "pads texts with token 1, .*from token 0"),

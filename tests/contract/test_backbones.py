@@ -12,7 +12,7 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.inference.text_cache import TextCache, fingerprint
-from ahs_seg.methods import CatSegConfig, CostConfig, ScanConfig, ZeroShotConfig
+from ahs_seg.methods import CatSegConfig, CostConfig, Method, ScanConfig, ZeroShotConfig
 from ahs_seg.methods.base import BaseMethodConfig
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
@@ -22,7 +22,7 @@ from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.backbone_kinds import STATISTICS, TINY_KINDS, kind_directory, tiny_backbone
 from tests.support.hyperspherical import FULL
-from tests.support.small_methods import SCAN_SMALL, SMALL
+from tests.support.small_methods import EBSEG_SMALL, SCAN_SMALL, SMALL
 
 NAMES = Vocabulary.parse(["cat", "dog", "sky"])
 PROMPTS = PromptConfig(templates=("a {}",))
@@ -104,7 +104,7 @@ def test_the_cache_key_tells_kinds_tokenizers_and_weights_apart() -> None:
 def test_every_key_of_the_file_is_needed_and_no_other(name: str, source: ClipConfig) -> None:
     path = Path(source.source) / "model.safetensors"
     whole = {key: value.clone() for key, value in load_file(path).items()}
-    for key in sorted(whole)[:: max(1, len(whole) // 6)]:
+    for key in sorted(whole)[:: len(whole) // 3]:
         save_file({other: whole[other] for other in whole if other != key}, path)
         with pytest.raises(BackboneError, match=f"{key}|claims|alone"):
             source.build()
@@ -144,10 +144,6 @@ def test_tuning_starts_as_the_identity_trains_and_merges(name: str, tuner: Tuner
     assert set(merged.state_dict()) == keys
 
 
-def cat_seg(source: ClipConfig, **options: object) -> CatSegConfig:
-    return CatSegConfig(backbone=source, cost=SMALL, **options)
-
-
 def step(config: BaseMethodConfig) -> tuple[TrainingStep, dict[str, torch.Tensor]]:
     """One forward of training, with its losses."""
     method = config.build()
@@ -163,7 +159,7 @@ def step(config: BaseMethodConfig) -> tuple[TrainingStep, dict[str, torch.Tensor
 
 def test_one_step_of_training_moves_both_towers(source: ClipConfig, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    config = cat_seg(source)
+    config = CatSegConfig(backbone=source, cost=SMALL)
     training, losses = step(config)
     backbone = training.backbone
     trained = {key: value for key, value in backbone.named_parameters() if value.requires_grad}
@@ -174,6 +170,7 @@ def test_one_step_of_training_moves_both_towers(source: ClipConfig, tmp_path: Pa
     optimizer.step()
     assert all(not torch.equal(before[key], value) for key, value in trained.items())
     method = training.method.eval()
+    assert isinstance(method, Method)
     saved = save_model(method, ModelDescription(method=config), tmp_path / "model")
     description, loaded = load_model(saved)
     text = torch.randn(3, 1, backbone.dim, generator=torch.Generator().manual_seed(1))
@@ -204,7 +201,9 @@ def test_the_cache_gives_what_the_tower_gives(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["siglip2", "altclip"])
 def test_a_method_with_a_teacher_trains_on_it(source: ClipConfig) -> None:
     torch.manual_seed(0)
-    training, losses = step(FULL["lite"].replace(backbone=source))
+    config = FULL["lite"]
+    training, losses = step(config.replace(backbone=source, cost=config.cost.replace(prototypes=None)))
+    assert "distillation" in losses
     torch.stack(list(losses.values())).sum().backward()
     assert training.backbone.kind in ("siglip", "altclip")
 
@@ -217,6 +216,18 @@ def test_the_mask_family_needs_a_class_token(name: str) -> None:
             config.clip(backbone)
     else:
         assert config.clip(backbone) is backbone
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [SCAN_SMALL, EBSEG_SMALL], ids=["scan", "ebseg"])
+def test_the_mask_family_runs_on_towers_with_other_texts(config: BaseMethodConfig) -> None:
+    torch.manual_seed(0)
+    method = config.compose(tiny_backbone("chinese_clip")).eval()
+    backbone = method.backbone
+    text = F.normalize(backbone.encode_text(backbone.tokenizer(["猫", "天空", "道路"])), dim=-1)[:, None]
+    logits = method(images(), text).logits
+    assert logits.shape[:2] == (2, 3)
+    assert logits.isfinite().all()
 
 
 def test_a_grid_that_windows_do_not_fit_is_refused_at_build() -> None:

@@ -51,7 +51,9 @@ def read_pieces(path: Path, *, lower: bool = False) -> Tokenizer:
 
 def _built(content: bytes, *, lower: bool) -> Tokenizer:
     pieces: list[tuple[str, float]] = []
-    unknown, model_type, characters = None, _UNIGRAM, b""
+    unknown: int | None = None
+    model_type: int | bytes = _UNIGRAM
+    characters = b""
     for field, value in _fields(content):
         if field == _PIECES:
             piece, score, kind = _piece(_message(value))

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.base import BackboneError
-from ahs_seg.backbones.piece_tokenizer import PieceTokenizer, TextRules
+from ahs_seg.backbones.piece_tokenizer import Cleaning, PieceTokenizer, TextRules
 from ahs_seg.backbones.pretrained import read_settings
 from ahs_seg.backbones.sentencepiece_files import read_pieces
 from ahs_seg.backbones.tokenizer import ClipTokenizer
@@ -73,7 +73,7 @@ def metaclip_2_tokenizer(directory: Path, text: Any) -> PieceTokenizer:
             f"the tokenizer of {directory} ends texts with token {end}, the text tower with token {text.eos_token_id}; "
             "it is the tokenizer of another model"
         )
-    cleaning = "none" if start is not None else "canonical"
+    cleaning: Cleaning = "none" if start is not None else "canonical"
     pad = core.token_to_id("<pad>")
     rules = TextRules(text.max_position_embeddings, start, end, end if pad is None else pad, cleaning=cleaning)
     return PieceTokenizer(core, rules)
@@ -147,9 +147,10 @@ def _pieces(directory: Path) -> Tokenizer:
 
 def _special(core: Tokenizer, words: Collection[str], directory: Path, whose: str) -> list[int]:
     ids = [core.token_to_id(word) for word in words]
-    if None in ids:
+    known = [index for index in ids if index is not None]
+    if len(known) < len(ids):
         raise BackboneError(f"the tokenizer of {directory} has no {' and '.join(words)}; it is not {whose}")
-    return ids
+    return known
 
 
 def _check_ids(core: Tokenizer, directory: Path, words: int) -> None:
