@@ -29,7 +29,7 @@ PROMPTS = PromptConfig(templates=("a {}",))
 CLASSES = TrainingClasses(tuple(NAMES.labels), (None,) * 3, lambda: F.normalize(torch.randn(3, 24), dim=-1))
 SIGLIPS = {"siglip", "siglip2", "siglip2_naflex"}
 DISTINCT = [name for name in TINY_KINDS if name not in ("clip", "siglip")]
-"""Without CLIP, which all other tests are on, and without SigLIP, which differs from SigLIP 2 in the tokenizer alone."""
+"""Without CLIP, which all other tests are on, and SigLIP, which differs from SigLIP 2 in the tokenizer alone."""
 TUNERS: list[Tuner] = [Full(stem=True), Orthogonal(block=8)]
 
 
