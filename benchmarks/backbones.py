@@ -2,8 +2,8 @@
 
     python -m benchmarks.backbones
 
-The networks are those of the recording `tests/parity/data/backbones_tiny` (transformers 5.23, generated weights). Writes
-`benchmarks/results/backbones.json`.
+The networks are those of the recording `tests/parity/data/backbones_tiny` (transformers 5.23, generated weights).
+Writes `benchmarks/results/backbones.json`.
 """
 
 from __future__ import annotations
