@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, run_blocks
+from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, resample_positions, run_blocks
 from tests.support.builders import random_backbone
 
 
@@ -55,3 +55,15 @@ def test_a_copy_shares_nothing_with_the_backbone() -> None:
         parameter.zero_()
     assert torch.equal(run_blocks(tower, embed_patches(tower, pixels)[0], kept), before)
     assert set(tower.state_dict()) < set(backbone.model.state_dict())
+
+
+def test_a_table_without_class_row_is_resampled_whole() -> None:
+    table = torch.arange(16.0)[:, None].expand(-1, 2)
+    assert torch.equal(resample_positions(table, (4, 4), class_rows=0), table)
+    square = table[:, 0].view(1, 1, 4, 4)
+    smooth = resample_positions(table, (2, 6), class_rows=0)
+    expected = torch.nn.functional.interpolate(square, size=(2, 6), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(smooth[:, 0], expected.flatten())
+    antialiased = resample_positions(table, (2, 2), class_rows=0, antialias=True)
+    assert not torch.allclose(antialiased, resample_positions(table, (2, 2), class_rows=0))
+    torch.testing.assert_close(antialiased.mean(), table.mean())

@@ -34,6 +34,12 @@ def test_a_name_on_the_hub_is_read_as_its_directory_is(hub: Hub, directory: Path
     assert all(torch.equal(value, remote.network_state()[key]) for key, value in local.network_state().items())
 
 
+def test_the_tokenizers_of_all_kinds_come_along(hub: Hub, directory: Path) -> None:
+    others = dict.fromkeys(("vocab.txt", "spiece.model", "tokenizer.model", "tokenizer_config.json"), b"{}")
+    hub.repositories[NAME] = contents(directory) | others | {"README.md": b"is not needed"}
+    assert {path.name for path in find_files(NAME).iterdir()} == contents(directory).keys() | others.keys()
+
+
 def test_a_revision_is_what_the_repository_was_then(hub: Hub, directory: Path) -> None:
     hub.repositories[f"{NAME}@v1"] = contents(directory)
     change_weights(directory, lambda state: state | {"logit_scale": torch.tensor(1.5)})

@@ -80,3 +80,20 @@ def test_names_of_two_classes_are_warned_of_once(caplog: pytest.LogCaptureFixtur
         encoder.table(words)
     assert len(caplog.records) == 1
     assert "'bag' (0, 1)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("languages", "warned"), [(("en",), ["猫", "кошка"]), (("zh", "en"), ["кошка"]), (None, [])], ids=str
+)
+def test_words_that_a_tower_cannot_read_are_warned_of_in_one_line(
+    languages: tuple[str, ...] | None, warned: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder, method = VocabularyEncoder(PROMPTS, TextCache()), ColourMethod()
+    method.backbone.languages = languages
+    words = Vocabulary.parse(["cat", "猫", "кошка"])
+    with caplog.at_level(logging.WARNING):
+        encoder.embeddings(method, words)
+        encoder.words(method, words)
+    lines = [record.getMessage() for record in caplog.records if "cannot read" in record.getMessage()]
+    assert len(lines) == bool(warned)
+    assert not lines or (", ".join(map(repr, warned)) + "; " in lines[0] and "\n" not in lines[0])

@@ -62,11 +62,13 @@ class Backbone(nn.Module, ABC):
     `text_depth`: of the text tower), `heads` is the number of its attention heads. `resolution` is the side, in pixels,
     to which methods resize images, and `grid` is that side in patches of `patch_size`. `mean` and `std` are the
     normalisation statistics of the training images. `model` is the pre-trained network; only backbones and checkpoints
-    access it. `adapter` is the module added by a tuner (None: none). With `checkpointing` activations are recomputed in
-    the backward pass to save memory.
+    access it. `languages` are those that the text tower was trained on (None: many, or not known). `adapter` is the
+    module added by a tuner (None: none). With `checkpointing` activations are recomputed in the backward pass to save
+    memory.
     """
 
     kind: ClassVar[str]
+    languages: tuple[str, ...] | None = None
     model: Any
     tokenizer: TextTokenizer
     adapter: nn.Module | None

@@ -1,4 +1,4 @@
-"""Configuration of a CLIP backbone: a name on the hub, a local directory, or the packaged tiny CLIP."""
+"""Configuration of a backbone: a name on the hub, a local directory, or the packaged tiny CLIP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone, BackboneError
-from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.config import Config, Side
 from ahs_seg.io.atomic import replacing_directory
@@ -22,7 +21,8 @@ TINY = "tiny"
 class ClipConfig(Config):
     """A CLIP from the Hugging Face hub ("openai/clip-vit-base-patch16"), a local directory, or the package ("tiny").
 
-    A name on the hub may end in `@revision`, a branch, a tag or a commit.
+    It may also be a SigLIP, SigLIP 2, MetaCLIP 2, Chinese-CLIP, AltCLIP or TIPSv2: the kind is read from the
+    `config.json` of the source. A name on the hub may end in `@revision`, a branch, a tag or a commit.
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
     """
@@ -31,7 +31,7 @@ class ClipConfig(Config):
     source: str = "openai/clip-vit-base-patch16"
     resolution: Side | None = None
 
-    def build(self) -> ClipBackbone:
+    def build(self) -> Backbone:
         """The backbone with its pre-trained weights.
 
         Raises:
@@ -43,16 +43,16 @@ class ClipConfig(Config):
         except BackboneError as error:
             raise BackboneError(
                 f"cannot load a CLIP from {self.source!r}: {error}.\n"
-                "Give a directory in the format of transformers, a CLIP on the hub such as "
+                "Give a directory in the format of transformers, a CLIP or one of its relatives on the hub such as "
                 f"'openai/clip-vit-base-patch16', or {TINY!r}."
             ) from None
 
-    def build_empty(self) -> ClipBackbone:
+    def build_empty(self) -> Backbone:
         """The backbone with uninitialised weights; only configuration and tokenizer are loaded."""
         return self.open().build_empty(self.resolution)
 
     def open(self) -> ClipFiles:
-        """The files of the CLIP, of which all but the weights are read."""
+        """The files of the backbone, of which all but the weights are read."""
         return ClipFiles.open(str(files("ahs_seg") / "assets" / "tiny_clip") if self.source == TINY else self.source)
 
 

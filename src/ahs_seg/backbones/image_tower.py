@@ -54,14 +54,21 @@ def embed_patches(
     return tower.vision_model.pre_layrnorm(tokens + positions), grid
 
 
-def resample_positions(table: Float[Tensor, "n c"], grid: tuple[int, int]) -> Float[Tensor, "m c"]:
-    """Position embeddings (class token first) resized to `grid`: bicubic, corners not aligned, as in CAT-Seg."""
-    side = round((len(table) - 1) ** 0.5)
+def resample_positions(
+    table: Float[Tensor, "n c"], grid: tuple[int, int], *, class_rows: int = 1, antialias: bool = False
+) -> Float[Tensor, "m c"]:
+    """Position embeddings resized to `grid`: bicubic, corners not aligned, as in CAT-Seg.
+
+    The first `class_rows` belong to no patch and are kept. With `antialias` the resizing is bilinear with
+    antialiasing, as SigLIP 2 was trained for any grid (NaFlex).
+    """
+    side = round((len(table) - class_rows) ** 0.5)
     if grid == (side, side):
         return table
-    square = table[1:].T.reshape(1, -1, side, side)
-    resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False)
-    return torch.cat([table[:1], resized[0].flatten(1).T])
+    square = table[class_rows:].T.reshape(1, -1, side, side)
+    mode = "bilinear" if antialias else "bicubic"
+    resized = F.interpolate(square, size=grid, mode=mode, align_corners=False, antialias=antialias)
+    return torch.cat([table[:class_rows], resized[0].flatten(1).T])
 
 
 def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: BlockCallback) -> Float[Tensor, "b n c"]:

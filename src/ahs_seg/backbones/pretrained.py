@@ -21,8 +21,12 @@ _INDEX: Final = ".index.json"
 _WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 _OTHERS: Final = (
     "tokenizer.json",
+    "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "tokenizer.model",
     "preprocessor_config.json",
     "processor_config.json",
 )

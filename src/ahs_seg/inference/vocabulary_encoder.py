@@ -13,16 +13,19 @@ from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.inference.text_cache import TextCache, tokenize
+from ahs_seg.io.weight_files import listed
 from ahs_seg.methods.base import Method
 from ahs_seg.modules.class_pooling import mean_of_rows
 from ahs_seg.types import Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
+from ahs_seg.vocabulary.scripts import LANGUAGE_NAMES, unknown_words
 from ahs_seg.vocabulary.seen_classes import row_overlap
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 
 logger = logging.getLogger(__name__)
 
+_LISTED: Final = 5
 KEPT: Final = 8
 """Number of vocabularies whose prompts and prepared text embeddings stay in memory."""
 
@@ -48,6 +51,7 @@ class VocabularyEncoder:
         self.cache = cache
         self._seen = seen
         self.table = lru_cache(maxsize=KEPT)(self._make_table)
+        self._check_scripts = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
     def emptied(self) -> VocabularyEncoder:
@@ -60,6 +64,7 @@ class VocabularyEncoder:
 
     def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embedding of every prompt of every text row, encoded now unless it is in the cache."""
+        self._check_scripts(method.backbone.languages, vocabulary)
         return self.cache.encode(method.backbone, self.table(vocabulary))
 
     def words(self, method: Method, vocabulary: Vocabulary) -> Words:
@@ -94,6 +99,18 @@ class VocabularyEncoder:
             return None
 
         return LintModel(too_long, lambda vocabulary: self.features(method, vocabulary), trained_on)
+
+    def _warn_of_scripts(self, languages: tuple[str, ...] | None, vocabulary: Vocabulary) -> None:
+        if languages is None:
+            return
+        words = (word for row in vocabulary.rows(self.prompts.synonyms) for word in row.words)
+        if unknown := unknown_words(words, languages):
+            logger.warning(
+                "the text tower of this model was trained on %s and cannot read %s; their labels mean nothing. Give "
+                "them in that language, or use a backbone that knows yours (docs/backbones.md)",
+                " and ".join(LANGUAGE_NAMES[language] for language in languages),
+                listed([repr(word) for word in unknown], _LISTED),
+            )
 
     def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
         rule = self.prompts.synonyms

@@ -88,9 +88,9 @@ class Segmentation:
         shares = [f"{label} {count / self.labels.size:.1%}" for label, count in list(found.items())[:_NAMED]]
         shares += ["..."] * (len(found) > _NAMED)
         shares += [f"unknown {self.unknown.mean():.1%}"] * bool(self.unknown.any())
-        return (
-            f"Segmentation({width}x{height} pixels, {len(found)} of {len(self.classes)} classes: {', '.join(shares)})"
-        )
+        doubts = "".join(f"; doubtful: {warning}" for warning in self.warnings)
+        known = f"{len(found)} of {len(self.classes)} classes: {', '.join(shares)}"
+        return f"Segmentation({width}x{height} pixels, {known}{doubts})"
 
     def __len__(self) -> int:
         """Number of classes found in the image."""

@@ -12,10 +12,11 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig, save_clip
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.checkpoints import CheckpointError, load_model, model_dir, save_model
-from ahs_seg.config import Config
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.config import DataConfig
@@ -92,7 +93,7 @@ def finetune_crop_clip(
     check_outputs(experiment, directory, into)
     fabric = launch(experiment.training)
     torch.manual_seed(experiment.training.seed)
-    backbone = experiment.clip.build()
+    backbone = _clip(experiment)
     if into is not None:
         _scan_on(into, backbone)
     dataset = experiment.data.open()
@@ -168,6 +169,15 @@ def put_into(tower: ImageTower, source: Path, directory: Path) -> Path:
     assert isinstance(method, ScanSegmenter)
     method.shifted.load_state_dict(tower.state_dict())
     return save_model(method, description, directory)
+
+
+def _clip(experiment: CropClipExperiment) -> ClipBackbone:
+    backbone = experiment.clip.build()
+    if not isinstance(backbone, ClipBackbone):
+        raise ConfigError(
+            f"clip.source is of the kind {backbone.kind}, which has not the image tower of a CLIP; give a CLIP there"
+        )
+    return backbone
 
 
 def _scan_on(source: Path, clip: Backbone) -> None:

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.data.world import TEST_SEED, VALIDATION_SEED
 from ahs_seg.training.tiny_clip.recipe import PretrainConfig
@@ -35,7 +36,9 @@ def test_the_files_are_small_and_hold_nothing_but_tensors_and_text():
 
 
 def test_the_packaged_weights_do_what_the_figures_say():
-    found = validate(ClipConfig(source="tiny").build(), VALIDATION_SEED, photos=150, scenes=24)
+    backbone = ClipConfig(source="tiny").build()
+    assert isinstance(backbone, ClipBackbone)
+    found = validate(backbone, VALIDATION_SEED, photos=150, scenes=24)
     claimed = recorded("validation")
     assert found.trained.top1 == pytest.approx(claimed.trained.top1, abs=0.12)
     assert found.never_trained.top1 == pytest.approx(claimed.never_trained.top1, abs=0.12)

@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
-from ahs_seg.config import Layers, Width
+from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
@@ -123,6 +123,21 @@ class CostConfig(PartsConfig):
         if self.dim % self.heads:
             raise ValueError(f"heads is {self.heads}, but must divide dim, which is {self.dim}")
         return self
+
+    def check_grid(self, backbone: Backbone) -> None:
+        """Check that the attention windows fit the patch grid of a backbone.
+
+        Raises:
+            ConfigError: they do not; the message gives the nearest resolutions that do.
+        """
+        if backbone.grid % self.window:
+            step = self.window * backbone.patch_size
+            below = backbone.resolution // step * step
+            sides = f"{below} or {below + step}" if below else str(step)
+            raise ConfigError(
+                f"resolution {backbone.resolution} is a grid of {backbone.grid} patches, which is no multiple of "
+                f"window={self.window}; set method.backbone.resolution to {sides}"
+            )
 
     def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
         """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner."""

@@ -64,15 +64,17 @@ class MaskMethodConfig(BaseMethodConfig):
         del method, classes, ignore_as_negative
         return SumObjective([self.term()])
 
-    def clip(self, backbone: Backbone) -> ClipBackbone:
-        """The backbone itself, after a check that it is a CLIP, whose image tower the method runs block by block.
+    def clip(self, backbone: Backbone, key: str = "method.backbone") -> ClipBackbone:
+        """The backbone itself, after a check that it has the image tower of a CLIP, which the method runs by blocks.
+
+        `key` is the config of the backbone.
 
         Raises:
             ConfigError: the backbone is of another kind.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
-                f"method.backbone is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by "
-                "block. Give a CLIP as method.backbone.source."
+                f"{key} is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by block. "
+                f"Give a CLIP, MetaCLIP 2, Chinese-CLIP or AltCLIP as {key}.source."
             )
         return backbone

@@ -43,7 +43,7 @@ class EBSegConfig(MaskMethodConfig):
 
     def build(self) -> EBSegSegmenter:
         """The method with the pre-trained weights of CLIP and of the pixel backbone."""
-        return self.assemble(self.backbone.build(), self.pixels.build())
+        return self.assemble(self.clip(self.backbone.build()), self.pixels.build())
 
     def compose(self, backbone: Backbone) -> EBSegSegmenter:
         """The method on the given CLIP; the pixel backbone has random weights."""

@@ -84,7 +84,7 @@ class ScanConfig(MaskMethodConfig):
         Raises:
             ConfigError: `shifted` has other sizes than the original CLIP.
         """
-        backbone = self.backbone.build()
+        backbone = self.clip(self.backbone.build())
         return self.assemble(backbone, self.pixels.build(), self._shifted(backbone))
 
     def compose(self, backbone: Backbone) -> ScanSegmenter:
@@ -120,7 +120,7 @@ class ScanConfig(MaskMethodConfig):
     def _shifted(self, backbone: ClipBackbone) -> ImageTower:
         if self.shifted is None:
             return ImageTower.copied(backbone.image_tower)
-        other = self.shifted.build()
+        other = self.clip(self.shifted.build(), "method.shifted")
         sizes = [(one.width, one.dim, one.depth, one.patch_size) for one in (backbone, other)]
         if sizes[0] != sizes[1]:
             raise ConfigError(
