@@ -16,6 +16,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, BackboneError, Tower
 from ahs_seg.backbones.conv_stem import ConvStem
+from ahs_seg.backbones.dense_forms import CAT_SEG, DenseForm, last_block, unused_parameters
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.io.atomic import write_text
@@ -44,8 +45,7 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
 class ClipBackbone(Backbone):
     """A CLIP as a backbone: dense image features, hidden levels, image embeddings and text embeddings.
 
-    Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in CAT-Seg's version: the
-    residual is the input class token, broadcast to every position.
+    `dense_form` is what the last block computes for dense features (`backbones.dense_forms`).
 
     `resolution` is the side, in pixels, to which methods resize images; any multiple of the patch size works, because
     the position embeddings are resized.
@@ -61,8 +61,10 @@ class ClipBackbone(Backbone):
         resolution: int,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
+        dense_form: DenseForm = CAT_SEG,
     ) -> None:
         super().__init__()
+        self.dense_form = dense_form
         self.model = model
         self.tokenizer = tokenizer
         self.resolution = resolution
@@ -127,9 +129,8 @@ class ClipBackbone(Backbone):
         return [AttentionParts(part.q_proj, part.k_proj, part.v_proj, part.out_proj) for part in layers]
 
     def unused_in_dense(self) -> list[nn.Parameter]:
-        """Query and key projection of the last image block; dense features use only its values."""
-        last = self.attention("vision")[-1]
-        return [*last.query.parameters(), *last.key.parameters()]
+        """Parameters of the last image block that the dense form does not use, such as the query without attention."""
+        return unused_parameters(self.dense_form, self.blocks("vision")[-1])
 
     def image_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters of the image tower, with their names in `model`."""
@@ -157,7 +158,14 @@ class ClipBackbone(Backbone):
 
     def without_adapter(self) -> ClipBackbone:
         """The same CLIP without its adapter; all weights are shared, not copied."""
-        return ClipBackbone(self.model, self.tokenizer, resolution=self.resolution, mean=self.mean, std=self.std)
+        return ClipBackbone(
+            self.model,
+            self.tokenizer,
+            resolution=self.resolution,
+            mean=self.mean,
+            std=self.std,
+            dense_form=self.dense_form,
+        )
 
     def encode_image(
         self, images: Float[Tensor, "b 3 H W"], *, levels: Sequence[int] = (), pooled: bool = False
@@ -176,7 +184,7 @@ class ClipBackbone(Backbone):
             tokens = self._block("vision", block, weights[index], tokens)
             if index in levels:
                 hidden[index] = tokens
-        last = self._dense_block(blocks[-1], weights[-1], tokens)
+        last = last_block(self.dense_form, blocks[-1], weights[-1], tokens, heads=self.heads, grid=grid)
         hidden[self.depth - 1] = last
         dense = project_tokens(self.model, last)
         return ImageFeatures(
@@ -264,12 +272,6 @@ class ClipBackbone(Backbone):
             F.linear(normed, weights.key, block.self_attn.k_proj.bias),
             F.linear(normed, weights.value, block.self_attn.v_proj.bias),
         )
-
-    def _dense_block(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
-        value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
-        update = F.linear(value, weights.output, block.self_attn.out_proj.bias)
-        tokens = update + tokens[:, :1]
-        return tokens + block.mlp(block.layer_norm2(tokens))
 
     def _pool(self, block: _Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)

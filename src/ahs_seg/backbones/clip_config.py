@@ -10,9 +10,10 @@ from typing import Literal
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ahs_seg.backbones.base import Backbone, BackboneError
+from ahs_seg.backbones.base import Backbone, BackboneError, DenseForm
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_files import ClipFiles
+from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.config import Config, Side
 from ahs_seg.io.atomic import replacing_directory
 
@@ -25,11 +26,14 @@ class ClipConfig(Config):
     A name on the hub may end in `@revision`, a branch, a tag or a commit.
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
+    `dense` is the form in which the last block gives dense features (`backbones.dense_forms`). None is the method's own:
+    `cat_seg` for all methods that are trained; for `zero_shot` see there.
     """
 
     name: Literal["clip"] = "clip"
     source: str = "openai/clip-vit-base-patch16"
     resolution: Side | None = None
+    dense: DenseForm | None = None
 
     def build(self) -> ClipBackbone:
         """The backbone with its pre-trained weights.
@@ -39,7 +43,7 @@ class ClipConfig(Config):
                 weight is missing, which the message names.
         """
         try:
-            return self.open().build(self.resolution)
+            return self.in_form(self.open().build(self.resolution))
         except BackboneError as error:
             raise BackboneError(
                 f"cannot load a CLIP from {self.source!r}: {error}.\n"
@@ -49,7 +53,12 @@ class ClipConfig(Config):
 
     def build_empty(self) -> ClipBackbone:
         """The backbone with uninitialised weights; only configuration and tokenizer are loaded."""
-        return self.open().build_empty(self.resolution)
+        return self.in_form(self.open().build_empty(self.resolution))
+
+    def in_form(self, backbone: ClipBackbone) -> ClipBackbone:
+        """The backbone itself, with the dense form of this config set."""
+        backbone.dense_form = self.dense or CAT_SEG
+        return backbone
 
     def open(self) -> ClipFiles:
         """The files of the CLIP, of which all but the weights are read."""

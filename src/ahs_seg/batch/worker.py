@@ -91,7 +91,10 @@ class Worker:
         """The (height, width) at which an image is processed."""
         assert image.pixels is not None, "it was read"
         height, width = image.pixels.shape[:2]
-        return working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
+        method = self.segmenter.method
+        return working_size(
+            (height, width), self.segmenter.inference, method.backbone.resolution, keep_aspect=method.keeps_aspect
+        )
 
     def _write(self, image: LoadedImage, result: Segmentation) -> None:
         source = image.task.source

@@ -9,6 +9,7 @@ from torch import nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.backbones.pixel import PixelConfig
 from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import BaseMethodConfig
@@ -67,12 +68,19 @@ class MaskMethodConfig(BaseMethodConfig):
     def clip(self, backbone: Backbone) -> ClipBackbone:
         """The backbone itself, after a check that it is a CLIP, whose image tower the method runs block by block.
 
+        The method reads the patches in a way of its own, so that no dense form applies.
+
         Raises:
-            ConfigError: the backbone is of another kind.
+            ConfigError: the backbone is of another kind, or has a dense form.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
                 f"method.backbone is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by "
                 "block. Give a CLIP as method.backbone.source."
+            )
+        if backbone.dense_form != CAT_SEG:
+            raise ConfigError(
+                f"method.backbone.dense is {backbone.dense_form}, but {self.name} reads the patches of CLIP in a way of its "
+                "own. Leave method.backbone.dense out."
             )
         return backbone
