@@ -133,17 +133,15 @@ def main() -> None:
         world = WorldDataset(seed, options.scenes, NAMES)
         by_seed.append(miou(models, world, [world[index] for index in range(len(world))]))
         print(seed, {name: round(scores["miou"], 1) for name, scores in by_seed[-1].items()}, flush=True)
-    result = {
-        "names": NAMES,
-        "scenes": options.scenes,
-        "seeds": list(range(FIRST_SEED, FIRST_SEED + options.seeds)),
-        "chosen": chosen,
-        "rows": summary(by_seed),
-        "provenance": provenance()
-        .replace(command=("training_free.py", *sys.argv[1:]))
-        .model_dump(mode="json"),
-    }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+        result = {
+            "names": NAMES,
+            "scenes": options.scenes,
+            "seeds": list(range(FIRST_SEED, seed + 1)),
+            "chosen": chosen,
+            "rows": summary(by_seed),
+            "provenance": provenance().replace(command=("training_free.py", *sys.argv[1:])).model_dump(mode="json"),
+        }
+        write_text(RESULTS, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,6 +18,8 @@ from ahs_seg.config import Config, Side
 from ahs_seg.io.atomic import replacing_directory
 
 TINY = "tiny"
+
+AnyBackbone = TypeVar("AnyBackbone", bound=Backbone)
 
 
 class ClipConfig(Config):
@@ -55,8 +57,8 @@ class ClipConfig(Config):
         """The backbone with uninitialised weights; only configuration and tokenizer are loaded."""
         return self.in_form(self.open().build_empty(self.resolution))
 
-    def in_form(self, backbone: ClipBackbone) -> ClipBackbone:
-        """The backbone itself, with the dense form of this config set."""
+    def in_form(self, backbone: AnyBackbone) -> AnyBackbone:
+        """The backbone itself, set to the dense form of this config."""
         backbone.dense_form = self.dense or CAT_SEG
         return backbone
 

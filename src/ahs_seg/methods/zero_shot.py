@@ -134,7 +134,7 @@ class ZeroShotConfig(BaseMethodConfig):
     def compose(self, backbone: Backbone) -> ZeroShotSegmenter:
         """The method on the given backbone; all parameters are frozen, so that an attempt to train it is an error."""
         return ZeroShotSegmenter(
-            backbone.requires_grad_(requires_grad=False),
+            self.backbone.in_form(backbone).requires_grad_(requires_grad=False),
             temperature=self.temperature,
             softmax=self.softmax,
             refine=self.refine,

@@ -71,16 +71,16 @@ class MaskMethodConfig(BaseMethodConfig):
         The method reads the patches in a way of its own, so that no dense form applies.
 
         Raises:
-            ConfigError: the backbone is of another kind, or has a dense form.
+            ConfigError: the backbone is of another kind, or the config has a dense form.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
                 f"method.backbone is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by "
                 "block. Give a CLIP as method.backbone.source."
             )
-        if backbone.dense_form != CAT_SEG:
+        if self.backbone.dense not in (None, CAT_SEG):
             raise ConfigError(
-                f"method.backbone.dense is {backbone.dense_form}, but {self.name} reads the patches of CLIP in a way of its "
-                "own. Leave method.backbone.dense out."
+                f"method.backbone.dense is {self.backbone.dense}, but {self.name} reads the patches of CLIP in a way of "
+                "its own. Leave method.backbone.dense out."
             )
         return backbone
