@@ -1,10 +1,10 @@
 """Training-free variants on the drawn world: dense forms, softmax, refinement by the image, templates, temperatures.
 
-    python -m benchmarks.training_free [--scenes 40] [--seeds 10]
+    python -m benchmarks.training_free [--scenes 40] [--seeds 10] [--resume]
 
 All variants run with the packaged tiny CLIP on the same scenes with 150 names, at equal prompts (one template) unless
-they say otherwise. The defaults are chosen on the validation scenes (`chosen`, with calibration errors of the scores for
-several temperatures, 15 bins); the table is over ten other seeds of scenes, which nothing else uses. Writes
+they say otherwise. The defaults are chosen on the validation scenes (`chosen`, with calibration errors of the scores
+for several temperatures, 15 bins); the table is over ten other seeds of scenes, which nothing else uses. Writes
 `benchmarks/results/training_free.json`.
 """
 
@@ -115,21 +115,44 @@ def summary(by_seed: Sequence[dict[str, dict[str, float]]]) -> list[dict[str, An
     return rows
 
 
+def choice(models: dict[str, Segmenter], scenes: int) -> dict[str, Any]:
+    """The best form on validation scenes, and what temperatures do to its scores."""
+    world = WorldDataset(VALIDATION_SEED, scenes * 2, NAMES)
+    samples = [world[index] for index in range(len(world))]
+    forms = miou({form: models[form] for form in FORMS}, world, samples)
+    best = max(FORMS, key=lambda form: forms[form]["miou"])
+    print(best, json.dumps(forms, indent=1), flush=True)
+    temperatures = calibration_errors(best, world, samples[:scenes])
+    print(json.dumps(temperatures, indent=1), flush=True)
+    return {"scenes": len(samples), "forms": forms, "best": best, "temperatures": temperatures}
+
+
+def earlier(result: dict[str, Any], scenes: int) -> list[dict[str, dict[str, float]]]:
+    """The scores by seed of an earlier run, as `miou` gave them."""
+    if result["scenes"] != scenes:
+        raise SystemExit(f"the results are of {result['scenes']} scenes a seed; give --scenes {result['scenes']}")
+    return [
+        {
+            row["variant"]: {key: row[key]["by_seed"][index] for key in ("miou", "seen", "unseen")}
+            for row in result["rows"]
+        }
+        for index in range(len(result["seeds"]))
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=40, help="scenes of every seed")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what the file of results holds, add what is missing"
+    )
     options = parser.parse_args()
     models = variants()
-    world = WorldDataset(VALIDATION_SEED, options.scenes * 2, NAMES)
-    samples = [world[index] for index in range(len(world))]
-    chosen = {"scenes": len(samples), "forms": miou({form: models[form] for form in FORMS}, world, samples)}
-    print(json.dumps(chosen, indent=1), flush=True)
-    best = max(FORMS, key=lambda form: chosen["forms"][form]["miou"])
-    chosen |= {"best": best, "temperatures": calibration_errors(best, world, samples[: options.scenes])}
-    print(json.dumps(chosen["temperatures"], indent=1), flush=True)
-    by_seed = []
-    for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if options.resume else None
+    chosen = choice(models, options.scenes) if before is None else before["chosen"]
+    by_seed = [] if before is None else earlier(before, options.scenes)
+    for seed in range(FIRST_SEED + len(by_seed), FIRST_SEED + options.seeds):
         world = WorldDataset(seed, options.scenes, NAMES)
         by_seed.append(miou(models, world, [world[index] for index in range(len(world))]))
         print(seed, {name: round(scores["miou"], 1) for name, scores in by_seed[-1].items()}, flush=True)

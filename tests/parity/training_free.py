@@ -61,7 +61,9 @@ def image(key: str) -> np.ndarray:
     draw = generator(key)
     coarse = draw.standard_normal((3, -(-height // 32), -(-width // 32)))
     blocks = coarse.repeat(32, 1).repeat(32, 2)[:, :height, :width]
-    values = np.clip(np.rint(128 + 48 * blocks + 24 * draw.standard_normal((3, height, width))), 0, 255).astype(np.uint8)
+    values = np.clip(np.rint(128 + 48 * blocks + 24 * draw.standard_normal((3, height, width))), 0, 255).astype(
+        np.uint8
+    )
     assert zlib.crc32(values.tobytes()) == given["crc32"]
     return np.ascontiguousarray(values.transpose(1, 2, 0))
 

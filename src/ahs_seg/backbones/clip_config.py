@@ -28,8 +28,8 @@ class ClipConfig(Config):
     A name on the hub may end in `@revision`, a branch, a tag or a commit.
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
-    `dense` is the form in which the last block gives dense features (`backbones.dense_forms`). None is the method's own:
-    `cat_seg` for all methods that are trained; for `zero_shot` see there.
+    `dense` is the form in which the last block gives dense features (`backbones.dense_forms`). None is the method's
+    own: `cat_seg` for all methods that are trained; for `zero_shot` see there.
     """
 
     name: Literal["clip"] = "clip"

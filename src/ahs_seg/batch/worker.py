@@ -56,7 +56,7 @@ class Worker:
         """The results of a batch; if it fails as a whole, its images are segmented one by one."""
         arrays = [image.pixels for image in group if image.pixels is not None]
         try:
-            results = self.segmenter.segment_many(arrays, self.job.vocabulary)
+            results = self.segmenter.segment_many(arrays, self.job.vocabulary, self.job.config.unknown_below)
         except Exception as error:  # noqa: BLE001  # one of these images fails, see `io.failures`
             failed = Failed.of(group[0].task.source.path, error)
             if len(group) == 1:

@@ -1,7 +1,7 @@
 """Scores that are a softmax over all text rows, taken after the views are merged, a few rows at a time.
 
-The logits of all rows at full image size would take gigabytes. What the softmax divides by is one map, which is summed up
-while the rows are computed for the search of the best one.
+The logits of all rows at full image size would take gigabytes. What the softmax divides by is one map, which is summed
+up while the rows are computed for the search of the best one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ahs_seg.modules.pamr import pamr_affinity, refine
 
 @dataclass(frozen=True)
 class SoftmaxScores:
-    """Softmax over `rows`, which are all text rows, of logits at full image size; at every pixel the scores sum to 1."""
+    """Softmax over all text rows (`rows`) of logits at full image size; at every pixel the scores sum to 1."""
 
     logits: ScoreMaps
     rows: Int[Tensor, " t"]

@@ -108,8 +108,8 @@ class ZeroShotConfig(BaseMethodConfig):
     """Training-free segmentation with the dense features of any CLIP (MaskCLIP, Zhou et al., ECCV 2022, and later).
 
     `backbone.dense` is the method: `naclip` by default (`value` for the packaged tiny CLIP), or another dense form.
-    `softmax` and `refine` are those of `ZeroShotOptions`. The former baseline of this library, which the recorded tables
-    show, is `backbone.dense=cat_seg`, `temperature=0.01`, `softmax=views`.
+    `softmax` and `refine` are those of `ZeroShotOptions`. The former baseline of this library, which the recorded
+    tables show, is `backbone.dense=cat_seg`, `temperature=0.01`, `softmax=views`.
     """
 
     name: Literal["zero_shot"] = "zero_shot"

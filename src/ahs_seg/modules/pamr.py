@@ -18,9 +18,9 @@ _STEPS = [(row, column) for row, column in product((-1, 0, 1), repeat=2) if (row
 def pamr_affinity(image: Float[Tensor, "3 H W"], dilations: Sequence[int]) -> Float[Tensor, "j H W"]:
     """The weights of the 8 neighbours of every pixel at each dilation (distance in pixels); they sum to 1 over j.
 
-    The softmax over all neighbours of the colour difference, relative to 0.1 times the standard deviation of the colours
-    of pixel and neighbours, mean over the channels. Borders are replicated. An affine change of a channel, such as a
-    normalisation, changes nothing.
+    The softmax over all neighbours of the negative colour difference, relative to 0.1 times the standard deviation of
+    the colours of pixel and neighbours, mean over the channels. Borders are replicated. An affine change of a channel,
+    such as a normalisation, changes nothing.
 
     Source: Araslanov and Roth, CVPR 2020, section 4.2; the standard deviation is over n - 1 values, in which the pixel
     counts once per dilation.

@@ -36,9 +36,9 @@ LONGEST: Final = 4
 def resize_in_proportion(
     images: Float[Tensor, "b 3 H W"], side: int, *, multiple: int
 ) -> Float[Tensor, "b 3 height width"]:
-    """Images resized so that the shorter side is `side` and both are multiples of `multiple`; bilinear, no antialiasing.
+    """Images resized so that the shorter side is `side` and both are multiples of `multiple`.
 
-    A side longer than `LONGEST` times `side` is reduced to that, and the other side with it.
+    Bilinear without antialiasing. A side longer than `LONGEST` times `side` is reduced to that, and the other with it.
     """
     wanted = shortest_edge_size((images.shape[-2], images.shape[-1]), side, LONGEST * side)
     size = tuple(max(1, round(length / multiple)) * multiple for length in wanted)

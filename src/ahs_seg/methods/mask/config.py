@@ -80,7 +80,7 @@ class MaskMethodConfig(BaseMethodConfig):
             )
         if self.backbone.dense not in (None, CAT_SEG):
             raise ConfigError(
-                f"method.backbone.dense is {self.backbone.dense}, but {self.name} reads the patches of CLIP in a way of "
-                "its own. Leave method.backbone.dense out."
+                f"method.backbone.dense is {self.backbone.dense}, but {self.name} reads the patches of CLIP in its own "
+                "way. Leave method.backbone.dense out."
             )
         return backbone
