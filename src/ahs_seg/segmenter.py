@@ -187,7 +187,7 @@ class Segmenter:
         `classes` are those of `Vocabulary.parse`: "cat, sofa, lamp", a list, a mapping of labels to names, a text file,
         or the name of a known vocabulary. `background` are names that together form a last class "background".
         With `top_k` the result has that many classes per pixel, with `return_logits` the log-odds of all classes.
-        Pixels whose calibrated confidence is below `unknown_below` get no class.
+        Pixels with a calibrated confidence (`zero_shot`: score) below `unknown_below` get no class.
 
         Raises:
             VocabularyError: the class names are not valid.
@@ -198,7 +198,7 @@ class Segmenter:
         vocabulary = Vocabulary.parse(classes)
         table = self._encoder.table(vocabulary.with_background(background) if background else vocabulary)
         request = OutputOptions(top_k, unknown_below, return_logits)
-        request.check(self.calibration)
+        request.check(self.calibration, probabilities=self.method.merging.softmax)
         self._words(table)
         if isinstance(image, ImageSource) or not isinstance(image, Iterable):
             check_on_error(on_error, single=True)
@@ -207,14 +207,15 @@ class Segmenter:
         outcomes = segment_each(image, lambda one: self._answer(one, table, request), on_error)
         return list(outcomes) if isinstance(image, Sequence) else outcomes
 
-    def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
+    def segment_many(
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary, unknown_below: float | None = None
+    ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
-        table = self._encoder.table(vocabulary)
+        table, request = self._encoder.table(vocabulary), OutputOptions(unknown_below=unknown_below)
+        request.check(self.calibration, probabilities=self.method.merging.softmax)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
-        return [
-            with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions())
-            for image, one in zip(images, found, strict=True)
-        ]
+        pairs = zip(images, found, strict=True)
+        return [with_unknown(one, image, table, calibration=self.calibration, request=request) for image, one in pairs]
 
     def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
         """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from ahs_seg.batch.sources import InputSource
 from ahs_seg.checkpoints.model_dir import read_description
@@ -50,6 +50,7 @@ class BatchConfig(Config):
 
     Every `every`-th frame of a video is segmented. `readers` and `writers` are numbers of threads for reading and
     writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole.
+    Pixels with a confidence below `unknown_below` get no class, as in `Segmenter.__call__`.
     """
 
     formats: tuple[Format, ...] = ("png", "overlay")
@@ -57,6 +58,13 @@ class BatchConfig(Config):
     readers: Threads = 2
     writers: Threads = 2
     tiles: TileConfig | None = None
+    unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_unknown(self) -> BatchConfig:
+        if self.unknown_below is not None and self.tiles is not None:
+            raise ValueError("unknown_below is for whole images; leave it or tiles out")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

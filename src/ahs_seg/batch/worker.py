@@ -56,7 +56,7 @@ class Worker:
         """The results of a batch; if it fails as a whole, its images are segmented one by one."""
         arrays = [image.pixels for image in group if image.pixels is not None]
         try:
-            results = self.segmenter.segment_many(arrays, self.job.vocabulary)
+            results = self.segmenter.segment_many(arrays, self.job.vocabulary, self.job.config.unknown_below)
         except Exception as error:  # noqa: BLE001  # one of these images fails, see `io.failures`
             failed = Failed.of(group[0].task.source.path, error)
             if len(group) == 1:
@@ -91,7 +91,10 @@ class Worker:
         """The (height, width) at which an image is processed."""
         assert image.pixels is not None, "it was read"
         height, width = image.pixels.shape[:2]
-        return working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
+        method = self.segmenter.method
+        return working_size(
+            (height, width), self.segmenter.inference, method.backbone.resolution, keep_aspect=method.keeps_aspect
+        )
 
     def _write(self, image: LoadedImage, result: Segmentation) -> None:
         source = image.task.source

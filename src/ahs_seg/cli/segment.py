@@ -41,6 +41,12 @@ def command(  # noqa: PLR0913  # a command line has many options
         float | None,
         typer.Option(help="Smallest overlap of neighbouring tiles, as a share of a tile; default: a third."),
     ] = None,
+    unknown_below: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Pixels with a confidence below this, in [0, 1], are unknown: they get no class."
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
@@ -54,7 +60,10 @@ def command(  # noqa: PLR0913  # a command line has many options
     given = {key: value for key, value in tiles.items() if value is not None}
     if given and not tile:
         raise OptionError("--tile-size and --tile-overlap apply only with --tile; give --tile as well.")
+    if unknown_below is not None and tile:
+        raise OptionError("--unknown-below is for whole images; leave it or --tile out.")
     settings = {"formats": formats or ["png", "overlay"], "every": every, "tiles": given if tile else None}
+    settings["unknown_below"] = unknown_below
     config = BatchConfig.parse(settings, source="options")
     sources = list_sources(inputs, output=output)
     check_packages(sources, config)
