@@ -194,7 +194,7 @@ def test_without_training_words_become_labels(source: ClipConfig, tmp_path: Path
 def test_dense_forms_are_those_of_a_class_token(name: str) -> None:
     config = ZeroShotConfig(backbone=ClipConfig(source="nowhere", dense="sclip"))
     if name in (*SIGLIPS, "tipsv2"):
-        with pytest.raises(ConfigError, match="dense is sclip, but a backbone of the kind .* has one dense form"):
+        with pytest.raises(ConfigError, match=r"dense is sclip, but a backbone of the kind .* has one dense form"):
             config.compose(tiny_backbone(name))
     else:
         assert config.compose(tiny_backbone(name)).backbone.dense_form == "sclip"
