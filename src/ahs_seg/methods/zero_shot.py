@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from jaxtyping import Float
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone, DenseForm
@@ -130,7 +130,7 @@ class ZeroShotConfig(BaseMethodConfig):
 
     @field_validator("temperature", mode="after")
     @classmethod
-    def _choose_temperature(cls, temperature: float | None, known: ValidationInfo) -> float:
+    def _choose_temperature(cls, temperature: float | None, known: Any) -> float:
         if temperature is not None:
             return temperature
         backbone = known.data.get("backbone")
