@@ -31,17 +31,20 @@ def test_zero_shot_labels_a_patch_with_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "form"),
+    ("backbone", "form", "temperature"),
     [
-        ({}, "naclip"),
-        ({"source": "tiny"}, "value"),
-        ({"source": "tiny", "resolution": 64}, "value"),
-        ({"source": "tiny", "dense": "sclip"}, "sclip"),
+        ({}, "naclip", 0.025),
+        ({"source": "tiny"}, "value", 0.05),
+        ({"source": "tiny", "resolution": 64}, "value", 0.05),
+        ({"source": "tiny", "dense": "sclip"}, "sclip", 0.05),
     ],
 )
-def test_the_default_form_depends_on_the_clip(backbone: dict[str, Any], form: str) -> None:
+def test_defaults_depend_on_the_clip(backbone: dict[str, Any], form: str, temperature: float) -> None:
     config = ZeroShotConfig(backbone=ClipConfig(**backbone))
-    assert config.compose(random_backbone()).backbone.dense_form == form
+    method = config.compose(random_backbone())
+    assert method.backbone.dense_form == form
+    assert config.temperature == method.temperature == temperature
+    assert config.replace(temperature=0.01).temperature == 0.01
     assert ZeroShotConfig.parse(config.model_dump()) == config
 
 
@@ -73,10 +76,14 @@ def test_scores_of_all_names_sum_to_one_however_views_are_merged(windows: Any, r
     torch.testing.assert_close(found.scores, scores.amax(0))
 
 
+SPREAD = ZeroShotConfig(backbone=ClipConfig(dense="residual"))
+"""With random weights the default form gives nearly the same feature everywhere."""
+
+
 @torch.no_grad()
 def test_refinement_follows_the_image() -> None:
     image, text = drawn(64, 64), inputs(7)[1]
-    method = ZeroShotConfig().compose(random_backbone())
+    method = SPREAD.compose(random_backbone())
     plain = predict(method, image, text, InferenceConfig())
     refined = predict(method.for_inference({"refine": True}), image, text, InferenceConfig())
     assert (plain.scores - refined.scores).abs().max() > 1e-3
@@ -86,7 +93,7 @@ def test_refinement_follows_the_image() -> None:
 
 @torch.no_grad()
 def test_the_softmax_of_each_view_is_an_option() -> None:
-    method = ZeroShotConfig().compose(random_backbone())
+    method = SPREAD.compose(random_backbone())
     image, text, config = drawn(80, 110), inputs(7)[1], InferenceConfig(windows=ImageWindows(kernel=64, stride=32))
     views = method.for_inference({"softmax": "views"})
     rows, maps = score_maps(views, image, text, config)

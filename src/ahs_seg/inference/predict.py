@@ -97,6 +97,12 @@ CAT_SEG_PROTOCOL: Final = InferenceConfig(
 """The published evaluation protocol of CAT-Seg and H-CLIP, the same for every backbone."""
 
 
+def training_free_protocol(resolution: int = 224) -> InferenceConfig:
+    """The protocol of SCLIP and NACLIP, for a CLIP of this resolution: windows of its size on a half larger image."""
+    windows = ImageWindows(kernel=resolution, stride=max(1, resolution // 2))
+    return InferenceConfig(windows=windows, shortest_edge=resolution + resolution // 2, longest_edge=2048)
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The class with the highest score at every pixel, and that score in [0, 1]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone, DenseForm
@@ -22,7 +22,9 @@ FORM: Final[DenseForm] = "naclip"
 TINY_FORM: Final[DenseForm] = "value"
 """Default dense form of the packaged tiny CLIP: the best on validation scenes (`docs/methods/zero_shot.md`)."""
 TEMPERATURE: Final = 0.025
-"""The published temperature of SCLIP and NACLIP: a scale of 40."""
+"""Default temperature: that of SCLIP and NACLIP, who give it as a scale of 40."""
+TINY_TEMPERATURE: Final = 0.05
+"""Default temperature of the packaged tiny CLIP: the smallest calibration error on validation scenes."""
 
 SoftmaxOver = Literal["merged", "views"]
 
@@ -109,15 +111,24 @@ class ZeroShotConfig(BaseMethodConfig):
 
     `backbone.dense` is the method: `naclip` by default (`value` for the packaged tiny CLIP), or another dense form;
     SigLIP and TIPSv2 have one of their own.
-    `softmax` and `refine` are those of `ZeroShotOptions`. The former baseline of this library, which the recorded
-    tables show, is `backbone.dense=cat_seg`, `temperature=0.01`, `softmax=views`.
+    `temperature` is 0.025 by default (0.05 for the packaged tiny CLIP); it changes scores, not labels. `softmax` and
+    `refine` are those of `ZeroShotOptions`. The former baseline of this library, which the recorded tables show, is
+    `backbone.dense=cat_seg`, `temperature=0.01`, `softmax=views`.
     """
 
     name: Literal["zero_shot"] = "zero_shot"
     backbone: ClipConfig = ClipConfig()
-    temperature: Annotated[float, Field(gt=0)] = TEMPERATURE
+    temperature: Annotated[float | None, Field(gt=0, validate_default=True)] = None
     softmax: SoftmaxOver = "merged"
     refine: PamrConfig | None = None
+
+    @field_validator("temperature", mode="after")
+    @classmethod
+    def _choose_temperature(cls, temperature: float | None, known: Any) -> float:
+        if temperature is not None:
+            return temperature
+        backbone = known.data.get("backbone")
+        return TINY_TEMPERATURE if isinstance(backbone, ClipConfig) and backbone.source == TINY else TEMPERATURE
 
     @model_validator(mode="after")
     def _check_refinement(self) -> ZeroShotConfig:
@@ -130,7 +141,7 @@ class ZeroShotConfig(BaseMethodConfig):
         tiny = self.backbone.source == TINY
         return ZeroShotSegmenter(
             self.backbone.in_form(backbone, TINY_FORM if tiny else FORM).requires_grad_(requires_grad=False),
-            temperature=self.temperature,
+            temperature=self.temperature or TEMPERATURE,
             softmax=self.softmax,
             refine=self.refine,
         )
