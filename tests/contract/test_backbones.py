@@ -12,7 +12,7 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.inference.text_cache import TextCache, fingerprint
-from ahs_seg.methods import CatSegConfig, CostConfig, Method, ScanConfig, ZeroShotConfig
+from ahs_seg.methods import CatSegConfig, Method, ScanConfig, ZeroShotConfig
 from ahs_seg.methods.base import BaseMethodConfig
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
@@ -245,7 +245,8 @@ def test_the_mask_family_runs_on_towers_with_other_texts(config: BaseMethodConfi
     assert logits.isfinite().all()
 
 
-def test_a_grid_that_windows_do_not_fit_is_refused_at_build() -> None:
-    backbone = tiny_backbone("clip", resolution=80)
+@pytest.mark.parametrize("name", ["siglip2"])
+def test_a_grid_that_windows_do_not_fit_is_refused_at_build(source: ClipConfig) -> None:
+    config = CatSegConfig(backbone=source.replace(resolution=80), cost=SMALL)
     with pytest.raises(ConfigError, match=r"resolution 80 is a grid of 10 patches.*window=4.* 64 or 96"):
-        CostConfig.parse(SMALL.model_dump(), source="test").build(backbone)
+        config.build()

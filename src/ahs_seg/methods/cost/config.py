@@ -19,6 +19,16 @@ class CostMethodConfig(BaseMethodConfig):
     tuner: Tuner
     cost: CostConfig = CostConfig()
 
+    def build(self) -> CostSegmenter:
+        """The method with the pre-trained weights of its backbone.
+
+        Raises:
+            ConfigError: the patch grid of the backbone is no multiple of the attention windows.
+        """
+        backbone = self.backbone.build()
+        self.cost.check_grid(backbone)
+        return self.compose(backbone)
+
     def compose(self, backbone: Backbone) -> CostSegmenter:
         """The method on the given backbone."""
         return self.cost.build(self.tuner.apply(self.backbone.in_form(backbone)), fold=self.tuner.merge)

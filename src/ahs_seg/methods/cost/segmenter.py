@@ -124,7 +124,12 @@ class CostConfig(PartsConfig):
             raise ValueError(f"heads is {self.heads}, but must divide dim, which is {self.dim}")
         return self
 
-    def _check_grid(self, backbone: Backbone) -> None:
+    def check_grid(self, backbone: Backbone) -> None:
+        """Check that the attention windows fit the patch grid of a backbone.
+
+        Raises:
+            ConfigError: they do not; the message gives the nearest resolutions that do.
+        """
         if backbone.grid % self.window:
             step = self.window * backbone.patch_size
             below = backbone.resolution // step * step
@@ -135,12 +140,7 @@ class CostConfig(PartsConfig):
             )
 
     def build(self, backbone: Backbone, *, fold: Callable[[Backbone], Backbone] | None = None) -> CostSegmenter:
-        """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner.
-
-        Raises:
-            ConfigError: the patch grid of the backbone is no multiple of the attention windows.
-        """
-        self._check_grid(backbone)
+        """The method on the given (tuned) backbone; `fold` is the `merge` of its tuner."""
         pyramid = GuidancePyramid(
             backbone.dim,
             backbone.width,
