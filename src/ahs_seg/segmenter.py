@@ -200,7 +200,7 @@ class Segmenter(InferenceModel):
         `classes` are those of `Vocabulary.parse`: "cat, sofa, lamp", a list, a mapping of labels to names, a text file,
         or the name of a known vocabulary. `background` are names that together form a last class "background".
         With `top_k` the result has that many classes per pixel, with `return_logits` the log-odds of all classes.
-        Pixels whose calibrated confidence is below `unknown_below` get no class.
+        Pixels with a calibrated confidence (`zero_shot`: score) below `unknown_below` get no class.
 
         Raises:
             VocabularyError: the class names are not valid.
@@ -212,7 +212,7 @@ class Segmenter(InferenceModel):
         table = self._encoder.table(vocabulary.with_background(background) if background else vocabulary)
         warn_of_single_class(table.vocabulary)
         request = OutputOptions(top_k, unknown_below, return_logits)
-        request.check(self.calibration)
+        request.check(self.calibration, probabilities=self.method.merging.softmax)
         check_batch_size(batch_size)
         self._words(table)
         several = images_of(image) if isinstance(image, ImageSource) else image
@@ -227,9 +227,11 @@ class Segmenter(InferenceModel):
 
     segment = __call__
 
-    def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
+    def segment_many(
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary, unknown_below: float | None = None
+    ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
-        return [self._judged(one) for one in super().segment_many(images, vocabulary)]
+        return [self._judged(one) for one in super().segment_many(images, vocabulary, unknown_below)]
 
     def lint_model(self) -> LintModel:
         """The functions and data of this model that `lint_vocabulary` needs."""

@@ -18,6 +18,7 @@ from ahs_seg.batch.jobs import (
 )
 from ahs_seg.batch.sources import InputSource
 from ahs_seg.config import ConfigError
+from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.types import IGNORE
 from tests.support.drawn_images import drawn, save
 from tests.support.films import film
@@ -73,3 +74,11 @@ def test_labels_are_counted_and_add_up() -> None:
 def test_wrong_settings_name_their_key(wrong: str) -> None:
     with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
         BatchConfig.parse({}, [wrong])
+
+
+def test_unknown_pixels_need_whole_images() -> None:
+    assert BatchConfig(unknown_below=0.5).unknown_below == 0.5
+    with pytest.raises(ConfigError, match="unknown_below is for whole images"):
+        BatchConfig(unknown_below=0.5, tiles=TileConfig())
+    with pytest.raises(ConfigError, match="unknown_below"):
+        BatchConfig(unknown_below=1.5)

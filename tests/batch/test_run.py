@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.batch import BatchConfig
 from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save
@@ -67,11 +69,11 @@ def test_an_interrupted_run_goes_on(segmenter, photos, tmp_path, monkeypatch):
     out = tmp_path / "out"
     real, calls = segmenter.segment_many, []
 
-    def killed(images, vocabulary):
+    def killed(images, vocabulary, *rest):
         calls.append(len(images))
         if len(calls) == 7:  # at most three are unfinished then
             raise KeyboardInterrupt
-        return real(images, vocabulary)
+        return real(images, vocabulary, *rest)
 
     monkeypatch.setattr(segmenter, "segment_many", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -99,3 +101,12 @@ def test_words_are_checked_before_anything_is_written(segmenter, photos, tmp_pat
         run(segmenter, photos, tmp_path / "out", words=["x" * 300])
     assert not (tmp_path / "out").exists()
     assert len(Vocabulary.parse(WORDS)) == 3
+
+
+def test_a_threshold_needs_a_calibration_before_anything_is_written(segmenter, photos, tmp_path):
+    with pytest.raises(CalibrationError, match="no calibration"):
+        run(segmenter, photos, tmp_path / "out", config=BatchConfig(unknown_below=0.5))
+    assert not (tmp_path / "out").exists()
+    segmenter.calibration = IDENTITY_CALIBRATION
+    summary = run(segmenter, photos, tmp_path / "out", config=BatchConfig(unknown_below=1.0))
+    assert [area.label for area in summary.areas] == ["(unknown)"]

@@ -102,10 +102,10 @@ def test_an_image_that_the_model_fails_on_costs_itself(segmenter: Segmenter, pho
     real = segmenter.segment_many
     bad = np.asarray(Image.open(photos / "2.png"))
 
-    def fails(images: list[np.ndarray], vocabulary: object) -> object:
+    def fails(images: list[np.ndarray], vocabulary: object, *rest: object) -> object:
         if any(np.array_equal(image, bad) for image in images):
             raise MemoryError
-        return real(images, vocabulary)  # type: ignore[arg-type]  # as it is called
+        return real(images, vocabulary, *rest)  # type: ignore[arg-type]  # as it is called
 
     segmenter.segment_many = fails  # type: ignore[method-assign, assignment]  # a model that fails
     segmenter.inference = segmenter.inference.replace(batch=4)
@@ -150,9 +150,9 @@ def test_a_full_disk_ends_the_run(
 def test_an_output_folder_that_is_removed_ends_the_run(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     real, out = segmenter.segment_many, tmp_path / "out"
 
-    def removes(images: object, vocabulary: object) -> object:
+    def removes(images: object, vocabulary: object, *rest: object) -> object:
         shutil.rmtree(out, ignore_errors=True)
-        return real(images, vocabulary)  # type: ignore[arg-type]  # as it is called
+        return real(images, vocabulary, *rest)  # type: ignore[arg-type]  # as it is called
 
     segmenter.segment_many = removes  # type: ignore[method-assign, assignment]  # somebody cleans up meanwhile
     with pytest.raises(RunEndedError, match="output folder was removed or replaced"):

@@ -144,3 +144,22 @@ def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
     for path in (tmp_path / "b").glob("*.*"):
         if path.is_file():
             assert (tmp_path / "a" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_pixels_below_a_threshold_are_unknown(model, photos, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["segment", photos / "0.png", "--classes", WORDS, "--model", model, "-o", out]
+    summary = json.loads(run(*arguments, "--format", "png", "--unknown-below", 0.5, "--json"))
+    names = json.loads((out / "0.classes.json").read_text())
+    unknown = names["unknown"]["pixels"]
+    assert 0 < unknown < 96 * 128
+    assert (np.asarray(Image.open(out / "0.png")) == 255).sum() == unknown
+    assert {area["label"]: area["pixels"] for area in summary["areas"]}["(unknown)"] == unknown
+    for wrong, message in {
+        ("--unknown-below", "2"): "unknown-below",
+        ("--unknown-below", "0.5", "--tile"): "--tile",
+    }.items():
+        with pytest.raises((ValueError, AssertionError), match=message):
+            run(*arguments, *wrong)
+    with pytest.raises(ValueError, match="threshold of unknown pixels"):
+        run(*arguments, "--format", "png", "--resume", "--unknown-below", 0.4)

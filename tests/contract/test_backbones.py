@@ -195,6 +195,16 @@ def test_without_training_words_become_labels(source: ClipConfig, tmp_path: Path
     assert set(one.labels.ravel().tolist()) <= {0, 1, 2}
 
 
+def test_dense_forms_are_those_of_a_class_token(name: str) -> None:
+    config = ZeroShotConfig(backbone=ClipConfig(source="nowhere", dense="sclip"))
+    if name in (*SIGLIPS, "tipsv2"):
+        with pytest.raises(ConfigError, match=r"dense is sclip, but a backbone of the kind .* has one dense form"):
+            config.compose(tiny_backbone(name))
+    else:
+        assert config.compose(tiny_backbone(name)).backbone.dense_form == "sclip"
+    ZeroShotConfig(backbone=ClipConfig(source="nowhere")).compose(tiny_backbone(name))
+
+
 @torch.no_grad()
 def test_the_cache_gives_what_the_tower_gives(name: str, tmp_path: Path) -> None:
     backbone, table = tiny_backbone(name), PROMPTS.table(NAMES)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ahs_seg.inference.predict import InferenceConfig, predict
-from ahs_seg.inference.results import OutputOptions, to_segmentation, to_segmentations
+from ahs_seg.inference.predict import InferenceConfig, Prediction, predict
+from ahs_seg.inference.results import OutputOptions, to_segmentation, to_segmentations, with_unknown
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -105,3 +105,13 @@ def test_several_images_have_the_results_of_each(options: dict[str, float]) -> N
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
         assert (one.top_labels is None) == (other.top_labels is None)
         assert (one.logits is None) == (other.logits is None)
+
+
+def test_probabilities_need_none() -> None:
+    OutputOptions(unknown_below=0.5).check(None, probabilities=True)
+    table = PromptConfig(templates=("a {}",)).table(Vocabulary.parse("cat, sofa"))
+    scores = torch.tensor([[0.2, 0.5], [0.6, 0.4]])
+    labels = torch.tensor([[0, 1], [1, 0]], dtype=torch.int32)
+    request = OutputOptions(unknown_below=0.5)
+    found = with_unknown(Prediction(labels, scores), drawn(2, 2), table, calibration=None, request=request)
+    assert found.labels.tolist() == [[IGNORE, 1], [1, IGNORE]]

@@ -7,8 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ahs_seg.config import ConfigError
 from ahs_seg.inference.predict import InferenceConfig, predict
 from ahs_seg.inference.tiling import TileAxis, TileConfig, TileMerger
+from ahs_seg.methods import ZeroShotConfig
+from ahs_seg.methods.refinement import PamrConfig
+from tests.support.builders import random_backbone
 from tests.support.drawn_images import drawn
 from tests.support.tiny_models import ROWS, ColourMethod, LocalMethod
 
@@ -119,3 +123,24 @@ def test_methods_that_keep_few_classes():
     assert labels.shape == (80, 120)
     assert len(np.unique(labels)) > 1
     assert scores.min() > 0
+
+
+@torch.no_grad()
+def test_probabilities_over_all_names_are_taken_after_the_tiles_are_merged() -> None:
+    image, tiles = drawn(150, 130), TileConfig(size=64, overlap=0.5)
+    method = ZeroShotConfig().compose(random_backbone())
+    text = torch.randn(6, 1, 24, generator=torch.Generator().manual_seed(1))
+    merger = TileMerger(method, text, tuple(range(6)), tiles)
+    few = TileMerger(method, text, tuple(range(6)), tiles, memory_bytes=1)
+    (bands, again) = (list(one.bands(lambda top, bottom: image[top:bottom], (150, 130))) for one in (merger, few))
+    scores = np.concatenate([band.scores for band in bands])
+    assert scores.min() > 1 / 6
+    assert scores.max() <= 1 + 1e-6
+    assert all(np.array_equal(one.labels, other.labels) for one, other in zip(bands, again, strict=True))
+
+
+def test_refinement_by_the_whole_image_is_refused() -> None:
+    method = ZeroShotConfig(refine=PamrConfig()).compose(random_backbone())
+    merger = TileMerger(method, torch.zeros(2, 1, 24), (0, 1), TileConfig(size=64))
+    with pytest.raises(ConfigError, match=r"Leave out --tile, or set inference\.options\.refine=false"):
+        next(merger.bands(lambda top, bottom: drawn(80, 80)[top:bottom], (80, 80)))

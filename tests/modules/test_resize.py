@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.modules.resize import nearest_labels, resize, shortest_edge_size
+from ahs_seg.modules.resize import nearest_labels, resize, resize_in_proportion, shortest_edge_size
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,14 @@ def test_labels_are_those_of_nearest_neighbour_resizing() -> None:
     for size in ((24, 24), (100, 640), (500, 700)):
         expected = F.interpolate(labels[:, None].double(), size=size, mode="nearest")[:, 0]
         assert torch.equal(nearest_labels(labels, size), expected.long())
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((64, 64), (64, 64)), ((90, 120), (64, 88)), ((120, 90), (88, 64)), ((10, 400), (8, 256)), ((3, 3), (64, 64))],
+)
+def test_resizing_in_proportion_fits_the_patches(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    found = resize_in_proportion(images, 64, multiple=8)
+    assert found.shape[-2:] == expected
+    assert found is images or torch.equal(found, F.interpolate(images, expected, mode="bilinear"))

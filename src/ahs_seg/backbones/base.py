@@ -18,6 +18,8 @@ from ahs_seg.modules.resize import resize
 from ahs_seg.types import ImageFeatures
 
 Tower = Literal["vision", "text"]
+DenseForm = Literal["cat_seg", "value", "residual", "clip", "sclip", "naclip", "clearclip"]
+"""Names of the dense forms, see `backbones.dense_forms`."""
 
 
 class BackboneError(AhsSegError, ValueError):
@@ -61,14 +63,17 @@ class Backbone(nn.Module, ABC):
     `dim` is the dimension of the joint space, `width` and `depth` are those of the image tower (`text_width` and
     `text_depth`: of the text tower), `heads` is the number of its attention heads. `resolution` is the side, in pixels,
     to which methods resize images, and `grid` is that side in patches of `patch_size`. `mean` and `std` are the
-    normalisation statistics of the training images. `model` is the pre-trained network; only backbones and checkpoints
-    access it. `languages` are those that the text tower was trained on (None: many, or not known). `adapter` is the
-    module added by a tuner (None: none). With `checkpointing` activations are recomputed in the backward pass to save
-    memory.
+    normalisation statistics of the training images. `dense_form` names how dense features are read from the last block
+    (`backbones.dense_forms`); backbones without `has_dense_forms` have one form of their own. `model` is the
+    pre-trained network; only backbones and checkpoints access it. `languages` are those that the text tower was trained
+    on (None: many, or not known). `adapter` is the module added by a tuner (None: none). With `checkpointing`
+    activations are recomputed in the backward pass to save memory.
     """
 
     kind: ClassVar[str]
+    has_dense_forms: ClassVar[bool] = False
     languages: tuple[str, ...] | None = None
+    dense_form: DenseForm = "cat_seg"
     model: Any
     tokenizer: TextTokenizer
     adapter: nn.Module | None
@@ -94,7 +99,8 @@ class Backbone(nn.Module, ABC):
     def input_settings(self) -> dict[str, Any]:
         """How texts and images are read, which shapes results as the weights do; values for JSON."""
         words = hashlib.sha256(self.tokenizer.fingerprint.encode()).hexdigest()
-        return {"tokenizer": words, "mean": self.mean, "std": self.std, "resolution": self.resolution}
+        form = {} if self.dense_form == "cat_seg" else {"dense": self.dense_form}
+        return {"tokenizer": words, "mean": self.mean, "std": self.std, "resolution": self.resolution, **form}
 
     @property
     @abstractmethod

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
-from ahs_seg.backbones.base import AttentionWeights
+from ahs_seg.backbones.base import AttentionWeights, DenseForm
 from ahs_seg.backbones.blocks import Block, key_value
 from ahs_seg.backbones.conv_stem import ConvStem
+from ahs_seg.backbones.dense_forms import CAT_SEG, last_block, unused_parameters
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
 from ahs_seg.backbones.text_towers import BertText, CausalText, RobertaText, TextTower
 from ahs_seg.backbones.tokenizer import TextTokenizer
@@ -40,11 +41,11 @@ class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is unty
 class ClipBackbone(TwoTowerBackbone):
     """A CLIP as a backbone: dense image features, hidden levels, image embeddings and text embeddings.
 
-    Dense features follow the value path of the last block (Zhou et al., MaskCLIP, ECCV 2022) in CAT-Seg's version: the
-    residual is the input class token, broadcast to every position.
+    `dense_form` is what the last block computes for dense features (`backbones.dense_forms`).
     """
 
     kind = "clip"
+    has_dense_forms = True
     languages: tuple[str, ...] | None = ("en",)
     text_tower: ClassVar[type[TextTower]] = CausalText
     image_parts = ("vision_model.", "visual_projection.")
@@ -57,8 +58,10 @@ class ClipBackbone(TwoTowerBackbone):
         resolution: int,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
+        dense_form: DenseForm = CAT_SEG,
     ) -> None:
         super().__init__(model, tokenizer, resolution=resolution, mean=mean, std=std)
+        self.dense_form = dense_form
 
     @property
     def image_tower(self) -> HasImageTower:
@@ -67,9 +70,19 @@ class ClipBackbone(TwoTowerBackbone):
         return tower
 
     def unused_in_dense(self) -> list[nn.Parameter]:
-        """Query and key projection of the last image block; dense features use only its values."""
-        last = self.attention("vision")[-1]
-        return [*last.query.parameters(), *last.key.parameters()]
+        """Parameters of the last image block that the dense form does not use, such as the query without attention."""
+        return unused_parameters(self.dense_form, self.blocks("vision")[-1])
+
+    def without_adapter(self) -> ClipBackbone:
+        """The same CLIP without its adapter; all weights are shared, not copied."""
+        return type(self)(
+            self.model,
+            self.tokenizer,
+            resolution=self.resolution,
+            mean=self.mean,
+            std=self.std,
+            dense_form=self.dense_form,
+        )
 
     def embed_image(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b n c"], tuple[int, int]]:
         """Input tokens of the first block (class token first) for normalised images, and the size of the patch grid."""
@@ -92,7 +105,7 @@ class ClipBackbone(TwoTowerBackbone):
             tokens = self._block(block, weights[index], tokens)
             if index in levels:
                 hidden[index] = tokens
-        last = self._dense_block(blocks[-1], weights[-1], tokens)
+        last = last_block(self.dense_form, blocks[-1], weights[-1], tokens, heads=self.heads, grid=grid)
         hidden[self.depth - 1] = last
         dense = project_tokens(self.model, last)
         return ImageFeatures(
@@ -100,12 +113,6 @@ class ClipBackbone(TwoTowerBackbone):
             levels=tuple(to_map(hidden[index][:, 1:], grid) for index in levels),
             pooled=self._pool(blocks[-1], weights[-1], tokens) if pooled else None,
         )
-
-    def _dense_block(self, block: Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
-        value = F.linear(block.layer_norm1(tokens), weights.value, block.self_attn.v_proj.bias)
-        update = F.linear(value, weights.output, block.self_attn.out_proj.bias)
-        tokens = update + tokens[:, :1]
-        return tokens + block.mlp(block.layer_norm2(tokens))
 
     def _pool(self, block: Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ahs_seg.backbones.base import Backbone, BackboneError
+from ahs_seg.backbones.base import Backbone, BackboneError, DenseForm
 from ahs_seg.backbones.clip_files import ClipFiles
-from ahs_seg.config import Config, Side
+from ahs_seg.backbones.dense_forms import CAT_SEG
+from ahs_seg.config import Config, ConfigError, Side
 from ahs_seg.io.atomic import replacing_directory
 
 TINY = "tiny"
+
+AnyBackbone = TypeVar("AnyBackbone", bound=Backbone)
 
 
 class ClipConfig(Config):
@@ -25,11 +28,14 @@ class ClipConfig(Config):
     `config.json` of the source. A name on the hub may end in `@revision`, a branch, a tag or a commit.
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
+    `dense` is the form in which the last block gives dense features (`backbones.dense_forms`). None is the method's
+    own: `cat_seg` for all methods that are trained; for `zero_shot` see there. SigLIP and TIPSv2 have one form.
     """
 
     name: Literal["clip"] = "clip"
     source: str = "openai/clip-vit-base-patch16"
     resolution: Side | None = None
+    dense: DenseForm | None = None
 
     def build(self) -> Backbone:
         """The backbone with its pre-trained weights.
@@ -39,7 +45,7 @@ class ClipConfig(Config):
                 weight is missing, which the message names.
         """
         try:
-            return self.open().build(self.resolution)
+            return self.in_form(self.open().build(self.resolution))
         except BackboneError as error:
             raise BackboneError(
                 f"cannot load a CLIP from {self.source!r}: {error}.\n"
@@ -49,7 +55,22 @@ class ClipConfig(Config):
 
     def build_empty(self) -> Backbone:
         """The backbone with uninitialised weights; only configuration and tokenizer are loaded."""
-        return self.open().build_empty(self.resolution)
+        return self.in_form(self.open().build_empty(self.resolution))
+
+    def in_form(self, backbone: AnyBackbone, default: DenseForm = CAT_SEG) -> AnyBackbone:
+        """The backbone itself, set to the dense form of this config, or to the `default` of the method.
+
+        Raises:
+            ConfigError: the config names a form, and the backbone has only one of its own.
+        """
+        if backbone.has_dense_forms:
+            backbone.dense_form = self.dense or default
+        elif self.dense is not None:
+            raise ConfigError(
+                f"method.backbone.dense is {self.dense}, but a backbone of the kind {backbone.kind} has one dense form "
+                "of its own; leave method.backbone.dense out"
+            )
+        return backbone
 
     def open(self) -> ClipFiles:
         """The files of the backbone, of which all but the weights are read."""

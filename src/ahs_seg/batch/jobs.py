@@ -49,7 +49,8 @@ class BatchConfig(Config):
 
     Every `every`-th frame of a video is segmented. `readers` and `writers` are numbers of threads for reading and
     writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole. With
-    `top_k`, the format npz has that many classes for every pixel.
+    `top_k`, the format npz has that many classes for every pixel. Pixels with a confidence below `unknown_below` get no
+    class, as in `Segmenter.__call__`.
     """
 
     formats: tuple[Format, ...] = ("png", "overlay")
@@ -58,11 +59,14 @@ class BatchConfig(Config):
     writers: Threads = 2
     tiles: TileConfig | None = None
     top_k: PositiveInt | None = None
+    unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")
-    def _check_top_k(self) -> BatchConfig:
+    def _check_whole_images(self) -> BatchConfig:
         if self.top_k is not None and ("npz" not in self.formats or self.tiles is not None):
             raise ValueError("top_k is written by the format npz, from whole images; add npz, and leave tiles out")
+        if self.unknown_below is not None and self.tiles is not None:
+            raise ValueError("unknown_below is for whole images; leave it or tiles out")
         return self
 
 

@@ -17,6 +17,7 @@ from ahs_seg.batch.summary import BatchSummary
 from ahs_seg.batch.tiled import TiledWorker, check_tiled
 from ahs_seg.batch.worker import Worker, exporters_of
 from ahs_seg.errors import RunInterrupted
+from ahs_seg.inference.results import OutputOptions
 from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.progress import ProgressBar
@@ -72,6 +73,8 @@ def segment_files(
         check_tiled(job)
     sources = list_sources(inputs, output=job.output)
     check_packages(sources, job.config)
+    request = OutputOptions(unknown_below=job.config.unknown_below)
+    request.check(segmenter.calibration, probabilities=segmenter.method.merging.softmax)
     segmenter.encode(job.vocabulary)
     warn_of_single_class(job.vocabulary)
     summary = BatchSummary(job.output, job.vocabulary.labels, left_out=sources.left_out)
@@ -184,6 +187,7 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
         "protocol": segmenter.inference.identity,
         "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
         **({} if config.top_k is None else {"top_k": config.top_k}),
+        **({} if config.unknown_below is None else {"threshold of unknown pixels": config.unknown_below}),
     }
 
 

@@ -72,10 +72,11 @@ class Worker:
             yield from self._segmented([image])
 
     def _results(self, images: list[UInt8[np.ndarray, "_ _ 3"]]) -> list[Segmentation]:
-        words, top_k = self.job.vocabulary, self.job.config.top_k
-        if top_k is None:
-            return self.segmenter.segment_many(images, words)
-        return [self.segmenter(image, words, top_k=top_k) for image in images]
+        words, config = self.job.vocabulary, self.job.config
+        if config.top_k is None:
+            return self.segmenter.segment_many(images, words, config.unknown_below)
+        asked: Any = {"top_k": config.top_k, "unknown_below": config.unknown_below}
+        return [self.segmenter(image, words, **asked) for image in images]
 
     def _grouped(self, ready: Iterable[LoadedImage | Failed], batch: int) -> Iterator[list[LoadedImage]]:
         """Group images of equal working size into batches of `batch`, fewer at the end or when too many wait."""
@@ -100,7 +101,10 @@ class Worker:
         """The (height, width) at which an image is processed."""
         assert image.pixels is not None, "it was read"
         height, width = image.pixels.shape[:2]
-        return working_size((height, width), self.segmenter.inference, self.segmenter.method.backbone.resolution)
+        method = self.segmenter.method
+        return working_size(
+            (height, width), self.segmenter.inference, method.backbone.resolution, keep_aspect=method.keeps_aspect
+        )
 
     def _write(self, image: LoadedImage, result: Segmentation) -> None:
         source = image.task.source

@@ -166,7 +166,8 @@ def _load(
 
 def _composed(description: ModelDescription, files: ClipFiles) -> Method:
     try:
-        return description.method.compose(files.build_empty(description.method.backbone.resolution))
+        clip = description.method.backbone
+        return description.method.compose(clip.in_form(files.build_empty(clip.resolution)))
     except (ValueError, RuntimeError, AssertionError, ArithmeticError) as error:
         raise CheckpointError(f"{CONFIG} describes a model that cannot be built: {error}") from None
 

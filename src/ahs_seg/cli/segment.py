@@ -75,6 +75,12 @@ def command(  # noqa: PLR0913  # a command line has many options
         float | None,
         typer.Option(help="Smallest overlap of neighbouring tiles, as a share of a tile; default: a third."),
     ] = None,
+    unknown_below: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Pixels with a confidence below this, in [0, 1], are unknown: they get no class."
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
@@ -99,7 +105,10 @@ def command(  # noqa: PLR0913  # a command line has many options
     written = parse_formats(formats or ["png", "overlay"], FORMATS.split(", "))
     if top_k is not None and ("npz" not in written or tile):
         raise OptionError("--top-k is written to npz files, from whole images; give --format npz, and no --tile.")
+    if unknown_below is not None and tile:
+        raise OptionError("--unknown-below is for whole images; leave it or --tile out.")
     settings = {"formats": written, "every": every, "tiles": given if tile else None, "top_k": top_k}
+    settings["unknown_below"] = unknown_below
     config = BatchConfig.parse(settings, source="options")
     vocabulary = Vocabulary.join(classes)
     if background is not None:

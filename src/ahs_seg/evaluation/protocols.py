@@ -11,7 +11,12 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, options_in_words
+from ahs_seg.inference.predict import (
+    CAT_SEG_PROTOCOL,
+    InferenceConfig,
+    options_in_words,
+    training_free_protocol,
+)
 from ahs_seg.inference.windows import ImageWindows, SlidingWindows
 from ahs_seg.vocabulary.prompts import PromptConfig
 
@@ -128,7 +133,7 @@ PROTOCOLS: Final = {
             source="SCLIP (Wang et al., ECCV 2024), configs/cfg_ade20k.py and clip_segmentor.py; ClearCLIP and "
             "others after it use shortest edge 448. Their class lists name more synonyms than ours, and they resize "
             "with OpenCV, without antialiasing",
-            inference=InferenceConfig(windows=ImageWindows(), shortest_edge=336, longest_edge=2048),
+            inference=training_free_protocol(),
             prompts=PromptConfig(templates="imagenet", synonyms="max"),
         ),
         Protocol(

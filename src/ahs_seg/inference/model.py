@@ -91,14 +91,15 @@ class InferenceModel:
         """The same object: it is in evaluation mode at all times."""
         return self
 
-    def segment_many(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary) -> list[Segmentation]:
+    def segment_many(
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary, unknown_below: float | None = None
+    ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
-        table = self._encoder.table(vocabulary)
+        table, request = self._encoder.table(vocabulary), OutputOptions(unknown_below=unknown_below)
+        request.check(self.calibration, probabilities=self.method.merging.softmax)
         found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
-        return [
-            with_unknown(one, image, table, calibration=self.calibration, request=OutputOptions())
-            for image, one in zip(images, found, strict=True)
-        ]
+        pairs = zip(images, found, strict=True)
+        return [with_unknown(one, image, table, calibration=self.calibration, request=request) for image, one in pairs]
 
     def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
         """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""

@@ -17,22 +17,13 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config, Side
-from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
-from ahs_seg.inference.score_maps import (
-    AnyView,
-    ScoreMaps,
-    View,
-    WholeScores,
-    WindowScores,
-    best_rows,
-    candidates,
-    possible_winners,
-    resize_maps,
-)
+from ahs_seg.inference.mask_scores import mask_views
+from ahs_seg.inference.merging import merged
+from ahs_seg.inference.score_maps import AnyView, ScoreMaps, View, best_rows, resize_maps
 from ahs_seg.inference.windows import WORKING_SIDE, ImageWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.io.precision import computing_in
 from ahs_seg.methods.base import Method
-from ahs_seg.modules.resize import shortest_edge_size
+from ahs_seg.modules.resize import LONGEST, shortest_edge_size
 from ahs_seg.types import Words
 
 _FORMER_KEYS: Final = ("class_pooling", "ensemble")
@@ -107,6 +98,12 @@ CAT_SEG_PROTOCOL: Final = InferenceConfig(
 """The published evaluation protocol of CAT-Seg and H-CLIP, the same for every backbone."""
 
 
+def training_free_protocol(resolution: int = 224) -> InferenceConfig:
+    """The protocol of SCLIP and NACLIP, for a CLIP of this resolution: windows of its size on a half larger image."""
+    windows = ImageWindows(kernel=resolution, stride=max(1, resolution // 2))
+    return InferenceConfig(windows=windows, shortest_edge=resolution + resolution // 2, longest_edge=2048)
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The class with the highest score at every pixel, and that score in [0, 1]."""
@@ -152,7 +149,7 @@ def score_maps(
 
     The method runs in this call; the returned maps resize and merge its outputs for a few text rows at a time.
     """
-    shown = frames_of(image, config, method.backbone, size=size)
+    shown = frames_of(image, config, method.backbone, size=size, keep_aspect=method.keeps_aspect)
     return merge_views(run_views(method, shown.pixels.to(text.device), text, config.batch), shown, method, text, config)
 
 
@@ -166,7 +163,7 @@ def predict_many(
     row_class: Sequence[int] | None = None,
 ) -> list[Prediction]:
     """`predict` for several images: views of equal size run through the method together, `config.batch` at a time."""
-    shown = [frames_of(image, config, method.backbone) for image in images]
+    shown = [frames_of(image, config, method.backbone, keep_aspect=method.keeps_aspect) for image in images]
     views: dict[int, list[AnyView]] = {}
     for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
         alike = [index for index, one in enumerate(shown) if one.pixels.shape[-2:] == shape]
@@ -181,11 +178,15 @@ def predict_many(
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The views of one image as method input, their positions (`grid`; None: the whole image), the output size."""
+    """The views of one image as method input, their positions (`grid`; None: the whole image), the output size.
+
+    `image` is the image itself.
+    """
 
     pixels: Float[Tensor, "v 3 h w"]
     grid: WindowGrid | None
     size: tuple[int, int]
+    image: UInt8[np.ndarray, "H W 3"]
 
 
 def frames_of(
@@ -194,47 +195,36 @@ def frames_of(
     backbone: Backbone,
     *,
     size: tuple[int, int] | None = None,
+    keep_aspect: bool = False,
 ) -> Frames:
     """The views of an image: windows in row-major order, then the whole image if the config has a global view."""
     height, width = size or image.shape[:2]
     windows = config.windows
-    pixels = to_tensor(_loaded(image, config, backbone.resolution))
+    working = working_size((image.shape[0], image.shape[1]), config, backbone.resolution, keep_aspect=keep_aspect)
+    pixels = to_tensor(_loaded(image, working))
     if isinstance(windows, WholeImage):
-        return Frames(_padded(pixels, windows.pad_multiple, backbone.mean)[None], None, (height, width))
+        return Frames(_padded(pixels, windows.pad_multiple, backbone.mean)[None], None, (height, width), image)
     grid = windows.grid(backbone.resolution, (pixels.shape[-2], pixels.shape[-1]))
     frames = _cut(resize_maps(pixels, grid.canvas), grid)
     if windows.global_view:
         frames.append(resize_maps(pixels, grid.window))
-    return Frames(torch.stack(frames), grid, (height, width))
+    return Frames(torch.stack(frames), grid, (height, width), image)
 
 
 def merge_views(
     views: list[AnyView], shown: Frames, method: Method, text: Words, config: InferenceConfig
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
     """The result of `score_maps`, from the outputs of the method for these views."""
-    rows, grid, windows = candidates(views, len(text)), shown.grid, config.windows
-    if grid is None or isinstance(windows, WholeImage):
-        return _whole(views[0], method, rows, shown.size, config)
-    return rows, WindowScores(
-        windows=views[: len(grid.corners)],
-        whole=views[-1] if windows.global_view else None,
-        scores=method.scores,
-        corners=grid.corners,
-        window=grid.window,
-        canvas=grid.canvas,
+    return merged(
+        views,
+        method,
+        len(text),
+        windows=config.windows,
+        grid=shown.grid,
         size=shown.size,
-        score_last=isinstance(windows, ImageWindows),
+        image=lambda: resize_maps(to_tensor(shown.image), shown.size),
+        memory_bytes=config.memory_bytes,
     )
-
-
-def _whole(
-    view: AnyView, method: Method, rows: Int[Tensor, " c"], size: tuple[int, int], config: InferenceConfig
-) -> tuple[Int[Tensor, " k"], ScoreMaps]:
-    if isinstance(view, MaskView):
-        return rows, MaskScores(view, size)
-    assert isinstance(view, View)
-    rows = possible_winners(view, method.scores, rows, memory_bytes=config.memory_bytes)
-    return rows, WholeScores(view, method.scores, size)
 
 
 def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[AnyView]:
@@ -251,12 +241,19 @@ def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, bat
     return views
 
 
-def working_size(size: tuple[int, int], config: InferenceConfig, resolution: int) -> tuple[int, int]:
-    """The size (height, width) to which an image is resized before it is split into views."""
+def working_size(
+    size: tuple[int, int], config: InferenceConfig, resolution: int, *, keep_aspect: bool = False
+) -> tuple[int, int]:
+    """The size (height, width) to which an image is resized before it is split into views.
+
+    Without a shortest edge in `config`, a method that resizes views to a square gets each side reduced by itself.
+    """
     height, width = size
     if config.shortest_edge is not None:
         return shortest_edge_size((height, width), config.shortest_edge, config.longest_edge)
     limit = round(resolution * WORKING_SIDE)
+    if keep_aspect:
+        return shortest_edge_size((height, width), min(limit, height, width), LONGEST * limit)
     return min(height, limit), min(width, limit)
 
 
@@ -265,10 +262,8 @@ def _cut(canvas: Float[Tensor, "3 H W"], grid: WindowGrid) -> list[Float[Tensor,
     return [canvas[:, top : top + height, left : left + width] for top, left in grid.corners]
 
 
-def _loaded(image: UInt8[np.ndarray, "H W 3"], config: InferenceConfig, resolution: int) -> UInt8[np.ndarray, "h w 3"]:
-    height, width = image.shape[:2]
-    new = working_size((height, width), config, resolution)
-    if new == (height, width):
+def _loaded(image: UInt8[np.ndarray, "H W 3"], new: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    if new == image.shape[:2]:
         return image
     return np.asarray(Image.fromarray(image).resize((new[1], new[0]), Image.Resampling.BILINEAR))
 

@@ -35,13 +35,16 @@ class OutputOptions:
                 f"unknown_below={self.unknown_below:g}; a confidence lies between 0 and 1, e.g. 0.5"
             )
 
-    def check(self, calibration: Calibration | None) -> None:
+    def check(self, calibration: Calibration | None, *, probabilities: bool = False) -> None:
         """Check that a model with this calibration (None: without) can give these fields.
 
+        If the scores of a method are `probabilities` over all names, as those of `zero_shot`, `unknown_below` needs no
+        calibration; it is then the lowest score of a pixel that gets a class.
+
         Raises:
-            CalibrationError: `unknown_below` is set, but the model has no calibration.
+            CalibrationError: `unknown_below` is set, but the model has no calibration and its scores no such meaning.
         """
-        if self.unknown_below is not None and calibration is None:
+        if self.unknown_below is not None and calibration is None and not probabilities:
             raise CalibrationError(
                 "unknown_below is a confidence, and this model (with these prompts and this protocol) has no "
                 "calibration. Measure one with segmenter.calibrate(dataset) on labelled images, or use scores as "
@@ -120,7 +123,10 @@ def with_unknown(
     calibration: Calibration | None,
     request: OutputOptions,
 ) -> Segmentation:
-    """A prediction as a segmentation; pixels whose confidence is below `unknown_below` get no class."""
+    """A prediction as a segmentation; pixels whose confidence is below `unknown_below` get no class.
+
+    Without a calibration the score is the confidence (see `OutputOptions.check`).
+    """
     labels, scores = prediction.labels.cpu().numpy(), prediction.scores.cpu().numpy()
     known = _known(labels, scores, calibration, request)
     return Segmentation(pixels, known, scores, table.vocabulary, calibration=calibration)
@@ -129,7 +135,7 @@ def with_unknown(
 def _known(
     labels: Int32[np.ndarray, "H W"], scores: np.ndarray, calibration: Calibration | None, request: OutputOptions
 ) -> Int32[np.ndarray, "H W"]:
-    if request.unknown_below is None or calibration is None:
+    if request.unknown_below is None:
         return labels
-    unsure = calibration(scores) < request.unknown_below
+    unsure = (scores if calibration is None else calibration(scores)) < request.unknown_below
     return np.where(unsure, np.int32(IGNORE), labels)

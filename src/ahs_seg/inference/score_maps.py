@@ -86,6 +86,21 @@ class BandedScores(ScoreMaps, Protocol):
         """Bands from top to bottom, each with the rows of `rows` (ascending) that can have the highest score in it."""
 
 
+class RankedMaps(ScoreMaps, Protocol):
+    """Maps whose order is that of the scores at every pixel, and the scores of values taken from them."""
+
+    def scores(self, values: Float[Tensor, "*k H W"]) -> Float[Tensor, "*k H W"]:
+        """The scores of such values, once the maps of all text rows have been computed."""
+
+
+@runtime_checkable
+class SharedScores(ScoreMaps, Protocol):
+    """Scores that depend on the logits of all text rows, as a softmax does."""
+
+    def ranked(self) -> RankedMaps:
+        """What is compared in place of the scores, which rounding may make equal."""
+
+
 @dataclass(frozen=True)
 class WholeScores:
     """Scores of one view of the whole image: computed from the logits at the method's resolution, then resized."""
@@ -185,6 +200,10 @@ def best_rows(
 
     `rows` are in ascending order. As many are computed at a time as fit into `memory_bytes`, at least one.
     """
+    if isinstance(maps, SharedScores):
+        ranked = maps.ranked()
+        labels, best = _best_rows(ranked, rows, memory_bytes)
+        return labels, ranked.scores(best)
     if isinstance(maps, BandedScores):
         parts = [_best_rows(band, some, memory_bytes) for band, some in maps.bands(rows, memory_bytes)]
         return torch.cat([labels for labels, _ in parts]), torch.cat([scores for _, scores in parts])

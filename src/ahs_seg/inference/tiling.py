@@ -23,9 +23,11 @@ from jaxtyping import Float, Int, Int32, UInt8
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, ConfigError
+from ahs_seg.inference.merging import unchanged
 from ahs_seg.inference.predict import run_views, to_tensor
-from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, View, best_rows, candidates
+from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, ScoreMaps, View, best_rows, candidates
+from ahs_seg.inference.softmax_scores import SoftmaxScores
 from ahs_seg.inference.windows import WORKING_SIDE
 from ahs_seg.io.rasters import ReadRows
 from ahs_seg.methods.base import Method
@@ -133,7 +135,16 @@ class TileMerger:
     memory_bytes: int = 16 * 2**20
 
     def bands(self, read: ReadRows, size: tuple[int, int]) -> Iterator[Band]:
-        """Yield the result in bands from top to bottom; `read` is called for every pixel row once, in order."""
+        """Yield the result in bands from top to bottom; `read` is called for every pixel row once, in order.
+
+        Raises:
+            ConfigError: the method refines scores by the whole image.
+        """
+        if self.method.merging.refine is not None:
+            raise ConfigError(
+                "refine is set, but it works on whole images, and tiles are segmented one by one. Leave out --tile, or "
+                "set inference.options.refine=false."
+            )
         resolution = self.method.backbone.resolution
         rows, columns = (self.tiles.axis(side, resolution) for side in size)
         classes = torch.tensor(self.row_class, dtype=torch.int32)
@@ -148,6 +159,11 @@ class TileMerger:
             labels, scores = self._band(known, rows, columns, index)
             height = len(rows.block(index))
             yield Band(top, classes[labels].numpy(), scores.numpy(), strip[:height])
+
+    def _maps(self, parts: tuple[TilePart, ...], rows: Int[Tensor, " c"], size: tuple[int, int]) -> ScoreMaps:
+        if self.method.merging.softmax:
+            return SoftmaxScores(BlockScores(parts, unchanged, size), rows, size, self.memory_bytes)
+        return BlockScores(parts, self.method.scores, size)
 
     @torch.inference_mode()
     def _views(self, strip: UInt8[np.ndarray, "h W 3"], columns: TileAxis) -> list[AnyView]:
@@ -172,8 +188,8 @@ class TileMerger:
                 for down in rows.reaches(index)
                 for across in columns.reaches(column)
             )
-            maps = BlockScores(parts, self.method.scores, (height, len(block)))
             asked = candidates([part.view for part in parts], len(self.words))
+            maps = self._maps(parts, asked, (height, len(block)))
             found, best = best_rows(maps, asked, memory_bytes=self.memory_bytes)
             place = (slice(None), slice(block.start, block.stop))
             labels[place], scores[place] = found.cpu(), best.cpu()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.inference.predict import InferenceConfig, frames_of, merge_views, run_views
-from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreMaps
+from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreMaps, SharedScores
 from ahs_seg.methods.base import Method
 from ahs_seg.types import Words
 
@@ -61,7 +61,7 @@ def rank(
             f"the logits of {classes} classes at {width}x{height} take {classes * height * width * FLOAT_BYTES:,} "
             f"bytes; at most {MAX_LOGIT_BYTES:,} are returned. Name fewer classes, shrink the image, or use top_k."
         )
-    frames = frames_of(image, config, method.backbone)
+    frames = frames_of(image, config, method.backbone, keep_aspect=method.keeps_aspect)
     views = run_views(method, frames.pixels.to(text.device), text, config.batch)
     _, maps = merge_views(views, frames, method, text, config)
     depth = min(depth, classes)
@@ -79,6 +79,10 @@ def best_classes(
     On ties the class with the lower index comes first. Text row r belongs to class `row_class[r]` (ascending); the
     score of a class is that of its best row. Keeps `depth` + 1 maps in addition to those being computed.
     """
+    if isinstance(maps, SharedScores):
+        ranked = maps.ranked()
+        labels, values = best_classes(ranked, rows, row_class, depth=depth, memory_bytes=memory_bytes)
+        return labels, ranked.scores(values)
     ranks: list[tuple[Tensor, Tensor]] = []
     current: tuple[int, Tensor] | None = None
     for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):

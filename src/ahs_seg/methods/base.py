@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,6 +16,7 @@ from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.config import Config
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
+from ahs_seg.methods.refinement import PamrConfig
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
@@ -28,14 +30,34 @@ class MethodOptions(Config):
     class_pooling: Literal[1] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How inference turns the logits of the views of an image into scores.
+
+    By default, `Method.scores` is applied to the logits of each view, and the scores are merged. With `softmax`, the
+    logits are merged, and the scores of all text rows are their softmax at every pixel, so that they sum to 1. With
+    `refine`, merged logits are refined by the image before the softmax.
+    """
+
+    softmax: bool = False
+    refine: PamrConfig | None = None
+
+
 class Method(nn.Module, ABC):
     """Base class of segmentation methods: they compute logits of text rows from images and text embeddings."""
 
     options: ClassVar[type[MethodOptions]] = MethodOptions
     """The class of the options that `for_inference` accepts."""
+    keeps_aspect: bool = False
+    """Whether `encode` keeps the aspect ratio of a view; otherwise it resizes it to a square."""
     backbone: Backbone
     compute_dtype: torch.dtype = torch.float32
     """Type of matrix products and convolutions at inference; weights, cosines and scores are float32 in any case."""
+
+    @property
+    def merging(self) -> Merging:
+        """How inference turns the logits of the views of an image into scores."""
+        return Merging()
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
         """The segmentation output for images (RGB in [0, 1], any size)."""

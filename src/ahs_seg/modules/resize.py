@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -25,6 +27,24 @@ def shortest_edge_size(size: tuple[int, int], shortest: int, longest: int) -> tu
     shrink = min(1, longest / max(sides))
     height, width = (max(1, int(side * shrink + 0.5)) for side in sides)
     return height, width
+
+
+LONGEST: Final = 4
+"""Longest side of an image, relative to its shorter one, that is resized in proportion."""
+
+
+def resize_in_proportion(
+    images: Float[Tensor, "b 3 H W"], side: int, *, multiple: int
+) -> Float[Tensor, "b 3 height width"]:
+    """Images resized so that the shorter side is `side` and both are multiples of `multiple`.
+
+    Bilinear without antialiasing. A side longer than `LONGEST` times `side` is reduced to that, and the other with it.
+    """
+    wanted = shortest_edge_size((images.shape[-2], images.shape[-1]), side, LONGEST * side)
+    size = tuple(max(1, round(length / multiple)) * multiple for length in wanted)
+    if images.shape[-2:] == torch.Size(size):
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", align_corners=False)
 
 
 def nearest_labels(labels: Int[Tensor, "b H W"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:

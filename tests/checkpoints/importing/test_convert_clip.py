@@ -13,6 +13,7 @@ from ahs_seg.checkpoints.importing.convert_clip import clip_config, clip_rules
 from ahs_seg.checkpoints.importing.key_rules import ConversionError, convert
 from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint
 from ahs_seg.config import MAX_LAYERS
+from ahs_seg.inference.predict import training_free_protocol
 from tests.support.official import CLIP, archive, open_clip, plain_clip
 
 
@@ -31,8 +32,10 @@ def test_openais_archive_becomes_a_backbone_and_a_baseline(
     value = backbone.model.vision_model.encoder.layers[2].self_attn.v_proj.weight
     assert torch.equal(value, state[key].half().float())
     import_checkpoint(path, "zero_shot", tmp_path / "baseline", tokenizer=words)
-    _, method = load_model(tmp_path / "baseline")
+    description, method = load_model(tmp_path / "baseline")
+    assert description.inference == training_free_protocol(32)
     image = torch.rand(1, 3, 32, 32)
+    ClipConfig(dense="naclip").in_form(backbone)
     assert torch.equal(method.backbone.encode_image(image).dense, backbone.encode_image(image).dense)
     with pytest.raises(CheckpointError, match="Its keys are those of clip"):
         import_checkpoint(path, "cat_seg", tmp_path / "model", tokenizer=words)

@@ -13,6 +13,7 @@ from ahs_seg.config import ConfigError
 from ahs_seg.methods.base import Method
 from ahs_seg.methods.mask.config import MaskMethodConfig
 from ahs_seg.methods.objective import TrainingClasses
+from tests.support.builders import random_backbone
 
 
 class Constant(nn.Module):
@@ -80,3 +81,10 @@ def test_the_objective_is_the_term_and_nothing_depends_on_the_classes() -> None:
 def test_wrong_values_name_their_key(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Example.parse({"pixels": {"name": "conv_pyramid"}, **wrong})
+
+
+def test_a_dense_form_has_no_effect_and_is_refused() -> None:
+    config = SMALL.replace(backbone=ClipConfig(dense="value"))
+    with pytest.raises(ConfigError, match=r"method\.backbone\.dense is value, but example reads .* in its own way"):
+        config.clip(random_backbone())
+    assert SMALL.replace(backbone=ClipConfig(dense="cat_seg")).clip(random_backbone()).dense_form == "cat_seg"

@@ -22,6 +22,7 @@ from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, 
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
 from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, save_state
 from ahs_seg.errors import CheckpointError
+from ahs_seg.inference.predict import training_free_protocol
 from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import check_finite, check_types, is_finite
 
@@ -101,8 +102,12 @@ def _described(
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
     """The description with this CLIP, at the resolution that gives the patch grid of the method's training."""
-    description = description or published(kind)
-    method, vision = description.method, sizes.vision_config
+    vision = sizes.vision_config
+    if description is None:
+        description = published(kind)
+        if kind == "zero_shot":
+            description = description.replace(inference=training_free_protocol(vision.image_size))
+    method = description.method
     if method.name != kind:
         raise ConversionError(f"its description is of the method {method.name}")
     if kind in FITTED:

@@ -21,7 +21,7 @@ from ahs_seg.checkpoints.importing.convert_hps_seg import (
 from ahs_seg.checkpoints.importing.convert_scan import convert_scan, scan_config
 from ahs_seg.checkpoints.importing.key_rules import Conversion, convert
 from ahs_seg.checkpoints.model_dir import ModelDescription
-from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig
+from ahs_seg.inference.predict import CAT_SEG_PROTOCOL, InferenceConfig, training_free_protocol
 from ahs_seg.methods import (
     AhsSegConfig,
     AhsSegLiteConfig,
@@ -74,7 +74,11 @@ _DESCRIPTIONS: Final[dict[CheckpointKind, ModelDescription]] = {
         inference=InferenceConfig(shortest_edge=640),
         overlap=published_overlap(),
     ),
-    "zero_shot": ModelDescription(method=ZeroShotConfig()),
+    "zero_shot": ModelDescription(
+        method=ZeroShotConfig(),
+        prompts=PromptConfig(templates="imagenet", synonyms="max"),
+        inference=training_free_protocol(),
+    ),
 }
 FITTED: Final[dict[CheckpointKind, Callable[[Any, Mapping[str, Tensor]], Any]]] = {
     "ahs_seg": ahs_seg_config,

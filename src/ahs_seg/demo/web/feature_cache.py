@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.digest import labelled, weights_digest
-from ahs_seg.methods.base import Method
+from ahs_seg.methods.base import Merging, Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 CACHE_BYTES: Final = 512 * 2**20
@@ -83,9 +83,15 @@ class CachedMethod(Method):
         self.method = method
         self.backbone = method.backbone
         self.compute_dtype = method.compute_dtype
+        self.keeps_aspect = method.keeps_aspect
         self.store = store
         self.name = name
         self._local = threading.local()
+
+    @property
+    def merging(self) -> Merging:
+        """How the method merges views."""
+        return self.method.merging
 
     @contextmanager
     def timed(self, *, deadline: float = float("inf")) -> Iterator[Times]:

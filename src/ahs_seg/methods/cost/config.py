@@ -31,7 +31,7 @@ class CostMethodConfig(BaseMethodConfig):
 
     def compose(self, backbone: Backbone) -> CostSegmenter:
         """The method on the given backbone."""
-        return self.cost.build(self.tuner.apply(backbone), fold=self.tuner.merge)
+        return self.cost.build(self.tuner.apply(self.backbone.in_form(backbone)), fold=self.tuner.merge)
 
     def objective(
         self,

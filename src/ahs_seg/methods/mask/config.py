@@ -9,6 +9,7 @@ from torch import nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.backbones.pixel import PixelConfig
 from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import BaseMethodConfig
@@ -69,12 +70,19 @@ class MaskMethodConfig(BaseMethodConfig):
 
         `key` is the config of the backbone.
 
+        The method reads the patches in a way of its own, so that no dense form applies.
+
         Raises:
-            ConfigError: the backbone is of another kind.
+            ConfigError: the backbone is of another kind, or the config has a dense form.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
                 f"{key} is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by block. "
                 f"Give a CLIP, MetaCLIP 2, Chinese-CLIP or AltCLIP as {key}.source."
+            )
+        if self.backbone.dense not in (None, CAT_SEG):
+            raise ConfigError(
+                f"method.backbone.dense is {self.backbone.dense}, but {self.name} reads the patches of CLIP in its own "
+                "way. Leave method.backbone.dense out."
             )
         return backbone

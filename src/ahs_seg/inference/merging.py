@@ -1,0 +1,103 @@
+"""Merging of the outputs of a method for the views of one image into score maps, as the method says (`Merging`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ahs_seg.inference.mask_scores import MaskScores, MaskView
+from ahs_seg.inference.score_maps import (
+    AnyView,
+    ScoreFunction,
+    ScoreMaps,
+    View,
+    WholeScores,
+    WindowScores,
+    candidates,
+    possible_winners,
+)
+from ahs_seg.inference.softmax_scores import RefinedMaps, SoftmaxScores
+from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage, WindowGrid
+from ahs_seg.methods.base import Method
+
+
+def merged(
+    views: Sequence[AnyView],
+    method: Method,
+    rows: int,
+    *,
+    windows: WholeImage | SlidingWindows | ImageWindows,
+    grid: WindowGrid | None,
+    size: tuple[int, int],
+    image: Callable[[], Float[Tensor, "3 H W"]],
+    memory_bytes: int,
+) -> tuple[Int[Tensor, " c"], ScoreMaps]:
+    """The text rows (of `rows`) that can have the highest score somewhere, and their score maps at `size` in pixels.
+
+    `grid` are the positions of the views, None for one view of the whole image; a view of the whole image is the last.
+    `image` gives the image at `size` (RGB in [0, 1]).
+    """
+    found, merging = candidates(views, rows), method.merging
+    if not merging.softmax:
+        return _merged(views, method.scores, found, windows, grid, size, memory_bytes)
+    maps = _logits(views, windows, grid, size)
+    if merging.refine is not None:
+        maps = RefinedMaps(maps, image().to(found.device), merging.refine)
+    return found, SoftmaxScores(maps, found, size, memory_bytes)
+
+
+def unchanged(logits: Tensor) -> Tensor:
+    """The logits themselves, where scores follow after merging."""
+    return logits
+
+
+def _merged(
+    views: Sequence[AnyView],
+    scores: ScoreFunction,
+    rows: Int[Tensor, " c"],
+    windows: WholeImage | SlidingWindows | ImageWindows,
+    grid: WindowGrid | None,
+    size: tuple[int, int],
+    memory_bytes: int,
+) -> tuple[Int[Tensor, " k"], ScoreMaps]:
+    if grid is not None:
+        return rows, _windows(views, scores, windows, grid, size)
+    view = views[0]
+    if isinstance(view, MaskView):
+        return rows, MaskScores(view, size)
+    assert isinstance(view, View)
+    rows = possible_winners(view, scores, rows, memory_bytes=memory_bytes)
+    return rows, WholeScores(view, scores, size)
+
+
+def _logits(
+    views: Sequence[AnyView],
+    windows: WholeImage | SlidingWindows | ImageWindows,
+    grid: WindowGrid | None,
+    size: tuple[int, int],
+) -> ScoreMaps:
+    if grid is not None:
+        return _windows(views, unchanged, windows, grid, size)
+    assert isinstance(views[0], View), "methods with mask proposals score each view"
+    return WholeScores(views[0], unchanged, size)
+
+
+def _windows(
+    views: Sequence[AnyView],
+    scores: ScoreFunction,
+    windows: WholeImage | SlidingWindows | ImageWindows,
+    grid: WindowGrid,
+    size: tuple[int, int],
+) -> WindowScores:
+    return WindowScores(
+        windows=views[: len(grid.corners)],
+        whole=views[-1] if len(views) > len(grid.corners) else None,
+        scores=scores,
+        corners=grid.corners,
+        window=grid.window,
+        canvas=grid.canvas,
+        size=size,
+        score_last=isinstance(windows, ImageWindows),
+    )
