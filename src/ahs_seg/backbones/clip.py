@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPConfig, CLIPModel
 
-from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, BackboneError, Tower
+from ahs_seg.backbones.base import AttentionParts, AttentionWeights, Backbone, BackboneError, DenseForm, Tower
 from ahs_seg.backbones.conv_stem import ConvStem
-from ahs_seg.backbones.dense_forms import CAT_SEG, DenseForm, last_block, unused_parameters
+from ahs_seg.backbones.dense_forms import CAT_SEG, last_block, unused_parameters
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.io.atomic import write_text
