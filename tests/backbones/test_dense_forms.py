@@ -4,7 +4,6 @@ from typing import get_args
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ahs_seg.backbones.base import DenseForm
@@ -32,7 +31,7 @@ def test_sclip_adds_two_softmaxes_and_keeps_the_block() -> None:
     block.layer_norm1.register_forward_hook(lambda _, given, __: seen.append(given[0]))
     found = dense(backbone, "sclip", images())
     (tokens,) = seen
-    attention, normed = block.self_attn, F.layer_norm(tokens, (32,), block.layer_norm1.weight, block.layer_norm1.bias)
+    attention, normed = block.self_attn, block.layer_norm1(tokens)
     query, key, value = (
         part(normed).view(1, -1, 2, 16).transpose(1, 2)
         for part in (attention.q_proj, attention.k_proj, attention.v_proj)

@@ -73,7 +73,7 @@ def test_logits_of_windows_are_averaged_before_a_softmax() -> None:
     rows, maps = maps_of(Chosen(Merging(softmax=True)), windows, view(0), view(1))
     _, plain = maps_of(ColourMethod(), windows, view(0), view(1))
     assert isinstance(plain, WindowScores)
-    mean = sum(one.logits_at(rows, (32, 32)) for one in (view(0), view(1))) / 2
+    mean = torch.stack([one.logits_at(rows, (32, 32)) for one in (view(0), view(1))]).mean(0)
     expected = torch.nn.functional.interpolate(mean[None], SIZE, mode="bilinear")[0].softmax(0)
     torch.testing.assert_close(maps(rows), expected)
 

@@ -34,11 +34,11 @@ NEIGHBOURHOOD: Final = 5.0
 """Standard deviation of NACLIP's neighbourhood, in patches."""
 
 _REDUCED: Final = ("value", "naclip", "clearclip")
-_PAIRS: Final[dict[DenseForm, tuple[str, ...]]] = {
-    "clip": ("qk",),
-    "sclip": ("qq", "kk"),
-    "naclip": ("kk",),
-    "clearclip": ("qq",),
+_PAIRS: Final[dict[DenseForm, tuple[tuple[str, str], ...]]] = {
+    "clip": (("q", "k"),),
+    "sclip": (("q", "q"), ("k", "k")),
+    "naclip": (("k", "k"),),
+    "clearclip": (("q", "q"),),
 }
 """What is compared with what in the attention of a form; forms without an entry have no attention."""
 
@@ -86,7 +86,7 @@ def neighbourhood(grid: tuple[int, int], std: float = NEIGHBOURHOOD) -> Float[Te
 
 def unused_parameters(form: DenseForm, block: Any) -> list[nn.Parameter]:
     """Parameters of the last block that a dense form does not use."""
-    used = "".join(_PAIRS.get(form, ()))
+    used = {side for pair in _PAIRS.get(form, ()) for side in pair}
     attention = block.self_attn
     unused = [part for name, part in (("q", attention.q_proj), ("k", attention.k_proj)) if name not in used]
     if form in _REDUCED:

@@ -73,8 +73,9 @@ class RunningSoftmax:
 
     def scores(self, values: Float[Tensor, "*k H W"]) -> Float[Tensor, "*k H W"]:
         """The scores of logits; if not all rows have been asked for, the others are computed now."""
-        whole = self.total if self.seen == len(self.softmax.rows) else self.softmax.total
-        return (values - whole).exp()
+        if self.total is None or self.seen < len(self.softmax.rows):
+            self.total, self.seen = self.softmax.total, len(self.softmax.rows)
+        return (values - self.total).exp()
 
 
 @dataclass(frozen=True)
