@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ahs_seg.backbones.clip_config import TINY
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, read_description, save_model
 from ahs_seg.checkpoints.model_dir import model_digest, write_description
 from ahs_seg.io.weight_files import stored_tensors
-from ahs_seg.methods import CostSegmenter
+from ahs_seg.methods import CostSegmenter, ZeroShotConfig, ZeroShotSegmenter
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION
 from ahs_seg.output.familiarity import TrainingImages
 from tests.support.builders import random_backbone
@@ -25,6 +25,18 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, CostSeg
     method = request.param.compose(random_backbone()).eval()
     description = ModelDescription(method=request.param, trained_on=("cat", "dog"))
     return save_model(method, description, tmp_path / "model"), method
+
+
+def test_a_training_free_model_of_an_earlier_version_stays_what_it_was(tmp_path: Path) -> None:
+    config = ZeroShotConfig(backbone=ClipConfig(source=TINY), temperature=0.01)
+    directory = save_model(config.build(), ModelDescription(method=config), tmp_path / "model")
+    assert load_model(directory)[1].backbone.dense_form == "value"
+    settings = json.loads((directory / "config.json").read_text())
+    del settings["method"]["softmax"], settings["method"]["backbone"]["dense"]
+    (directory / "config.json").write_text(json.dumps(settings))
+    method = load_model(directory)[1]
+    assert isinstance(method, ZeroShotSegmenter)
+    assert (method.backbone.dense_form, method.softmax, method.temperature) == ("cat_seg", "views", 0.01)
 
 
 @torch.no_grad()

@@ -1,5 +1,8 @@
 """A packaged model that all tests of commands share."""
 
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ZeroShotConfig(backbone=ClipConfig(source=TINY))
     description = ModelDescription(method=config, trained_on=("sky", "sand"))
     return save_model(config.build(), description, tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Press Ctrl-C, which also acts where the tests run in the background and the shell has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="package")

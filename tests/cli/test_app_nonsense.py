@@ -25,6 +25,7 @@ BASES: dict[str, Sequence[str]] = {
     "ablate": ["training.steps=100", "-o", "OUT"],
     "score": ["IMAGES", "--data", "world-20", "--count", "1"],
     "import": ["FILE", "-o", "OUT"],
+    "models": [],
     "data prepare": ["ade20k-150", "--root", "OUT"],
     "data verify": ["ade20k-150", "--root", "OUT"],
     "data list": [],
@@ -40,6 +41,7 @@ TAKEN = {
     ("score", "--method"),  # any name
     ("score", "--seen"),
     ("segment", "--classes"),
+    ("segment", "--background"),
     ("score", "--root"),  # may come from the environment, for benchmarks alone
     ("evaluate", "--root"),
     ("data list", "--root"),  # lists that nothing is there

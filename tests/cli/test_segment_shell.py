@@ -2,10 +2,8 @@
 
 import io
 import json
-import os
-import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,7 +148,12 @@ def test_verbose_shows_why_a_file_failed(model: Path, photos: Path, tmp_path: Pa
 
 
 def test_an_interrupt_says_what_is_done(
-    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    ctrl_c: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     real, written = BatchJournal.write, []
 
@@ -158,7 +161,7 @@ def test_an_interrupt_says_what_is_done(
         real(self, outcome)  # type: ignore[arg-type]  # an outcome that is done
         written.append(outcome)
         if len(written) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
 
     out = tmp_path / "out"
     words = ["ahs-seg", "segment", str(photos), "-c", NAMES, "-m", str(model), "-o", str(out), "--format", "png"]

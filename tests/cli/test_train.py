@@ -1,9 +1,7 @@
 """Training from the command line."""
 
 import json
-import os
-import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,8 +44,8 @@ def test_a_run_does_not_replace_the_config_that_it_is_given(tmp_path: Path) -> N
 
 def test_an_interrupted_run_goes_on_bit_for_bit(
     trained: Path,
-    folder: Path,
     tmp_path: Path,
+    ctrl_c: Callable[[], None],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -56,7 +54,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     def step(self: RunLog, number: int, values: Mapping[str, float]) -> None:
         real(self, number, values)
         if number == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
 
     words = ["train", str(trained / "config.yaml"), "-o", str(tmp_path / "run")]
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ import signal
 import threading
 
 import pytest
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from ahs_seg.training.interrupt import StopRequest, ignore_interrupts, stopping_on_interrupt
 

@@ -111,6 +111,11 @@ class BaseMethodConfig(Config):
     name: str
     backbone: ClipConfig
 
+    @classmethod
+    def of_saved(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings of this method in a model directory, with those that an earlier version had not written yet."""
+        return settings
+
     def build(self) -> Method:
         """The method with the pre-trained weights of all its networks."""
         return self.compose(self.backbone.build())

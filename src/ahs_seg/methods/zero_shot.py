@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone, DenseForm
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.config import ConfigError
 from ahs_seg.methods.base import BaseMethodConfig, Merging, Method, MethodOptions
 from ahs_seg.methods.cost.correlation import cosine_cost
@@ -135,6 +136,14 @@ class ZeroShotConfig(BaseMethodConfig):
         if self.refine is not None and self.softmax != "merged":
             raise ValueError(_REFINED_LOGITS)
         return self
+
+    @classmethod
+    def of_saved(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """As in the base class: before `softmax` was an option, it was taken in each view of CAT-Seg's dense form."""
+        backbone = settings.get("backbone")
+        if "softmax" in settings or not isinstance(backbone, dict):
+            return settings
+        return {**settings, "softmax": "views", "backbone": {**backbone, "dense": CAT_SEG}}
 
     def compose(self, backbone: Backbone) -> ZeroShotSegmenter:
         """The method on the given backbone; all parameters are frozen, so that an attempt to train it is an error."""
