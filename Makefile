@@ -9,15 +9,18 @@ USABLE := $(VENV)/web.ready
 READY := $(VENV)/dev.ready
 UNFINISHED := $(VENV)/unfinished
 WORKERS ?= 2
+PROGRESS ?= on
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help quickstart test test-all fast campaign floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help install quickstart test test-all fast campaign floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(USABLE) ## Install the package into .venv, with what the web page needs.
 
 quickstart: $(USABLE) ## Train, evaluate and look at a small model; METHOD=h_clip and OUT=folder choose.
 	$(BIN)/ahs-seg quickstart $(if $(METHOD),--method $(METHOD)) $(if $(OUT),--output $(OUT))
@@ -109,5 +112,6 @@ $(VENV)/%.ready: pyproject.toml $(CONSTRAINTS)
 		rm -rf $(VENV) && mkdir $(VENV) && touch $(UNFINISHED) && "$$python" -m venv $(VENV); \
 	fi
 	@touch $(UNFINISHED)
-	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$*]'
+	@echo "Installing into $(VENV), which takes some minutes the first time"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar $(PROGRESS) -c $(CONSTRAINTS) -e '.[$*]'
 	@mv $(UNFINISHED) $@

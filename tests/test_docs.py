@@ -27,11 +27,13 @@ from typer.core import TyperGroup
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.cli import app
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.names import VOCABULARY_SIZES, splits, vocabulary_names
 from ahs_seg.experiments.ablation import Suite, find_experiment
 from ahs_seg.experiments.experiment import Experiment
+from ahs_seg.io.cache_folder import cache_folder
 from ahs_seg.methods import ZeroShotConfig
 
 ROOT = Path(__file__).parents[1]
@@ -73,8 +75,12 @@ def blocks_of(page: Path) -> list[Block]:
 
 @pytest.fixture
 def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with photos, a labelled folder and a model, as somebody has who followed the quickstart."""
+    """A folder with photos, a labelled folder and a model, as somebody has who followed the quickstart.
+
+    The published model that is the default is a small one, which has been downloaded.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     dataset = WorldDataset(seed=1, count=4, names=20)
     for split, indices in {"train": (0, 1, 2), "val": (3,)}.items():
         for index in indices:
@@ -87,6 +93,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = ZeroShotConfig(backbone=ClipConfig(source=TINY))
     seen = tuple(dataset.vocabulary.labels[:10])
     save_model(config.build(), ModelDescription(method=config, trained_on=seen), MODEL)
+    shutil.copytree(MODEL, cache_folder() / "models" / DEFAULT_MODEL)
     return tmp_path
 
 

@@ -145,7 +145,7 @@ def _usage(title: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", title)), default=0))
     return f"""## Use
 
-`pip install ahs-seg`, then
+`pip install git+https://github.com/ahs-seg/ahs-seg` (it is not on PyPI yet), then
 
 ```python
 from ahs_seg import Segmenter
