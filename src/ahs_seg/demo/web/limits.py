@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.vocabulary.class_name import SEPARATORS
 from ahs_seg.vocabulary.class_texts import inline_items
 from ahs_seg.vocabulary.known_lists import find_known
 from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError
@@ -81,7 +82,7 @@ class Limits:
         """
         self.check_text(text)
         text = text.strip()
-        if not text:
+        if not text.translate(SEPARATORS).strip(",; \n"):
             raise VocabularyError("No class names yet: type what to look for, e.g. “cat, sofa, lamp”.")
         if (known := find_known(text)) is not None:
             vocabulary = Vocabulary.known(known)
