@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.modules.full_precision import widened
+
 BlockCallback = Callable[[int, Tensor], Tensor]
 """Function of a block number (from 1) and the output tokens of that block [b n c]; returns the next block's input."""
 
@@ -84,4 +86,4 @@ def project_tokens(tower: HasImageTower, tokens: Float[Tensor, "b n c"]) -> Floa
     The projected class token is the image embedding.
     """
     result: Tensor = tower.visual_projection(tower.vision_model.post_layernorm(tokens))
-    return result.float()
+    return widened(result)

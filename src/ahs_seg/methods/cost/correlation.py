@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ahs_seg.modules.full_precision import full_precision, widened
+
 _CLASSES_AT_ONCE = 1024
 
 
@@ -19,8 +21,8 @@ def cosine_cost(
     `text` may have a leading axis: `b` if each image has its own classes, 1 if all images share them. Computed in
     float32 under autocast, too: the classes of a patch often differ by less than the last digit of a shorter type.
     """
-    with torch.autocast(dense.device.type, enabled=False):
-        patches, words = F.normalize(dense.float(), dim=1), F.normalize(text.float(), dim=-1)
+    with full_precision(dense.device):
+        patches, words = F.normalize(widened(dense), dim=1), F.normalize(widened(text), dim=-1)
         per_image = "btpd" if words.ndim == 4 else "tpd"
         return torch.einsum(f"bdhw,{per_image}->bpthw", patches, words)
 

@@ -8,6 +8,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from ahs_seg.config import Config, Width
+from ahs_seg.modules.full_precision import widened
 
 
 class Alignment(Config):
@@ -43,5 +44,5 @@ class HypersphericalAligner(nn.Module):
 
     def forward(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """The aligned features, normalised to unit length."""
-        unit = F.normalize(dense.float(), dim=1)
-        return F.normalize(unit + self.share * F.normalize(self.mlp(unit).float(), dim=1), dim=1)
+        unit = F.normalize(widened(dense), dim=1)
+        return F.normalize(unit + self.share * F.normalize(widened(self.mlp(unit)), dim=1), dim=1)

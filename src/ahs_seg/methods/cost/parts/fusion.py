@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.full_precision import widened
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
 
@@ -155,7 +156,7 @@ class LevelProcessor(nn.Module):
     def on_sphere(self, level: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """The level with the feature vector of every position scaled to length `radius`."""
         aligned = self.align(level.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return self.radius * F.normalize(aligned.float(), dim=1)
+        return self.radius * F.normalize(widened(aligned), dim=1)
 
     def forward(self, level: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """The projected and enhanced level."""

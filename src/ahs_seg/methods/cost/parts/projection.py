@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ahs_seg.config import Config, Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows, sum_of_rows
+from ahs_seg.modules.full_precision import full_precision, widened
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
 
@@ -156,8 +157,8 @@ class DynamicProjection(nn.Module):
 
     def image(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Projected patch features, normalised to unit length."""
-        with torch.autocast(features.device.type, enabled=False):
-            projected = F.normalize(features.float(), dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
+        with full_precision(features.device):
+            projected = F.normalize(widened(features), dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
             return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
 
     def text(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:

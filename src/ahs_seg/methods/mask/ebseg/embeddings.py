@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ahs_seg.methods.mask.query_decoder import QueryPrediction
+from ahs_seg.modules.full_precision import widened
 
 MOST = 10.0
 """Upper bound of the learned scale of supervised embeddings."""
@@ -44,7 +45,7 @@ class SupervisedEmbedding(nn.Module):
         """One embedding per query; there are gradients for states and features, but not for the binary masks."""
         inside = (prediction.masks.detach() > 0).flatten(2).to(features.dtype)
         pooled = inside @ features.flatten(2).transpose(1, 2) / (inside.sum(-1, keepdim=True) + TINY)
-        embedded = F.normalize(self.embed(self.pool(pooled) + prediction.states).float(), dim=-1)
+        embedded = F.normalize(widened(self.embed(self.pool(pooled) + prediction.states)), dim=-1)
         return self.scale.clamp(max=MOST) * embedded
 
 

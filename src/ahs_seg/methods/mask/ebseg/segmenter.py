@@ -19,6 +19,7 @@ from ahs_seg.methods.mask.pixel_decoder import PixelDecoder, PixelFeatures
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.types import ClassText, Output, Words
 
 
@@ -107,7 +108,7 @@ class EBSegSegmenter(Method):
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
         """Scores of every text row from image features and text embeddings."""
         words = self.ensure_prepared(text)
-        with torch.autocast(features.dense.device.type, enabled=False):
+        with full_precision(features.dense.device):
             classifier = self.classifier(words)
             logits = [
                 embeddings.float() @ classifier.T

@@ -30,6 +30,7 @@ from ahs_seg.methods.mask.scan.crops import cut_regions
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig, combine, crop_probabilities
 from ahs_seg.methods.mask.scan.semantic_integration import SemanticIntegration
 from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.types import ClassText, Output, Words
 
 TEMPERATURE = 100.0
@@ -129,7 +130,7 @@ class ScanSegmenter(Method):
         inside, no_object = self.class_logits(features.embeddings[-1], words).softmax(-1).split([len(words), 1], -1)
         scores = inside
         if features.crop_embeddings is not None and features.valid is not None and self.ensemble is not None:
-            with torch.autocast(features.dense.device.type, enabled=False):
+            with full_precision(features.dense.device):
                 similarity = TEMPERATURE * features.crop_embeddings @ class_embeddings(words).T
             outside = crop_probabilities(similarity, features.valid, self.ensemble.unscored)
             settings = self.ensemble
@@ -159,7 +160,7 @@ class ScanSegmenter(Method):
 
     def class_logits(self, embeddings: Float[Tensor, "b q d"], words: ClassText) -> Float[Tensor, "b q r"]:
         """Logits of all text rows and, in the last column, of the no-object class."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with full_precision(embeddings.device):
             rows = torch.cat([class_embeddings(words), F.normalize(self.void.float(), dim=-1)])
             return TEMPERATURE * F.normalize(embeddings.float(), dim=-1) @ rows.T
 
