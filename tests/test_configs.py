@@ -97,6 +97,7 @@ def test_configs_of_the_hyperspherical_methods_are_those_of_their_documents(size
 
 def test_an_unknown_key_below_a_union_lists_those_of_the_member() -> None:
     with pytest.raises(
-        ConfigError, match=r"method\.cat_seg\.cost\.window_size: unknown key; allowed are .*prompts, .*window "
+        ConfigError,
+        match=r"method\.cat_seg\.cost\.window_size: unknown key; allowed are .*prompts, .*window; did you mean window",
     ):
         Experiment.parse({"method": {"name": "cat_seg", "cost": {"window_size": 12}}})

@@ -38,4 +38,4 @@ def test_notebooks_show_the_warnings() -> None:
     assert "Warning" not in to_html(Segmentation(image, labels, scores, words))
     result = Segmentation(image, labels, scores, words, warnings=("a < b",))
     assert "<br>Warning: a &lt; b</caption>" in to_html(result)
-    assert "warnings=('a < b',)" in repr(result)
+    assert "doubtful: a < b" in repr(result)

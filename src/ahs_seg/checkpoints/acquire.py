@@ -17,7 +17,7 @@ from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS, KnownCheckpoint
 from ahs_seg.checkpoints.local import local_models
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.cache_folder import cache_folder
-from ahs_seg.io.hub import DownloadError, HubFile, HubName
+from ahs_seg.io.hub import HubDownloadError, HubFile, HubName
 from ahs_seg.io.progress import ProgressBar
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def _ways_on(name: HubName, files: list[HubFile]) -> Iterator[None]:
     """Context that turns a failed download into one message with what can be done instead."""
     try:
         yield
-    except DownloadError as error:
+    except HubDownloadError as error:
         here = [one.name for one in local_models() if one.fault is None]
         others = ", ".join(here[:_MOST_NAMED]) + (" ..." if len(here) > _MOST_NAMED else "") if here else "none yet"
         wanted = " and ".join(file.url for file in files)

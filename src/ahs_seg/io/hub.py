@@ -29,7 +29,7 @@ RepositoryKind = Literal["model", "space"]
 _UNAUTHORISED, _FORBIDDEN = 401, 403
 
 
-class DownloadError(CheckpointError):
+class HubDownloadError(CheckpointError):
     """A file of the hub is not in its cache and cannot be downloaded, for the reason `why`; `url` is its address."""
 
     def __init__(self, filename: str, url: str, why: str, remedy: str) -> None:
@@ -85,7 +85,7 @@ class HubFile(NamedTuple):
         """Its bytes, as the server says; None: it does not say.
 
         Raises:
-            DownloadError: the server refuses, or cannot be reached.
+            HubDownloadError: the server refuses, or cannot be reached.
         """
         try:
             return get_hf_file_metadata(self.url, endpoint=self.endpoint).size
@@ -96,7 +96,7 @@ class HubFile(NamedTuple):
         """Its path in the hub's cache (`HF_HOME`), downloaded unless it is there, which also works offline.
 
         Raises:
-            DownloadError: it cannot be downloaded; the message gives its address and what to do with it (`remedy`).
+            HubDownloadError: it cannot be downloaded; the message gives its address and what to do with it (`remedy`).
         """
         repository, revision = self.name
         try:
@@ -108,8 +108,8 @@ class HubFile(NamedTuple):
         except UNREACHABLE as error:
             raise self._error(error, remedy) from None
 
-    def _error(self, error: Exception, remedy: str) -> DownloadError:
-        return DownloadError(self.filename, self.url, reason(error, self.page), remedy)
+    def _error(self, error: Exception, remedy: str) -> HubDownloadError:
+        return HubDownloadError(self.filename, self.url, reason(error, self.page), remedy)
 
 
 def page_of(repository: str, *, kind: RepositoryKind = "model", endpoint: str | None = None) -> str:
