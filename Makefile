@@ -15,7 +15,7 @@ FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help install quickstart test test-all fast campaign floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help install quickstart test test-all fast slow campaign floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ test-all: $(READY) browser ## Run every test.
 
 fast: $(READY) ## Run the tests that are neither slow nor in need of a browser.
 	$(PYTEST) -m "$(FAST)" $(ARGS)
+
+slow: $(READY) ## Run the slow tests but the campaign: every recording of the original code, ViT-L too, long runs, the site.
+	$(PYTEST) -m slow --ignore tests/campaign $(ARGS)
 
 campaign: $(READY) ## Give the library damaged and hostile input and kill its runs, in 20 minutes; SEED=7 draws other cases.
 	rm -rf build/campaign

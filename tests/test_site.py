@@ -38,6 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("site")
 def test_the_reference_has_every_public_name(site: Path) -> None:
     inventory = (site / "objects.inv").read_bytes()
@@ -64,6 +65,7 @@ def public_names(path: Path) -> Iterator[str]:
             yield from (f"{module}.{name}" for name in names if not name.startswith("_") and name != "logger")
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("site")
 def test_a_visitor_is_sent_nowhere_else(site: Path) -> None:
     found = {}
@@ -74,6 +76,7 @@ def test_a_visitor_is_sent_nowhere_else(site: Path) -> None:
     assert found == {}
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("site")
 def test_formulas_and_charts_are_drawn_while_building(site: Path) -> None:
     for page in sorted({*(ROOT / "docs/methods").glob("*.md")} - {ROOT / "docs/methods/index.md"}):

@@ -1,16 +1,18 @@
-"""Each full-size model is built once for all parity tests; those of ViT-L are marked slow, and the longest others."""
+"""Each full-size model is built once for all parity tests; which of them are slow is said here and in their files."""
 
 import pytest
 
 from tests.parity.case import CONVERTERS, Case, build
 
 LONGEST = {
+    "test_two_optimiser_steps[catseg_vitb]",
+    "test_most_similar_classes_of_300[catseg_vitb]",
+    "test_sliding_window[catseg_vitb]",
     "test_two_optimiser_steps[hclip_vitb]",
     "test_most_similar_classes_of_300[hclip_vitb]",
     "test_sliding_window[hclip_vitb]",
-    "test_training_losses_and_gradients[scan_vitb]",
 }
-"""Marked slow: the fast tests compare the same of CAT-Seg in this size, or of SCAN in the tiny one."""
+"""Marked slow (`make slow`), as are ViT-L, and the mask family in full size, whose tiny recordings are among the fast tests."""
 
 
 @pytest.hookimpl(tryfirst=True)

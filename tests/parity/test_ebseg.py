@@ -25,7 +25,7 @@ from tests.parity.mask_recording import RecordedDraws
 
 NAMES = [
     "ebseg_tiny",
-    pytest.param("ebseg_vitb", marks=pytest.mark.xdist_group("ebseg_vitb")),
+    pytest.param("ebseg_vitb", marks=[pytest.mark.slow, pytest.mark.xdist_group("ebseg_vitb")]),
     pytest.param("ebseg_vitl", marks=[pytest.mark.slow, pytest.mark.xdist_group("ebseg_vitl")]),
 ]
 LOOSE = 1e-3

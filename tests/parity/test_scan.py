@@ -25,7 +25,7 @@ from tests.parity.scan_case import CONFIGS, RECORDED, ScanCase, build_scan
 
 NAMES = [
     "scan_tiny",
-    pytest.param("scan_vitb", marks=pytest.mark.xdist_group("scan_vitb")),
+    pytest.param("scan_vitb", marks=[pytest.mark.slow, pytest.mark.xdist_group("scan_vitb")]),
     pytest.param("scan_vitl", marks=[pytest.mark.slow, pytest.mark.xdist_group("scan_vitl")]),
 ]
 

@@ -47,6 +47,7 @@ def test_two_processes_resume_bit_for_bit(launches: Path, case: str) -> None:
     assert checkpoint.best(launches / "2" / case / CHECKPOINTS).name == "step-00000004"
 
 
+@pytest.mark.slow
 def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:
     """The state alone: Fabric offers FSDP on GPUs only."""
     with socket.socket() as free:
