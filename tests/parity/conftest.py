@@ -12,7 +12,7 @@ LONGEST = {
     "test_most_similar_classes_of_300[hclip_vitb]",
     "test_sliding_window[hclip_vitb]",
 }
-"""Marked slow (`make slow`), as are ViT-L, and the mask family in full size, whose tiny recordings are among the fast tests."""
+"""Marked slow (`make slow`), as are ViT-L and the mask family in full size, whose tiny recordings are fast tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
