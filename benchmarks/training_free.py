@@ -1,6 +1,6 @@
 """Training-free variants on the drawn world: dense forms, softmax, refinement by the image, temperatures.
 
-    python -m benchmarks.training_free [--scenes 10] [--seeds 10] [--resume]
+    python -m benchmarks.training_free [--scenes 40] [--seeds 10] [--resume]
 
 All variants run with the packaged tiny CLIP on the same scenes with 150 names, at equal prompts (one
 template). The defaults are chosen on the validation scenes (`chosen`, with calibration errors of the scores
@@ -133,7 +133,7 @@ def earlier(result: dict[str, Any], scenes: int) -> list[dict[str, dict[str, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=10, help="scenes of every seed")
+    parser.add_argument("--scenes", type=int, default=40, help="scenes of every seed")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument(
         "--resume", action="store_true", help="keep what the file of results holds, add what is missing"
