@@ -195,8 +195,9 @@ def read_description(
         raise CheckpointError(f"{error}") from None
     method = values.get("method")
     if isinstance(method, dict):
-        known = (kind for kind in (*methods, *METHODS) if kind.model_fields["name"].default == method.get("name"))
-        values["method"] = next(known, BaseMethodConfig).of_saved(method)
+        kinds: tuple[type[BaseMethodConfig], ...] = (*methods, *METHODS)
+        named = (kind for kind in kinds if kind.model_fields["name"].default == method.get("name"))
+        values["method"] = next(named, BaseMethodConfig).of_saved(method)
     try:
         return ModelDescription.parse(values, source=str(path), custom=(*methods, *tuners))
     except ConfigError as error:
