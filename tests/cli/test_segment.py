@@ -58,7 +58,7 @@ def unloaded(monkeypatch):
     def looking(*_):
         raise AssertionError("a model was looked for")
 
-    monkeypatch.setattr("ahs_seg.batch.jobs.find_model", looking)
+    monkeypatch.setattr("ahs_seg.segmenter.open_model", looking)
 
 
 @pytest.mark.usefixtures("unloaded")

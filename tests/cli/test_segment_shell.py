@@ -34,7 +34,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def looking(*_: object) -> None:
         raise AssertionError("a model was looked for")
 
-    monkeypatch.setattr("ahs_seg.batch.jobs.find_model", looking)
+    monkeypatch.setattr("ahs_seg.segmenter.open_model", looking)
 
 
 @pytest.fixture(autouse=True)
