@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import torch
 from tokenizers import Tokenizer
 
-from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
+from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens, token_rows
 
 Cleaning = Literal["none", "canonical"]
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -63,11 +62,7 @@ class PieceTokenizer:
         if not prompts:
             raise ValueError("no prompts were given; at least one is needed")
         rows = [self._encode(prompt) for prompt in prompts]
-        length = self.context if self.rules.padded else max(map(len, rows))
-        ids = torch.full((len(rows), length), self.rules.pad, dtype=torch.long)
-        for target, row in zip(ids, rows, strict=True):
-            target[: len(row)] = torch.tensor(row)
-        return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
+        return token_rows(rows, pad=self.rules.pad, length=self.context if self.rules.padded else None)
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json` into `directory`."""

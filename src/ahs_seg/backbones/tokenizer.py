@@ -92,12 +92,7 @@ class ClipTokenizer:
         """
         if not prompts:
             raise ValueError("no prompts were given; at least one is needed")
-        rows = [self._encode(prompt) for prompt in prompts]
-        length = max(map(len, rows))
-        ids = torch.zeros(len(rows), length, dtype=torch.long)
-        for target, row in zip(ids, rows, strict=True):
-            target[: len(row)] = torch.tensor(row)
-        return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
+        return token_rows([self._encode(prompt) for prompt in prompts])
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json` into `directory`."""
@@ -111,6 +106,14 @@ class ClipTokenizer:
                 f"{self.context}. Use a shorter name."
             )
         return [self.start, *body, self.end]
+
+
+def token_rows(rows: Sequence[Sequence[int]], *, pad: int = 0, length: int | None = None) -> Tokens:
+    """Token ids of several texts as one tensor, each row filled up with `pad` to `length` (None: the longest row)."""
+    ids = torch.full((len(rows), length or max(map(len, rows))), pad, dtype=torch.long)
+    for target, row in zip(ids, rows, strict=True):
+        target[: len(row)] = torch.tensor(row)
+    return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
 
 
 def clean(text: str) -> str:

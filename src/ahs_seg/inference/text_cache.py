@@ -19,6 +19,7 @@ from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import TextTokenizer, TextTooLongError, Tokens
 from ahs_seg.inference.text_store import TextStore
 from ahs_seg.io.digest import labelled, tensor_bytes, weights_digest
+from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.vocabulary.prompts import PromptTable
 
 ENCODING: Final = 1
@@ -87,7 +88,7 @@ class TextCache:
         batches = [ordered[start : start + self.batch] for start in range(0, len(ordered), self.batch)]
         tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
         device = backbone.device
-        with torch.autocast(device.type, enabled=False):
+        with full_precision(device):
             rows = [row for part in tokens for row in backbone.encode_text(part.to(device)).float().cpu()]
         return dict(zip(ordered, rows, strict=True))
 

@@ -13,6 +13,7 @@ from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import HasUpdate
 from ahs_seg.modules.class_pooling import max_of_rows
+from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
@@ -63,7 +64,7 @@ class TrainingStep(nn.Module):
         text = assemble(self._text(self.backbone, Tokens(ids, ends)))
         scaled = images.float() / 255
         output: Output = self.method(scaled, text)
-        with torch.autocast(images.device.type, enabled=False):
+        with full_precision(images.device):
             view = TrainingForward(
                 images=scaled,
                 labels=labels,

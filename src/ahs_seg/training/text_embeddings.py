@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.modules.full_precision import full_precision
 
 
 class StepText:
@@ -24,7 +25,7 @@ class StepText:
         keys = [tuple(ids[: end + 1]) for ids, end in rows]
         missing = [index for index, key in enumerate(keys) if key not in self._known]
         if missing:
-            with torch.no_grad(), torch.autocast(tokens.ids.device.type, enabled=False):
+            with torch.no_grad(), full_precision(tokens.ids.device):
                 some = Tokens(tokens.ids[missing], tokens.ends[missing])
                 self._known |= {keys[i]: row for i, row in zip(missing, backbone.encode_text(some), strict=True)}
         return torch.stack([self._known[key] for key in keys])

@@ -15,6 +15,8 @@ from transformers.models.mask2former.modeling_mask2former import (
     Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention,
 )
 
+from ahs_seg.modules.full_precision import full_precision
+
 STRIDES = (4, 8, 16, 32)
 """Strides of the feature maps of a pixel backbone, which are the inputs of the decoder."""
 
@@ -60,7 +62,7 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
 
     def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
         """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32."""
-        with torch.autocast(levels[0].device.type, enabled=False):
+        with full_precision(levels[0].device):
             out = super().forward([level.float() for level in levels])
         return PixelFeatures(out.mask_features, tuple(out.multi_scale_features))
 

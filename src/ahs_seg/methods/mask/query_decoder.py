@@ -11,6 +11,7 @@ from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerTransformerModule
 
 from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
+from ahs_seg.modules.full_precision import full_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class MaskedDecoder(Mask2FormerTransformerModule):  # type: ignore[misc]  # tran
 
     def forward(self, pixels: PixelFeatures) -> tuple[QueryPrediction, ...]:
         """The predictions in order: from the learned queries, then after each layer."""
-        with torch.autocast(pixels.masks.device.type, enabled=False):
+        with full_precision(pixels.masks.device):
             out = super().forward(list(pixels.levels), pixels.masks)
         states = [state.transpose(0, 1) for state in out.intermediate_hidden_states]
         return tuple(map(QueryPrediction, states, out.masks_queries_logits))

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.modules.full_precision import full_precision
+
 
 class FrequencyFilter(nn.Module):
     """Residual frequency filter: a small network on the low-pass filtered spectrum of feature maps, in float32.
@@ -24,7 +26,7 @@ class FrequencyFilter(nn.Module):
 
     def forward(self, maps: Float[Tensor, "b c h w"], *, sigma: float) -> Float[Tensor, "b c h w"]:
         """The filtered maps; `sigma` is the width of the suppressed band in frequency bins."""
-        with torch.autocast(maps.device.type, enabled=False):
+        with full_precision(maps.device):
             maps = maps.float()
             spectrum = torch.fft.fft2(maps) * (1 - gap(maps.shape[-2], maps.shape[-1], sigma, maps.device))
             parts = torch.cat([spectrum.real, spectrum.imag], 1)
