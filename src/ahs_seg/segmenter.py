@@ -287,5 +287,8 @@ class Segmenter(InferenceModel):
 
     def _judged(self, result: Segmentation) -> Segmentation:
         """The result with warnings if the model is out of its depth."""
-        training = None if self.description is None else self.description.origin
-        return replace(result, warnings=doubts(result.scores, len(result.vocabulary), training))
+        return replace(result, warnings=self.doubts(certainty(result.scores), len(result.vocabulary)))
+
+    def doubts(self, reached: float, classes: int) -> tuple[str, ...]:
+        """Warnings about a result of this model for `classes` classes whose mean score (`certainty`) is `reached`."""
+        return doubts(reached, classes, None if self.description is None else self.description.origin)

@@ -48,6 +48,15 @@ def test_files_are_those_of_whole_images(local, tmp_path, suffix):
     assert (overlays[0] == overlays[1]).mean() > 0.99
 
 
+def test_warnings_are_those_of_whole_images(local, tmp_path, monkeypatch):
+    path = save(tmp_path / "big.png", drawn(160, 224))
+    reached: list[float] = []
+    monkeypatch.setattr("ahs_seg.segmenter.doubts", lambda score, *_: (reached.append(score), ("doubtful.",))[1])
+    for summary in (tiled(local, [path], tmp_path / "tiles"), segment_files(local, [path], FIVE, tmp_path / "whole")):
+        assert "doubtful." in str(summary.notes)
+    assert reached[0] == pytest.approx(reached[1], abs=1e-3)
+
+
 def test_geotiff_keeps_its_place_on_earth(local, tmp_path):
     image = drawn(300, 130)
     path = geotiff(tmp_path / "field.tif", np.moveaxis(image, -1, 0), tiled=True, blockxsize=64, blockysize=64)

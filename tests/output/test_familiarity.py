@@ -31,25 +31,25 @@ def test_usual_is_what_nearly_all_images_exceed() -> None:
 
 
 def test_a_street_photograph_of_the_small_model_is_near_chance() -> None:
-    [warning] = doubts(flat(0.013), 11, None)
+    [warning] = doubts(0.013, 11, None)
     assert warning.startswith("the scores are near chance")
-    assert doubts(flat(0.8), 11, None) == ()
+    assert doubts(0.8, 11, None) == ()
 
 
 def test_a_model_of_drawn_scenes_names_what_it_knows() -> None:
     drawn = TrainingImages(kind="drawn scenes", certainty=0.6)
-    [warning] = doubts(flat(0.5), 20, drawn)
+    [warning] = doubts(0.5, 20, drawn)
     assert "knows drawn scenes only" in warning
     assert "cat-seg-vitb" in warning
-    assert doubts(flat(0.7), 20, drawn) == ()
-    assert doubts(flat(0.5), 20, TrainingImages(kind="drawn scenes")) == ()
-    assert "drawn scenes only" in doubts(flat(0.05), 20, TrainingImages(kind="drawn scenes"))[0]
+    assert doubts(0.7, 20, drawn) == ()
+    assert doubts(0.5, 20, TrainingImages(kind="drawn scenes")) == ()
+    assert "drawn scenes only" in doubts(0.05, 20, TrainingImages(kind="drawn scenes"))[0]
 
 
 def test_a_calibrated_model_of_photographs_says_that_scores_are_unusual() -> None:
-    [warning] = doubts(flat(0.3), 20, TrainingImages(kind="photographs", certainty=0.4))
+    [warning] = doubts(0.3, 20, TrainingImages(kind="photographs", certainty=0.4))
     assert "calibrated on" in warning
-    assert "near chance" in doubts(flat(0.05), 20, TrainingImages(kind="photographs", certainty=0.4))[0]
+    assert "near chance" in doubts(0.05, 20, TrainingImages(kind="photographs", certainty=0.4))[0]
 
 
 def test_training_images_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from ahs_seg.errors import SampleError
 from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.output.formats import Format, open_format
+from ahs_seg.output.familiarity import certainty
 from ahs_seg.output.formats.base import SingleFiles
 from ahs_seg.segmenter import Segmenter
 
@@ -68,11 +70,13 @@ class TiledWorker:
         if source.is_video:
             raise SampleError(f"{source.path}: a video; video frames are not tiled. Leave out --tile for it.")
         pixels: Counter[int] = Counter()
+        certain = 0.0
         said = time.monotonic()
         paths, words = self._paths(source.name), self.job.vocabulary
         with open_raster(source.path) as raster, open_sinks(paths, source.path, raster.size, words) as to:
             for band in self.merger.bands(raster.rows, raster.size):
                 pixels.update(count_labels(band.labels))
+                certain += certainty(band.scores) * band.scores.size / math.prod(raster.size)
                 for sink in to:
                     sink.write(band)
                 if time.monotonic() - said > QUIET_SECONDS:
@@ -80,7 +84,7 @@ class TiledWorker:
                     self._say(f"{source.path}: {band.top + len(band.labels)} of {raster.size[0]} rows")
             for sink in to:
                 sink.finish(pixels)
-        notes = (*notes_on(source.path), *raster.notes)
+        notes = (*notes_on(source.path), *raster.notes, *self.segmenter.doubts(certain, len(words)))
         return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels), notes)
 
     def _paths(self, name: str) -> dict[str, Path]:

@@ -63,9 +63,11 @@ def chance(classes: int) -> float:
     return min(HIGHEST_CHANCE, max(CHANCES / classes, min(MANY_CHANCES / classes, NEAR_CHANCE)))
 
 
-def doubts(scores: Float[np.ndarray, "H W"], classes: int, training: TrainingImages | None) -> tuple[str, ...]:
-    """Warnings about a result for `classes` classes, each one sentence; the same text for all images of a model."""
-    reached = certainty(scores)
+def doubts(reached: float, classes: int, training: TrainingImages | None) -> tuple[str, ...]:
+    """Warnings about a result for `classes` classes whose `certainty` is `reached`, each one sentence.
+
+    The text is the same for all images of a model.
+    """
     known = None if training is None else training.kind
     home = None if training is None else training.certainty
     if known == "drawn scenes" and reached < max(chance(classes), home or 0.0):
