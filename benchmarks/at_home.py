@@ -5,8 +5,9 @@
 MODEL is a directory as `make quickstart` writes it; the training-free baseline on the packaged CLIP is measured, too.
 FOLDER has `images/train`, `images/val` and `classes.txt`, as CamVid. At home are drawn scenes with 20 and 150 names of
 the drawn world. Elsewhere are photographs with their own class names, with names of everyday things and with the names
-of the drawn world, and drawn scenes with names of everyday things. The threshold is the lowest certainty on validation
-scenes; every figure is of test scenes and of `images/val`. Writes `benchmarks/results/at_home.json`.
+of the drawn world, and drawn scenes with names of everyday things. The bound is that of a calibration, `usual`, on 40
+validation scenes with 150 names; every figure is of test scenes and of `images/val`. Writes
+`benchmarks/results/at_home.json`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ahs_seg.data.config import WorldData, WorldNames
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.images import read_image
 from ahs_seg.io.provenance import provenance
-from ahs_seg.output.familiarity import certainty, chance
+from ahs_seg.output.familiarity import certainty, chance, usual
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -37,6 +38,8 @@ EVERYDAY = Vocabulary.parse(
     "cat, dog, bus, building, road, person, bicycle, tree, chair, sofa, lamp, boat, horse, table, computer, bottle, "
     "river, mountain, bridge, train"
 )
+CALIBRATED = 40
+"""Validation scenes of the calibration."""
 FITTED = 200
 """Training scenes whose image features give the mean and covariance of the distance that is compared."""
 
@@ -102,10 +105,9 @@ def auroc(home: Sequence[float], other: Sequence[float]) -> float:
 def compared(segmenter: Segmenter, folder: Path, count: int, photos: int) -> dict[str, Any]:
     """The figures of one model."""
     distance = distance_from_training(segmenter)
-    held_out: list[Measures] = []
-    for names in NAMES:
-        held_out += measured(segmenter, *scenes("validation", count, names), distance)
-    threshold = min(one["certainty"] for one in held_out)
+    calibrated, known = scenes("validation", CALIBRATED, NAMES[-1])
+    threshold = usual([certainty(segmenter(image, known).scores) for image in calibrated])
+    assert threshold is not None, "there are scenes"
     home = {f"scenes, {names} names": measured(segmenter, *scenes("test", count, names), distance) for names in NAMES}
     photographs = [read_image(path) for path in sorted((folder / "images" / "val").glob("*.jpg"))[:photos]]
     street = Vocabulary.parse(str(folder / "classes.txt"))
@@ -161,7 +163,7 @@ def main() -> None:
     command = ("at_home.py", "MODEL", "--photographs", "FOLDER", *sys.argv[4:])
     result = {
         "photographs": "CamVid, images/val",
-        "validation_scenes": len(NAMES) * options.scenes,
+        "validation_scenes": CALIBRATED,
         "models": {
             name: {
                 "method": None if segmenter.description is None else segmenter.description.method.name,
