@@ -4,7 +4,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -56,7 +57,7 @@ def random_backbone(
         },
         projection_dim=dim,
     )
-    model = StemmedClipModel(config).eval()
+    model = ClipNetwork(config).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

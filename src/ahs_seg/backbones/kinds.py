@@ -16,8 +16,8 @@ from ahs_seg.backbones.clip import (
     ChineseClipBackbone,
     ClipBackbone,
     MetaClip2Backbone,
-    StemmedClipModel,
 )
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.image_statistics import Numbers
 from ahs_seg.backbones.siglip import Siglip2Backbone, SiglipBackbone
 from ahs_seg.backbones.tips import Tipsv2Backbone, tips_weights
@@ -80,7 +80,7 @@ class Kind:
 
     def build(self, config: Any) -> Any:
         """A network with this config and weights as `transformers` initialises them."""
-        network = StemmedClipModel if self.network == "CLIPModel" else _of_transformers(self.network, self.title)
+        network = ClipNetwork if self.network == "CLIPModel" else _of_transformers(self.network, self.title)
         return network(config)
 
 

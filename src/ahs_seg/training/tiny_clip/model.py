@@ -17,7 +17,8 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones import clip_config
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
@@ -50,7 +51,7 @@ class TinyClipConfig(Config):
     def build(self, captions: Sequence[str], seed: int) -> ClipBackbone:
         """Backbone with random weights and a tokenizer trained on the captions; its stem has batch norm."""
         torch.manual_seed(seed)
-        model = StemmedClipModel(self._clip_config())
+        model = ClipNetwork(self._clip_config())
         halvings = self.patch.bit_length() - 1
         stem = ConvStem(self.stem, self.width, halvings=halvings, norm=True)
         model.vision_model.embeddings.patch_embedding = stem
@@ -84,7 +85,7 @@ class TinyClipConfig(Config):
 
 
 @torch.no_grad()
-def _prepare(model: StemmedClipModel) -> None:
+def _prepare(model: ClipNetwork) -> None:
     """Initialise for fast learning: sinusoidal position embeddings, attention to near and similar patches.
 
     Query and key weights start nearly equal (Trockman and Kolter, "Mimetic initialization of self-attention layers",
