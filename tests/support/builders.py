@@ -2,7 +2,7 @@
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import CLIPConfig
+from transformers import CLIPConfig, CLIPModel
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
@@ -65,3 +65,10 @@ def random_backbone(
             noise = torch.randn(parameter.shape, generator=generator) * scale
             parameter.copy_(noise + (1.0 if parameter.ndim == 1 and parameter.mean() == 1 else 0.0))
     return ClipBackbone(model, byte_tokenizer(context), resolution=resolution)
+
+
+def clip_of_transformers(backbone: ClipBackbone) -> CLIPModel:
+    """The network of `transformers` with the weights of a CLIP, each of which it takes."""
+    network = CLIPModel(backbone.model.config)
+    network.load_state_dict(backbone.model.state_dict())
+    return network.eval()

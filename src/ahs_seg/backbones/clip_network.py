@@ -158,6 +158,15 @@ class ClipNetwork(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         self._initialise()
 
+    @classmethod
+    def empty(cls, config: Any) -> ClipNetwork:
+        """A network whose weights are not initialised, on the default device."""
+        torch.randn(config.vision_config.hidden_size)  # as `CLIPModel` draws: seeded runs keep their random numbers
+        device = torch.get_default_device()
+        with torch.device("meta"):
+            network = cls(config)
+        return network.to_empty(device=device)
+
     @torch.no_grad()
     def _initialise(self) -> None:
         """Random weights with the standard deviations of OpenAI's CLIP, as `transformers` has them."""
