@@ -7,6 +7,7 @@ from transformers import CLIPConfig, CLIPModel
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.backbones.two_towers import TwoTowerBackbone
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -67,7 +68,7 @@ def random_backbone(
     return ClipBackbone(model, byte_tokenizer(context), resolution=resolution)
 
 
-def clip_of_transformers(backbone: ClipBackbone) -> CLIPModel:
+def clip_of_transformers(backbone: TwoTowerBackbone) -> CLIPModel:
     """The network of `transformers` with the weights of a CLIP, each of which it takes."""
     network = CLIPModel(backbone.model.config)
     network.load_state_dict(backbone.model.state_dict())

@@ -7,7 +7,7 @@ used: backbones run the towers block by block. Its config class, which is light,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +97,11 @@ class ClipEncoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(ClipBlock(config) for _ in range(config.num_hidden_layers))
 
+    @property
+    def blocks(self) -> list[ClipBlock]:
+        """The blocks with their type."""
+        return cast(list[ClipBlock], list(self.layers))
+
 
 class ClipImageEmbeddings(nn.Module):
     """The patch convolution, or a `ConvStem` (`stem_channels` in the config), with class token and position table."""
@@ -176,7 +181,7 @@ class ClipNetwork(nn.Module):
             (self.vision_model, self.config.vision_config),
         ):
             width, depth = settings.hidden_size, settings.num_hidden_layers
-            for block in tower.encoder.layers:
+            for block in tower.encoder.blocks:
                 own, mlp = block.self_attn, block.mlp
                 for layer in (own.q_proj, own.k_proj, own.v_proj, mlp.fc2):
                     nn.init.normal_(layer.weight, std=factor * (2 * width * depth) ** -0.5)

@@ -95,11 +95,11 @@ def _prepare(model: ClipNetwork) -> None:
     table = tower.embeddings.position_embedding.weight
     table[0] = 0
     table[1:] = 0.5 * _waves(round((len(table) - 1) ** 0.5), table.shape[1])
-    for block in tower.encoder.layers:
+    for block in tower.encoder.blocks:
         query, key = block.self_attn.q_proj.weight, block.self_attn.k_proj.weight
         query.mul_(1.5)
         key.copy_(query + 0.1 * query.std() * torch.randn_like(query))
-    last = tower.encoder.layers[-1].self_attn
+    last = tower.encoder.blocks[-1].self_attn
     for weight in (last.v_proj.weight, last.out_proj.weight):
         weight.add_(torch.eye(len(weight)))
     model.logit_scale.fill_(math.log(10))
