@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
@@ -37,7 +38,7 @@ PROMPT_TOKENS, CONTEXT, SHARED = 12, 77, 5
 
 def build() -> CostSegmenter:
     torch.manual_seed(0)
-    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
     method = CatSegConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=384)).eval()
     method.head.class_pooling = 1
     return method

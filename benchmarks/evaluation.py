@@ -25,8 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
 from ahs_seg.evaluation.protocols import find_protocol
@@ -111,7 +112,7 @@ def memory(images: int, threads: int) -> dict[str, Any]:
 
 def vit_b16() -> ClipBackbone:
     torch.manual_seed(0)
-    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
     return ClipBackbone(model, byte_tokenizer(), resolution=384)
 
 

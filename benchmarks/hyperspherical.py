@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
@@ -32,7 +33,7 @@ CLASSES, TRAINING_CLASSES = 150, 171
 CONFIGS = {"h_clip": HClipConfig(), "ahs_seg_lite": AhsSegLiteConfig(), "hps_seg": HpsSegConfig()}
 
 
-def build(model: StemmedClipModel) -> dict[str, CostSegmenter]:
+def build(model: ClipNetwork) -> dict[str, CostSegmenter]:
     """The methods on one CLIP without rotations, as after merging."""
     methods = {}
     for name, config in CONFIGS.items():
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    methods = build(StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224})))
+    methods = build(ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224})))
     found = seconds(methods, options.rounds)
     plain = found["h_clip"]
     ratios = {

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.score_maps import best_rows
@@ -43,7 +44,7 @@ def build(name: str) -> Method:
     torch.manual_seed(0)
     if name == "ebseg":
         return build_ebseg("ebseg_vitb").method
-    model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+    model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
     return ScanConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=224)).eval()
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import resample_positions
 from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens
-from tests.support.builders import random_backbone
+from tests.support.builders import clip_of_transformers, random_backbone
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def pick(output: Any) -> torch.Tensor:
 @torch.no_grad()
 def test_pooled_equals_transformers(backbone: ClipBackbone) -> None:
     images = torch.rand(2, 3, 32, 32)
-    expected = pick(backbone.model.get_image_features(pixel_values=backbone.normalise(images)))
+    expected = pick(clip_of_transformers(backbone).get_image_features(pixel_values=backbone.normalise(images)))
     pooled = backbone.encode_image(images, pooled=True).pooled
     torch.testing.assert_close(pooled, expected, rtol=1e-4, atol=1e-4)
     assert backbone.encode_image(images).pooled is None
@@ -45,7 +45,7 @@ def test_images_of_any_size_are_seen_at_the_resolution(backbone: ClipBackbone) -
 @torch.no_grad()
 def test_levels_equal_transformers(backbone: ClipBackbone) -> None:
     images = torch.rand(2, 3, 32, 32)
-    vision = backbone.model.vision_model
+    vision = clip_of_transformers(backbone).vision_model
     hidden = vision(pixel_values=backbone.normalise(images), output_hidden_states=True).hidden_states
     levels = backbone.encode_image(images, levels=(1, 0)).levels
     for level, expected in zip(levels, (hidden[2], hidden[1]), strict=True):
@@ -55,7 +55,7 @@ def test_levels_equal_transformers(backbone: ClipBackbone) -> None:
 @torch.no_grad()
 def test_dense_features_follow_the_formula(backbone: ClipBackbone) -> None:
     images = torch.rand(1, 3, 32, 32)
-    vision = backbone.model.vision_model
+    vision = clip_of_transformers(backbone).vision_model
     hidden = vision(pixel_values=backbone.normalise(images), output_hidden_states=True).hidden_states
     block, tokens = vision.encoder.layers[-1], hidden[2]
     value = block.self_attn.out_proj(block.self_attn.v_proj(block.layer_norm1(tokens)))
@@ -78,8 +78,9 @@ def test_text_equals_transformers_whatever_the_prompts_share(backbone: ClipBackb
         ids[row, end:] = 0
         ids[row, end] = 258
     padded = F.pad(ids, (0, 31))
-    backbone.model.text_model.eos_token_id = 258
-    expected = pick(backbone.model.get_text_features(input_ids=padded))
+    theirs = clip_of_transformers(backbone)
+    theirs.text_model.eos_token_id = 258
+    expected = pick(theirs.get_text_features(input_ids=padded))
     torch.testing.assert_close(backbone.encode_text(Tokens(ids, ends)), expected, rtol=1e-4, atol=1e-4)
 
 

@@ -10,14 +10,14 @@ from transformers import CLIPModel
 from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.config import ConfigError
-from tests.support.builders import random_backbone
+from tests.support.builders import clip_of_transformers, random_backbone
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     backbone = random_backbone()
     backbone.save_description(tmp_path)
-    backbone.model.save_pretrained(tmp_path)
+    clip_of_transformers(backbone).save_pretrained(tmp_path)
     return tmp_path
 
 

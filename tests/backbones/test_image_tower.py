@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, resample_positions, run_blocks
-from tests.support.builders import random_backbone
+from tests.support.builders import clip_of_transformers, random_backbone
 
 
 def kept(number: int, tokens: Tensor) -> Tensor:
@@ -13,8 +13,8 @@ def kept(number: int, tokens: Tensor) -> Tensor:
 
 @torch.no_grad()
 def test_blocks_one_by_one_are_the_network() -> None:
-    model, pixels = random_backbone().model, torch.randn(2, 3, 32, 32)
-    expected = model.vision_model(pixel_values=pixels)
+    backbone, pixels = random_backbone(), torch.randn(2, 3, 32, 32)
+    model, expected = backbone.model, clip_of_transformers(backbone).vision_model(pixel_values=pixels)
     tokens = run_blocks(model, embed_patches(model, pixels)[0], kept)
     torch.testing.assert_close(tokens, expected.last_hidden_state)
     embedding = model.visual_projection(expected.pooler_output)

@@ -51,7 +51,12 @@ def test_files_are_those_of_whole_images(local, tmp_path, suffix):
 def test_warnings_are_those_of_whole_images(local, tmp_path, monkeypatch):
     path = save(tmp_path / "big.png", drawn(160, 224))
     reached: list[float] = []
-    monkeypatch.setattr("ahs_seg.segmenter.doubts", lambda score, *_: (reached.append(score), ("doubtful.",))[1])
+
+    def doubtful(score: float, *_: object) -> tuple[str, ...]:
+        reached.append(score)
+        return ("doubtful.",)
+
+    monkeypatch.setattr("ahs_seg.segmenter.doubts", doubtful)
     for summary in (tiled(local, [path], tmp_path / "tiles"), segment_files(local, [path], FIVE, tmp_path / "whole")):
         assert "doubtful." in str(summary.notes)
     assert reached[0] == pytest.approx(reached[1], abs=1e-3)

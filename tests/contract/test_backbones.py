@@ -21,6 +21,7 @@ from ahs_seg.tuners import Full, Orthogonal, Tuner
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.backbone_kinds import STATISTICS, TINY_KINDS, kind_directory, tiny_backbone
+from tests.support.builders import clip_of_transformers
 from tests.support.hyperspherical import FULL
 from tests.support.small_methods import EBSEG_SMALL, SCAN_SMALL, SMALL
 
@@ -80,7 +81,8 @@ def test_embeddings_are_those_of_transformers(name: str) -> None:
         given["pixel_attention_mask"] = torch.ones(2, 16, dtype=torch.long)
     else:
         given = {"pixel_values": shown}
-    expected = backbone.model(input_ids=tokens.ids, **masked, **given)
+    theirs = clip_of_transformers(backbone) if name == "clip" else backbone.model
+    expected = theirs(input_ids=tokens.ids, **masked, **given)
     found = backbone.encode_image(pixels, pooled=True).pooled
     assert found is not None
     torch.testing.assert_close(F.normalize(found, dim=-1), expected.image_embeds, rtol=1e-4, atol=1e-5)

@@ -7,10 +7,11 @@ from ahs_seg.modules.attention import multi_head_attention
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_attention_with_and_without_gradients_is_one_formula(masked: bool) -> None:
-    query, key, value = (torch.randn(3, 2, 5, 8, dtype=torch.float64) for _ in range(3))
-    mask = torch.where(torch.rand(2, 5, 5) < 0.3, -100.0, 0.0).double() if masked else None
-    expected = torch.zeros(3, 2, 5, 8, dtype=torch.float64)
+@pytest.mark.parametrize("batch", [(), (2,), (3, 2), (4, 3, 2)])
+def test_attention_with_and_without_gradients_is_one_formula(masked: bool, batch: tuple[int, ...]) -> None:
+    query, key, value = (torch.randn(*batch, 5, 8, dtype=torch.float64) for _ in range(3))
+    mask = torch.where(torch.rand(*batch[-1:], 5, 5) < 0.3, -100.0, 0.0).double() if masked else None
+    expected = torch.zeros(*batch, 5, 8, dtype=torch.float64)
     for head in range(4):
         part = slice(2 * head, 2 * head + 2)
         logits = query[..., part] @ key[..., part].mT / 2**0.5

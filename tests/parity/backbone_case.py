@@ -40,7 +40,7 @@ class BackboneCase:
         self.info = manifest()["kinds"][name]
         kind = KINDS[TYPES.get(name, name)]
         config = kind.config_class()(**self.info["config_values"])
-        network = kind.build(config).eval()
+        network = kind.network_class()(config).eval()
         network.load_state_dict(self.state())
         mean, std = self.info["image_mean"], self.info["image_std"]
         tokenizer = byte_tokenizer()  # is not used: texts are recorded as token ids

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.checkpoints.importing.clip_origins import OPENAI
 from ahs_seg.checkpoints.importing.convert_catseg import convert_catseg
@@ -76,7 +77,7 @@ def build(name: str) -> Case:
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
     config, side = clip_config(clip, OPENAI), 336 if name.endswith("vitl") else 384
-    backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(), resolution=side)
+    backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(), resolution=side)
     method = (HClipConfig() if name == "hclip_vitb" else CatSegConfig()).compose(backbone).eval()
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.sam import SamConfig
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.checkpoints.importing.clip_origins import OPENAI, ClipSettings
@@ -65,7 +66,7 @@ def build_ebseg(name: str) -> EBSegCase:
     tiny = source.config.get("tiny") or {}  # its heads are not 64 wide
     sizes = clip_config(clip, OPENAI, ClipSettings(tiny.get("clip_heads"), tiny.get("text_heads")))
     with torch.device("meta"):
-        model = StemmedClipModel(sizes)
+        model = ClipNetwork(sizes)
         backbone = ClipBackbone(model, byte_tokenizer(), resolution=model.config.vision_config.image_size)
         method = CONFIGS[name].compose(backbone)
     check_complete(conversion.state, method.state_dict())

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.swin import SwinConfig
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.checkpoints.importing.clip_origins import SCAN, ClipSettings
@@ -82,7 +83,7 @@ def build_scan(name: str) -> ScanCase:
     tiny = source.config.get("tiny") or {}  # its heads are not 64 wide
     sizes = clip_config(clip, SCAN, ClipSettings(tiny.get("clip_heads"), tiny.get("text_heads")))
     with torch.device("meta"):
-        backbone = ClipBackbone(StemmedClipModel(sizes), byte_tokenizer(), resolution=224)
+        backbone = ClipBackbone(ClipNetwork(sizes), byte_tokenizer(), resolution=224)
     method = CONFIGS[name].compose(backbone)
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state, assign=True)

@@ -17,7 +17,7 @@ from ahs_seg.methods.mask.ebseg.embeddings import MOST
 from ahs_seg.methods.mask.ebseg.objective import EBSegObjective
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures
-from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
+from ahs_seg.methods.mask.predictions import PixelFeatures
 from ahs_seg.methods.mask.proposals import padded, padded_size_of
 from ahs_seg.types import ClassText, Output, TrainingForward
 from tests.parity.ebseg_case import CONFIGS, EBSegCase, build_ebseg

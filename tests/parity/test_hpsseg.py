@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.checkpoints.importing.clip_origins import OPENAI
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
 from ahs_seg.checkpoints.importing.convert_hps_seg import (
@@ -47,7 +48,7 @@ def build(
     conversion = converter(state | extra)
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
-    backbone = ClipBackbone(StemmedClipModel(clip_config(clip, OPENAI)), byte_tokenizer(), resolution=384)
+    backbone = ClipBackbone(ClipNetwork(clip_config(clip, OPENAI)), byte_tokenizer(), resolution=384)
     method = compose(conversion.state, backbone).eval()
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state)

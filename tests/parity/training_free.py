@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.base import DenseForm
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.checkpoints.importing.convert_clip import image_tower_rules
 from ahs_seg.checkpoints.importing.key_rules import convert
 from tests.parity.recording import DATA, generator, weight
@@ -45,7 +46,7 @@ def tower() -> ClipBackbone:
     text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     text |= {"vocab_size": 259, "max_position_embeddings": 40}
     config = CLIPConfig(vision_config=vision, text_config=text, projection_dim=sizes["embed"])
-    model = StemmedClipModel(config).eval()
+    model = ClipNetwork(config).eval()
     entries = MANIFEST["state_dict"].items()
     state = {name: weight({"name": name, **entry}) for name, entry in entries}
     missing, unexpected = model.load_state_dict(convert(state, image_tower_rules(r"visual\.", "")).state, strict=False)

@@ -111,7 +111,7 @@ def tiny_backbone(name: str, *, resolution: int = 64, seed: int = 0) -> TwoTower
         with tempfile.TemporaryDirectory() as folder:
             core.save(f"{folder}/tokenizer.json")
             tokenizer = kind.tokenizer(Path(folder), config.text_config)
-    model = kind.build(config).eval()
+    model = kind.network_class()(config).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, parameter in model.named_parameters():

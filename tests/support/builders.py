@@ -2,10 +2,12 @@
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import CLIPConfig
+from transformers import CLIPConfig, CLIPModel
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.backbones.two_towers import TwoTowerBackbone
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -56,7 +58,7 @@ def random_backbone(
         },
         projection_dim=dim,
     )
-    model = StemmedClipModel(config).eval()
+    model = ClipNetwork(config).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -64,3 +66,10 @@ def random_backbone(
             noise = torch.randn(parameter.shape, generator=generator) * scale
             parameter.copy_(noise + (1.0 if parameter.ndim == 1 and parameter.mean() == 1 else 0.0))
     return ClipBackbone(model, byte_tokenizer(context), resolution=resolution)
+
+
+def clip_of_transformers(backbone: TwoTowerBackbone) -> CLIPModel:
+    """The network of `transformers` with the weights of a CLIP, each of which it takes."""
+    network = CLIPModel(backbone.model.config)
+    network.load_state_dict(backbone.model.state_dict())
+    return network.eval()

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.forward import TrainingStep
@@ -28,7 +29,7 @@ def cat_seg_vit_b() -> CostSegmenter:
         projection_dim=512,
     )
     with torch.device("meta"):
-        backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(77), resolution=384)
+        backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(77), resolution=384)
         return CatSegConfig().compose(backbone)
 
 

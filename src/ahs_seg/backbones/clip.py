@@ -1,4 +1,4 @@
-"""CLIP as a backbone with dense features: any CLIP of `transformers`, with one feature per patch."""
+"""CLIP as a backbone with dense features: one feature per patch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
 
 from ahs_seg.backbones.base import AttentionWeights, DenseForm
 from ahs_seg.backbones.blocks import Block, key_value
-from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.dense_forms import CAT_SEG, last_block, unused_parameters
 from ahs_seg.backbones.image_tower import HasImageTower, embed_patches, project_tokens
 from ahs_seg.backbones.text_towers import BertText, CausalText, RobertaText, TextTower
@@ -23,19 +21,6 @@ from ahs_seg.types import ImageFeatures
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-class StemmedClipModel(CLIPModel):  # type: ignore[misc]  # transformers is untyped
-    """`CLIPModel` whose patch convolution may be a `ConvStem` (`vision_config.stem_channels`)."""
-
-    def __init__(self, config: CLIPConfig) -> None:
-        super().__init__(config)
-        channels = getattr(config.vision_config, "stem_channels", None)
-        if channels is not None:
-            vision = config.vision_config
-            self.vision_model.embeddings.patch_embedding = ConvStem(
-                channels, vision.hidden_size, halvings=vision.patch_size.bit_length() - 1
-            )
 
 
 class ClipBackbone(TwoTowerBackbone):

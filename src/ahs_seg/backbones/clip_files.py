@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from pydantic import ConfigDict, Field, PositiveFloat
-from transformers.initialization import no_init_weights
 
 from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.foreign_layouts import named_by_keys, named_by_type
@@ -113,8 +112,7 @@ class ClipFiles:
     def build_empty(self, resolution: int | None) -> TwoTowerBackbone:
         """The backbone with uninitialised weights."""
         try:
-            with no_init_weights():  # initialising them would take longer than loading the real ones
-                model = self.kind.build(self.config)
+            model = self.kind.build_empty(self.config)
             side = resolution or self.kind.backbone.native_resolution(self.config)
         except _UNBUILDABLE as error:
             raise BackboneError(

@@ -16,8 +16,8 @@ from ahs_seg.backbones.clip import (
     ChineseClipBackbone,
     ClipBackbone,
     MetaClip2Backbone,
-    StemmedClipModel,
 )
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.image_statistics import Numbers
 from ahs_seg.backbones.siglip import Siglip2Backbone, SiglipBackbone
 from ahs_seg.backbones.tips import Tipsv2Backbone, tips_weights
@@ -52,14 +52,15 @@ def _same(stored: Weights, config: Any) -> Weights:
 class Kind:
     """One kind of network: its classes, how its files are read, and what its weights are called.
 
-    `network` and `config` are names of classes of `transformers`, which are imported when a network is built. `marks`
-    are keys that every file has, first one of the image tower, then one of the text tower. `layers` are the beginnings
-    of the keys of the blocks of each tower. `usual` are mean and standard deviation of files without any.
+    `network` is our CLIP, or the name of a class of `transformers`, which is imported when a network is built; `config`
+    is such a name. `marks` are keys that every file has, first one of the image tower, then one of the text tower.
+    `layers` are the beginnings of the keys of the blocks of each tower. `usual` are mean and standard deviation of
+    files without any.
     `own_weights` gives the weights of a file, for a config, under the keys of the network.
     """
 
     title: str
-    network: str
+    network: str | type[ClipNetwork]
     config: str
     backbone: type[TwoTowerBackbone]
     marks: tuple[str, str]
@@ -78,10 +79,19 @@ class Kind:
         """The class of its config."""
         return _of_transformers(self.config, self.title)
 
-    def build(self, config: Any) -> Any:
-        """A network with this config and weights as `transformers` initialises them."""
-        network = StemmedClipModel if self.network == "CLIPModel" else _of_transformers(self.network, self.title)
-        return network(config)
+    def network_class(self) -> Any:
+        """The class of the network."""
+        return _of_transformers(self.network, self.title) if isinstance(self.network, str) else self.network
+
+    def build_empty(self, config: Any) -> Any:
+        """A network with this config whose weights are not initialised, which would take longer than loading them."""
+        network = self.network_class()
+        if network is ClipNetwork:
+            return ClipNetwork.empty(config)
+        from transformers.initialization import no_init_weights  # takes seconds, as the networks of `transformers` do
+
+        with no_init_weights():
+            return network(config)
 
 
 def _of_transformers(name: str, title: str) -> Any:
@@ -101,7 +111,7 @@ def _roberta_weights(stored: Weights, config: Any) -> Weights:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "clip": Kind("a CLIP", "CLIPModel", "CLIPConfig", ClipBackbone, (_CLASS_EMBEDDING, _TEXT_TOKENS), clip_tokenizer),
+    "clip": Kind("a CLIP", ClipNetwork, "CLIPConfig", ClipBackbone, (_CLASS_EMBEDDING, _TEXT_TOKENS), clip_tokenizer),
     "siglip": Kind(
         "a SigLIP",
         "SiglipModel",

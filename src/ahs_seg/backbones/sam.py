@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import model_validator
 from torch import Tensor, nn
-from transformers import SamVisionConfig, SamVisionModel
-from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from ahs_seg.backbones.pretrained import load_network
 from ahs_seg.config import Config, Layers, Side, Width
@@ -21,40 +19,14 @@ SCALES = (4.0, 2.0, 1.0, 0.5)
 """Scale factors by which the outputs of the four global-attention blocks (stride 16) are resized."""
 
 
-class SamEncoder(SamVisionEncoder):  # type: ignore[misc]  # transformers is untyped
-    """SAM's image encoder without its neck, for images of any size.
-
-    The position embeddings are resized (bicubic) to the patch grid of the images in every call.
-    """
-
-    NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"pos_embed"})
-
-    def __init__(self, config: SamVisionConfig) -> None:
-        super().__init__(config)
-        del self.neck
-
-    def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b c h w"]]:
-        """Output maps of the blocks with global attention."""
-        tokens = self.patch_embed.projection(pixels).permute(0, 2, 3, 1)
-        table = self.pos_embed.permute(0, 3, 1, 2)
-        if table.shape[-2:] != tokens.shape[1:3]:
-            table = F.interpolate(table, size=tokens.shape[1:3], mode="bicubic", align_corners=False)
-        tokens = tokens + table.permute(0, 2, 3, 1)
-        found = []
-        for index, layer in enumerate(self.layers):
-            tokens = layer(tokens)
-            if index in self.config.global_attn_indexes:
-                found.append(tokens.permute(0, 3, 1, 2))
-        return found
-
-
 class SamPyramid(nn.Module):
     """Feature maps of SAM's four global-attention blocks, resized to four strides (EBSeg).
 
     All weights but the position embeddings are frozen. `channels` are the channels of the maps, finest map first.
+    `encoder` is a `SamEncoder`.
     """
 
-    def __init__(self, encoder: SamEncoder) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder.requires_grad_(requires_grad=False)
         self.encoder.pos_embed.requires_grad_(requires_grad=True)
@@ -108,6 +80,8 @@ class SamConfig(Config):
         """The backbone with its pre-trained weights."""
         if self.source is None:
             return self.build_empty()
+        from transformers import SamVisionModel  # takes seconds, and only EBSeg needs it
+
         whole = load_network(SamVisionModel, self.source, self._sizes())
         encoder = self.build_empty().encoder
         weights = whole.vision_encoder.state_dict()
@@ -116,9 +90,13 @@ class SamConfig(Config):
 
     def build_empty(self) -> SamPyramid:
         """The backbone with random weights."""
+        from ahs_seg.backbones.sam_encoder import SamEncoder  # as above
+
         return SamPyramid(SamEncoder(self._sizes()))
 
-    def _sizes(self) -> SamVisionConfig:
+    def _sizes(self) -> Any:
+        from transformers import SamVisionConfig  # as above
+
         return SamVisionConfig(
             hidden_size=self.dim,
             num_hidden_layers=self.depth,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import SwinBackbone as TransformersSwin
-from transformers import SwinConfig as TransformersSwinConfig
 
 from ahs_seg.backbones.pretrained import load_network
 from ahs_seg.config import Config, Layers, Width
@@ -24,10 +22,10 @@ Maps = tuple[Float[Tensor, "b c1 h1 w1"], Float[Tensor, "b c2 h2 w2"], Float[Ten
 class SwinPyramid(nn.Module):
     """Feature maps of Swin's four stages, each after its own layer norm (Liu et al., ICCV 2021; as in Mask2Former).
 
-    `channels` are the channels of the maps, finest map first.
+    `channels` are the channels of the maps, finest map first. `model` is a `SwinBackbone` of `transformers`.
     """
 
-    def __init__(self, model: TransformersSwin) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         model.swin.layernorm = nn.Identity()  # unused: the last map has the norm of its stage
         self.model = model
@@ -65,15 +63,19 @@ class SwinConfig(Config):
         """The backbone with its pre-trained weights."""
         if self.source is None:
             return self.build_empty()
-        return SwinPyramid(
-            load_network(TransformersSwin, self.source, self._sizes(), without=("hidden_states_norms.",))
-        )
+        from transformers import SwinBackbone  # takes seconds, and only SCAN needs it
+
+        return SwinPyramid(load_network(SwinBackbone, self.source, self._sizes(), without=("hidden_states_norms.",)))
 
     def build_empty(self) -> SwinPyramid:
         """The backbone with random weights."""
-        return SwinPyramid(TransformersSwin(self._sizes()))
+        from transformers import SwinBackbone  # as above
 
-    def _sizes(self) -> TransformersSwinConfig:
+        return SwinPyramid(SwinBackbone(self._sizes()))
+
+    def _sizes(self) -> Any:
+        from transformers import SwinConfig as TransformersSwinConfig  # as above
+
         return TransformersSwinConfig(
             image_size=32 * self.window,
             embed_dim=self.dim,

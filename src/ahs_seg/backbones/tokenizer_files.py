@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.piece_tokenizer import Cleaning, PieceTokenizer, TextRules
@@ -172,6 +171,8 @@ def _parsed(path: Path) -> Tokenizer:
 
 
 def _from_merges(vocabulary: Path, merges: Path) -> Tokenizer:
+    from transformers import CLIPTokenizer  # takes half a second, and few directories have no tokenizer.json
+
     try:
         lines = read_text(merges, MAX_TOKENIZER_BYTES).splitlines()
         pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]

@@ -15,8 +15,8 @@ from ahs_seg.batch.streaming_writers import open_sinks
 from ahs_seg.errors import SampleError
 from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.io.rasters import open_raster
-from ahs_seg.output.formats import Format, open_format
 from ahs_seg.output.familiarity import certainty
+from ahs_seg.output.formats import Format, open_format
 from ahs_seg.output.formats.base import SingleFiles
 from ahs_seg.segmenter import Segmenter
 

@@ -19,7 +19,6 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from ahs_seg.types import IGNORE
 
@@ -32,6 +31,8 @@ def boundary_band(
 ) -> Bool[np.ndarray, "H W"]:
     """Boundary bands of all classes in one mask: pixels whose neighbourhood contains more than one label."""
     steps = max(1, round(dilation_ratio * hypot(*labels.shape)))
+    from scipy.ndimage import maximum_filter, minimum_filter  # takes half a second, and inference does without
+
     values = labels.astype(np.int32)
     options = {"size": 2 * steps + 1, "mode": "constant", "cval": _OUTSIDE}
     band: Bool[np.ndarray, "H W"] = maximum_filter(values, **options) != minimum_filter(values, **options)

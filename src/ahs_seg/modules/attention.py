@@ -19,6 +19,7 @@ def multi_head_attention(
 
     On a CPU the fused kernel is faster without gradients, but about three times slower with gradients (for small
     widths), so with gradients on a CPU the formula is computed step by step. Both ways compute the same formula.
+    The fused kernel takes one batch axis, so that several are joined: with two, PyTorch would compute all logits.
     """
     query, key, value = (_split(part, heads) for part in (query, key, value))
     mask = None if mask is None else mask.unsqueeze(-3)
@@ -27,8 +28,17 @@ def multi_head_attention(
         logits = logits if mask is None else logits + mask
         mixed = logits.softmax(-1) @ value
     else:
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = _fused(query, key, value, mask)
     return mixed.transpose(-2, -3).flatten(-2)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Float[Tensor, "*b heads n e"]:
+    batch = query.shape[:-3]
+    query, key, value = (part.reshape(-1, *part.shape[-3:]) for part in (query, key, value))
+    if mask is not None and len(batch) > 1:
+        mask = mask.expand(*batch, *mask.shape[-3:]).reshape(-1, *mask.shape[-3:])
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return mixed.reshape(*batch, *mixed.shape[1:])
 
 
 def _split(tokens: Float[Tensor, "*b n d"], heads: int) -> Float[Tensor, "*b heads n e"]:

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int32, UInt8
 from pydantic import model_validator
-from scipy.optimize import isotonic_regression
 
 from ahs_seg.config import Config
 from ahs_seg.data.base import SegmentationDataset
@@ -101,6 +100,8 @@ class Reliability:
         before = np.cumsum(self.pixels) - self.pixels
         group = np.minimum((before * _GROUPS / self.pixels.sum()).astype(np.int64), _GROUPS - 1)
         pixels, right, sums = (np.bincount(group, values) for values in (self.pixels, self.right, self.sums))
+        from scipy.optimize import isotonic_regression  # takes half a second, and only fitting needs it
+
         used = pixels > 0
         pixels, right, sums = pixels[used], right[used], sums[used]
         accuracies = np.clip(isotonic_regression(right / pixels, weights=pixels).x, 0, 1)

@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.methods import CatSegConfig, CostSegmenter
 from tests.support.builders import byte_tokenizer
 
@@ -19,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs/methods/cat_seg.md"
 def method() -> CostSegmenter:
     """CAT-Seg at ViT-B/16 size, its tensors without content."""
     with torch.device("meta"):
-        model = StemmedClipModel(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
+        model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
         method = CatSegConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=384))
     method.head.class_pooling = 1
     method.head.budget = 2**40  # all classes at once: counting takes time by the operation, not by its size

@@ -8,7 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
 from ahs_seg.methods.cost.parts.fusion import FusionConfig
 from ahs_seg.methods.cost.parts.geodesic_similarity import Geodesic
@@ -47,7 +48,7 @@ def build(name: str, size: str, *, frozen: bool = False) -> CostSegmenter:
     """A method whose tensors have no content; `frozen` leaves out the rotations, as merging does."""
     sizes, resolution = SIZES[size]
     with torch.device("meta"):
-        backbone = ClipBackbone(StemmedClipModel(CLIPConfig(**sizes)), byte_tokenizer(), resolution=resolution)
+        backbone = ClipBackbone(ClipNetwork(CLIPConfig(**sizes)), byte_tokenizer(), resolution=resolution)
         config = CONFIGS[name].for_classes(CLASSES)
         if name == "ahs_seg_lite":
             config = config.replace(cost=config.cost.replace(geodesic=Geodesic()))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.conv_pyramid import ConvPyramid
+from ahs_seg.methods.mask.predictions import QueryPrediction
 from ahs_seg.methods.mask.proposals import (
     ClassTerm,
     MaskFeatures,
@@ -17,7 +18,6 @@ from ahs_seg.methods.mask.proposals import (
     proposal_output,
     supervise,
 )
-from ahs_seg.methods.mask.query_decoder import QueryPrediction
 from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
 from ahs_seg.types import IGNORE, ClassText, MaskProposals
 

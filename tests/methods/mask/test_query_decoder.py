@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
+from ahs_seg.methods.mask.predictions import PixelFeatures
 from tests.support.mask_decoders import pixel_decoder, pixel_maps, query_decoder
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_config import ClipConfig, save_clip
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.checkpoints.importing.clip_origins import NOT_GIVEN, ClipOrigin, ClipSettings, described, origin_of
 from ahs_seg.checkpoints.importing.clip_tokenizer import find_tokenizer
 from ahs_seg.checkpoints.importing.convert_clip import clip_config
@@ -90,7 +91,7 @@ def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | N
     text = sizes.text_config
     words = find_tokenizer(tokenizer, words=text.vocab_size, context=text.max_position_embeddings, endpoint=endpoint)
     with torch.device("meta"):
-        return ClipBackbone(StemmedClipModel(sizes), words, resolution=sizes.vision_config.image_size)
+        return ClipBackbone(ClipNetwork(sizes), words, resolution=sizes.vision_config.image_size)
 
 
 def _described(

@@ -13,8 +13,7 @@ from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.backbones.pixel import PixelConfig
 from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import BaseMethodConfig
-from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
-from ahs_seg.methods.mask.query_decoder import MaskedDecoder
+from ahs_seg.methods.mask.predictions import Decoders
 from ahs_seg.methods.objective import SumObjective, TrainingClasses
 
 
@@ -30,8 +29,14 @@ class MaskMethodConfig(BaseMethodConfig):
     decoder_layers: Layers = 9
     decoder_feedforward: Width = 2048
 
-    def decoders(self, channels: Sequence[int]) -> tuple[PixelDecoder, MaskedDecoder]:
-        """The pixel and query decoder for a pixel backbone with maps of these `channels`, finest map first."""
+    def decoders(self, channels: Sequence[int]) -> Decoders:
+        """The `PixelDecoder` and `MaskedDecoder` for a pixel backbone with maps of these `channels`, finest map first.
+
+        They are imported here, because they derive from classes of `transformers` that take seconds to import.
+        """
+        from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
+        from ahs_seg.methods.mask.query_decoder import MaskedDecoder
+
         return (
             PixelDecoder(
                 channels,

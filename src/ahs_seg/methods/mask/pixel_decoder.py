@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,18 +14,11 @@ from transformers.models.mask2former.modeling_mask2former import (
     Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention,
 )
 
+from ahs_seg.methods.mask.predictions import PixelFeatures
 from ahs_seg.modules.full_precision import full_precision
 
 STRIDES = (4, 8, 16, 32)
 """Strides of the feature maps of a pixel backbone, which are the inputs of the decoder."""
-
-
-@dataclass(frozen=True, slots=True)
-class PixelFeatures:
-    """Output of the pixel decoder: mask features at stride 4, and feature maps at strides 32, 16 and 8."""
-
-    masks: Float[Tensor, "b c h w"]
-    levels: tuple[Float[Tensor, "b d h2 w2"], Float[Tensor, "b d h3 w3"], Float[Tensor, "b d h4 w4"]]
 
 
 class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transformers is untyped

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.config import Config
-from ahs_seg.methods.mask.query_decoder import QueryPrediction
+from ahs_seg.methods.mask.predictions import QueryPrediction
 from ahs_seg.methods.mask.set_loss import (
     MaskTargets,
     Match,

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerTransformerModule
 
-from ahs_seg.methods.mask.pixel_decoder import PixelFeatures
+from ahs_seg.methods.mask.predictions import PixelFeatures, QueryPrediction
 from ahs_seg.modules.full_precision import full_precision
-
-
-@dataclass(frozen=True, slots=True)
-class QueryPrediction:
-    """Prediction after one decoder layer: the normalised state of every query, and its mask logits at stride 4."""
-
-    states: Float[Tensor, "b q d"]
-    masks: Float[Tensor, "b q h w"]
 
 
 class MaskedDecoder(Mask2FormerTransformerModule):  # type: ignore[misc]  # transformers is untyped

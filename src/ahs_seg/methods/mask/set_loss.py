@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ahs_seg.types import IGNORE
@@ -106,6 +105,8 @@ def _match(
     predicted, wanted = sample(masks[None], points)[0], sample(target.masks[None], points)[0]
     cost = -costs.label * logits.softmax(-1)[:, target.labels]
     cost = cost + costs.mask * pairwise_bce(predicted, wanted) + costs.dice * pairwise_dice(predicted, wanted)
+    from scipy.optimize import linear_sum_assignment  # only training needs it, and it takes half a second
+
     # A cost that is not finite is chosen only if there is no alternative.
     queries, chosen = linear_sum_assignment(cost.nan_to_num(nan=1e30, posinf=1e30, neginf=1e30).cpu().numpy())
     device = masks.device

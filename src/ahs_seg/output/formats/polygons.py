@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-from scipy import ndimage
 
 Ring: TypeAlias = Float[np.ndarray, "_ 2"]
 """Vertices (x, y) of a closed polygon ring; the first is not repeated at the end."""
@@ -35,6 +34,8 @@ def mask_to_polygons(mask: Bool[np.ndarray, "H W"], *, tolerance: float = 0.0) -
     With `tolerance`, vertices are removed as long as they lie within that many pixels of the simplified ring (Douglas
     and Peucker, 1973); rings that collapse to a line are dropped.
     """
+    from scipy import ndimage  # takes half a second, and few formats have polygons
+
     parts, _ = ndimage.label(mask)
     outlines: dict[int, Ring] = {}
     holes: defaultdict[int, list[Ring]] = defaultdict(list)

@@ -17,7 +17,8 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones import clip_config
-from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.config import Config
@@ -50,7 +51,7 @@ class TinyClipConfig(Config):
     def build(self, captions: Sequence[str], seed: int) -> ClipBackbone:
         """Backbone with random weights and a tokenizer trained on the captions; its stem has batch norm."""
         torch.manual_seed(seed)
-        model = StemmedClipModel(self._clip_config())
+        model = ClipNetwork(self._clip_config())
         halvings = self.patch.bit_length() - 1
         stem = ConvStem(self.stem, self.width, halvings=halvings, norm=True)
         model.vision_model.embeddings.patch_embedding = stem
@@ -84,7 +85,7 @@ class TinyClipConfig(Config):
 
 
 @torch.no_grad()
-def _prepare(model: StemmedClipModel) -> None:
+def _prepare(model: ClipNetwork) -> None:
     """Initialise for fast learning: sinusoidal position embeddings, attention to near and similar patches.
 
     Query and key weights start nearly equal (Trockman and Kolter, "Mimetic initialization of self-attention layers",
@@ -94,11 +95,11 @@ def _prepare(model: StemmedClipModel) -> None:
     table = tower.embeddings.position_embedding.weight
     table[0] = 0
     table[1:] = 0.5 * _waves(round((len(table) - 1) ** 0.5), table.shape[1])
-    for block in tower.encoder.layers:
+    for block in tower.encoder.blocks:
         query, key = block.self_attn.q_proj.weight, block.self_attn.k_proj.weight
         query.mul_(1.5)
         key.copy_(query + 0.1 * query.std() * torch.randn_like(query))
-    last = tower.encoder.layers[-1].self_attn
+    last = tower.encoder.blocks[-1].self_attn
     for weight in (last.v_proj.weight, last.out_proj.weight):
         weight.add_(torch.eye(len(weight)))
     model.logit_scale.fill_(math.log(10))

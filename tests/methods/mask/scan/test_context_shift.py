@@ -13,7 +13,7 @@ from ahs_seg.methods.mask.scan.context_shift import (
     spread_evenly,
 )
 from ahs_seg.methods.mask.scan.crops import cut_regions
-from tests.support.builders import random_backbone
+from tests.support.builders import clip_of_transformers, random_backbone
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_draws_depend_on_seed_and_image_alone() -> None:
 
 @torch.no_grad()
 def test_the_context_is_what_transformers_gives() -> None:
-    model = random_backbone(depth=3).model
-    pixels = torch.randn(2, 3, 32, 32)
-    context = read_context(model, pixels, levels=(2, 3), starts=(1,))
+    backbone, pixels = random_backbone(depth=3), torch.randn(2, 3, 32, 32)
+    model = clip_of_transformers(backbone)
+    context = read_context(backbone.model, pixels, levels=(2, 3), starts=(1,))
     whole = model.vision_model(pixels, output_hidden_states=True)
     for number, level in zip((2, 3), context.levels, strict=True):
         torch.testing.assert_close(level.flatten(2).transpose(1, 2), whole.hidden_states[number][:, 1:])

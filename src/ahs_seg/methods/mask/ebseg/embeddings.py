@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ahs_seg.methods.mask.query_decoder import QueryPrediction
+from ahs_seg.methods.mask.predictions import QueryPrediction
 from ahs_seg.modules.full_precision import widened
 
 MOST = 10.0

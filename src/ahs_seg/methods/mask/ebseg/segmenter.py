@@ -15,9 +15,8 @@ from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.methods.base import Method
 from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures, RegionRecognition
-from ahs_seg.methods.mask.pixel_decoder import PixelDecoder, PixelFeatures
+from ahs_seg.methods.mask.predictions import Decoders, PixelFeatures
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
-from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.types import ClassText, Output, Words
@@ -63,7 +62,7 @@ class EBSegSegmenter(Method):
         self,
         backbone: ClipBackbone,
         pixels: PixelBackbone,
-        decoders: tuple[PixelDecoder, MaskedDecoder],
+        decoders: Decoders,
         recognition: RegionRecognition,
         *,
         clip_scale: float,

@@ -15,9 +15,8 @@ from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.methods.base import Method, MethodOptions
-from ahs_seg.methods.mask.pixel_decoder import PixelDecoder
+from ahs_seg.methods.mask.predictions import Decoders
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
-from ahs_seg.methods.mask.query_decoder import MaskedDecoder
 from ahs_seg.methods.mask.scan.context_shift import (
     Context,
     SelectPatches,
@@ -78,7 +77,7 @@ class ScanSegmenter(Method):
         backbone: ClipBackbone,
         shifted: ImageTower,
         pixels: PixelBackbone,
-        decoders: tuple[PixelDecoder, MaskedDecoder],
+        decoders: Decoders,
         *,
         semantic: SemanticIntegration | None,
         ensemble: EnsembleConfig | None,
