@@ -281,6 +281,23 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
     yield ""
 
 
+def start_up(values: dict[str, Any]) -> Iterator[str]:
+    """Table of processor time and memory of starting."""
+    yield from _head(
+        "Starting: imports and a first answer",
+        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread; `before` is the version "
+        "that imported the models of transformers with the package. Sides in turns.",
+    )
+    sides = [side for side in ("before", "now") if side in values["programs"][0]]
+    yield from _table(
+        ["program", *(f"{side}, {unit}" for unit in ("s", "MiB") for side in sides)],
+        (
+            [row["program"], *(str(row[side][key]) for key in ("cpu_seconds", "peak_mib") for side in sides)]
+            for row in values["programs"]
+        ),
+    )
+
+
 TABLES = (
     cost_family,
     mask_family,
@@ -294,6 +311,7 @@ TABLES = (
     training_free,
     throughput,
     big_image,
+    start_up,
 )
 
 
