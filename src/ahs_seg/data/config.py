@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ahs_seg.config import ConfigError, OneOf, Side
 from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
+from ahs_seg.data.coloured import ColouredData
 from ahs_seg.data.dataset_config import DatasetConfig as DatasetConfig  # where its users look for it
 from ahs_seg.data.folder import FolderDataset
+from ahs_seg.data.hub_dataset import PREFIX, HubData
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
 
 WORLD_SEEDS = {"train": TRAIN_SEED, "validation": VALIDATION_SEED, "test": TEST_SEED}
@@ -31,6 +33,7 @@ class FolderData(DatasetConfig):
     annotations: str = "annotations"
     classes: str = "classes.txt"
     ignore: NonNegativeInt | None = None
+    offset: Annotated[int, Field(ge=0, le=65_535)] = 0
 
     @property
     def title(self) -> str:
@@ -50,6 +53,7 @@ class FolderData(DatasetConfig):
             annotations=self.annotations,
             classes=self.classes,
             ignore=self.ignore,
+            offset=self.offset,
         )
         dataset.check()
         return dataset
@@ -96,7 +100,7 @@ class BenchmarkData(DatasetConfig):
         return open_with_rule(self.benchmark, self.root)
 
 
-DATASETS: Final = (FolderData, WorldData, BenchmarkData, CocoData, CvatData, LabelStudioData)
+DATASETS: Final = (FolderData, WorldData, BenchmarkData, CocoData, CvatData, LabelStudioData, ColouredData, HubData)
 DataConfig = Annotated[DatasetConfig, OneOf(DatasetConfig, DATASETS)]
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 """All names that `BenchmarkData` accepts."""
@@ -113,15 +117,19 @@ _HEAD: Final = 4096
 
 def parse_data(
     text: str, *, split: str | None = None, count: int = 300, root: Path = Path("datasets")
-) -> FolderData | AnnotatedData | WorldData | BenchmarkData:
+) -> FolderData | AnnotatedData | ColouredData | HubData | WorldData | BenchmarkData:
     """Dataset config for a command-line argument: the name of one, a folder, or a file of labels.
 
     `world-150` are test scenes, `ade20k-150` is a benchmark below `root`; a JSON file is one of COCO or Label Studio,
-    an XML file one of CVAT.
+    an XML file one of CVAT, a folder with `labelmap.txt` one of coloured masks, `hf:owner/name` a dataset of the hub.
 
     Raises:
         ConfigError: the drawn world has no vocabulary of this size, or a split is given for what is no folder.
     """
+    if text.startswith(PREFIX):
+        return HubData(dataset=text.removeprefix(PREFIX), **({"split": split} if split else {}))
+    if (Path(text) / "labelmap.txt").is_file() and (Path(text) / "SegmentationClass").is_dir():
+        return ColouredData(root=Path(text), split=split)
     if split is None and Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file():
         return _label_file(Path(text))
     if text not in BENCHMARKS and not text.startswith("world-"):
@@ -148,4 +156,4 @@ def data_folder(data: DatasetConfig) -> Path | None:
     """Folder or file from which a dataset is read; None: it is not read from files."""
     if isinstance(data, AnnotatedData):
         return data.file
-    return data.root if isinstance(data, FolderData | BenchmarkData) else None
+    return data.root if isinstance(data, FolderData | ColouredData | BenchmarkData) else None

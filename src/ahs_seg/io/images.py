@@ -159,9 +159,7 @@ def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
     with opened(path, name) as file, identified(file, name, LABEL_FORMATS) as image:
         check_cost(image, name, max_pixels)
         if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA", "PA"):
-            raise ImageError(
-                f"{name}: mode {image.mode}; a coloured label map has 8 bits per channel."
-            )
+            raise ImageError(f"{name}: mode {image.mode}; a coloured label map has 8 bits per channel.")
         orientation = orientation_of(image)
         with decoding(name):
             return np.ascontiguousarray(orientation.upright(np.asarray(image.convert("RGB"))))

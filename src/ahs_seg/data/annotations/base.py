@@ -91,6 +91,8 @@ class AnnotatedDataset:
     """
 
     def __init__(self, source: LabelSource, images: Path | str, *, title: str, classes: ClassChoice) -> None:
+        if not source.images:
+            raise AnnotationError(f"{title}: holds no annotated image. Annotate some, and export again.")
         self.title = title
         self._folder = Path(images)
         self._vocabulary, self._table = classes.apply(source.classes, title)
