@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ahs_seg.config import ConfigError, OneOf, Side
 from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
@@ -101,7 +101,12 @@ class BenchmarkData(DatasetConfig):
 
 
 DATASETS: Final = (FolderData, WorldData, BenchmarkData, CocoData, CvatData, LabelStudioData, ColouredData, HubData)
-DataConfig = Annotated[DatasetConfig, OneOf(DatasetConfig, DATASETS)]
+DataConfig = Annotated[
+    DatasetConfig,
+    OneOf(DatasetConfig, DATASETS),
+    BeforeValidator(lambda value: parse_data(value) if isinstance(value, str) else value),
+]
+"""A dataset config; a text is read as on the command line (`parse_data`)."""
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 """All names that `BenchmarkData` accepts."""
 

@@ -19,7 +19,7 @@ from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.extras import require_extra
-from ahs_seg.io.hub import HubDownloadError, HubFile, HubName, reason
+from ahs_seg.io.hub import UNREACHABLE, HubDownloadError, HubFile, HubName, reason
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -180,7 +180,7 @@ def _load(text: str, subset: str | None, split: str) -> Any:
     source, revision = (text, None) if name is None else (name.repository, name.revision)
     try:
         return datasets.load_dataset(source, subset, split=split, revision=revision)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (*UNREACHABLE, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise HubDatasetError(f"{PREFIX}{text}: split {split!r} cannot be loaded ({reason(error)}).") from None
 
 
@@ -199,9 +199,7 @@ def _names(text: str) -> tuple[str, ...] | None:
     except FileNotFoundError:
         return None
     except (OSError, DocumentError) as error:
-        raise HubDatasetError(
-            f"{path}: cannot be read ({error}); give data.classes=classes.txt."
-        ) from None
+        raise HubDatasetError(f"{path}: cannot be read ({error}); give data.classes=classes.txt.") from None
     numbers = {int(key): name for key, name in values.items() if key.isdecimal() and len(key) < 6}
     if len(numbers) != len(values) or not numbers or not all(isinstance(name, str) for name in numbers.values()):
         raise HubDatasetError(f"{path}: allowed is a mapping of numbers to names; give data.classes=classes.txt.")
