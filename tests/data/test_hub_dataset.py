@@ -51,11 +51,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     datasets.enable_progress_bars()
 
 
-def test_a_dataset_of_the_hub_is_loaded_once_and_then_offline(
-    hub: Hub, files: dict[str, bytes], cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub.repositories["datasets/me/scenes"] = files
+@pytest.fixture
+def online(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A hub on this machine that `datasets` talks to."""
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.address)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    return hub
+
+
+def test_a_dataset_of_the_hub_is_loaded_once_and_then_offline(
+    online: Hub, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.repositories["datasets/me/scenes"] = files
     data = parse_data("hf:me/scenes", split="train")
     assert data == HubData(dataset="me/scenes")
     dataset = data.open()
@@ -65,16 +72,15 @@ def test_a_dataset_of_the_hub_is_loaded_once_and_then_offline(
     assert dataset[1].name == "row-000001"
     assert dataset[1].image.shape == (2, 3, 3)
     assert dataset.name == "hf:me/scenes/train"
-    asked = len(hub.requests)
+    asked = len(online.requests)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert (data.open()[0].labels == dataset[0].labels).all()
-    assert len(hub.requests) == asked
+    assert len(online.requests) == asked
 
 
-def test_a_dataset_with_code_of_its_own_is_refused(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.repositories["datasets/me/scenes"] = {"scenes.py": b"raise SystemExit"}
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.address)
+def test_a_dataset_with_code_of_its_own_is_refused(online: Hub) -> None:
+    online.repositories["datasets/me/scenes"] = {"scenes.py": b"raise SystemExit"}
     with pytest.raises(HubDatasetError, match=r"split 'train' cannot be loaded \(.*scripts are no longer"):
         HubData(dataset="me/scenes").open()
 
@@ -99,7 +105,7 @@ def test_a_folder_of_files_and_a_class_list(tmp_path: Path, files: dict[str, byt
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (coded(VALUES + 7), r"row 0, annotation: label value 7, 8, 9; the names allow 0\.\.1 and 255 \(ignored\)"),
+        (coded(VALUES + 7), r"row 0, annotation: label value 6, 7, 8, 9; the names allow 0\.\.1 and 255 \(ignored\)"),
         (coded(VALUES, "JPEG"), "row 0, annotation: empty, or not in a supported format"),
         (coded(VALUES[:1] % 2), "label map is 3x1, its image 3x2"),
         (coded(np.zeros((2, 3, 3), np.uint8)), "mode RGB; a label map has one number per pixel"),

@@ -25,7 +25,7 @@ NO_CLASS: Final = 65_535
 
 _LABELMAP: Final = re.compile(r"(?P<name>[^:]*):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(:.*)?")
 _BEFORE: Final = re.compile(r"(?P<colour>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3})[\s,]+(?P<name>\S.*)")
-_AFTER: Final = re.compile(r"(?P<name>.*\S)[\s,]+(?P<colour>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3})")
+_AFTER: Final = re.compile(r"(?P<name>.*[^\s,])[\s,]+(?P<colour>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3})")
 _CHANNEL: Final = re.compile(r"\d{1,3}")
 _HEX: Final = re.compile("#([0-9a-fA-F]{6})")
 _WEIGHTS: Final = (1, 256, 65536)
