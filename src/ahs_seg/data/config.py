@@ -135,9 +135,10 @@ def parse_data(
         return HubData(dataset=text.removeprefix(PREFIX), **({"split": split} if split else {}))
     if (Path(text) / "labelmap.txt").is_file() and (Path(text) / "SegmentationClass").is_dir():
         return ColouredData(root=Path(text), split=split)
-    if split is None and Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file():
+    is_file = Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file()
+    if is_file and split is None:
         return _label_file(Path(text))
-    if text not in BENCHMARKS and not text.startswith("world-"):
+    if not is_file and text not in BENCHMARKS and not text.startswith("world-"):
         return FolderData(root=Path(text), split=split)
     if split is not None:
         raise ConfigError(f"split {split!r} is given for {text}, which has none; a folder of images has splits.")

@@ -1,6 +1,8 @@
 """Images of a file of labels: which are found, which cost themselves, and what is said about it."""
 
 import logging
+import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from ahs_seg.data.annotations.base import (
     Shape,
     labels_of,
 )
+from ahs_seg.data.annotations.polygon import filled, polygon_points
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.class_choice import ClassChoice
 from tests.support.annotations import save_image
@@ -58,6 +61,23 @@ def test_what_cannot_be_used_costs_its_image_and_is_told(tmp_path: Path, caplog)
     assert text.count("twice.png: 2 entries have this name; keep one.") == 2
     assert f"no.png: no such image below {tmp_path}. Give the folder of the images: data.images=FOLDER." in text
     assert "bare.png: is odd." in text
+
+
+def test_two_entries_never_share_a_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save_image(tmp_path / name, np.zeros((2, 3, 3), np.uint8))
+    dataset = opened(tmp_path, image("train/a.png"), image("val/a.png"), image("b.png"))
+    assert len(dataset) == 1
+    with pytest.raises(AnnotationError, match=r"val/a\.png: 2 entries lead to .*a\.png; give the folder above it"):
+        dataset.check()
+
+
+def test_worker_processes_get_a_copy(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", np.zeros((2, 3, 3), np.uint8))
+    shape = Shape(0, partial(filled, polygon_points([0, 0, 2, 0, 2, 2, 0, 2])))
+    dataset = opened(tmp_path, AnnotatedImage("a.png", labels_of([shape])))
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy[0].labels.tolist() == [[0, 0, -1]] * 2
 
 
 def test_a_damaged_image_costs_itself(tmp_path: Path) -> None:

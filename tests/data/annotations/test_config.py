@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.config import ConfigError
-from ahs_seg.data.config import CocoData, CvatData, LabelStudioData, parse_data
+from ahs_seg.data.config import CocoData, CvatData, LabelStudioData, data_folder, parse_data
 from ahs_seg.experiments.experiment import Experiment
 from tests.support.annotations import exported
 
@@ -31,3 +31,6 @@ def test_training_configs_name_them() -> None:
 def test_files_on_a_command_line_are_known_by_their_content(tmp_path: Path, kind: str, config: type) -> None:
     file, _ = exported(kind, tmp_path)
     assert parse_data(str(file)) == config(file=file)
+    with pytest.raises(ConfigError, match=r"split 'val' is given for .*, which has none"):
+        parse_data(str(file), split="val")
+    assert data_folder(config(file=file)) == file

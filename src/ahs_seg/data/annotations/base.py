@@ -97,16 +97,19 @@ class AnnotatedDataset:
         self._folder = Path(images)
         self._vocabulary, self._table = classes.apply(source.classes, title)
         counts = Counter(image.name for image in source.images)
-        usable = []
+        found = [(image, *self._find(image, counts[image.name])) for image in source.images]
+        places = Counter(path for _, path, _ in found if path is not None)
+        usable: list[tuple[AnnotatedImage, Path]] = []
         self._faults: list[str] = []
         self._bare = 0
-        for image in source.images:
-            path, fault = self._find(image, counts[image.name])
-            bare = not fault and image.labels is None and classes.unlabelled is None
-            self._bare += bare
-            if fault:
+        for image, path, fault in found:
+            if path is None:
                 self._faults.append(fault)
-            elif path is not None and not bare:
+            elif places[path] > 1:
+                self._faults.append(f"{image.name}: {places[path]} entries lead to {path}; give the folder above it.")
+            elif image.labels is None and classes.unlabelled is None:
+                self._bare += 1
+            else:
                 usable.append((image, path))
         self._usable = sorted(usable, key=lambda pair: pair[0].name)
         if not self._usable:
