@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.output.formats import open_format
+from ahs_seg.output.formats import Format, open_format
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item, made
@@ -23,7 +23,7 @@ def save_image(path: Path, pixels: np.ndarray) -> Path:
 
 
 def exported(
-    kind: str, folder: Path, maps: Mapping[str, np.ndarray] = MAPS, words: Vocabulary = WORDS
+    kind: Format, folder: Path, maps: Mapping[str, np.ndarray] = MAPS, words: Vocabulary = WORDS
 ) -> tuple[Path, Path]:
     """The file of labels that our exporter writes, and the folder of the images."""
     exporter = open_format(kind, folder / kind, words)

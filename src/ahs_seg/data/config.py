@@ -132,7 +132,7 @@ def parse_data(
         ConfigError: the drawn world has no vocabulary of this size, or a split is given for what is no folder.
     """
     if text.startswith(PREFIX):
-        return HubData(dataset=text.removeprefix(PREFIX), **({"split": split} if split else {}))
+        return HubData(dataset=text.removeprefix(PREFIX), split=split or "train")
     if (Path(text) / "labelmap.txt").is_file() and (Path(text) / "SegmentationClass").is_dir():
         return ColouredData(root=Path(text), split=split)
     is_file = Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file()

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from ahs_seg.data.annotations.base import AnnotationError
-from ahs_seg.data.config import CocoData
+from ahs_seg.data.annotations.config import CocoData
 from ahs_seg.io.rle import runs_of
 from ahs_seg.types import IGNORE
 from tests.support.annotations import MAPS, exported, same_labels, save_image

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.config import ConfigError
-from ahs_seg.data.config import CocoData, CvatData, LabelStudioData, data_folder, parse_data
+from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
+from ahs_seg.data.config import data_folder, parse_data
 from ahs_seg.experiments.experiment import Experiment
+from ahs_seg.output.formats import Format
 from tests.support.annotations import exported
 
 
@@ -28,7 +30,9 @@ def test_training_configs_name_them() -> None:
 
 
 @pytest.mark.parametrize(("kind", "config"), [("coco", CocoData), ("labelstudio", LabelStudioData), ("cvat", CvatData)])
-def test_files_on_a_command_line_are_known_by_their_content(tmp_path: Path, kind: str, config: type) -> None:
+def test_files_on_a_command_line_are_known_by_their_content(
+    tmp_path: Path, kind: Format, config: type[AnnotatedData]
+) -> None:
     file, _ = exported(kind, tmp_path)
     assert parse_data(str(file)) == config(file=file)
     with pytest.raises(ConfigError, match=r"split 'val' is given for .*, which has none"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ahs_seg.data.annotations.base import AnnotationError
-from ahs_seg.data.config import CvatData
+from ahs_seg.data.annotations.config import CvatData
 from tests.support.annotations import MAPS, exported, same_labels, save_image
 
 # The elements and attributes of the examples in https://docs.cvat.ai/docs/other/xml_format ("image" annotations).

@@ -11,7 +11,7 @@ from label_studio_sdk.converter.brush import mask2rle
 from label_studio_sdk.label_interface.interface import LabelInterface
 
 from ahs_seg.data.annotations.base import AnnotationError
-from ahs_seg.data.config import LabelStudioData
+from ahs_seg.data.annotations.config import LabelStudioData
 from ahs_seg.types import IGNORE
 from tests.support.annotations import MAPS, exported, same_labels, save_image
 

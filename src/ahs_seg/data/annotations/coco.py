@@ -28,7 +28,7 @@ from ahs_seg.data.annotations.polygon import filled, polygon_points
 from ahs_seg.data.prepare.safe_names import name_problem
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_json
 from ahs_seg.errors import SampleError
-from ahs_seg.io.images import read_colours
+from ahs_seg.io.images import MAX_PIXELS, read_colours
 from ahs_seg.io.rle import decode_rle, shortened
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.notices import notice
@@ -172,7 +172,9 @@ def _label(annotation: Mapping[str, Any], place: Mapping[object, int]) -> int:
 
 def _area(annotation: Mapping[str, Any]) -> float:
     area = annotation.get("area")
-    return float(area) if isinstance(area, int | float) else 0.0
+    if not isinstance(area, int | float) or not 0 <= area <= MAX_PIXELS:  # damaged; the mask itself decides what it is
+        return 0.0
+    return float(area)
 
 
 def _is_id(value: object) -> bool:

@@ -32,7 +32,7 @@ class AnnotatedData(DatasetConfig):
         return str(self.file)
 
     @abstractmethod
-    def read(self) -> LabelSource:
+    def label_source(self) -> LabelSource:
         """The labels of the file."""
 
     def open(self) -> AnnotatedDataset:
@@ -45,7 +45,7 @@ class AnnotatedData(DatasetConfig):
         beside = self.file.parent / "images"
         images = self.images or (beside if beside.is_dir() else self.file.parent)
         classes = ClassChoice.of(self.classes, self.unlabelled)
-        return AnnotatedDataset(self.read(), images, title=self.title, classes=classes)
+        return AnnotatedDataset(self.label_source(), images, title=self.title, classes=classes)
 
 
 class CocoData(AnnotatedData):
@@ -54,7 +54,7 @@ class CocoData(AnnotatedData):
     name: Literal["coco"] = "coco"
     segments: Path | None = None
 
-    def read(self) -> LabelSource:
+    def label_source(self) -> LabelSource:
         """The labels of the file."""
         return read_coco(self.file, segments=self.segments)
 
@@ -64,7 +64,7 @@ class CvatData(AnnotatedData):
 
     name: Literal["cvat"] = "cvat"
 
-    def read(self) -> LabelSource:
+    def label_source(self) -> LabelSource:
         """The labels of the file."""
         return read_cvat(self.file)
 
@@ -75,6 +75,6 @@ class LabelStudioData(AnnotatedData):
     name: Literal["labelstudio"] = "labelstudio"
     predictions: bool = False
 
-    def read(self) -> LabelSource:
+    def label_source(self) -> LabelSource:
         """The labels of the file."""
         return read_labelstudio(self.file, predictions=self.predictions)

@@ -78,13 +78,17 @@ def _answer(task: Mapping[str, Any], *, predictions: bool) -> Mapping[str, Any] 
 def _regions(answer: Mapping[str, Any]) -> list[tuple[_Region, str]]:
     """The regions of an answer, each with its class; "" for one that labels no area."""
     found = list(_mappings(answer.get("result")))
-    named = {region.get("id"): _class_of(region) for region in found if _class_of(region)}
+    named = {_id(region): _class_of(region) for region in found if _class_of(region)}
     areas = [(region, region["value"]) for region in found if isinstance(region.get("value"), dict)]
     return [
-        (region, named.get(region.get("id"), "") if "rle" in value or "points" in value else "")
+        (region, (_class_of(region) or named.get(_id(region), "")) if "rle" in value or "points" in value else "")
         for region, value in areas
-        if "rle" in value or "points" in value or region.get("id") not in named
+        if "rle" in value or "points" in value or _id(region) not in named
     ]
+
+
+def _id(region: _Region) -> str:
+    return str(region.get("id"))
 
 
 def _class_of(region: _Region) -> str:
@@ -96,12 +100,12 @@ def _class_of(region: _Region) -> str:
 def _image(task: Mapping[str, Any], regions: Sequence[tuple[_Region, str]], place: Mapping[str, int]) -> AnnotatedImage:
     name = next(_image_names(task["data"]), "")
     shapes = [Shape(place[label], _reader(region["value"])) for region, label in regions if label]
-    sizes = {(region.get("original_height"), region.get("original_width")) for region, label in regions if label}
+    sizes = [(region.get("original_height"), region.get("original_width")) for region, label in regions if label]
     if not sizes:
         return AnnotatedImage(name)
-    height, width = next(iter(sizes))
-    if len(sizes) > 1 or not isinstance(height, int) or not isinstance(width, int):
-        return AnnotatedImage(name, fault=f"its regions are of the sizes {shortened(sorted(map(str, sizes)))}")
+    height, width = sizes[0]
+    if any(one != sizes[0] for one in sizes) or not isinstance(height, int) or not isinstance(width, int):
+        return AnnotatedImage(name, fault=f"its regions are of the sizes {shortened(sizes)}")
     if any(region.get("image_rotation") for region, _ in regions):
         return AnnotatedImage(name, fault="was turned in Label Studio; rotate the file itself, and label it upright")
     return AnnotatedImage(name, labels_of(shapes), (height, width))
