@@ -75,4 +75,4 @@ def test_one_correction_makes_a_better_model(tmp_path: Path, monkeypatch: pytest
     run("evaluate", "run/model", "--data", "test", "--output", "after.json")
     before, after = (json.loads(Path(name).read_text())["scores"]["miou"] for name in ("before.json", "after.json"))
     assert before < 0.5
-    assert after > before + 0.2  # 0.26 and 0.90 where this was written
+    assert after > before + 0.2  # 0.29 and 0.88 where this was written
