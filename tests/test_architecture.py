@@ -39,6 +39,7 @@ ONLY_IN = {
     "supervision": {"integrations", "output"},
     "fiftyone": {"integrations"},
     "pandas": {"integrations"},
+    "datasets": {"data"},
 }
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from ahs_seg.checkpoints.card import write_card
     from ahs_seg.checkpoints.hub import push_to_hub
     from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
+    from ahs_seg.data.annotations.config import CocoData, CvatData, LabelStudioData
     from ahs_seg.data.augment import Augmentation, Crop, Resize
     from ahs_seg.data.base import Sample, SegmentationDataset
     from ahs_seg.data.color_jitter import ColourJitter
+    from ahs_seg.data.coloured import ColouredData
     from ahs_seg.data.config import DatasetConfig
     from ahs_seg.data.folder import FolderDataset
+    from ahs_seg.data.hub_dataset import HubData
     from ahs_seg.data.world.dataset import WorldDataset
     from ahs_seg.errors import AhsSegError
     from ahs_seg.evaluation import EvaluationReport, evaluate, merge_reports
@@ -74,8 +77,11 @@ __all__ = [
     "BatchSummary",
     "CatSegConfig",
     "ClipConfig",
+    "CocoData",
     "ColourJitter",
+    "ColouredData",
     "Crop",
+    "CvatData",
     "DatasetConfig",
     "EBSegConfig",
     "EvaluationJob",
@@ -89,8 +95,10 @@ __all__ = [
     "Full",
     "HClipConfig",
     "HpsSegConfig",
+    "HubData",
     "ImageWindows",
     "InferenceConfig",
+    "LabelStudioData",
     "Method",
     "ModelDescription",
     "ModelSource",
@@ -155,6 +163,9 @@ _MODULES: Final = {
     "data.augment": "Augmentation Resize Crop",
     "data.color_jitter": "ColourJitter",
     "data.base": "Sample SegmentationDataset",
+    "data.annotations.config": "CocoData CvatData LabelStudioData",
+    "data.coloured": "ColouredData",
+    "data.hub_dataset": "HubData",
     "data.config": "DatasetConfig",
     "data.folder": "FolderDataset",
     "data.world.dataset": "WorldDataset",

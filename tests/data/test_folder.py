@@ -61,6 +61,16 @@ def test_a_given_ignore_value_is_the_only_one(tmp_path):
         FolderDataset(tmp_path)[0]
 
 
+def test_values_below_the_offset_mean_no_class(tmp_path):
+    make(tmp_path, ["a"], labels=np.array([[0, 1, 2], [3, 255, 1]], np.uint8))
+    dataset = FolderDataset(tmp_path, offset=1)
+    assert dataset[0].labels.tolist() == [[IGNORE, 0, 1], [2, IGNORE, 0]]
+    dataset.check()
+    make(tmp_path, ["a"], labels=np.array([[5, 2, 3], [1, 0, 4]], np.uint8))
+    with pytest.raises(SampleError, match=r"label value 5; the class list allows 0\.\.1 \(none\), 2\.\.4 and 3 \("):
+        FolderDataset(tmp_path, offset=2, ignore=3)[0]
+
+
 def test_other_names_and_a_vocabulary_of_ones_own(tmp_path):
     make(tmp_path, ["a"])
     (tmp_path / "images").rename(tmp_path / "photos")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, UInt, UInt8
 
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import AhsSegError, SampleError
@@ -46,7 +46,8 @@ class FolderDataset:
 
     `split` names a subfolder of `images` and `annotations`; without it everything below `images` is read. Files whose
     name starts with a dot or has no image suffix are skipped. `classes` is a file in `root`, or a vocabulary. `ignore`
-    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files.
+    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files. `offset` is
+    the label value of the first class: smaller values mean "none", as 0 in ADE20K, whose classes begin with 1.
 
     Opening the dataset only lists files; `check` reads them all.
 
@@ -63,9 +64,11 @@ class FolderDataset:
         annotations: str = "annotations",
         classes: str | Vocabulary = "classes.txt",
         ignore: int | None = None,
+        offset: int = 0,
     ) -> None:
         self.root = Path(root)
         self.ignore = ignore
+        self.offset = offset
         image_folder = _existing_folder(self.root, images, split)
         label_folder = _existing_folder(self.root, annotations, split)
         self._vocabulary = classes if isinstance(classes, Vocabulary) else Vocabulary.read(self.root / classes)
@@ -156,17 +159,33 @@ class FolderDataset:
         problem = f"{len(paths)} label maps of that name, keep one" if paths else f"no label map; expected {expected}"
         raise SampleError(f"{self._images[index]}: {problem}.")
 
+    def stored_labels(self, index: int) -> UInt[np.ndarray, "H W"]:
+        """Label values of sample `index` exactly as stored.
+
+        Raises:
+            SampleError: the label map is missing or damaged.
+        """
+        return read_labels(self._label_path(index))
+
+    def class_labels(self, values: UInt[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+        """Class indices of stored values, `IGNORE` without a class; an index may exceed the class list."""
+        labels = values.astype(np.int32) - self.offset
+        labels[(values == self._ignored(values)) | (values < self.offset)] = IGNORE
+        return labels
+
+    def _ignored(self, values: UInt[np.ndarray, "H W"]) -> int:
+        return self.ignore if self.ignore is not None else (65535 if values.dtype.itemsize == 2 else 255)
+
     def _read_labels(self, index: int) -> Int32[np.ndarray, "H W"]:
-        path = self._label_path(index)
-        values = read_labels(path)
-        sixteen_bit = values.dtype.itemsize == 2
-        ignore = self.ignore if self.ignore is not None else (65535 if sixteen_bit else 255)
-        labels = values.astype(np.int32)
-        labels[values == ignore] = IGNORE
+        path, values = self._label_path(index), self.stored_labels(index)
+        labels = self.class_labels(values)
         outside = np.unique(values[labels >= len(self.vocabulary)])
         if len(outside):
+            sixteen_bit = values.dtype.itemsize == 2
             shown = ", ".join(map(str, outside[:8])) + (", ..." if len(outside) > 8 else "")
-            allowed = f"0..{len(self.vocabulary) - 1} and {ignore} (ignored)"
+            first, last = self.offset, self.offset + len(self.vocabulary) - 1
+            none = f"0..{first - 1} (none), " * (first > 1) + "0 (none), " * (first == 1)
+            allowed = f"{none}{first}..{last} and {self._ignored(values)} (ignored)"
             hint = " Give ignore=255 if that means no class." if sixteen_bit and 255 in outside else ""
             raise SampleError(f"{path}: label value {shown}; the class list allows {allowed}.{hint}")
         return labels
