@@ -36,10 +36,11 @@ def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: floa
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=_measured, args=(call, limit_mib, theirs))
-    gc.collect()
-    gc.freeze()  # the child must not free what waits for threads of the parent, such as a scaler of FFmpeg
-    process.start()
-    gc.unfreeze()
+    gc.disable()  # the child must not free what waits for threads of the parent, such as a scaler of FFmpeg
+    try:
+        process.start()
+    finally:
+        gc.enable()
     theirs.close()
     try:
         assert ours.poll(seconds), f"still running after {seconds} s"
@@ -53,6 +54,8 @@ def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: floa
 
 
 def _measured(call: Callable[[], object], limit_mib: int, answer: Connection) -> None:
+    gc.freeze()  # all that the parent had
+    gc.enable()
     before, mapped = _status("VmRSS"), _status("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, (round((mapped + limit_mib) * MIB), resource.RLIM_INFINITY))
     _reset_peak()
