@@ -17,7 +17,9 @@ gc.disable()
 
 from jaxtyping import install_import_hook  # noqa: E402
 
-install_import_hook("ahs_seg", "beartype.beartype")
+from tests.support.shape_checks import at_first_call  # noqa: E402
+
+install_import_hook("ahs_seg", f"{at_first_call.__module__}.{at_first_call.__name__}")
 
 pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
 
