@@ -7,6 +7,7 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers.initialization import no_init_weights
 
 from ahs_seg.backbones.clip import ClipBackbone, StemmedClipModel
 from ahs_seg.backbones.tokenizer import Tokens
@@ -76,7 +77,8 @@ def build(name: str) -> Case:
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
     config, side = clip_config(clip, OPENAI), 336 if name.endswith("vitl") else 384
-    backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(), resolution=side)
+    with no_init_weights():  # all of them are loaded below
+        backbone = ClipBackbone(StemmedClipModel(config), byte_tokenizer(), resolution=side)
     method = (HClipConfig() if name == "hclip_vitb" else CatSegConfig()).compose(backbone).eval()
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state)
