@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.batch import run as batch
+from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.cli import app
 from ahs_seg.cli.segment import FORMATS
 from ahs_seg.output.formats import FORMATS as KNOWN
@@ -116,14 +116,14 @@ def test_tiles(model, photos, tmp_path):
             run(*arguments, *wrong)
 
 
-def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
+def test_a_killed_process_leaves_nothing_half_written(model, tmp_path, monkeypatch):
     """Killed in the middle, resumed: the same files as without, every one readable at any time."""
     for index in range(8):
         save(tmp_path / "photos" / f"{index:02d}.png", drawn(200, 300, index))
     arguments = ["segment", str(tmp_path / "photos"), "--classes", WORDS, "--model", str(model), "--format", "png"]
 
     def die() -> None:
-        real, count = batch.BatchJournal.write, []
+        real, count = BatchJournal.write, []
 
         def write(self, done):
             real(self, done)
@@ -131,7 +131,7 @@ def test_a_killed_process_leaves_nothing_half_written(model, tmp_path):
             if len(count) == 4:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        batch.BatchJournal.write = write
+        monkeypatch.setattr(BatchJournal, "write", write)
         app([*arguments, "-o", str(tmp_path / "a")])
 
     killed = forked(die)
