@@ -37,7 +37,7 @@ def without_mirror(root: Path, tests: Path) -> set[str]:
     return {
         module.as_posix()
         for module in modules(root)
-        if has_code(root / module) and not (tests / mirror_of(module)).exists()
+        if not (tests / mirror_of(module)).exists() and has_code(root / module)
     }
 
 

@@ -53,8 +53,18 @@ def test_logits_equal_the_textbook(changes: dict[str, Any], classes: int, budget
         assert relative(model(images, text).logits, textbook.segment(model, images, text)) < 1e-5
 
 
-@pytest.mark.parametrize(("changes", "classes"), VARIANTS)
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "classes", "checkpointing"),
+    [
+        *[pytest.param(*one.values, False, id=one.id) for one in VARIANTS],
+        *[
+            pytest.param(
+                *one.values, True, id=f"{one.id}, recomputed", marks=[pytest.mark.slow] * (index not in (2, 4))
+            )
+            for index, one in enumerate(VARIANTS)
+        ],
+    ],
+)
 def test_gradients_equal_the_textbook(changes: dict[str, Any], classes: int, checkpointing: bool) -> None:
     model = method(**changes).double()
     model.head.budget = 1
