@@ -14,9 +14,11 @@ that they are seen on light and on dark pages.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from importlib import resources
 from typing import Final
 
 import numpy as np
@@ -31,14 +33,18 @@ SHADES: Final = 5
 """Shades of a hue."""
 TOUCHING: Final = 12.0
 """CIEDE2000 difference, also with deuteranopia, that classes get which touch one another in an image, if possible."""
-APART: Final = 7.0
-"""The same for classes that are in one image, or in one vocabulary, without touching."""
+APART: Final = 5.0
+"""The same for classes that are in one image without touching."""
+NAMED: Final = 3.0
+"""The same for classes of one vocabulary, whatever the image."""
+SPREAD: Final = 0.5
+"""The same for well-known classes, whose table has them spread already: they move from the same colour only."""
 
-_LIGHTNESS: Final = np.linspace(38, 78, SHADES)
+_LIGHTNESS: Final = np.linspace(34, 82, SHADES)
 _VIVID: Final = 32
 _MUTED: Final = 16
 _CHROMA: Final = (72.0, 30.0)
-_SWEEPS: Final = 4
+_SWEEPS: Final = 8
 _MOST: Final = 1000
 """Classes of one image, largest first, that are told apart."""
 _GAPS: Final = re.compile(r"[\s_-]+")
@@ -62,7 +68,7 @@ class ClassColours:
         """
         labels = by_area(*maps)
         cells = [self._cells[label] for label in labels]
-        _tell_apart(cells, _needed(labels[:_MOST], maps))
+        _tell_apart(cells, _who_touches(labels[:_MOST], maps))
         return {label: _colour(cell) for label, cell in zip(labels, cells, strict=True)}
 
 
@@ -79,41 +85,37 @@ def touching(labels: Integer[np.ndarray, "H W"]) -> set[tuple[int, int]]:
     return found
 
 
-def _needed(labels: Sequence[int], maps: Sequence[Integer[np.ndarray, "_ _"]]) -> Float[np.ndarray, "n n"]:
-    """The difference that each pair of these labels should have."""
+def _who_touches(labels: Sequence[int], maps: Sequence[Integer[np.ndarray, "_ _"]]) -> Bool[np.ndarray, "n n"]:
+    """Which of these labels touch which."""
     place = {label: index for index, label in enumerate(labels)}
-    needed = np.full((len(labels), len(labels)), APART)
-    for pair in set().union(*map(touching, maps)):
-        if pair[0] in place and pair[1] in place:
-            one, other = place[pair[0]], place[pair[1]]
-            needed[one, other] = needed[other, one] = TOUCHING
-    return needed
+    found = np.zeros((len(labels), len(labels)), np.bool_)
+    for one, other in set().union(*map(touching, maps)):
+        if one in place and other in place:
+            found[place[one], place[other]] = found[place[other], place[one]] = True
+    return found
 
 
-def _tell_apart(cells: list[int], needed: Float[np.ndarray, "n n"]) -> None:
-    """Change the shades in `cells` until every pair is as different as needed, the first ones least."""
-    table = _differences()
-    count = len(needed)
+def _tell_apart(cells: list[int], touch: Bool[np.ndarray, "n n"]) -> None:
+    """Change the shades in `cells`: those that touch look different, then all others, and the first change least."""
+    table, count = differences(), len(touch)
     known = np.array(cells[:count], np.intp)
     for sweep in range(_SWEEPS):
+        before = known.copy()
         for index in range(count):
             others = np.arange(count) < index if sweep == 0 else np.arange(count) != index
-            if not others.any():
-                continue
             shades = _shades(cells[index])
-            margins = (table[np.ix_(shades, known[others])] / needed[index, others]).min(1)
-            known[index] = _chosen(known[index] if sweep else cells[index], shades, margins)
-        margins = table[np.ix_(known, known)] / needed
-        np.fill_diagonal(margins, np.inf)
-        if margins.min(initial=np.inf) >= 1:
+            near = table[shades][:, known[others & touch[index]]].min(1, initial=np.inf)
+            far = table[shades][:, known[others & ~touch[index]]].min(1, initial=np.inf)
+            known[index] = _chosen(cells[index], shades, near / TOUCHING, far / APART)
+        if np.array_equal(known, before):
             break
     cells[:count] = known.tolist()
 
 
-def _chosen(own: int, shades: Integer[np.ndarray, " s"], margins: Float[np.ndarray, " s"]) -> int:
-    """The shade nearest to one's own that is different enough (a margin of 1), else the most different one."""
-    enough = margins >= min(1.0, float(margins.max()))
-    return int(min(shades[enough], key=lambda cell: (abs(int(cell) - own), cell)))
+def _chosen(own: int, shades: Integer[np.ndarray, " s"], *margins: Float[np.ndarray, " s"]) -> int:
+    """The shade nearest to one's own of those that are different enough: each margin is 1, the first counts most."""
+    ranks = zip(shades.tolist(), *(-margin.clip(max=1).round(6) for margin in margins), strict=True)
+    return min(ranks, key=lambda rank: (*rank[1:], abs(rank[0] - own), rank[0]))[0]
 
 
 def _shades(cell: int) -> Integer[np.ndarray, " s"]:
@@ -124,34 +126,44 @@ def _shades(cell: int) -> Integer[np.ndarray, " s"]:
 @lru_cache(64)
 def _cells_of(names: tuple[str, ...]) -> tuple[int, ...]:
     """Hue and shade of every name, told apart in the order of the list."""
-    table = _differences()
+    table = differences()
     used: Bool[np.ndarray, " n"] = np.zeros(len(table), np.bool_)
     cells: dict[str, int] = {}
-    for name in map(_plain, names):
+    for name in map(plain_name, names):
         if name not in cells:
             own = _cell(name)
-            shades = _shades(own)
-            cells[name] = _chosen(own, shades, table[shades][:, used].min(1, initial=np.inf) / APART)
+            shades, needed = _shades(own), SPREAD if name in _known() else NAMED
+            cells[name] = _chosen(own, shades, table[shades][:, used].min(1, initial=np.inf) / needed)
             used[cells[name]] = True
-    return tuple(cells[_plain(name)] for name in names)
+    return tuple(cells[plain_name(name)] for name in names)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name that the colour is found by: case, and the kind of gaps between words, make no difference."""
     return _GAPS.sub(" ", name).strip().casefold()
 
 
 def _cell(name: str) -> int:
+    if (known := _known().get(name)) is not None:
+        return known
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") % len(_palette())
+    return int.from_bytes(digest[:8], "big") % len(palette())
+
+
+@cache
+def _known() -> dict[str, int]:
+    """Colours of well-known classes, spread by `benchmarks/colour_table.py`."""
+    text = resources.files("ahs_seg").joinpath("assets/colours.json").read_text(encoding="utf-8")
+    return {name: int(cell) for name, cell in json.loads(text).items()}
 
 
 def _colour(cell: int) -> Colour:
-    red, green, blue = _palette()[cell].tolist()
+    red, green, blue = palette()[cell].tolist()
     return red, green, blue
 
 
 @cache
-def _palette() -> UInt8[np.ndarray, "n 3"]:
+def palette() -> UInt8[np.ndarray, "n 3"]:
     """The colours: the shades of each hue follow one another, from dark to light."""
     hues = [
         (360 * index / count, chroma)
@@ -172,7 +184,7 @@ def _in_gamut(lightness: float, hue: float, chroma: float) -> UInt8[np.ndarray, 
 
 
 @cache
-def _differences() -> Float[np.ndarray, "n n"]:
+def differences() -> Float[np.ndarray, "n n"]:
     """Difference of every pair of colours of the palette, the smaller of usual vision and deuteranopia."""
-    colours = _palette()
+    colours = palette()
     return visible_difference(colours[:, None].repeat(len(colours), 1), colours[None].repeat(len(colours), 0))
