@@ -132,7 +132,7 @@ class Worker:
 
 def exporters_of(job: BatchJob) -> list[Exporter]:
     """Create the exporters of a run; called once in every process."""
-    named = [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
+    named = [open_format(name, job.output, job.vocabulary, job.config.overlay) for name in job.config.formats]
     return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]
 
 
