@@ -12,7 +12,7 @@ from ahs_seg.cli.completion import known_list, output_format
 from ahs_seg.cli.options import OptionError, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
 
-FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
+FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video"
 
 
 def command(  # noqa: PLR0913  # a command line has many options

@@ -80,9 +80,7 @@ def _warn_once(text: str) -> None:
     _warned().append(text)
     if _can_be_shaped(text):
         remedy = "install one, for example Noto Sans of its script (Debian and Ubuntu: apt install fonts-noto)"
-        logger.warning(
-            "no font here can write %r: images show the number of the class instead; %s", text, remedy
-        )
+        logger.warning("no font here can write %r: images show the number of the class instead; %s", text, remedy)
     else:
         logger.warning(
             "Pillow here cannot shape the script of %r (no raqm): images show the number of the class instead; "

@@ -34,12 +34,14 @@ def shortened(text: str, size: int, width: int) -> str:
     return text[:low].rstrip() + "…"
 
 
-def write(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, fill: Colour) -> None:
+def write(
+    draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int, fill: Colour
+) -> None:
     """Draw a text to the right of `place`, which is the middle of its left edge."""
     _write(draw, place, text, size, fill, 0)
 
 
-def write_outlined(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int) -> None:
+def write_outlined(draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int) -> None:
     """Draw a text in white with a dark outline, to be read on any colour; `place` as in `write`."""
     _write(draw, place, text, size, WHITE, outline_of(size))
 
@@ -50,7 +52,7 @@ def outline_of(size: int) -> int:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, fill: Colour, outline: int
+    draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int, fill: Colour, outline: int
 ) -> None:
     left, baseline = place[0], place[1] + _CAPITAL * size
     for part, path in runs_of(text) or ():

@@ -238,7 +238,7 @@ class Segmentation:
         return Image.fromarray(self.plot()) if kind == "overlay" else label_map_image(self)
 
     def show(self, *, names: bool = True, legend: bool = True) -> None:
-        """Show the overlay, as `plot` draws it: below the cell in a notebook, else in the image viewer of the system."""
+        """Show the overlay that `plot` draws: below the cell in a notebook, else in the image viewer of the system."""
         drawn = Image.fromarray(self.plot(names=names, legend=legend))
         notebook = sys.modules.get("IPython")
         if notebook is not None and notebook.get_ipython() is not None:
@@ -259,8 +259,8 @@ class Segmentation:
         """Path of the written file; its format is given by the file suffix or by `format`.
 
         `.png` is a label map of class indices with the class names in a `.classes.json` file beside it, `.jpg` and
-        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO. `names` and `legend` are those of
-        `plot`, for overlays.
+        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO. `names` and `legend` say what
+        an overlay shows, as for `plot`.
 
         Raises:
             FormatError: no format has this suffix, or `format` uses a different one.

@@ -1,4 +1,4 @@
-"""Output formats: label maps, overlays, arrays, GeoTIFF, and annotation files (COCO, YOLO, CVAT, Label Studio).
+"""Output formats: label maps, overlays, arrays, GeoTIFF, and annotation files (COCO, YOLO, CVAT, Label Studio), films.
 
 `open_format("coco", folder, vocabulary)` returns the `Exporter` of a run; `save_result` writes a single result. Each
 format has a file of its own.
@@ -22,11 +22,12 @@ from ahs_seg.output.formats.npz import write_npz
 from ahs_seg.output.formats.overlay import write_overlay
 from ahs_seg.output.formats.parts import MergedFileFormat
 from ahs_seg.output.formats.png import write_label_map
+from ahs_seg.output.formats.video import film_part, join_films
 from ahs_seg.output.formats.yolo import YoloFormat, rows_of
 from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
-Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat"]
+Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat", "video"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 __all__ = [
@@ -63,6 +64,8 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: Overl
             return MergedFileFormat(output, vocabulary, "labelstudio", part, join_labelstudio)
         case "cvat":
             return MergedFileFormat(output, vocabulary, "cvat", cvat_part, join_cvat)
+        case "video":
+            return MergedFileFormat(output, vocabulary, "video", film_part, partial(join_films, style=style))
 
 
 def _write_coco(item: ExportItem, path: Path) -> None:
