@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ENCODERS: Final = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
 """Encoders of H.264, the best first."""
 _OPTIONS: Final = {"libx264": {"crf": "18", "preset": "veryfast", "bf": "0"}}
+_BT_601: Final = 6
+_LIMITED: Final = 1
+"""Conversion from RGB that FFmpeg makes; without these marks players take another for large films."""
 _FINEST_CLOCK: Final = Fraction(1, 90_000)
 
 
@@ -82,6 +85,7 @@ def film_writer(
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.options = _OPTIONS.get(name, {})
         stream.codec_context.time_base = stream.time_base = unit
+        stream.codec_context.colorspace, stream.codec_context.color_range = _BT_601, _LIMITED
         writer = FilmWriter(file, stream, unit)
         yield writer
         writer.finish()

@@ -21,6 +21,7 @@ MOST: Final = 80
 """Most names on an image."""
 
 _LONGEST: Final = 480
+"""Rows and columns of the label map in which the places are looked for."""
 _ROOM: Final = 0.45
 """Smallest radius of the circle inside a region, as a share of the height of its name."""
 
@@ -41,13 +42,13 @@ def place_names(
 
     `names` has the text of each label that may be named. A region is a connected part of a class.
     """
-    step = max(1, -(-max(labels.shape) // _LONGEST))
-    small = np.ascontiguousarray(labels[step // 2 :: step, step // 2 :: step])
+    steps = -(-labels.shape[0] // _LONGEST), -(-labels.shape[1] // _LONGEST)
+    small = np.ascontiguousarray(labels[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]])
     placed: list[PlacedName] = []
     for label, window, region in _regions(small, list(names)):
         text = names[label]
         height, width = size_of(text)
-        centre = _free_pole(region, window, [one.box for one in placed], (height, width), labels.shape, step)
+        centre = _free_pole(region, window, [one.box for one in placed], (height, width), labels.shape, steps)
         if centre is not None:
             top, left = centre[0] - height // 2, centre[1] - width // 2
             placed.append(PlacedName(label, text, (left, top, left + width, top + height)))
@@ -81,12 +82,12 @@ def _free_pole(
     taken: Sequence[tuple[int, int, int, int]],
     size: tuple[int, int],
     image: tuple[int, ...],
-    step: int,
+    steps: tuple[int, int],
 ) -> tuple[int, int] | None:
     """The centre (row, column) in pixels of the image for a box of this size; `None` if there is no room."""
-    depth: Float[np.ndarray, "_ _"] = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    rows = np.arange(window[0].start, window[0].stop) * step + step // 2
-    columns = np.arange(window[1].start, window[1].stop) * step + step // 2
+    depth: Float[np.ndarray, "_ _"] = ndimage.distance_transform_edt(np.pad(region, 1), steps)[1:-1, 1:-1]
+    rows = np.arange(window[0].start, window[0].stop) * steps[0] + steps[0] // 2
+    columns = np.arange(window[1].start, window[1].stop) * steps[1] + steps[1] // 2
     above, left = size[0] // 2, size[1] // 2
     below, right = size[0] - above, size[1] - left
     inside = (rows >= above) & (rows + below <= image[0]), (columns >= left) & (columns + right <= image[1])
@@ -96,4 +97,4 @@ def _free_pole(
         down = (rows + below > box[1]) & (rows - above < box[3])
         depth[np.ix_(down, across)] = 0
     at = np.unravel_index(int(depth.argmax()), depth.shape)
-    return (int(rows[at[0]]), int(columns[at[1]])) if depth[at] * step >= _ROOM * size[0] else None
+    return (int(rows[at[0]]), int(columns[at[1]])) if depth[at] >= _ROOM * size[0] else None
