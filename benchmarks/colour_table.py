@@ -14,7 +14,6 @@ import numpy as np
 
 from ahs_seg.data.world.names import vocabulary_names
 from ahs_seg.io.atomic import write_text
-from ahs_seg.output.colour_distance import ciede2000, lab_of
 from ahs_seg.output.colours import SHADES, differences, palette, plain_name
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -50,9 +49,7 @@ def vocabularies() -> dict[str, list[str]]:
 def table() -> dict[str, int]:
     """Number of the colour in the palette by name."""
     colours = palette()
-    lab = lab_of(colours)
-    usual = ciede2000(lab[:, None].repeat(len(lab), 1), lab[None].repeat(len(lab), 0))
-    distance = np.minimum(differences() * 2, usual)
+    distance = differences()
     lists = list(vocabularies().values())
     cells = {plain_name(name): hue * SHADES + shade for name, (hue, shade) in EXPECTED.items()}
     for names in lists:

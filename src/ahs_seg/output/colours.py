@@ -4,11 +4,12 @@ A name gives a hue and one of five shades of it: well-known classes by a table (
 by the SHA-256 digest of the name. Two classes of a vocabulary that would look alike are told apart by the shade: the
 later one in the list takes another of its five. So a word that is added at the end changes no colour before it.
 
-In a single image, classes that touch one another and still look alike take other shades (`ClassColours.for_image`). In
-a film, and in all files that tools read, they do not (`ClassColours.of`): there, a colour depends on the names only.
+Where it is known what is seen together, classes that touch one another and still look alike take other shades: in a
+single image (`ClassColours.for_image`), and once for all frames of a film (`ClassColours.for_images`). Elsewhere, such
+as in label maps, for tools, and in overlays of single frames, a colour depends on the names only (`ClassColours.of`).
 
-"Alike" is measured as CIEDE2000, both as usual and as seen with deuteranopia. All colours are of medium lightness, so
-that they are seen on light and on dark pages.
+"Alike" is measured as CIEDE2000, both for usual vision and as seen with deuteranopia. All colours are of medium
+lightness, so that they are seen on light and on dark pages.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
@@ -25,14 +27,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
 from ahs_seg.io.blocks import blocks
-from ahs_seg.output.colour_distance import encoded, linear_of_lab, visible_difference
-from ahs_seg.output.palette import Colour, by_area
+from ahs_seg.output.colour_distance import ciede2000, encoded, lab_of, linear_of_lab, with_deuteranopia
+from ahs_seg.output.palette import Colour, areas, by_area
 from ahs_seg.types import IGNORE
 
 SHADES: Final = 5
 """Shades of a hue."""
 TOUCHING: Final = 12.0
-"""CIEDE2000 difference, also with deuteranopia, that classes get which touch one another in an image, if possible."""
+"""Difference that classes get which touch one another in an image, if possible: CIEDE2000 of what people with
+deuteranopia see, or `USUAL` of that for usual vision where this is less."""
+USUAL: Final = 0.6
 APART: Final = 5.0
 """The same for classes that are in one image without touching."""
 NAMED: Final = 3.0
@@ -60,16 +64,33 @@ class ClassColours:
         """Colour of class `label`, the same in all images; for films, label maps, and tools that show many images."""
         return _colour(self._cells[label])
 
+    def every(self) -> dict[int, Colour]:
+        """Colour of every class, as `of`."""
+        return {label: _colour(cell) for label, cell in enumerate(self._cells)}
+
     def for_image(self, *maps: Integer[np.ndarray, "_ _"]) -> dict[int, Colour]:
         """Colours of the labels present in label maps that are seen together, those of the largest area first.
 
         They are those of `of`; but where two classes look alike and touch one another in a map, or look the same and
         are both present, one of them takes another shade of its hue.
         """
-        labels = by_area(*maps)
-        cells = [self._cells[label] for label in labels]
-        _tell_apart(cells, _who_touches(labels[:_MOST], maps))
-        return {label: _colour(cell) for label, cell in zip(labels, cells, strict=True)}
+        found = self.for_images(maps)
+        return {label: found[label] for label in by_area(*maps)}
+
+    def for_images(self, maps: Iterable[Integer[np.ndarray, "_ _"]]) -> dict[int, Colour]:
+        """Colours for many label maps, such as the frames of a film, of which one at a time is in memory.
+
+        As `for_image`, for all labels present in any of them.
+        """
+        pixels: Counter[int] = Counter()
+        pairs: set[tuple[int, int]] = set()
+        for labels in maps:
+            pixels.update(areas(labels))
+            pairs |= touching(labels)
+        present = sorted(pixels, key=lambda label: (-pixels[label], label))
+        cells = [self._cells[label] for label in present]
+        _tell_apart(cells, _who_touches(present[:_MOST], pairs))
+        return {label: _colour(cell) for label, cell in zip(present, cells, strict=True)}
 
 
 def touching(labels: Integer[np.ndarray, "H W"]) -> set[tuple[int, int]]:
@@ -85,11 +106,11 @@ def touching(labels: Integer[np.ndarray, "H W"]) -> set[tuple[int, int]]:
     return found
 
 
-def _who_touches(labels: Sequence[int], maps: Sequence[Integer[np.ndarray, "_ _"]]) -> Bool[np.ndarray, "n n"]:
+def _who_touches(labels: Sequence[int], pairs: Iterable[tuple[int, int]]) -> Bool[np.ndarray, "n n"]:
     """Which of these labels touch which."""
     place = {label: index for index, label in enumerate(labels)}
     found = np.zeros((len(labels), len(labels)), np.bool_)
-    for one, other in set().union(*map(touching, maps)):
+    for one, other in pairs:
         if one in place and other in place:
             found[place[one], place[other]] = found[place[other], place[one]] = True
     return found
@@ -173,7 +194,7 @@ def palette() -> UInt8[np.ndarray, "n 3"]:
     return np.stack([_in_gamut(light, hue, chroma) for hue, chroma in hues for light in _LIGHTNESS])
 
 
-def _in_gamut(lightness: float, hue: float, chroma: float) -> UInt8[np.ndarray, 3]:
+def _in_gamut(lightness: float, hue: float, chroma: float) -> UInt8[np.ndarray, " 3"]:
     """The colour of this lightness and hue with this chroma, or the highest below it that sRGB has."""
     steps = np.linspace(chroma, 0, 200)
     angle = np.radians(hue)
@@ -185,6 +206,10 @@ def _in_gamut(lightness: float, hue: float, chroma: float) -> UInt8[np.ndarray, 
 
 @cache
 def differences() -> Float[np.ndarray, "n n"]:
-    """Difference of every pair of colours of the palette, the smaller of usual vision and deuteranopia."""
-    colours = palette()
-    return visible_difference(colours[:, None].repeat(len(colours), 1), colours[None].repeat(len(colours), 0))
+    """Difference of every pair of colours of the palette, as in `TOUCHING`."""
+    usual, blind = (_every_pair(lab_of(colours)) for colours in (palette(), with_deuteranopia(palette())))
+    return np.minimum(USUAL * usual, blind)
+
+
+def _every_pair(lab: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n n"]:
+    return ciede2000(lab[:, None].repeat(len(lab), 1), lab[None].repeat(len(lab), 0))

@@ -60,20 +60,19 @@ def overlay_with_legend(
     *,
     style: OverlayStyle | None = None,
     note: str = "",
-    alone: bool = True,
+    colours: Mapping[int, Colour] | None = None,
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Overlay of the labels on the image, with the names of its classes as `style` says (None: with all).
 
     Small images are enlarged by pixel repetition to leave room for the legend; strips with a side above `LONGEST_SIDE`
-    are downsampled to it. `note` is the first line of the legend. An image that is not `alone`, such as a frame of a
-    film, keeps for every class the colour that it has in all others.
+    are downsampled to it. `note` is the first line of the legend. Without `colours`, they are those of
+    `ClassColours.for_image`.
     """
     style = style or OverlayStyle()
     step = -(-max(labels.shape) // LONGEST_SIDE)
     shown, shown_labels = (np.ascontiguousarray(pixels[::step, ::step]) for pixels in (image, labels))
     present = areas(labels)
-    known = ClassColours(names)
-    colours = known.for_image(labels) if alone else {label: known.of(label) for label in present}
+    colours = ClassColours(names).for_image(labels) if colours is None else colours
     large = enlarge(shown_labels)
     tinted = overlay(enlarge(shown), large, colours, strength=style.strength)
     size = _text_size(tinted)

@@ -71,7 +71,8 @@ def test_a_film_has_the_rate_the_duration_and_the_frames_of_its_source(tmp_path:
 def test_a_class_has_one_colour_in_all_frames(tmp_path: Path) -> None:
     (path,) = exported(film(tmp_path / "film.mp4", 14), tmp_path / "out", list(range(14)), style=BARE)
     frames, _ = opened(path)
-    expected = np.array(ClassColours(NAMES).of(140))
+    pairs = [np.repeat([[label, 140]], 8, 0).repeat(8, 1) for label in range(7)]
+    expected = np.array(ClassColours(NAMES).for_images(pairs)[140])
     for frame in frames:
         right = frame[8:-8, 3 * frame.shape[1] // 4 :].reshape(-1, 3).mean(0)
         assert np.abs(right - expected).max() < 12

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ahs_seg.io.atomic import replacing_file
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem
 from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 
@@ -32,4 +33,5 @@ def overlay_of(item: ExportItem, style: OverlayStyle | None = None) -> UInt8[np.
     result = item.result
     note = DOUBTFUL if result.warnings else ""
     names = result.vocabulary.labels
-    return overlay_with_legend(result.image, result.labels, names, style=style, note=note, alone=item.frame is None)
+    colours = None if item.frame is None else ClassColours(names).every()
+    return overlay_with_legend(result.image, result.labels, names, style=style, note=note, colours=colours)

@@ -2,7 +2,8 @@
 
 During the run the labels of a frame are kept as a small part, so that frames may come in any order, from any process,
 and a killed run continues. At the end each video is read once more, and its overlays are drawn and encoded one by one.
-All frames have the size of the first, and a class has one colour. Needs the extra `video`.
+All frames have the size of the first, and a class has one colour, chosen once for the whole film. Needs the extra
+`video`.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from ahs_seg.io.extras import require_extra
 from ahs_seg.io.film import ENCODERS, film_writer, h264_encoder
 from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.io.video import TimedFrame, read_timed_frames
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.output.formats.overlay import DOUBTFUL
 from ahs_seg.output.formats.parts import FilePart, Parts
 from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
+from ahs_seg.output.palette import Colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ logger = logging.getLogger(__name__)
 SUFFIX: Final = ".overlay.mp4"
 """End of the names of films: `film.mp4` gives `film.overlay.mp4`."""
 
+_LOOKED_AT: Final = 300
+"""Frames, spread over the film, from which the shades of its classes are chosen."""
 _WORKERS: Final = 2
 _AHEAD: Final = 4
 """Frames that are drawn at once, and that may wait to be encoded."""
@@ -99,6 +104,14 @@ class Film:
         self.names = names
         self.style = style
         self._end = Fraction(0)
+        self._colours = self._chosen_colours()
+
+    def _chosen_colours(self) -> dict[int, Colour]:
+        """Colours that are the same in all frames, with classes told apart that touch in any (of those looked at)."""
+        known = ClassColours(self.names)
+        paths = sorted(self.folder.glob("*.json"))
+        looked_at = paths[:: -(-len(paths) // _LOOKED_AT)]
+        return known.every() | known.for_images(_labels_of(_read(path)) for path in looked_at)
 
     def write(self, path: Path) -> Path:
         """Path of the film, which is whole when it appears: each frame is shown until the next, the last to the end."""
@@ -131,7 +144,9 @@ class Film:
         if labels.shape != frame.pixels.shape[:2]:
             raise FormatError(f"{self.source}: has changed since it was segmented. Segment it again, without resume.")
         note = DOUBTFUL if part["doubtful"] else ""
-        pixels = overlay_with_legend(frame.pixels, labels, self.names, style=self.style, note=note, alone=False)
+        pixels = overlay_with_legend(
+            frame.pixels, labels, self.names, style=self.style, note=note, colours=self._colours
+        )
         return frame, pixels
 
 
