@@ -28,8 +28,9 @@ def test_a_run_writes_a_film_and_resumes(segmenter: Segmenter, tmp_path: Path) -
     video = cv2.VideoCapture(str(path))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 5
     assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    size = [video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)]
     with Image.open(out / "deep" / "film" / "000000.overlay.png") as frame:
-        assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == frame.size
+        assert size == list(frame.size)
     path.unlink()
     again = run(segmenter, tmp_path / "in", out, config=CONFIG, resume=True)
     assert (again.done, again.skipped, again.files) == (0, 6, (path,))

@@ -68,5 +68,6 @@ def test_names_never_overlap_and_never_leave_the_image(seed: int, classes: int, 
             labels[max(0, int(row) - 8) : int(row) + 9, max(0, int(column) - 8) : int(column) + 9] == one.label
         ).any()
         assert (labels == one.label).mean() >= 0.5 * LARGE
-    for one, other in combinations([each.box for each in placed], 2):
-        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    for first, second in combinations([one.box for one in placed], 2):
+        across = first[2] <= second[0] or second[2] <= first[0]
+        assert across or first[3] <= second[1] or second[3] <= first[1]

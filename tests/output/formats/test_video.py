@@ -32,7 +32,7 @@ def exported(source: Path, output: Path, frames: list[int], *, style: OverlaySty
     exporter.start()
     pixels = {one.index: one.pixels for one in read_timed_frames(source)}
     for index in frames:
-        labels = np.full(pixels[index].shape[:2], 140, np.int32)
+        labels: np.ndarray = np.full(pixels[index].shape[:2], 140, np.int32)
         labels[:, : labels.shape[1] // 2] = index % 7
         result = Segmentation(pixels[index], labels, np.ones(labels.shape, np.float32), WORDS)
         exporter.add(ExportItem(Path(f"film/{index:06d}"), result, frame=VideoFrame("film.mp4", index, source)))
