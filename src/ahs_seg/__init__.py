@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
     from ahs_seg.data.augment import Augmentation, Crop, Resize
     from ahs_seg.data.base import Sample, SegmentationDataset
+    from ahs_seg.data.check import check_data
     from ahs_seg.data.color_jitter import ColourJitter
     from ahs_seg.data.config import DatasetConfig
     from ahs_seg.data.folder import FolderDataset
@@ -114,6 +115,7 @@ __all__ = [
     "WorldDataset",
     "ZeroShotConfig",
     "__version__",
+    "check_data",
     "diff_vocabularies",
     "evaluate",
     "evaluate_model",
@@ -154,6 +156,7 @@ _MODULES: Final = {
     "training.recipe": "Recipe OptimizerConfig",
     "data.augment": "Augmentation Resize Crop",
     "data.color_jitter": "ColourJitter",
+    "data.check": "check_data",
     "data.base": "Sample SegmentationDataset",
     "data.config": "DatasetConfig",
     "data.folder": "FolderDataset",

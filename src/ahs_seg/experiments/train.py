@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.categories import categories_of
+from ahs_seg.data.check import check_data
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
@@ -36,6 +38,8 @@ from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
 from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
 
@@ -92,6 +96,7 @@ def train(
 
     Raises:
         TypeError: `dataset` is not a dataset; it needs `vocabulary`, `__len__` and `__getitem__`.
+        DataCheckError: nothing can be learned from the dataset, see `check_data`.
         ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     run = TrainingConfig(method=config, augmentation=augmentation, training=recipe, inference=inference)
@@ -134,10 +139,12 @@ def train_on(
     """Train as `train` does, with all settings in one config, which is saved as `config.yaml`.
 
     Raises:
+        DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
     """
     began = time.monotonic()
     fabric = launch(run.training)
+    _check(run, dataset, validation, warn=fabric.is_global_zero)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
     torch.manual_seed(run.training.seed)
     method = run.method.build()
@@ -164,6 +171,18 @@ def train_on(
             report = _finish(run, method, description, validation, directory, progress=progress)
     fabric.barrier()
     return ExperimentResult(directory / MODEL, result, report, time.monotonic() - began)
+
+
+def _check(run: TrainingConfig, dataset: SegmentationDataset, validation: Validation | None, *, warn: bool) -> None:
+    """Warn of what the data cannot teach; drawn scenes label themselves."""
+    if getattr(dataset, "image_kind", None) == "drawn scenes":
+        return
+    titles = (_title(run, dataset), "validation" if validation is None else validation.title)
+    found = check_data(dataset, None if validation is None else validation.dataset, titles=titles)
+    found.raise_errors()
+    for finding in found.warnings:
+        if warn:
+            logger.warning("%s", finding)
 
 
 def _finish(
@@ -209,15 +228,18 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
 def describe(run: TrainingConfig, dataset: SegmentationDataset) -> ModelDescription:
     """Build the description that is saved in the model directory of a run on this dataset."""
     vocabulary = dataset.vocabulary
-    title = run.data_title or getattr(dataset, "name", type(dataset).__name__)
     return ModelDescription(
         method=run.method,
         prompts=run.training.prompts,
         inference=run.inference,
         trained_on=tuple(vocabulary.labels),
-        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=str(title)),
+        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=_title(run, dataset)),
         overlap=Overlap(words=class_synonyms(vocabulary)),
     )
+
+
+def _title(run: TrainingConfig, dataset: SegmentationDataset) -> str:
+    return run.data_title or str(getattr(dataset, "name", type(dataset).__name__))
 
 
 def _evaluate(
