@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ahs_seg.output.segmentation import Segmentation
     from ahs_seg.pipelines import AhsSegModel, AhsSegPipeline, AhsSegProcessor, register_pipeline
     from ahs_seg.segmenter import Segmenter
+    from ahs_seg.training.callbacks import TrainingCallback, TrainingProgress
     from ahs_seg.training.recipe import OptimizerConfig, Recipe
     from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner, TunerConfig
     from ahs_seg.types import IGNORE, Output
@@ -108,6 +109,8 @@ __all__ = [
     "Segmenter",
     "SlidingWindows",
     "TileConfig",
+    "TrainingCallback",
+    "TrainingProgress",
     "Tuner",
     "TunerConfig",
     "Vocabulary",
@@ -154,6 +157,7 @@ _MODULES: Final = {
     "experiments.train": "train ExperimentResult",
     "experiments.experiment": "Experiment run_experiment",
     "training.recipe": "Recipe OptimizerConfig",
+    "training.callbacks": "TrainingCallback TrainingProgress",
     "data.augment": "Augmentation Resize Crop",
     "data.color_jitter": "ColourJitter",
     "data.check": "check_data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,9 @@ from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows
 from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.callbacks import TrainingCallback
 from ahs_seg.training.launch import launch
+from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
@@ -87,21 +89,26 @@ def train(
     inference: InferenceConfig = InferenceConfig(),
     resume: bool = False,
     progress: bool = True,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> ExperimentResult:
     """Train the method of a config on a dataset; writes model, logs, checkpoints, evaluation and report.
 
     The objective is the method's own, with every loss of its parts. `validation` is evaluated every
     `recipe.evaluate_every` steps and at the end, with the settings `inference`; with `recipe.keep_best` the model is
     then the best checkpoint, otherwise the last step. `resume` continues an interrupted run in the same directory.
+    `callbacks` are called after steps and validations and may end the run.
 
     Raises:
+        CallbackError: a callback raised an exception; a checkpoint is written before.
         TypeError: `dataset` is not a dataset; it needs `vocabulary`, `__len__` and `__getitem__`.
         DataCheckError: nothing can be learned from the dataset, see `check_data`.
         ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     run = TrainingConfig(method=config, augmentation=augmentation, training=recipe, inference=inference)
     judged = None if validation is None else Validation(checked(validation), "validation")
-    return train_on(run, checked(dataset), judged, Path(directory), resume=resume, progress=progress)
+    return train_on(
+        run, checked(dataset), judged, Path(directory), resume=resume, progress=progress, callbacks=callbacks
+    )
 
 
 def checked(dataset: object) -> SegmentationDataset:
@@ -135,6 +142,7 @@ def train_on(
     *,
     resume: bool = False,
     progress: bool = True,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> ExperimentResult:
     """Train as `train` does, with all settings in one config, which is saved as `config.yaml`.
 
@@ -143,6 +151,7 @@ def train_on(
         FolderInUseError: another run writes to the directory.
     """
     began = time.monotonic()
+    check_loggers(run.training.logger)
     fabric = launch(run.training)
     _check(run, dataset, validation, warn=fabric.is_global_zero)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
@@ -163,6 +172,7 @@ def train_on(
             resume=resume,
             progress=progress,
             fabric=fabric,
+            callbacks=callbacks,
         )
         if result.best is not None:
             load_weights(method, result.best)

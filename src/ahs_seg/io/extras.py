@@ -7,12 +7,14 @@ from typing import Final, Literal
 
 from ahs_seg.errors import MissingPackageError
 
-Extra = Literal["web", "scale", "geo", "video"]
+Extra = Literal["web", "scale", "geo", "video", "wandb", "mlflow"]
 PACKAGES: Final[dict[Extra, tuple[str, str]]] = {
     "web": ("gradio", "Gradio"),
     "scale": ("ray", "Ray Data"),
     "geo": ("rasterio", "rasterio"),
     "video": ("av", "PyAV"),
+    "wandb": ("wandb", "Weights & Biases"),
+    "mlflow": ("mlflow", "MLflow"),
 }
 """The module of each extra that is imported, and the name of its package."""
 
