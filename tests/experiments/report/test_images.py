@@ -11,7 +11,7 @@ from tests.support.reports import figure
 
 def test_figure_tells_what_became_of_each_class():
     shown = view(figure())
-    assert [caption for caption, _, _ in shown.panels] == ["image", "ground truth", "prediction"]
+    assert [panel.caption for panel in shown.panels] == ["image", "ground truth", "prediction"]
     assert [(line.name, line.unseen, line.verdict) for line in shown.legend] == [
         ("sky", False, "IoU 100"),
         ("red <b>star</b>", True, "missed"),
@@ -25,5 +25,5 @@ def test_large_photographs_are_reduced():
     labels = np.zeros((600, 2000), np.int32)
     photograph = np.random.default_rng(0).integers(0, 256, (600, 2000, 3), dtype=np.uint8)
     shown = view(Figure("", photograph, labels, ["sky"]))
-    assert all(address.startswith("data:image/jpeg") for _, address, _ in shown.panels)
-    assert len(shown.panels[0][1]) < 400_000
+    assert all(panel.address.startswith("data:image/jpeg") for panel in shown.panels)
+    assert len(shown.panels[0].address) < 400_000
