@@ -42,12 +42,15 @@ class TrainingCallback(Protocol):
 
     def on_step(self, progress: TrainingProgress) -> None:
         """Called after each update of the weights, before validation and checkpoint of that step."""
+        return
 
     def on_validation(self, progress: TrainingProgress) -> None:
         """Called after each evaluation on the validation data, whose scores are in `progress.scores`."""
+        return
 
     def on_end(self, progress: TrainingProgress) -> None:
         """Called once after the last step, also if a callback ended the run; not after an error or Ctrl-C."""
+        return
 
 
 class CallbackError(AhsSegError, RuntimeError):

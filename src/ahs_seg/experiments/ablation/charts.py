@@ -81,7 +81,7 @@ def difference_chart(table: Table, colours: Colours = PRINT, *, columns: int = C
         figsize=(width_of(columns), (0.6 + ROW_INCHES * lines) * storeys + 4.0 / columns), layout="constrained"
     )
     FigureCanvasAgg(chart)
-    panels: Sequence[Any] = chart.subplots(storeys, min(columns, len(metrics)), sharey=True, squeeze=False).flatten()
+    panels: Any = chart.subplots(storeys, min(columns, len(metrics)), sharey=True, squeeze=False).flatten()
     for axes in panels[len(metrics) :]:
         axes.set_visible(False)
     for axes, metric in zip(panels, metrics, strict=False):
@@ -178,8 +178,15 @@ def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -
 
 def _explain(chart: Chart, base: str, seeds: str, colours: Colours, columns: int) -> None:
     """Add the key: what each mark is, how many seeds there are, and what the intervals are."""
-    dot = {"marker": "o", "markersize": 6, "markeredgewidth": 1.6, "markeredgecolor": colours.accent, "linestyle": ""}
-    accent, ink = {"color": colours.accent}, {"color": colours.ink}
+    dot: dict[str, Any] = {
+        "marker": "o",
+        "markersize": 6,
+        "markeredgewidth": 1.6,
+        "markeredgecolor": colours.accent,
+        "linestyle": "",
+    }
+    accent: dict[str, Any] = {"color": colours.accent}
+    ink: dict[str, Any] = {"color": colours.ink}
     level = f"{LEVEL:.0%}"
     key: list[tuple[Any, str]] = [
         (Line2D([], [], **dot, markerfacecolor=colours.accent), f"mean of {seeds} seeds, resolved: no bar reaches 0"),
