@@ -40,15 +40,15 @@ class TrainingProgress:
 class TrainingCallback(Protocol):
     """What is called in each process of a training; a class that derives from it may leave methods out."""
 
-    def on_step(self, progress: TrainingProgress) -> None:
+    def on_step(self, progress: TrainingProgress) -> None:  # noqa: ARG002  # used where it is overridden
         """Called after each update of the weights, before validation and checkpoint of that step."""
         return
 
-    def on_validation(self, progress: TrainingProgress) -> None:
+    def on_validation(self, progress: TrainingProgress) -> None:  # noqa: ARG002  # used where it is overridden
         """Called after each evaluation on the validation data, whose scores are in `progress.scores`."""
         return
 
-    def on_end(self, progress: TrainingProgress) -> None:
+    def on_end(self, progress: TrainingProgress) -> None:  # noqa: ARG002  # used where it is overridden
         """Called once after the last step, also if a callback ended the run; not after an error or Ctrl-C."""
         return
 
