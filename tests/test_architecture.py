@@ -30,6 +30,8 @@ LOOSE = {"__init__", "__main__", "config", "documents", "errors", "segmenter", "
 ONLY_IN = {
     "lightning_fabric": {"training"},
     "tensorboard": {"training"},
+    "wandb": {"training"},
+    "mlflow": {"training"},
     "typer": {"cli"},
     "gradio": {"demo"},
     "jinja2": {"experiments"},
@@ -57,7 +59,7 @@ WRITERS = {
     "experiments/ablation/workers.py": "the log that a child process appends to",
     "output/formats/geotiff.py": "rasterio writes to a draft of the safe writer",
     "training/checkpoint.py": "renames directories: damaged ones, and those about to be removed",
-    "training/logs.py": "appends rows to a table",
+    "training/loggers.py": "appends rows to a table",
 }
 """Files that write or rename by themselves, and why."""
 RAW_WRITERS = {"os.replace", "os.rename", "shutil.move"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.folder_lock import FolderInUseError
 from tests.support import miniature
 from tests.support.forks import forked
+from tests.support.label_folders import discs, label_folder
 from tests.support.miniature import ADE150_LABELS, prepare, stored
 
 NAME = "ade20k-150"
@@ -51,6 +53,26 @@ def test_faults_are_an_exit_status(tmp_path):
     done = run("prepare", NAME, "--root", root)
     assert done.exit_code == 1
     assert "faulty: ADE_val_00000001" in done.output
+
+
+def test_check_of_a_folder_counts_its_labels(tmp_path):
+    label_folder(tmp_path, [discs([0, 1, 255])], "sky, road")
+    label_folder(tmp_path, [discs([0, 1])], "sky, road", split="val")
+    done = run("check", tmp_path, "--split", "train", "--validation-split", "val")
+    assert done.exit_code == 0, done.output
+    assert f"{tmp_path.name}/train: 1 label map read" in done.output
+    assert f"{tmp_path.name}/val: 1 label map read" in done.output
+    assert done.output.endswith("nothing found\n")
+
+
+def test_check_of_data_that_train_would_refuse(tmp_path):
+    label_folder(tmp_path, [discs([0, 255])] * 3, "ground, cat")
+    done = run("check", tmp_path, "--limit", 2, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.output)
+    assert [finding["code"] for finding in found["findings"]] == ["black-and-white"]
+    assert (found["training"]["read"], found["training"]["images"]) == (2, 3)
+    assert "error: " in run("check", tmp_path).output
 
 
 def wait_for_labels(process: BaseProcess, root: Path, count: int) -> None:

@@ -46,7 +46,13 @@ class FolderData(DatasetConfig):
         Raises:
             FolderError: some files are invalid; the message lists every problem, file by file.
         """
-        dataset = FolderDataset(
+        dataset = self.open_unchecked()
+        dataset.check()
+        return dataset
+
+    def open_unchecked(self) -> FolderDataset:
+        """Dataset of the folder, whose files are only listed."""
+        return FolderDataset(
             self.root,
             split=self.split,
             images=self.images,
@@ -55,8 +61,6 @@ class FolderData(DatasetConfig):
             ignore=self.ignore,
             offset=self.offset,
         )
-        dataset.check()
-        return dataset
 
 
 class WorldData(DatasetConfig):
