@@ -141,8 +141,8 @@ def _unnamed(found: LabelStatistics) -> Iterator[DataFinding]:
             found.title,
             f"{len(found.outside)} labels have no name: {_some(found.outside)} ({found.extent})",
             f"{classes} class{'es are' if classes != 1 else ' is'} 0..{classes - 1}",
-            "Give the whole class list, the first name being label 0; set data.offset=1 if 0 means no class and 1 is the "
-            "first name, or ignore to the label that means no class."
+            "Give the whole class list, the first name being label 0. If 0 means no class and 1 is the first name, set "
+            "data.offset=1; if another label means no class, set data.ignore to it."
             if found.values
             else "Pixels without a class are `ahs_seg.IGNORE`, not a number of your own.",
         )
