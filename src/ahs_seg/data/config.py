@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ahs_seg.config import Config, ConfigError, OneOf, Side
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
@@ -69,7 +69,10 @@ class FolderData(DatasetConfig):
 
 
 class WorldData(DatasetConfig):
-    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary."""
+    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary.
+
+    `unlabelled` is the share of every scene that has no label (0 for all published figures).
+    """
 
     name: Literal["world"] = "world"
     scenes: Literal["train", "validation", "test"] = "train"
@@ -77,15 +80,18 @@ class WorldData(DatasetConfig):
     names: WorldNames = "seen"
     size: Side = 96
     hard: NonNegativeFloat = 1.0
+    unlabelled: float = Field(default=0.0, ge=0, lt=1)
 
     @property
     def title(self) -> str:
         """Name of this dataset in reports."""
-        return f"world-{self.names} ({self.scenes}, {self.count} scenes)"
+        hidden = f", {self.unlabelled:.0%} without labels" if self.unlabelled else ""
+        return f"world-{self.names} ({self.scenes}, {self.count} scenes{hidden})"
 
     def open(self) -> WorldDataset:
         """Dataset of synthetic scenes; nothing is stored, each scene is drawn on access."""
-        return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
+        seed = WORLD_SEEDS[self.scenes]
+        return WorldDataset(seed, self.count, self.names, size=self.size, hard=self.hard, unlabelled=self.unlabelled)
 
 
 class BenchmarkData(DatasetConfig):

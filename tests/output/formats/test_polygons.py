@@ -90,3 +90,10 @@ def test_simplified_rings_stay_within_the_tolerance():
 def test_straight_lines_lose_their_inner_corners():
     ring = np.array([[0.0, 0], [1, 0], [2, 0], [2, 2], [1, 2], [0, 2]])
     assert simplified(ring, 0.1).tolist() == [[0, 0], [2, 0], [2, 2], [0, 2]]
+
+
+def test_a_corner_is_removed_only_within_the_tolerance_itself():
+    """A step of one pixel in a long edge: its corner lies 0.97 pixels from the line between the ends."""
+    ring = np.array([[0, 0], [4, 0], [4, 1], [20, 1], [20, 12], [0, 12]], np.float64)
+    kept = {tolerance: len(simplified(ring, tolerance)) for tolerance in (0.0, 0.5, 0.7, 1.1)}
+    assert kept == {0.0: 6, 0.5: 6, 0.7: 6, 1.1: 4}
