@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.utils.backend_registration as registration
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
-NAME = "pretended"
-ATEN = torch.ops.aten
+from tests.support.pretended_backend import ATEN, NAME, device, mapped
+
 WAITS = {
     ATEN._local_scalar_dense.default: "value",
     ATEN.nonzero.default: "nonzero",
@@ -35,95 +34,6 @@ WAITS = {
     ATEN.repeat_interleave.Tensor: "repeat_interleave",
 }
 """Operations that wait on a GPU, since the CPU must know a value or a size that the device computes."""
-SHORT = (
-    *("_convolution", "conv1d", "conv2d", "conv_transpose2d.input", "linear", "matmul", "mm", "mv", "addmm", "addbmm"),
-    *("baddbmm", "bmm", "prelu", "scaled_dot_product_attention"),
-)
-"""Operations that autocast computes in its short type."""
-WIDE = (
-    *("acos", "asin", "cosh", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt", "sinh", "tan"),
-    *("pow.Tensor_Scalar", "softplus", "layer_norm", "group_norm", "nuclear_norm", "cosine_similarity"),
-    *("cosine_embedding_loss", "nll_loss", "nll_loss2d", "mse_loss", "l1_loss", "smooth_l1_loss", "kl_div", "cdist"),
-    *("binary_cross_entropy_with_logits", "norm.ScalarOpt_dim", "norm.Scalar", "cross_entropy_loss"),
-)
-"""Operations that autocast computes in float32."""
-TYPED = ["softmax.int", "log_softmax.int", "cumprod", "cumsum", "prod", "sum", "sum.dim_IntList"]
-"""Operations with a short type as input that autocast computes in float32."""
-
-
-class _Guard(torch._C._acc.DeviceGuard):
-    """The device guard that PyTorch asks for; there is one device and nothing to switch."""
-
-    def type_(self) -> Any:
-        """The kind of device."""
-        return torch._C._autograd.DeviceType.PrivateUse1
-
-
-class _Module:
-    """What `torch.pretended` answers."""
-
-    def is_initialized(self) -> bool:
-        return True
-
-    def is_available(self) -> bool:
-        return True
-
-    def current_device(self) -> int:
-        return 0
-
-    def device_count(self) -> int:
-        return 1
-
-    def _is_in_bad_fork(self) -> bool:
-        return False
-
-    def manual_seed_all(self, seed: int) -> None:
-        """Random numbers are those of the CPU."""
-
-    def get_amp_supported_dtype(self) -> list[torch.dtype]:
-        return [torch.bfloat16, torch.float16]
-
-    def get_rng_state(self, device: object = None) -> Tensor:
-        return torch.zeros(0, dtype=torch.uint8)
-
-    def set_rng_state(self, state: Tensor, device: object = None) -> None:
-        """Random numbers are those of the CPU."""
-
-    @contextmanager
-    def device(self, index: object) -> Iterator[None]:
-        yield
-
-
-@functools.cache
-def device() -> torch.device:
-    """The pretended device; the first call registers it with PyTorch."""
-    registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
-    _every.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
-    for name in (*SHORT, *WIDE, *TYPED):
-        _register_autocast(name)
-    return torch.device(NAME, 0)
-
-
-_every = torch.library.Library("_", "IMPL")  # registrations live as long as these objects
-_library = torch.library.Library("aten", "IMPL")
-
-
-def _register_autocast(name: str) -> None:
-    base, _, overload = name.partition(".")
-    operation = getattr(getattr(ATEN, base), overload or "default")
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        short = torch.get_autocast_dtype(NAME)
-        wanted = short if name in SHORT else torch.float32
-
-        def cast(value: Tensor) -> Tensor:
-            suits = value.is_floating_point() and value.device.type == NAME and value.dtype != torch.float64
-            return value.to(wanted) if suits else value
-
-        with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)):
-            return operation(*_mapped(args, Tensor, cast), **_mapped(kwargs, Tensor, cast))
-
-    _library.impl(name, run, "AutocastPrivateUse1")
 
 
 class OnDevice(Tensor):
@@ -257,13 +167,13 @@ def dispatch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         _check_devices(func, args, tensors, inside)
         there = there or target is None
     _tell_waits(func, args)
-    held = _mapped(args, OnDevice, _held)
-    named = _mapped(kwargs, OnDevice, _held) | ({"device": "cpu"} if there and target is not None else {})
+    held = mapped(args, OnDevice, _held)
+    named = mapped(kwargs, OnDevice, _held) | ({"device": "cpu"} if there and target is not None else {})
     out = func(*held, **named)
     if not there:
         return out
     with torch.inference_mode(mode=False):  # a view of a weight is none of the tensors of inference mode
-        wrapped = _mapped(out, Tensor, OnDevice)
+        wrapped = mapped(out, Tensor, OnDevice)
     return return_and_correct_aliasing(func, args, kwargs, wrapped) if inside and _aliases(func) else wrapped
 
 
@@ -274,17 +184,6 @@ def _collect(value: Any, into: list[Tensor]) -> None:
     elif isinstance(value, tuple | list):
         for one in value:
             _collect(one, into)
-
-
-def _mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """The value with all that is of a kind changed; `torch.utils._pytree` does it ten times slower."""
-    if isinstance(value, kind):
-        return change(value)
-    if isinstance(value, tuple | list):
-        return type(value)(_mapped(one, kind, change) for one in value)
-    if isinstance(value, dict):
-        return {key: _mapped(one, kind, change) for key, one in value.items()}
-    return value
 
 
 def _held(value: OnDevice) -> Tensor:

@@ -97,3 +97,15 @@ def test_a_corner_is_removed_only_within_the_tolerance_itself():
     ring = np.array([[0, 0], [4, 0], [4, 1], [20, 1], [20, 12], [0, 12]], np.float64)
     kept = {tolerance: len(simplified(ring, tolerance)) for tolerance in (0.0, 0.5, 0.7, 1.1)}
     assert kept == {0.0: 6, 0.5: 6, 0.7: 6, 1.1: 4}
+
+
+def test_outlines_and_holes_are_simplified_by_the_tolerance_that_was_asked_for():
+    """Both have a step of one pixel, which only a tolerance above 0.97 may remove."""
+    mask = np.zeros((20, 30), bool)
+    mask[:, :] = True
+    mask[0, 6:] = False
+    mask[4:12, 4:24] = False
+    mask[4, 4:8] = True
+    for tolerance, corners in ((0.7, 6), (1.1, 4)):
+        (polygon,) = mask_to_polygons(mask, tolerance=tolerance)
+        assert (len(polygon.outline), [len(hole) for hole in polygon.holes]) == (corners, [corners])
