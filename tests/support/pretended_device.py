@@ -142,7 +142,8 @@ def pretended() -> Iterator[Watch]:
     watch = Watch()
     _watches.append(watch)
     try:
-        with _Reads(), _Makes():
+        # One thread: those of other devices are started with the first backward of the process, before this one is there.
+        with _Reads(), _Makes(), torch.autograd.set_multithreading_enabled(False):
             yield watch
     finally:
         _watches.remove(watch)
