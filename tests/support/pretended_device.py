@@ -142,7 +142,7 @@ def pretended() -> Iterator[Watch]:
     watch = Watch()
     _watches.append(watch)
     try:
-        # One thread: those of other devices are started with the first backward of the process, before this one is there.
+        # One thread: the threads of other devices start with the first backward, perhaps before this device is there.
         with _Reads(), _Makes(), torch.autograd.set_multithreading_enabled(False):
             yield watch
     finally:
