@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ABOUT_THE_WHOLE = {"campaign", "contract", "parity", "extending", "support"}
+ABOUT_THE_WHOLE = {"campaign", "mutants", "contract", "parity", "extending", "support"}
 """Folders whose tests belong to no single module."""
 
 

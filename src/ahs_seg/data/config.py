@@ -64,7 +64,10 @@ class FolderData(DatasetConfig):
 
 
 class WorldData(DatasetConfig):
-    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary."""
+    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary.
+
+    `unlabelled` is the share of every scene that has no label (0 for all published figures).
+    """
 
     name: Literal["world"] = "world"
     scenes: Literal["train", "validation", "test"] = "train"
@@ -72,15 +75,18 @@ class WorldData(DatasetConfig):
     names: WorldNames = "seen"
     size: Side = 96
     hard: NonNegativeFloat = 1.0
+    unlabelled: float = Field(default=0.0, ge=0, lt=1)
 
     @property
     def title(self) -> str:
         """Name of this dataset in reports."""
-        return f"world-{self.names} ({self.scenes}, {self.count} scenes)"
+        hidden = f", {self.unlabelled:.0%} without labels" if self.unlabelled else ""
+        return f"world-{self.names} ({self.scenes}, {self.count} scenes{hidden})"
 
     def open(self) -> WorldDataset:
         """Dataset of synthetic scenes; nothing is stored, each scene is drawn on access."""
-        return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
+        seed = WORLD_SEEDS[self.scenes]
+        return WorldDataset(seed, self.count, self.names, size=self.size, hard=self.hard, unlabelled=self.unlabelled)
 
 
 class BenchmarkData(DatasetConfig):

@@ -137,8 +137,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     classes = len(names.vocabulary)
     rows = _names_of_step(run, index, parts, classes)
     chosen = names(rows)
-    tokens, table = chosen.tokens.to(fabric.device), chosen.table
-    step_names = (tokens.ids, tokens.ends, table.assemble, table.row_class, chosen.rows.to(fabric.device))
+    step_names = (chosen.text, chosen.table.row_class, chosen.rows.to(fabric.device, non_blocking=True))
     totals: dict[str, Tensor] = {}
     for number, part in enumerate(parts):
         images = part.images.to(fabric.device, non_blocking=True)
