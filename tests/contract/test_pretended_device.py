@@ -30,7 +30,8 @@ from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.builders import random_backbone
 from tests.support.every_method import SMALL_CONFIGS
-from tests.support.pretended_device import back, device, module_onto_device, onto_device, pretended
+from tests.support.pretended_backend import device
+from tests.support.pretended_device import back, module_onto_device, onto_device, pretended
 
 BOUNDARY = {("nonzero", "methods/cost/parts/fusion:boundary_loss")}
 """The maps of the classes that are present, a few of the 171 of COCO-Stuff; all of them would cost 20 times as much."""
@@ -127,7 +128,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "short"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_a_training_step_stays_on_the_device(kind: type, short: bool) -> None:
+def test_a_training_step_stays_on_the_device(kind: Any, short: bool) -> None:
     step = step_of(SMALL_CONFIGS[kind])
     twin = copy.deepcopy(step)
     with pretended() as watch, torch.autocast(device().type, torch.bfloat16, enabled=short):
@@ -144,15 +145,15 @@ def test_a_training_step_stays_on_the_device(kind: type, short: bool) -> None:
     for one, other in zip(step.parameters(), twin.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)
     if not short:
-        for one, other in zip(step.buffers(), twin.buffers(), strict=True):
-            torch.testing.assert_close(back(one), other)
+        for kept, expected_one in zip(step.buffers(), twin.buffers(), strict=True):
+            torch.testing.assert_close(back(kept), expected_one)
 
 
 CASES = [*((member, False) for member in METHODS), (CatSegConfig, True), (ScanConfig, True)]
 
 
 @pytest.mark.parametrize(("kind", "short"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_an_image_is_segmented_on_the_device(kind: type, short: bool) -> None:
+def test_an_image_is_segmented_on_the_device(kind: Any, short: bool) -> None:
     method = inference(SMALL_CONFIGS[kind])
     method.compute_dtype = torch.bfloat16 if short else torch.float32
     windows = WholeImage() if short else SlidingWindows(side=48, kernel=32)
@@ -168,7 +169,7 @@ def test_an_image_is_segmented_on_the_device(kind: type, short: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", [CatSegConfig, EBSegConfig])
-def test_tiles_are_merged_on_the_device(kind: type) -> None:
+def test_tiles_are_merged_on_the_device(kind: Any) -> None:
     method = inference(SMALL_CONFIGS[kind])
     tiles = TileConfig(size=40, overlap=0.25)
 

@@ -90,7 +90,8 @@ def _register_autocast(name: str) -> None:
             suits = value.is_floating_point() and value.device.type == NAME and value.dtype != torch.float64
             return value.to(wanted) if suits else value
 
-        with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)):
+        key = torch._C.DispatchKey.AutocastPrivateUse1  # type: ignore[attr-defined]  # not in the stubs
+        with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(key)):
             return operation(*mapped(args, Tensor, cast), **mapped(kwargs, Tensor, cast))
 
     _library.impl(name, run, "AutocastPrivateUse1")

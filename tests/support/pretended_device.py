@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
 from tests.support.pretended_backend import ATEN, NAME, device, mapped
+
+Module = TypeVar("Module", bound=nn.Module)
 
 WAITS = {
     ATEN._local_scalar_dense.default: "value",
@@ -40,11 +42,11 @@ class OnDevice(Tensor):
     """A tensor that says it is on the pretended device; `held` has its values."""
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as PyTorch's own wrappers
 
     @staticmethod
     def __new__(cls, held: Tensor) -> OnDevice:
-        made: OnDevice = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]  # not in the stubs
+        made: OnDevice = Tensor._make_wrapper_subclass(
             cls,
             held.size(),
             strides=held.stride(),
@@ -56,12 +58,12 @@ class OnDevice(Tensor):
         made.held = held
         return made
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # the stub has no names
         """The shape only: to show values, a device must be waited for."""
         return f"OnDevice({tuple(self.shape)}, {self.dtype})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         return dispatch(func, args, kwargs or {})
 
 
@@ -255,7 +257,7 @@ def onto_device(value: Tensor) -> Tensor:
     return OnDevice(value.detach().clone())
 
 
-def module_onto_device(module: nn.Module) -> nn.Module:
+def module_onto_device(module: Module) -> Module:
     """The same module, its parameters and buffers moved to the pretended device."""
     for part in module.modules():
         for name, value in part._parameters.items():
@@ -268,4 +270,5 @@ def module_onto_device(module: nn.Module) -> nn.Module:
 
 def back(value: Tensor) -> Tensor:
     """The values of a tensor on the pretended device."""
-    return value.detach().held if isinstance(value.detach(), OnDevice) else value.detach()
+    plain = value.detach()
+    return plain.held if isinstance(plain, OnDevice) else plain
