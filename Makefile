@@ -15,7 +15,7 @@ FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help install quickstart test test-all fast slow campaign floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help install quickstart test test-all fast slow campaign mutants floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ campaign: $(READY) ## Give the library damaged and hostile input and kill its ru
 	rm -rf build/campaign
 	$(PYTEST) tests/campaign -m slow --campaign-record build/campaign $(if $(SEED),--campaign-seed $(SEED)) $(ARGS); \
 		status=$$?; $(BIN)/python -m tests.campaign.record build/campaign && exit $$status
+
+mutants: $(READY) ## Change numbers of the code one by one and see which change no test notices; hours; SEED=7 COUNT=400.
+	nice -n 10 $(BIN)/python -m tests.mutants.run $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 floors: ## Run the fast tests with the oldest versions that pyproject.toml admits, in .venv-floors.
 	$(MAKE) fast VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
@@ -68,6 +71,7 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.big_image
+	$(BIN)/python -m benchmarks.colours
 	$(BIN)/python -m benchmarks.tables
 
 docs: $(READY) ## Build the documentation site into site/, strictly.

@@ -1,5 +1,6 @@
 """Shapes written in signatures are checked in every test."""
 
+import gc
 import importlib
 import os
 import sys
@@ -11,16 +12,24 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread only waits
 
+# A collector would go through the million objects of the imported packages again and again, and find nothing.
+gc.disable()
+
 from jaxtyping import install_import_hook  # noqa: E402
 
-install_import_hook("ahs_seg", "beartype.beartype")
+from tests.support.shape_checks import at_first_call  # noqa: E402
+
+install_import_hook("ahs_seg", f"{at_first_call.__module__}.{at_first_call.__name__}")
 
 pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
 
 
 def pytest_collection_finish() -> None:
-    """The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of a test."""
+    """Import what must be there before a test, and let garbage be looked for among the objects of tests only."""
+    # The logger of lightning keeps the stderr that it finds when it is imported; let that not be the one of a test.
     importlib.import_module("lightning_fabric")
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

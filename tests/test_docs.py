@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,26 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
-@pytest.fixture
-def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with photos, a labelled folder and a model, as somebody has who followed the quickstart.
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, a labelled folder and a model, as somebody has who followed the quickstart."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with contextlib.chdir(folder):
+        fill()
+    return folder
 
-    The published model that is the default is a small one, which has been downloaded.
-    """
+
+@pytest.fixture
+def prepared(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it. The published model that is the default is a small one, which has been downloaded."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(MODEL, cache_folder() / "models" / DEFAULT_MODEL)
+    return tmp_path
+
+
+def fill() -> None:
     dataset = WorldDataset(seed=1, count=4, names=20)
     for split, indices in {"train": (0, 1, 2), "val": (3,)}.items():
         for index in indices:
@@ -93,8 +106,6 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = ZeroShotConfig(backbone=ClipConfig(source=TINY))
     seen = tuple(dataset.vocabulary.labels[:10])
     save_model(config.build(), ModelDescription(method=config, trained_on=seen), MODEL)
-    shutil.copytree(MODEL, cache_folder() / "models" / DEFAULT_MODEL)
-    return tmp_path
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
@@ -151,13 +162,18 @@ def run_command(words: list[str]) -> None:
         assert not app(words[1:], standalone_mode=False), " ".join(words)
 
 
+@cache
+def whole_command() -> Any:
+    return typer.main.get_command(app)
+
+
 def check_command(words: list[str]) -> None:
     if words[:1] == ["make"]:
         targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text())
         assert [word for word in words[1:] if "=" not in word and word not in targets] == []
     if words[:1] != ["ahs-seg"]:
         return
-    command, rest = typer.main.get_command(app), words[1:]
+    command, rest = whole_command(), words[1:]
     while isinstance(command, TyperGroup) and rest and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"ahs-seg has no command {rest[0]!r}"
         command, rest = command.commands[rest[0]], rest[1:]

@@ -24,7 +24,8 @@ SEGMENT = """Segmenter Segmentation Vocabulary known_vocabularies lint_vocabular
     ModelSource Exporter ExportItem open_format IDENTITY_CALIBRATION register_pipeline
     AhsSegModel AhsSegPipeline AhsSegProcessor"""
 TRAIN = """train ExperimentResult Experiment run_experiment AblationOptions run_ablation Recipe OptimizerConfig
-    Augmentation Resize Crop ColourJitter Sample SegmentationDataset FolderDataset WorldDataset IGNORE"""
+    Augmentation Resize Crop ColourJitter Sample SegmentationDataset FolderDataset WorldDataset check_data IGNORE
+    CocoData CvatData LabelStudioData ColouredData HubData TrainingCallback TrainingProgress"""
 MEASURE = "evaluate EvaluationReport merge_reports EvaluationJob evaluate_model find_protocol own_protocol"
 METHODS = """CatSegConfig HClipConfig AhsSegConfig AhsSegLiteConfig HpsSegConfig ScanConfig EBSegConfig ZeroShotConfig
     ClipConfig Orthogonal Attention Frozen Full"""

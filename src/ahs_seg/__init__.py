@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from ahs_seg.checkpoints.card import write_card
     from ahs_seg.checkpoints.hub import push_to_hub
     from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS
+    from ahs_seg.data.annotations.config import CocoData, CvatData, LabelStudioData
     from ahs_seg.data.augment import Augmentation, Crop, Resize
     from ahs_seg.data.base import Sample, SegmentationDataset
+    from ahs_seg.data.check import check_data
     from ahs_seg.data.color_jitter import ColourJitter
+    from ahs_seg.data.coloured import ColouredData
     from ahs_seg.data.config import DatasetConfig
     from ahs_seg.data.folder import FolderDataset
+    from ahs_seg.data.hub_dataset import HubData
     from ahs_seg.data.world.dataset import WorldDataset
     from ahs_seg.errors import AhsSegError
     from ahs_seg.evaluation import EvaluationReport, evaluate, merge_reports
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from ahs_seg.output.segmentation import Segmentation
     from ahs_seg.pipelines import AhsSegModel, AhsSegPipeline, AhsSegProcessor, register_pipeline
     from ahs_seg.segmenter import Segmenter
+    from ahs_seg.training.callbacks import TrainingCallback, TrainingProgress
     from ahs_seg.training.recipe import OptimizerConfig, Recipe
     from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal, Tuner, TunerConfig
     from ahs_seg.types import IGNORE, Output
@@ -74,8 +79,11 @@ __all__ = [
     "BatchSummary",
     "CatSegConfig",
     "ClipConfig",
+    "CocoData",
     "ColourJitter",
+    "ColouredData",
     "Crop",
+    "CvatData",
     "DatasetConfig",
     "EBSegConfig",
     "EvaluationJob",
@@ -89,8 +97,10 @@ __all__ = [
     "Full",
     "HClipConfig",
     "HpsSegConfig",
+    "HubData",
     "ImageWindows",
     "InferenceConfig",
+    "LabelStudioData",
     "Method",
     "ModelDescription",
     "ModelSource",
@@ -107,6 +117,8 @@ __all__ = [
     "Segmenter",
     "SlidingWindows",
     "TileConfig",
+    "TrainingCallback",
+    "TrainingProgress",
     "Tuner",
     "TunerConfig",
     "Vocabulary",
@@ -114,6 +126,7 @@ __all__ = [
     "WorldDataset",
     "ZeroShotConfig",
     "__version__",
+    "check_data",
     "diff_vocabularies",
     "evaluate",
     "evaluate_model",
@@ -152,9 +165,14 @@ _MODULES: Final = {
     "experiments.train": "train ExperimentResult",
     "experiments.experiment": "Experiment run_experiment",
     "training.recipe": "Recipe OptimizerConfig",
+    "training.callbacks": "TrainingCallback TrainingProgress",
     "data.augment": "Augmentation Resize Crop",
     "data.color_jitter": "ColourJitter",
+    "data.check": "check_data",
     "data.base": "Sample SegmentationDataset",
+    "data.annotations.config": "CocoData CvatData LabelStudioData",
+    "data.coloured": "ColouredData",
+    "data.hub_dataset": "HubData",
     "data.config": "DatasetConfig",
     "data.folder": "FolderDataset",
     "data.world.dataset": "WorldDataset",

@@ -114,6 +114,7 @@ class TrainingForward:
     A training step may use a subset of the training vocabulary. `output` has one channel per class of this subset and
     `labels` index it. `classes` are the indices of the subset in the training vocabulary (ascending), `row_class` is
     the class (index into the subset) of each text row. `progress` is the completed share of the training, in [0, 1).
+    `compute_dtype` is the type of the matrix products of the forward pass (autocast); objectives run in float32.
     """
 
     images: Float[Tensor, "b 3 H W"]
@@ -122,3 +123,4 @@ class TrainingForward:
     row_class: Int[Tensor, " t"]
     output: Output
     progress: float
+    compute_dtype: torch.dtype = torch.float32

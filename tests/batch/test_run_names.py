@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.output.formats.labelstudio import LOCAL
+from ahs_seg.data.annotations.labelstudio import LOCAL
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save

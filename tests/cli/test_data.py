@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 from ahs_seg.cli.data import app
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.prepare.index import index_path
+from ahs_seg.io import atomic
 from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.folder_lock import FolderInUseError
 from tests.support import miniature
+from tests.support.forks import forked
+from tests.support.label_folders import discs, label_folder
 from tests.support.miniature import ADE150_LABELS, prepare, stored
 
 NAME = "ade20k-150"
@@ -52,27 +55,41 @@ def test_faults_are_an_exit_status(tmp_path):
     assert "faulty: ADE_val_00000001" in done.output
 
 
-def start(root: Path, workers: int) -> subprocess.Popen[bytes]:
-    program = "from ahs_seg.cli.data import app; app()"
-    command = [sys.executable, "-c", program, "prepare", NAME, "--root", str(root), "--workers", str(workers)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_check_of_a_folder_counts_its_labels(tmp_path):
+    label_folder(tmp_path, [discs([0, 1, 255])], "sky, road")
+    label_folder(tmp_path, [discs([0, 1])], "sky, road", split="val")
+    done = run("check", tmp_path, "--split", "train", "--validation-split", "val")
+    assert done.exit_code == 0, done.output
+    assert f"{tmp_path.name}/train: 1 label map read" in done.output
+    assert f"{tmp_path.name}/val: 1 label map read" in done.output
+    assert done.output.endswith("nothing found\n")
 
 
-def wait_for_labels(process: subprocess.Popen[bytes], root: Path, count: int) -> None:
+def test_check_of_data_that_train_would_refuse(tmp_path):
+    label_folder(tmp_path, [discs([0, 255])] * 3, "ground, cat")
+    done = run("check", tmp_path, "--limit", 2, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.output)
+    assert [finding["code"] for finding in found["findings"]] == ["black-and-white"]
+    assert (found["training"]["read"], found["training"]["images"]) == (2, 3)
+    assert "error: " in run("check", tmp_path).output
+
+
+def wait_for_labels(process: BaseProcess, root: Path, count: int) -> None:
     for _ in range(6000):
         if len(SPEC.label_names(root)) >= count:
             return
-        assert process.poll() is None, "ended before it could be killed"
+        assert process.is_alive(), "ended before it could be killed"
         time.sleep(0.005)
     raise AssertionError("made nothing for 30 seconds")
 
 
 def test_killed_and_run_again(tmp_path):
     root = miniature.ade150(tmp_path / "root", count=120)
-    process = start(root, workers=1)
+    process = forked(lambda: app(["prepare", NAME, "--root", str(root), "--workers", "1"]))
     wait_for_labels(process, root, 20)
     process.kill()
-    process.wait()
+    process.join()
     made = len(SPEC.label_names(root))
     assert 20 <= made < 120
     assert not index_path(SPEC, root).exists()
@@ -84,29 +101,31 @@ def test_killed_and_run_again(tmp_path):
     assert index_path(SPEC, root).read_bytes() == index_path(SPEC, whole).read_bytes()
 
 
-DYING = """
-import os, signal
-from ahs_seg.cli.data import app
-from ahs_seg.io import atomic
+def prepare_until(count: int, sent: signal.Signals, arguments: list[str]) -> BaseProcess:
+    """A command that sends itself a signal while it writes a file, when `count` are finished; the first is its lock."""
 
-left = {count}
-def sync(path):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-atomic.sync = sync
-app()
-"""
-"""A command that is killed while it writes a file, when so many are finished; the first is that of the lock."""
+    def work() -> None:
+        left = count
+
+        def sync(path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), sent)
+
+        atomic.sync = sync
+        app(arguments)
+
+    return forked(work)
 
 
 def test_what_a_killed_run_leaves_is_gone_after_the_next_one(tmp_path):
     root, whole = miniature.ade150(tmp_path / "root", count=9), miniature.ade150(tmp_path / "whole", count=9)
     prepare(NAME, whole)
     arguments = ["prepare", NAME, "--root", str(root), "--workers", "1"]
-    dying = subprocess.run([sys.executable, "-c", DYING.format(count=5), *arguments], capture_output=True, check=False)
-    assert dying.returncode == -signal.SIGKILL
+    dying = prepare_until(5, signal.SIGKILL, arguments)
+    dying.join()
+    assert dying.exitcode == -signal.SIGKILL
     assert len(SPEC.label_names(root)) == 4
     assert len(list(root.rglob(f"*{FILE_ENDING}"))) == 1
     assert run(*arguments).exit_code == 0
@@ -118,27 +137,29 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_a_second_run_at_the_same_time_is_one_message(tmp_path):
-    root = miniature.ade150(tmp_path, count=500)
-    process = start(root, workers=1)
-    wait_for_labels(process, root, 1)
+    root = miniature.ade150(tmp_path, count=9)
+    process = prepare_until(3, signal.SIGSTOP, ["prepare", NAME, "--root", str(root), "--workers", "1"])
+    assert process.pid is not None
+    os.waitpid(process.pid, os.WUNTRACED)
     for command in (["prepare", NAME], ["prepare", NAME, "--again"]):
         second = run(*command, "--root", root)
         assert isinstance(second.exception, FolderInUseError)
         assert f"ADEChallengeData2016: another run is writing there (process {process.pid} on" in str(second.exception)
     process.kill()
-    process.wait()
+    process.join()
     assert prepare(NAME, root).made > 0
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 def test_processes_of_a_killed_run_end(tmp_path):
     root = miniature.ade150(tmp_path, count=500)
-    process = start(root, workers=2)
+    process = forked(lambda: app(["prepare", NAME, "--root", str(root), "--workers", "2"]))
     wait_for_labels(process, root, 1)
+    assert process.pid is not None
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) >= 2
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     deadline = time.monotonic() + 15
     while [child for child in children if _runs(child)] and time.monotonic() < deadline:
         time.sleep(0.1)

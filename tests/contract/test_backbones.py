@@ -158,7 +158,9 @@ def step(config: BaseMethodConfig) -> tuple[TrainingStep, dict[str, torch.Tensor
     tokens = method.backbone.tokenizer(table.texts)
     labels = torch.randint(0, 3, (2, 64, 64), generator=torch.Generator().manual_seed(1))
     pixels = (images() * 255).to(torch.uint8)
-    losses = training(pixels, labels, tokens.ids, tokens.ends, table.assemble, table.row_class, torch.arange(3), 0.5)
+    losses = training(
+        pixels, labels, lambda encode: table.assemble(encode(tokens)), table.row_class, torch.arange(3), 0.5
+    )
     return training, losses
 
 

@@ -9,45 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import ModelDescription, load_model, save_model
-from ahs_seg.config import Config
-from ahs_seg.methods import (
-    METHODS,
-    AhsSegConfig,
-    AhsSegLiteConfig,
-    CatSegConfig,
-    CostSegmenter,
-    EBSegConfig,
-    HClipConfig,
-    HpsSegConfig,
-    MethodConfig,
-    ScanConfig,
-    ZeroShotConfig,
-)
-from ahs_seg.methods.cost.config import CostMethodConfig
+from ahs_seg.methods import METHODS, CostSegmenter, MethodConfig
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
 from ahs_seg.methods.mask.scan.segmenter import ScanSegmenter
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.methods.zero_shot import ZeroShotSegmenter
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import Output, TrainingForward
 from tests.support.builders import random_backbone
-from tests.support.hyperspherical import FULL
-from tests.support.small_methods import AHS_SEG_SMALL, EBSEG_SMALL, MODULATED, SCAN_SMALL, SMALL
+from tests.support.every_method import SMALL_CONFIGS
 
-SOURCE = ClipConfig(source="nowhere", resolution=64)
-SMALL_CONFIGS: dict[type[Config], MethodConfig | CostMethodConfig] = {
-    CatSegConfig: CatSegConfig(backbone=SOURCE, cost=SMALL),
-    HClipConfig: HClipConfig(backbone=SOURCE, cost=SMALL, tuner=Orthogonal(block=8)),
-    AhsSegConfig: AhsSegConfig(backbone=SOURCE, cost=AHS_SEG_SMALL, tuner=MODULATED),
-    AhsSegLiteConfig: FULL["lite"].replace(backbone=SOURCE),
-    HpsSegConfig: FULL["hps"].replace(backbone=SOURCE),
-    ScanConfig: SCAN_SMALL.replace(backbone=SOURCE),
-    EBSegConfig: EBSEG_SMALL.replace(backbone=SOURCE),
-    ZeroShotConfig: ZeroShotConfig(backbone=SOURCE),
-}
 Build = Callable[[], nn.Module]
 Method = CostSegmenter | EBSegSegmenter | ScanSegmenter | ZeroShotSegmenter
 

@@ -13,6 +13,7 @@ import pytest
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.checkpoints.importing.clip_tokenizer import find_tokenizer
 from ahs_seg.checkpoints.model_dir import read_description
+from ahs_seg.data.annotations.config import CocoData, LabelStudioData
 from ahs_seg.data.catalog import find_spec
 from ahs_seg.data.config import parse_data
 from ahs_seg.data.prepare.index import Index, index_path
@@ -107,6 +108,19 @@ READERS = {
     ),
     "words of a run": Reader(".parts/coco/run.json", "[@]", words_of_run, list_is_meant=True),
     "facts of a row": Reader(FACTS, valid({"seconds": 1.0, "parameters": 1, "trained": 1}, "seed"), facts),
+    "annotations of COCO": Reader(
+        "a.json",
+        '{"images": [{"id": 1, "file_name": @, "height": @, "width": 3}], "categories": [{"id": 1, "name": "a"}], '
+        '"annotations": [{"image_id": 1, "category_id": 1, "area": @, "segmentation": @}]}',
+        lambda path: CocoData(file=path).open(),
+    ),
+    "tasks of Label Studio": Reader(
+        "a.json",
+        '[{"data": {"image": @, "a": "a.png"}, "annotations": [{"result": [@, {"id": [@], "original_width": @, '
+        '"value": {"rle": @, "labels": [@, "a"]}}]}]}]',
+        lambda path: LabelStudioData(file=path).open(),
+        list_is_meant=True,
+    ),
     "model": Reader("config.json", '{"format": @}', lambda path: read_description(path.parent)),
     "tokenizer": Reader("tokenizer.json", '{"model": @}', lambda path: find_tokenizer(path, words=1000, context=77)),
 }

@@ -131,3 +131,17 @@ def test_the_same_seed_step_and_position_give_the_same_sample():
 def test_the_config_travels_through_yaml():
     recipe = Augmentation(resize=None, crop=Crop(height=96, width=128, largest_share=0.9))
     assert Augmentation.parse(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+def test_a_crop_of_almost_one_class_is_drawn_again():
+    """One class covers all but a corner; without the constraint most crops hold that class alone."""
+    labels = np.zeros((40, 40), np.int32)
+    labels[:14, :14] = 1
+    sample = Sample(np.zeros((40, 40, 3), np.uint8), labels, "corner")
+    shares = {}
+    for limit in (1.0, 0.7):
+        crop = Crop(height=16, width=16, largest_share=limit)
+        found = [crop.apply(sample, np.random.default_rng(seed)).labels for seed in range(60)]
+        shares[limit] = np.mean([max((part == 0).mean(), (part == 1).mean()) < 0.7 for part in found])
+    assert shares[1.0] < 0.25
+    assert shares[0.7] > 0.6

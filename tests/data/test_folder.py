@@ -61,6 +61,16 @@ def test_a_given_ignore_value_is_the_only_one(tmp_path):
         FolderDataset(tmp_path)[0]
 
 
+def test_values_below_the_offset_mean_no_class(tmp_path):
+    make(tmp_path, ["a"], labels=np.array([[0, 1, 2], [3, 255, 1]], np.uint8))
+    dataset = FolderDataset(tmp_path, offset=1)
+    assert dataset[0].labels.tolist() == [[IGNORE, 0, 1], [2, IGNORE, 0]]
+    dataset.check()
+    make(tmp_path, ["a"], labels=np.array([[5, 2, 3], [1, 0, 4]], np.uint8))
+    with pytest.raises(SampleError, match=r"label value 5; the class list allows 0\.\.1 \(none\), 2\.\.4 and 3 \("):
+        FolderDataset(tmp_path, offset=2, ignore=3)[0]
+
+
 def test_other_names_and_a_vocabulary_of_ones_own(tmp_path):
     make(tmp_path, ["a"])
     (tmp_path / "images").rename(tmp_path / "photos")
@@ -161,3 +171,25 @@ def test_a_check_finds_every_kind_of_damage(tmp_path, monkeypatch):
     assert len(error.value.faults) == 3
     assert "c.HEIC: .HEIC is not read; convert to JPEG" in error.value.faults[0]
     assert error.value.faults[1].endswith("RuntimeError: the decoder gave up")
+
+
+def test_label_maps_in_a_lossy_format_are_named_with_what_to_do(tmp_path):
+    make(tmp_path, ["a", "b"])
+    for name in ("a", "b"):
+        Image.open(tmp_path / f"annotations/{name}.png").convert("L").save(tmp_path / f"annotations/{name}.jpg")
+    FolderDataset(tmp_path).check()  # a preview beside the label map does no harm
+    for name in ("a", "b"):
+        (tmp_path / f"annotations/{name}.png").unlink()
+    with pytest.raises(
+        FolderError, match=r"a\.jpg: one of 2 label maps in a lossy format, .* Export them again as PNG"
+    ):
+        FolderDataset(tmp_path).check()
+
+
+def test_faults_of_all_files_are_explained_together(tmp_path):
+    make(tmp_path, ["a", "b"], labels=np.array([[1, 2, 3], [2, 1, 255]], np.uint8))
+    with pytest.raises(FolderError) as caught:
+        FolderDataset(tmp_path).check()
+    first, *rest = caught.value.faults
+    assert "labels start at 1 and end at 3 (2 label maps read), with 3 classes" in first
+    assert ["label value 3" in fault for fault in rest] == [True, True]

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate
 from ahs_seg.evaluation.journal import journal_folder
 from ahs_seg.metrics import Measures
 from tests.support.datasets import Pictures, always_sky, oracle
+from tests.support.forks import forked
 
 
 def run(journal: Path | None = None, predict=always_sky, **options) -> EvaluationReport:
@@ -51,7 +48,7 @@ def test_what_is_in_the_journal_is_not_predicted_again(tmp_path):
 def test_a_line_that_was_cut_off_is_not_read(tmp_path):
     whole = run(tmp_path)
     path = next(tmp_path.rglob("*.jsonl"))
-    for size in range(1, path.stat().st_size, 7):
+    for size in range(1, path.stat().st_size, 17):
         cut = tmp_path / f"cut-{size}"
         copy = journal_folder(cut, "whole image") / "a.jsonl"
         copy.parent.mkdir(parents=True)
@@ -75,31 +72,28 @@ def test_a_journal_of_something_else_is_refused(tmp_path, change, named):
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
-    program = (
-        "import sys, time\nfrom pathlib import Path\n"
-        "from ahs_seg.evaluation import evaluate\n"
-        "from tests.support.datasets import Pictures, oracle\n"
-        "def slow(image):\n    time.sleep(0.05)\n    return oracle(image)\n"
-        "evaluate(slow, Pictures(400), method='m', name='n', protocol='p', journal=Path(sys.argv[1]), progress=False)\n"
-    )
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment, cwd=root)
-    deadline = time.monotonic() + 90
-    while lines(tmp_path) < 8 and time.monotonic() < deadline and process.poll() is None:
+    options: dict[str, Any] = {"method": "m", "name": "n", "protocol": "p", "progress": False}
+
+    def slow(image):
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        return oracle(image)
+
+    process = forked(lambda: evaluate(slow, Pictures(150), journal=tmp_path, **options))
+    deadline = time.monotonic() + 90
+    while lines(tmp_path) < 8 and time.monotonic() < deadline and process.is_alive():
+        time.sleep(0.05)
+    process.kill()
+    process.join()
     kept = lines(tmp_path)
-    assert 8 <= kept < 400
+    assert 8 <= kept < 150
     asked = []
 
     def watched(image):
         asked.append(1)
         return oracle(image)
 
-    report = evaluate(watched, Pictures(400), method="m", name="n", protocol="p", journal=tmp_path, progress=False)
-    assert len(asked) in (400 - kept, 400 - kept + 1)  # the last line may have been cut off
-    plain = evaluate(oracle, Pictures(400), method="m", name="n", protocol="p", progress=False)
-    assert (report.counts, report.images) == (plain.counts, 400)
-    assert json.loads(next(tmp_path.rglob("*.jsonl")).read_text().splitlines()[0])["images"] == 400
+    report = evaluate(watched, Pictures(150), journal=tmp_path, **options)
+    assert len(asked) in (150 - kept, 150 - kept + 1)  # the last line may have been cut off
+    plain = evaluate(oracle, Pictures(150), **options)
+    assert (report.counts, report.images) == (plain.counts, 150)
+    assert json.loads(next(tmp_path.rglob("*.jsonl")).read_text().splitlines()[0])["images"] == 150

@@ -9,11 +9,13 @@ import pytest
 import ahs_seg
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config
+from ahs_seg.data.check import DataCheckError
 from ahs_seg.data.config import WorldData
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.experiments.train import MODEL, TrainingConfig, checked, describe
 from ahs_seg.methods import MethodConfig
 from ahs_seg.output.familiarity import TrainingImages
+from tests.support.label_folders import discs, label_folder
 
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
 OWN_LOSSES = {
@@ -71,6 +73,22 @@ def test_a_method_trains_with_every_loss_of_its_own(name: str, tmp_path: Path) -
     assert result.evaluation is None
     segmenter = ahs_seg.Segmenter.from_pretrained(result.model)
     assert segmenter(Squares()[0].image, "red circle, grass").labels.shape == (96, 96)
+
+
+def test_data_that_cannot_teach_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    dataset = label_folder(tmp_path / "data", [discs([0, 255])], "ground, cat")
+    with pytest.raises(DataCheckError, match=r"data: label maps hold only 0 and 255 .* Save 'cat' as 1"):
+        ahs_seg.train(small("cat_seg"), dataset, tmp_path / "run", recipe=recipe(), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_data_lacks_is_warned_of_when_training_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = label_folder(tmp_path / "data", [discs([0, 1], side=96)], "ground, cat, dog")
+    ahs_seg.train(small("cat_seg"), dataset, tmp_path / "run", recipe=recipe(), augmentation=NOT_VARIED, progress=False)
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "ahs_seg.experiments.train"]
+    assert warning.startswith("data: 1 of 3 classes has no pixel: dog (1 label map read)")
 
 
 def test_validation_gives_a_report_and_the_directory_tells_the_run(tmp_path: Path) -> None:

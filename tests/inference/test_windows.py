@@ -39,3 +39,10 @@ def test_windows_that_do_not_divide_the_square():
             )[0].sigmoid()
             count[top : top + 21, left : left + 21] += 1
     assert_same(prediction, total / count)
+
+
+def test_the_stride_is_rounded_down() -> None:
+    """CAT-Seg's overlap of 0.333: a kernel of 160 moves by int(106.72) pixels, one of 384 by int(256.13)."""
+    grid = SlidingWindows(side=480, kernel=160).grid(384)
+    assert sorted({top for top, _ in grid.corners}) == [0, 106, 212, 318, 320]
+    assert sorted({left for _, left in SlidingWindows().grid(384).corners}) == [0, 256]

@@ -15,3 +15,9 @@ def test_provenance_names_versions_hardware_and_commit():
     else:
         assert found.commit is None
     assert found.date.endswith("+00:00")
+
+
+def test_the_commit_is_that_of_the_code_which_was_imported(monkeypatch):
+    first = provenance().commit
+    monkeypatch.setattr("ahs_seg.io.provenance._git", lambda *_: "another")
+    assert provenance().commit == first

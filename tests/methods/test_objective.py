@@ -38,3 +38,13 @@ def test_equals_binary_cross_entropy_of_one_hot_targets(ignore_as_negative: bool
     torch.testing.assert_close(ours, expected)
     gradients = [torch.autograd.grad(value, logits, retain_graph=True)[0] for value in (ours, expected)]
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("ignore_as_negative", [True, False])
+def test_chunks_without_gradients_know_which_classes_they_hold(ignore_as_negative: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits, labels = torch.randn(1, 5, 3, 3, generator=generator), torch.tensor([[[4, 3, 2], [1, 0, -1], [4, 4, 3]]])
+    whole = segmentation_loss(logits, labels, ignore_as_negative=ignore_as_negative)
+    parts = segmentation_loss(logits, labels, ignore_as_negative=ignore_as_negative, budget=2 * 4 * labels.numel())
+    torch.testing.assert_close(parts, whole)

@@ -73,3 +73,25 @@ def test_wrong_maps_are_refused() -> None:
         count_image(np.full((2, 2), 3), np.zeros((2, 2), np.int64), 3, boundary=False)
     with pytest.raises(ValueError, match=r"measures\.boundary"):
         MetricAccumulator(3, Measures(boundary=True)).add(count_image(*image(0), 3, boundary=False))
+
+
+def test_adding_another_process_adds_every_count() -> None:
+    one, other = counted(range(2)), counted(range(2, 5))
+    before, added = one.to_dict(), other.to_dict()
+    one += other
+    after = one.to_dict()
+    assert {"boundary_hits", "taken"} <= after.keys()
+    for name, counts in after.items():
+        assert counts == (np.array(before[name]) + np.array(added[name])).tolist(), name
+        assert any(np.array(added[name]).flat), name
+
+
+def test_boundary_iou_is_a_mean_over_classes_with_ground_truth() -> None:
+    """A class that is only predicted lowers the IoU of the others and has none of its own."""
+    labels = np.zeros((4, 4), np.int32)
+    guess = labels.copy()
+    guess[0, 0] = 2
+    total = MetricAccumulator(3, Measures(boundary=True))
+    total.add(count_image(guess, labels, 3, boundary=True))
+    # The bands: 12 border pixels of the labels; in the prediction one of them is class 2, and (1, 1) joins.
+    assert total.scores().boundary_miou == pytest.approx(11 / 13)

@@ -31,4 +31,11 @@ def test_a_class_has_the_score_of_its_best_row_along_any_axis() -> None:
 
 def test_what_stands_for_no_class_is_kept() -> None:
     logits = torch.tensor([[[1.0, 5.0, 2.0, 3.0, 0.5]]])
-    assert class_logits_of_rows(logits, torch.tensor([0, 0, 1, 2])).tolist() == [[[5.0, 2.0, 3.0, 0.5]]]
+    assert class_logits_of_rows(logits, torch.tensor([0, 0, 1, 2]), 3).tolist() == [[[5.0, 2.0, 3.0, 0.5]]]
+
+
+def test_the_best_of_three_rows_may_be_any_of_them() -> None:
+    owners = torch.tensor([0, 0, 0, 1])
+    for best in range(3):
+        scores = torch.zeros(4, 2).index_fill(0, torch.tensor([best]), 5)
+        assert max_of_rows(scores, owners, 2, dim=0).tolist() == [[5, 5], [0, 0]]

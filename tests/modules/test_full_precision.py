@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ahs_seg.modules.full_precision import full_precision, widened
+from ahs_seg.modules.full_precision import autocast_dtype, full_precision, widened
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -29,3 +29,13 @@ def test_a_device_without_autocast() -> None:
     values = torch.rand(2, 2, device="meta")
     with full_precision(values.device):
         assert (values @ values).shape == (2, 2)
+
+
+def test_the_type_of_autocast_is_told_while_it_is_on() -> None:
+    device = torch.device("cpu")
+    assert autocast_dtype(device) == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert autocast_dtype(device) == torch.bfloat16
+        with full_precision(device):
+            assert autocast_dtype(device) == torch.float32
+    assert autocast_dtype(torch.device("meta")) == torch.float32

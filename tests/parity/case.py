@@ -77,7 +77,7 @@ def build(name: str) -> Case:
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
     config, side = clip_config(clip, OPENAI), 336 if name.endswith("vitl") else 384
-    backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(), resolution=side)
+    backbone = ClipBackbone(ClipNetwork.empty(config), byte_tokenizer(), resolution=side)
     method = (HClipConfig() if name == "hclip_vitb" else CatSegConfig()).compose(backbone).eval()
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.parity.case import CONVERTERS, Case, build
+from tests.parity.recording import VIT_B
 
 LONGEST = {
     "test_two_optimiser_steps[catseg_vitb]",
@@ -23,8 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
-    """All tests of a case run in one process, since its weights take up to two gigabytes."""
-    return [pytest.mark.xdist_group(name), *([pytest.mark.slow] if name.endswith("vitl") else [])]
+    """All tests of a size run in one process, since its weights take up to two gigabytes."""
+    large = name.endswith("vitl")
+    return [pytest.mark.xdist_group("vitl" if large else VIT_B), *([pytest.mark.slow] if large else [])]
 
 
 @pytest.fixture(scope="session", params=[pytest.param(name, marks=marks(name)) for name in CONVERTERS])

@@ -16,6 +16,8 @@ from torch import Tensor
 from ahs_seg.types import IGNORE
 
 DATA = Path(__file__).parent / "data"
+VIT_B = "vitb"
+"""The xdist group of the recordings of the cost family with ViT-B: they share most of their generated weights."""
 
 
 def generator(key: str) -> np.random.Generator:
@@ -39,7 +41,7 @@ class Recording:
             if entry.get("alias_of"):
                 tensors[name] = tensors[entry["alias_of"]]
             elif entry["std"] != "computed":
-                tensors[name] = weight(entry)
+                tensors[name] = shared_weight(entry) if self.name.endswith(VIT_B) else weight(entry)
         return tensors
 
     def check_sums(self, state: dict[str, Tensor]) -> None:
@@ -77,6 +79,17 @@ class Recording:
 @cache
 def recording(name: str) -> Recording:
     return Recording(name)
+
+
+def shared_weight(entry: dict) -> Tensor:
+    """`weight`, generated once for all recordings of a process that have the same entry; never written to."""
+    key = json.dumps([entry[part] for part in ("name", "shape", "std", "mean")])
+    if key not in _shared:
+        _shared[key] = weight(entry)
+    return _shared[key]
+
+
+_shared: dict[str, Tensor] = {}
 
 
 def weight(entry: dict) -> Tensor:

@@ -29,10 +29,10 @@ from ahs_seg.methods.objective import segmentation_loss
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import ImageFeatures
 from tests.parity.case import Case
-from tests.parity.recording import recording
+from tests.parity.recording import VIT_B, recording
 from tests.support.builders import byte_tokenizer
 
-pytestmark = pytest.mark.xdist_group("hpsseg")
+pytestmark = pytest.mark.xdist_group(VIT_B)
 EMPTY = {"hpa.prototypes": torch.zeros(20, 512), "hpa.prototype_initialized": torch.zeros(20, dtype=torch.bool)}
 
 
@@ -48,7 +48,7 @@ def build(
     conversion = converter(state | extra)
     prefix = "backbone.model."
     clip = {key.removeprefix(prefix): value for key, value in conversion.state.items() if key.startswith(prefix)}
-    backbone = ClipBackbone(ClipNetwork(clip_config(clip, OPENAI)), byte_tokenizer(), resolution=384)
+    backbone = ClipBackbone(ClipNetwork.empty(clip_config(clip, OPENAI)), byte_tokenizer(), resolution=384)
     method = compose(conversion.state, backbone).eval()
     check_complete(conversion.state, method.state_dict())
     method.load_state_dict(conversion.state)

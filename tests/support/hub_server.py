@@ -135,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(self.hub.stored[path.rpartition("/")[2]], path)
         elif path.startswith("/api/models/"):
             self._describe(path.removeprefix("/api/models/"))
+        elif path.startswith("/api/datasets/"):
+            self._describe(path.removeprefix("/api/datasets/"), kind="datasets/")
         else:
             repository, _, rest = path[1:].partition("/resolve/")
             revision, _, name = rest.partition("/")
@@ -148,9 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
         return repository in self.hub.gated | self.hub.private
 
-    def _describe(self, path: str) -> None:
+    def _describe(self, path: str, kind: str = "") -> None:
         owner, name, action, revision = [*path.split("/"), "", ""][:4]
-        repository = self.hub.at(f"{owner}/{name}", revision)
+        repository = self.hub.at(f"{kind}{owner}/{name}", revision)
         if self._refused(repository):
             return
         if repository not in self.hub.repositories:
@@ -158,8 +160,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files = self.hub.repositories[repository]
         if action == "tree":
-            assert parse_qs(urlsplit(self.path).query).get("recursive") == ["true"]
-            self._json([self._entry(path, content) for path, content in files.items()])
+            below = "".join(f"{part}/" for part in path.split("/")[4:])
+            found = {name: content for name, content in files.items() if name.startswith(below)}
+            entries = [self._entry(name, content) for name, content in found.items()]
+            if parse_qs(urlsplit(self.path).query).get("recursive") != ["true"]:
+                entries = [one for one in entries if "/" not in one["path"].removeprefix(below)]
+                inner = {name.removeprefix(below).partition("/") for name in found}
+                folders = sorted(f"{below}{first}" for first, slash, _ in inner if slash)
+                entries += [{"type": "directory", "path": name, "size": 0, "oid": ""} for name in folders]
+            self._json(entries)
         else:
             siblings = [{"rfilename": path} for path in files]
             self._json({"id": repository, "sha": self.hub.commit(repository), "siblings": siblings, "private": False})

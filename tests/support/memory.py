@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+
+from tests.support.forks import forked
 
 MIB = 2**20
 
@@ -35,11 +36,7 @@ def cost_of(call: Callable[[], object], *, limit_mib: int = 2_048, seconds: floa
     An exception of the call is an ordinary end. Raises `AssertionError` if the process runs out of time or is killed.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_measured, args=(call, limit_mib, theirs))
-    gc.collect()
-    gc.freeze()  # the child must not free what waits for threads of the parent, such as a scaler of FFmpeg
-    process.start()
-    gc.unfreeze()
+    process = forked(lambda: _measured(call, limit_mib, theirs))
     theirs.close()
     try:
         assert ours.poll(seconds), f"still running after {seconds} s"

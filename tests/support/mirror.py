@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ABOUT_THE_WHOLE = {"campaign", "contract", "parity", "extending", "support"}
+ABOUT_THE_WHOLE = {"campaign", "mutants", "contract", "parity", "extending", "support"}
 """Folders whose tests belong to no single module."""
 
 
@@ -37,7 +37,7 @@ def without_mirror(root: Path, tests: Path) -> set[str]:
     return {
         module.as_posix()
         for module in modules(root)
-        if has_code(root / module) and not (tests / mirror_of(module)).exists()
+        if not (tests / mirror_of(module)).exists() and has_code(root / module)
     }
 
 

@@ -48,7 +48,7 @@ def aggregate(head: CostHead, dense: Tensor, text: Tensor, guidance: Guidance) -
         tokens = maps.permute(0, 1, 3, 4, 2).flatten(0, 1)
         guide = layer.spatial.guidance_norm(appearance.permute(0, 1, 3, 4, 2).flatten(0, 1))
         tokens = window_block(layer.spatial.plain, tokens, guide)
-        tokens = window_block(layer.spatial.shifted, tokens, guide)
+        tokens = window_block(layer.spatial.shifted, tokens, guide, shift=layer.spatial.shifted.window // 2)
         maps = tokens.unflatten(0, (batch, count)).permute(0, 1, 4, 2, 3)
         maps = class_block(layer.classwise, maps, words, head.class_pooling)
     planes = maps.flatten(0, 1)
@@ -57,10 +57,10 @@ def aggregate(head: CostHead, dense: Tensor, text: Tensor, guidance: Guidance) -
     return head.decoder.logit(planes)[:, 0].unflatten(0, (batch, count))
 
 
-def window_block(block: WindowBlock, tokens: Tensor, guide: Tensor) -> Tensor:
+def window_block(block: WindowBlock, tokens: Tensor, guide: Tensor, *, shift: int = 0) -> Tensor:
     """One Swin block on [n h w c], queries and keys from the concatenation with the guidance."""
     _, height, width, _ = tokens.shape
-    side, shift = block.window, block.shift
+    side = block.window
     normed = torch.cat([block.norm1(tokens), guide], -1)
     rolled = normed.roll((-shift, -shift), (1, 2))
     region = torch.zeros(height, width, dtype=tokens.dtype)

@@ -13,7 +13,7 @@ def forward(step: TrainingStep, assemble, row_class) -> dict[str, torch.Tensor]:
     images = torch.arange(2 * 3 * 256).reshape(2, 3, 16, 16).remainder(256).to(torch.uint8)
     labels = torch.tensor([0, 1, 2, -1]).expand(2, 16, 4).repeat_interleave(4, dim=2)
     classes = torch.arange(row_class[-1] + 1)
-    return step(images, labels, tokens.ids, tokens.ends, assemble, row_class, classes, 0.0)
+    return step(images, labels, lambda encode: assemble(encode(tokens)), row_class, classes, 0.0)
 
 
 def test_losses_have_gradients_through_image_and_text_towers() -> None:

@@ -4,40 +4,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ahs_seg.training.logs import CsvLog, RunLog
+from ahs_seg.training.logs import RunLog
 from tests.support.training import tiny_recipe
-
-
-def test_rows_survive_and_are_not_repeated(tmp_path: Path) -> None:
-    path = tmp_path / "train.csv"
-    log = CsvLog(path, step=0)
-    for step in (1, 2, 3):
-        log.write(step, {"loss": step / 10})
-    with path.open("a") as file:
-        file.write("4,0.4\n5,0.")  # what a killed process leaves
-    CsvLog(path, step=2).write(3, {"loss": 0.5})
-    assert path.read_text().splitlines() == ["step,loss", "1,0.1", "2,0.2", "3,0.5"]
-    assert [file.name for file in tmp_path.iterdir()] == ["train.csv"]
-
-
-@pytest.mark.parametrize("rest", ["\n", "\n3", "\n3,0.", "\n3,0.3\n", "", "\n3,0.3\n4"])
-def test_a_file_cut_anywhere_can_be_continued(tmp_path: Path, rest: str) -> None:
-    path = tmp_path / "train.csv"
-    path.write_text("step,loss\n1,0.1\n2,0.2" + rest)
-    log = CsvLog(path, step=2)
-    log.write(3, {"loss": 0.3})
-    rows = path.read_text().splitlines()
-    assert rows[:2] == ["step,loss", "1,0.1"]
-    assert rows[-1] == "3,0.3"
-    assert ("2,0.2" in rows) is (rest != "")
-
-
-def test_a_new_column_is_added(tmp_path: Path) -> None:
-    log = CsvLog(tmp_path / "a.csv", step=0)
-    log.write(1, {"loss": 1.0})
-    log.write(2, {"other": 2.0, "loss": 3.0})
-    log.write(3, {"other": 4.0})
-    assert log.path.read_text().splitlines() == ["step,loss,other", "1,1.0,", "2,3.0,2.0", "3,,4.0"]
 
 
 def test_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,3 +159,14 @@ def test_another_tokenizer_is_another_setting(tmp_path: Path) -> None:
             settings=SETTINGS,
             resume=True,
         )
+
+
+def test_other_synonyms_under_the_same_labels_are_other_data(directory: Path) -> None:
+    """They are what is trained on, so a run does not go on with them, although every label is the same."""
+    dataset = TinyDataset()
+    names = [", ".join((*entry.names, f"other {place}")) for place, entry in enumerate(dataset.vocabulary.entries)]
+    changed = Vocabulary.parse(names)
+    assert changed.labels == dataset.vocabulary.labels
+    dataset.vocabulary = changed
+    with pytest.raises(ConfigError, match=r"\(or other names\). Resume with the same data"):
+        resume(directory, dataset=dataset)

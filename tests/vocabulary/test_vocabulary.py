@@ -230,3 +230,13 @@ def test_background_names():
     assert background_names("wall，floor;".rstrip(";")) == ["wall", "floor"]
     with pytest.raises(VocabularyError, match="blank name"):
         background_names("wall,,floor")
+
+
+def test_every_synonym_has_a_row_of_its_own_if_the_best_one_counts():
+    rows = Vocabulary.parse(["cat, kitten, tomcat", "dog"]).rows("max")
+    assert [(row.words, row.class_index) for row in rows] == [
+        (("cat",), 0),
+        (("kitten",), 0),
+        (("tomcat",), 0),
+        (("dog",), 1),
+    ]

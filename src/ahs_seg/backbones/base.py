@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.errors import AhsSegError
+from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.resize import resize
 from ahs_seg.types import ImageFeatures
 
@@ -125,7 +126,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def encode_text(self, tokens: Tokens) -> Float[Tensor, "n d"]:
-        """Text embeddings (joint space, not normalised) of n prompts."""
+        """Text embeddings (joint space, not normalised) of n prompts.
+
+        The tokens may be on the CPU; then nothing waits for the device of the backbone.
+        """
 
     @abstractmethod
     def attention(self, tower: Tower) -> list[AttentionParts]:
@@ -172,8 +176,7 @@ class Backbone(nn.Module, ABC):
 
     def normalise(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
         """Images (RGB in [0, 1]) normalised with the mean and standard deviation of the backbone."""
-        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
+        mean, std = made_on(images.device, (*self.mean, *self.std)).view(2, 3, 1, 1)
         return (images - mean) / std
 
     @abstractmethod

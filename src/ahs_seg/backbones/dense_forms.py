@@ -62,7 +62,7 @@ def last_block(
     if any("k" in pair for pair in pairs):
         sides["k"] = F.linear(normed, weights.key, attention.k_proj.bias)
     if pairs:
-        near = neighbourhood(grid).to(value) if form == "naclip" else None
+        near = neighbourhood(grid).to(value, non_blocking=True) if form == "naclip" else None
         mixed = [multi_head_attention(sides[a], sides[b], value, heads, near) for a, b in pairs]
         value = sum(mixed[1:], start=mixed[0])
     update = F.linear(value, weights.output, attention.out_proj.bias)

@@ -103,8 +103,9 @@ class CausalText(PreNormText):
         Only positions up to the end of the longest prompt are computed, and the common prefix of all prompts is
         computed only once: attention is causal, so later tokens cannot change it.
         """
-        embeddings, ids = self.tower.embeddings, tokens.ids
-        shared = _shared_prefix(ids)
+        embeddings, shared = self.tower.embeddings, _shared_prefix(tokens.ids)
+        tokens = tokens.to(embeddings.position_embedding.weight.device)
+        ids = tokens.ids
         positions = embeddings.position_embedding.weight[: ids.shape[1]]
         embedded = embeddings.token_embedding(ids[:, shared:]) + positions[shared:]
         prefix = (embeddings.token_embedding(ids[:1, :shared]) + positions[:shared]) if shared else None
@@ -149,7 +150,7 @@ class PaddedText(PreNormText):
                 f"the texts are padded to {tokens.ids.shape[1]} tokens; this text tower reads rows of exactly "
                 f"{len(table)}. Encode texts with the tokenizer of this backbone"
             )
-        states = embeddings.token_embedding(tokens.ids) + table
+        states = embeddings.token_embedding(tokens.to(table.device).ids) + table
         states = self.run(states, weights, None, checkpointing=checkpointing)
         result: Tensor = self.tower.head(self.tower.final_layer_norm(states[:, -1]))
         return result
@@ -178,6 +179,7 @@ class BertText(TextTower):
         self, tokens: Tokens, weights: Sequence[AttentionWeights], *, checkpointing: bool
     ) -> Float[Tensor, "n d"]:
         """Text embeddings (joint space, not normalised), with these attention weights; padding is masked."""
+        tokens = tokens.to(self.network.text_projection.weight.device)
         states = self.embed(tokens.ids)
         mask = _padding_mask(real_tokens(tokens), states)
         for block, own in zip(self.blocks(), weights, strict=True):

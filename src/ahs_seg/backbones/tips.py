@@ -95,7 +95,9 @@ class MeanText(PreNormText):
         self, tokens: Tokens, weights: Sequence[AttentionWeights], *, checkpointing: bool
     ) -> Float[Tensor, "n d"]:
         """Text embeddings (joint space, not normalised), with these attention weights."""
-        embeddings, real = self.tower.embeddings, real_tokens(tokens)
+        embeddings = self.tower.embeddings
+        tokens = tokens.to(embeddings.token_embedding.weight.device)
+        real = real_tokens(tokens)
         places = embeddings.position_embedding.weights[: tokens.ids.shape[1]]
         states = embeddings.token_embedding(tokens.ids) * embeddings.embed_scale + places
         states = self.tower.final_layer_norm(self.run(states, weights, real, checkpointing=checkpointing))

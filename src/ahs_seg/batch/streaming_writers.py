@@ -15,9 +15,8 @@ from jaxtyping import Int32, Shaped, UInt, UInt8
 from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file, write_png
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
-from ahs_seg.output.formats.png import PALETTE_SIZE, write_names
-from ahs_seg.output.legend import overlay_with_legend
-from ahs_seg.output.palette import colour, colours_for
+from ahs_seg.output.formats.png import PALETTE_SIZE, palette_of, write_names
+from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LONGEST: Final = 2000
@@ -51,9 +50,8 @@ class PngSink:
         depth, kind = (16, 0) if self._wide else (8, 3)
         file.write(b"\x89PNG\r\n\x1a\n")
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], depth, kind, 0, 0, 0))
-        self._palette_at = file.tell()
         if not self._wide:
-            self._chunk(b"PLTE", bytes(3 * PALETTE_SIZE))  # overwritten in `finish`, when the labels are known
+            self._chunk(b"PLTE", palette_of(vocabulary))
 
     def write(self, band: Band) -> None:
         """Write the next rows, each preceded by the PNG filter byte 0 (no filter)."""
@@ -64,14 +62,10 @@ class PngSink:
             self._chunk(b"IDAT", packed)
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the end of the PNG, its palette and the class names."""
+        """Write the end of the PNG and the class names."""
         self._chunk(b"IDAT", self._packer.flush())
         self._chunk(b"IEND", b"")
         order = sorted(pixels, key=lambda label: (-pixels[label], label))
-        if not self._wide:
-            chosen = colours_for(order, len(self._vocabulary))
-            self._file.seek(self._palette_at)
-            self._chunk(b"PLTE", bytes(part for k in range(PALETTE_SIZE) for part in chosen.get(k, colour(k))))
         write_names(self._path, self._vocabulary.labels, {label: pixels[label] for label in order})
 
     def _chunk(self, kind: bytes, content: bytes) -> None:
@@ -125,8 +119,11 @@ class GeoTiffSink:
 class OverlaySink:
     """Writes the image with a colour overlay of its classes and a legend, at most `LONGEST` pixels a side."""
 
-    def __init__(self, path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], vocabulary: Vocabulary, style: OverlayStyle | None = None
+    ) -> None:
         self._path = path
+        self._style = style
         self._vocabulary = vocabulary
         factor = -(-max(size) // LONGEST)
         self._steps = min(factor, size[0]), min(factor, size[1])
@@ -148,19 +145,23 @@ class OverlaySink:
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
-        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels))
+        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels, style=self._style))
 
 
 @contextmanager
 def open_sinks(
-    paths: Mapping[str, Path], source: Path, size: tuple[int, int], vocabulary: Vocabulary
+    paths: Mapping[str, Path],
+    source: Path,
+    size: tuple[int, int],
+    vocabulary: Vocabulary,
+    style: OverlayStyle | None = None,
 ) -> Iterator[list[Sink]]:
     """Open one sink per format (`png`, `geotiff`, `overlay`) and path; after an error no partial files remain."""
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for name, path in paths.items():
             if name == "overlay":
-                sinks.append(OverlaySink(path, size, vocabulary))
+                sinks.append(OverlaySink(path, size, vocabulary, style))
             elif name == "png":
                 sinks.append(PngSink(stack.enter_context(replacing_file(path)), path, size, vocabulary))
             else:

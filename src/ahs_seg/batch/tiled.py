@@ -72,8 +72,11 @@ class TiledWorker:
         pixels: Counter[int] = Counter()
         certain = 0.0
         said = time.monotonic()
-        paths, words = self._paths(source.name), self.job.vocabulary
-        with open_raster(source.path) as raster, open_sinks(paths, source.path, raster.size, words) as to:
+        paths, words, style = self._paths(source.name), self.job.vocabulary, self.job.config.overlay
+        with (
+            open_raster(source.path) as raster,
+            open_sinks(paths, source.path, raster.size, words, style) as to,
+        ):
             for band in self.merger.bands(raster.rows, raster.size):
                 pixels.update(count_labels(band.labels))
                 certain += certainty(band.scores) * band.scores.size / math.prod(raster.size)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.output import say
+from ahs_seg.cli.output import say, say_json
 
-app = typer.Typer(no_args_is_help=True, help="Benchmarks: prepare them from their archives, verify and list them.")
+app = typer.Typer(no_args_is_help=True, help="Check labelled images; prepare, verify and list benchmarks.")
 
 Names = Annotated[list[str], typer.Argument(help="Benchmarks, e.g. ade20k-150; see `ahs-seg data list`.")]
 Root = Annotated[
@@ -71,3 +71,35 @@ def list_all(root: Root = DEFAULT_ROOT) -> None:
     for spec in CATALOG:
         size = f"{len(spec.words())} classes, {spec.count:,} images"
         say(f"{spec.name:22} {size:32} {state(spec, root)}")
+
+
+@app.command("check")
+def check(
+    data: Annotated[str, typer.Argument(help="Folder of labelled images, as for training, or a prepared benchmark.")],
+    split: Annotated[str | None, typer.Option(help="Subfolder of the training images, e.g. train.")] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Folder of the validation data; default with --validation-split: DATA.")
+    ] = None,
+    validation_split: Annotated[str | None, typer.Option(help="Subfolder of its images, e.g. val.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most label maps to read, evenly spaced; default: 1000.", show_default=False),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Count what label maps hold and list what cannot be learned from them; exit status 1 if `train` would refuse."""
+    from ahs_seg.data.check import check_data
+    from ahs_seg.data.config import FolderData, parse_data
+
+    parts = [parse_data(data, split=split, root=root)]
+    if validation is not None or validation_split is not None:
+        parts.append(parse_data(validation or data, split=validation_split, root=root))
+    datasets = [part.open_unchecked() if isinstance(part, FolderData) else part.open() for part in parts]
+    found = check_data(datasets[0], *datasets[1:], titles=(parts[0].title, parts[-1].title), limit=limit)
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        say(str(found))
+    if not found.trainable:
+        raise typer.Exit(1)

@@ -16,7 +16,8 @@ def command(  # noqa: PLR0913  # a command line has many options
     data: Annotated[
         str | None,
         typer.Option(
-            help="A folder with images/, annotations/ and classes.txt, world-150, or a benchmark (ade20k-150)."
+            help="A folder with images/, annotations/ and classes.txt, a file of labels (COCO, CVAT, Label Studio), "
+            "hf:owner/name, world-150, or a benchmark (ade20k-150)."
         ),
     ] = None,
     suite: Annotated[str | None, typer.Option(help="Evaluate all prepared benchmarks of a suite: ovss.")] = None,

@@ -1,37 +1,26 @@
-"""Dataset configs: a folder of labelled images, scenes of the drawn world, a benchmark, or a class of your own."""
+"""Dataset configs: a folder of labelled images, the export of a labelling tool, drawn scenes, a benchmark, your own."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ahs_seg.config import Config, ConfigError, OneOf, Side
+from ahs_seg.config import ConfigError, OneOf, Side
+from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
-from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
+from ahs_seg.data.coloured import ColouredData
+from ahs_seg.data.dataset_config import DatasetConfig as DatasetConfig  # where its users look for it
 from ahs_seg.data.folder import FolderDataset
+from ahs_seg.data.hub_dataset import PREFIX, HubData
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
 
 WORLD_SEEDS = {"train": TRAIN_SEED, "validation": VALIDATION_SEED, "test": TEST_SEED}
 
 
 WorldNames = Literal["seen", 20, 59, 150, 459, 847]
-
-
-class DatasetConfig(Config):
-    """Base class of all dataset configs; `name` selects the class in files."""
-
-    @property
-    @abstractmethod
-    def title(self) -> str:
-        """Name of this dataset in reports."""
-
-    @abstractmethod
-    def open(self) -> SegmentationDataset:
-        """Build the dataset."""
 
 
 class FolderData(DatasetConfig):
@@ -44,6 +33,7 @@ class FolderData(DatasetConfig):
     annotations: str = "annotations"
     classes: str = "classes.txt"
     ignore: NonNegativeInt | None = None
+    offset: Annotated[int, Field(ge=0, le=65_535)] = 0
 
     @property
     def title(self) -> str:
@@ -56,20 +46,28 @@ class FolderData(DatasetConfig):
         Raises:
             FolderError: some files are invalid; the message lists every problem, file by file.
         """
-        dataset = FolderDataset(
+        dataset = self.open_unchecked()
+        dataset.check()
+        return dataset
+
+    def open_unchecked(self) -> FolderDataset:
+        """Dataset of the folder, whose files are only listed."""
+        return FolderDataset(
             self.root,
             split=self.split,
             images=self.images,
             annotations=self.annotations,
             classes=self.classes,
             ignore=self.ignore,
+            offset=self.offset,
         )
-        dataset.check()
-        return dataset
 
 
 class WorldData(DatasetConfig):
-    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary."""
+    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary.
+
+    `unlabelled` is the share of every scene that has no label (0 for all published figures).
+    """
 
     name: Literal["world"] = "world"
     scenes: Literal["train", "validation", "test"] = "train"
@@ -77,15 +75,18 @@ class WorldData(DatasetConfig):
     names: WorldNames = "seen"
     size: Side = 96
     hard: NonNegativeFloat = 1.0
+    unlabelled: float = Field(default=0.0, ge=0, lt=1)
 
     @property
     def title(self) -> str:
         """Name of this dataset in reports."""
-        return f"world-{self.names} ({self.scenes}, {self.count} scenes)"
+        hidden = f", {self.unlabelled:.0%} without labels" if self.unlabelled else ""
+        return f"world-{self.names} ({self.scenes}, {self.count} scenes{hidden})"
 
     def open(self) -> WorldDataset:
         """Dataset of synthetic scenes; nothing is stored, each scene is drawn on access."""
-        return WorldDataset(WORLD_SEEDS[self.scenes], self.count, self.names, size=self.size, hard=self.hard)
+        seed = WORLD_SEEDS[self.scenes]
+        return WorldDataset(seed, self.count, self.names, size=self.size, hard=self.hard, unlabelled=self.unlabelled)
 
 
 class BenchmarkData(DatasetConfig):
@@ -109,8 +110,13 @@ class BenchmarkData(DatasetConfig):
         return open_with_rule(self.benchmark, self.root)
 
 
-DATASETS: Final = (FolderData, WorldData, BenchmarkData)
-DataConfig = Annotated[DatasetConfig, OneOf(DatasetConfig, DATASETS)]
+DATASETS: Final = (FolderData, WorldData, BenchmarkData, CocoData, CvatData, LabelStudioData, ColouredData, HubData)
+DataConfig = Annotated[
+    DatasetConfig,
+    OneOf(DatasetConfig, DATASETS),
+    BeforeValidator(lambda value: parse_data(value) if isinstance(value, str) else value),
+]
+"""A dataset config; a text is read as on the command line (`parse_data`)."""
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 """All names that `BenchmarkData` accepts."""
 
@@ -120,15 +126,29 @@ def background_label(data: DatasetConfig) -> int | None:
     return background_of(data.benchmark) if isinstance(data, BenchmarkData) else None
 
 
+_LABEL_FILES: Final = (".json", ".xml")
+_HEAD: Final = 4096
+
+
 def parse_data(
     text: str, *, split: str | None = None, count: int = 300, root: Path = Path("datasets")
-) -> FolderData | WorldData | BenchmarkData:
-    """Dataset config for a command-line argument: `world-150` (test scenes), a benchmark below `root`, or a folder.
+) -> FolderData | AnnotatedData | ColouredData | HubData | WorldData | BenchmarkData:
+    """Dataset config for a command-line argument: the name of one, a folder, or a file of labels.
+
+    `world-150` are test scenes, `ade20k-150` is a benchmark below `root`; a JSON file is one of COCO or Label Studio,
+    an XML file one of CVAT, a folder with `labelmap.txt` one of coloured masks, `hf:owner/name` a dataset of the hub.
 
     Raises:
         ConfigError: the drawn world has no vocabulary of this size, or a split is given for what is no folder.
     """
-    if text not in BENCHMARKS and not text.startswith("world-"):
+    if text.startswith(PREFIX):
+        return HubData(dataset=text.removeprefix(PREFIX), split=split or "train")
+    if (Path(text) / "labelmap.txt").is_file() and (Path(text) / "SegmentationClass").is_dir():
+        return ColouredData(root=Path(text), split=split)
+    is_file = Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file()
+    if is_file and split is None:
+        return _label_file(Path(text))
+    if not is_file and text not in BENCHMARKS and not text.startswith("world-"):
         return FolderData(root=Path(text), split=split)
     if split is not None:
         raise ConfigError(f"split {split!r} is given for {text}, which has none; a folder of images has splits.")
@@ -139,6 +159,17 @@ def parse_data(
     return WorldData.parse(values, source=text)
 
 
+def _label_file(path: Path) -> AnnotatedData:
+    """Config of a file of labels, of the kind that its ending and its first character tell."""
+    if path.suffix.lower() == ".xml":
+        return CvatData(file=path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return LabelStudioData(file=path) if head.startswith(b"[") else CocoData(file=path)
+
+
 def data_folder(data: DatasetConfig) -> Path | None:
-    """Folder from which a dataset is read; None: it is not read from files."""
-    return data.root if isinstance(data, FolderData | BenchmarkData) else None
+    """Folder or file from which a dataset is read; None: it is not read from files."""
+    if isinstance(data, AnnotatedData):
+        return data.file
+    return data.root if isinstance(data, FolderData | ColouredData | BenchmarkData) else None

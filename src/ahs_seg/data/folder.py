@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, UInt
 
 from ahs_seg.data.base import Sample
+from ahs_seg.data.findings import findings_of
+from ahs_seg.data.label_statistics import count_labels
 from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from ahs_seg.io.images import read_image, read_labels
+from ahs_seg.io.images import read_image, read_labels, read_size
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LABEL_SUFFIXES: Final = frozenset([".png", ".tif", ".tiff", ".bmp", ".pgm"])
+LOSSY_SUFFIXES: Final = frozenset([".jpg", ".jpeg", ".jpe", ".webp", ".avif"])
 LISTED_FAULTS: Final = 50
 
 
@@ -46,7 +49,8 @@ class FolderDataset:
 
     `split` names a subfolder of `images` and `annotations`; without it everything below `images` is read. Files whose
     name starts with a dot or has no image suffix are skipped. `classes` is a file in `root`, or a vocabulary. `ignore`
-    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files.
+    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files. `offset` is
+    the label value of the first class: smaller values mean "none", as 0 in ADE20K, whose classes begin with 1.
 
     Opening the dataset only lists files; `check` reads them all.
 
@@ -63,9 +67,11 @@ class FolderDataset:
         annotations: str = "annotations",
         classes: str | Vocabulary = "classes.txt",
         ignore: int | None = None,
+        offset: int = 0,
     ) -> None:
         self.root = Path(root)
         self.ignore = ignore
+        self.offset = offset
         image_folder = _existing_folder(self.root, images, split)
         label_folder = _existing_folder(self.root, annotations, split)
         self._vocabulary = classes if isinstance(classes, Vocabulary) else Vocabulary.read(self.root / classes)
@@ -98,7 +104,7 @@ class FolderDataset:
             SampleError: the image or label map is missing, damaged or invalid, or their sizes differ.
         """
         image, labels = read_image(self._images[index]), self._read_labels(index)
-        if problem := self._size_problem(index, image, labels):
+        if problem := self.size_fault(index, image.shape[:2], labels.shape):
             raise SampleError(problem)
         return Sample(image, labels, self._names[index])
 
@@ -111,15 +117,21 @@ class FolderDataset:
             FolderError: there are missing label maps, different sizes, label values outside the class list, unreadable
                 files, label maps without an image, or images that share a name.
         """
-        found = list(self._layout_faults())
+        found = list(self.layout_faults())
         with ThreadPoolExecutor(workers) as pool:
             for done, faults in enumerate(pool.map(self._faults_of, range(len(self))), start=1):
                 found += faults
                 if progress is not None:
                     progress(done, len(self))
         if found:
+            found = [*self._explanations(), *found]
             kind = "fault" if len(found) == 1 else "faults"
             raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} images:", found)
+
+    def _explanations(self) -> list[str]:
+        """What the label maps have in common that explains faults of many single files."""
+        found = findings_of(count_labels(self, str(self.root)))
+        return [str(one) for one in found if one.level == "error" and one.code not in ("unusable", "no-name")]
 
     def _faults_of(self, index: int) -> list[str]:
         faults, image, labels = [], None, None
@@ -131,14 +143,27 @@ class FolderDataset:
             labels = self._read_labels(index)
         except Exception as error:  # noqa: BLE001  # as above
             faults.append(str(failure_of(error, f"label map of {self._images[index]}")))
-        if image is not None and labels is not None and (problem := self._size_problem(index, image, labels)):
+        if (
+            image is not None
+            and labels is not None
+            and (problem := self.size_fault(index, image.shape[:2], labels.shape))
+        ):
             faults.append(problem)
         return faults
 
-    def _layout_faults(self) -> Iterator[str]:
+    def layout_faults(self) -> Iterator[str]:
+        """Files that do not fit together or are not read, one message each."""
         for path in _files(self._image_folder, frozenset(UNREAD_SUFFIXES)):
             advice = UNREAD_SUFFIXES[path.suffix.lower()]
             yield f"{path}: {path.suffix} is not read; {advice}, or move it elsewhere."
+        known = set(self._names) - self._labels.keys()
+        lossy = [path for path in _files(self._label_folder, LOSSY_SUFFIXES) if _key(path, self._label_folder) in known]
+        if lossy and self._label_folder != self._image_folder:
+            yield (
+                f"{lossy[0]}: one of {len(lossy)} label maps in a lossy format, whose compression changes the labels; "
+                f"allowed are {', '.join(sorted(LABEL_SUFFIXES))}. Export them again as PNG; converting these files "
+                "keeps the damage."
+            )
         images = Counter(self._names)
         for path, name in zip(self._images, self._names, strict=True):
             if images[name] > 1:
@@ -156,25 +181,48 @@ class FolderDataset:
         problem = f"{len(paths)} label maps of that name, keep one" if paths else f"no label map; expected {expected}"
         raise SampleError(f"{self._images[index]}: {problem}.")
 
+    def stored_labels(self, index: int) -> UInt[np.ndarray, "H W"]:
+        """Label values of sample `index` exactly as stored.
+
+        Raises:
+            SampleError: the label map is missing or damaged.
+        """
+        return read_labels(self._label_path(index))
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """(height, width) of image `index`, from the header of its file.
+
+        Raises:
+            ImageError: the file is missing, of an unknown format, or its header is damaged.
+        """
+        return read_size(self._images[index])
+
+    def class_labels(self, values: UInt[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+        """Class indices of stored values, `IGNORE` without a class; an index may exceed the class list."""
+        labels = values.astype(np.int32) - self.offset
+        labels[(values == self._ignored(values)) | (values < self.offset)] = IGNORE
+        return labels
+
+    def _ignored(self, values: UInt[np.ndarray, "H W"]) -> int:
+        return self.ignore if self.ignore is not None else (65535 if values.dtype.itemsize == 2 else 255)
+
     def _read_labels(self, index: int) -> Int32[np.ndarray, "H W"]:
-        path = self._label_path(index)
-        values = read_labels(path)
-        sixteen_bit = values.dtype.itemsize == 2
-        ignore = self.ignore if self.ignore is not None else (65535 if sixteen_bit else 255)
-        labels = values.astype(np.int32)
-        labels[values == ignore] = IGNORE
+        path, values = self._label_path(index), self.stored_labels(index)
+        labels = self.class_labels(values)
         outside = np.unique(values[labels >= len(self.vocabulary)])
         if len(outside):
+            sixteen_bit = values.dtype.itemsize == 2
             shown = ", ".join(map(str, outside[:8])) + (", ..." if len(outside) > 8 else "")
-            allowed = f"0..{len(self.vocabulary) - 1} and {ignore} (ignored)"
+            first, last = self.offset, self.offset + len(self.vocabulary) - 1
+            none = f"0..{first - 1} (none), " * (first > 1) + "0 (none), " * (first == 1)
+            allowed = f"{none}{first}..{last} and {self._ignored(values)} (ignored)"
             hint = " Give ignore=255 if that means no class." if sixteen_bit and 255 in outside else ""
             raise SampleError(f"{path}: label value {shown}; the class list allows {allowed}.{hint}")
         return labels
 
-    def _size_problem(
-        self, index: int, image: UInt8[np.ndarray, "H W 3"], labels: Int32[np.ndarray, "h w"]
-    ) -> str | None:
-        (height, width), (label_height, label_width) = image.shape[:2], labels.shape
+    def size_fault(self, index: int, size: tuple[int, int], label_size: tuple[int, ...]) -> str | None:
+        """Message that the (height, width) of image `index` is not that of its label map; None: it is."""
+        (height, width), (label_height, label_width) = size, label_size
         if (height, width) == (label_height, label_width):
             return None
         turned = (height, width) == (label_width, label_height)

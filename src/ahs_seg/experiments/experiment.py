@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ahs_seg.data.config import DataConfig
 from ahs_seg.experiments.train import ExperimentResult, TrainingConfig, Validation, train_on
+from ahs_seg.training.callbacks import TrainingCallback
 
 
 class Experiment(TrainingConfig):
@@ -24,7 +26,12 @@ class Experiment(TrainingConfig):
 
 
 def run_experiment(
-    experiment: Experiment, directory: Path, *, resume: bool = False, progress: bool = True
+    experiment: Experiment,
+    directory: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> ExperimentResult:
     """Open the datasets of an experiment and train and evaluate its method, as `train` does.
 
@@ -39,4 +46,4 @@ def run_experiment(
     validation = None
     if experiment.validation is not None:
         validation = Validation(experiment.validation.open(), experiment.validation.title)
-    return train_on(experiment, dataset, validation, directory, resume=resume, progress=progress)
+    return train_on(experiment, dataset, validation, directory, resume=resume, progress=progress, callbacks=callbacks)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.categories import categories_of
+from ahs_seg.data.check import check_data
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
@@ -30,12 +32,16 @@ from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows
 from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.training.callbacks import TrainingCallback
 from ahs_seg.training.launch import launch
+from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
 from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
 
@@ -83,20 +89,26 @@ def train(
     inference: InferenceConfig = InferenceConfig(),
     resume: bool = False,
     progress: bool = True,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> ExperimentResult:
     """Train the method of a config on a dataset; writes model, logs, checkpoints, evaluation and report.
 
     The objective is the method's own, with every loss of its parts. `validation` is evaluated every
     `recipe.evaluate_every` steps and at the end, with the settings `inference`; with `recipe.keep_best` the model is
     then the best checkpoint, otherwise the last step. `resume` continues an interrupted run in the same directory.
+    `callbacks` are called after steps and validations and may end the run.
 
     Raises:
+        CallbackError: a callback raised an exception; a checkpoint is written before.
         TypeError: `dataset` is not a dataset; it needs `vocabulary`, `__len__` and `__getitem__`.
+        DataCheckError: nothing can be learned from the dataset, see `check_data`.
         ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     run = TrainingConfig(method=config, augmentation=augmentation, training=recipe, inference=inference)
     judged = None if validation is None else Validation(checked(validation), "validation")
-    return train_on(run, checked(dataset), judged, Path(directory), resume=resume, progress=progress)
+    return train_on(
+        run, checked(dataset), judged, Path(directory), resume=resume, progress=progress, callbacks=callbacks
+    )
 
 
 def checked(dataset: object) -> SegmentationDataset:
@@ -130,14 +142,18 @@ def train_on(
     *,
     resume: bool = False,
     progress: bool = True,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> ExperimentResult:
     """Train as `train` does, with all settings in one config, which is saved as `config.yaml`.
 
     Raises:
+        DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
     """
     began = time.monotonic()
+    check_loggers(run.training.logger)
     fabric = launch(run.training)
+    _check(run, dataset, validation, warn=fabric.is_global_zero)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
     torch.manual_seed(run.training.seed)
     method = run.method.build()
@@ -156,6 +172,7 @@ def train_on(
             resume=resume,
             progress=progress,
             fabric=fabric,
+            callbacks=callbacks,
         )
         if result.best is not None:
             load_weights(method, result.best)
@@ -164,6 +181,18 @@ def train_on(
             report = _finish(run, method, description, validation, directory, progress=progress)
     fabric.barrier()
     return ExperimentResult(directory / MODEL, result, report, time.monotonic() - began)
+
+
+def _check(run: TrainingConfig, dataset: SegmentationDataset, validation: Validation | None, *, warn: bool) -> None:
+    """Warn of what the data cannot teach; drawn scenes label themselves."""
+    if getattr(dataset, "image_kind", None) == "drawn scenes":
+        return
+    titles = (_title(run, dataset), "validation" if validation is None else validation.title)
+    found = check_data(dataset, None if validation is None else validation.dataset, titles=titles)
+    found.raise_errors()
+    for finding in found.warnings:
+        if warn:
+            logger.warning("%s", finding)
 
 
 def _finish(
@@ -209,15 +238,18 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
 def describe(run: TrainingConfig, dataset: SegmentationDataset) -> ModelDescription:
     """Build the description that is saved in the model directory of a run on this dataset."""
     vocabulary = dataset.vocabulary
-    title = run.data_title or getattr(dataset, "name", type(dataset).__name__)
     return ModelDescription(
         method=run.method,
         prompts=run.training.prompts,
         inference=run.inference,
         trained_on=tuple(vocabulary.labels),
-        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=str(title)),
+        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=_title(run, dataset)),
         overlap=Overlap(words=class_synonyms(vocabulary)),
     )
+
+
+def _title(run: TrainingConfig, dataset: SegmentationDataset) -> str:
+    return run.data_title or str(getattr(dataset, "name", type(dataset).__name__))
 
 
 def _evaluate(

@@ -23,6 +23,7 @@ from ahs_seg.inference.score_maps import AnyView, ScoreMaps, View, best_rows, re
 from ahs_seg.inference.windows import WORKING_SIDE, ImageWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.io.precision import computing_in
 from ahs_seg.methods.base import Method
+from ahs_seg.modules.constants import indices_on
 from ahs_seg.modules.resize import LONGEST, shortest_edge_size
 from ahs_seg.types import Words
 
@@ -133,7 +134,7 @@ def _best(
 ) -> Prediction:
     labels, scores = best_rows(maps, rows, memory_bytes=config.memory_bytes)
     if row_class is not None:
-        labels = torch.tensor(row_class, dtype=torch.int32, device=labels.device)[labels]
+        labels = indices_on(labels.device, row_class).int()[labels]
     return Prediction(labels, scores)
 
 
@@ -150,7 +151,13 @@ def score_maps(
     The method runs in this call; the returned maps resize and merge its outputs for a few text rows at a time.
     """
     shown = frames_of(image, config, method.backbone, size=size, keep_aspect=method.keeps_aspect)
-    return merge_views(run_views(method, shown.pixels.to(text.device), text, config.batch), shown, method, text, config)
+    return merge_views(
+        run_views(method, shown.pixels.to(text.device, non_blocking=True), text, config.batch),
+        shown,
+        method,
+        text,
+        config,
+    )
 
 
 @torch.inference_mode()
@@ -167,7 +174,7 @@ def predict_many(
     views: dict[int, list[AnyView]] = {}
     for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
         alike = [index for index, one in enumerate(shown) if one.pixels.shape[-2:] == shape]
-        pixels = torch.cat([shown[index].pixels for index in alike]).to(text.device)
+        pixels = torch.cat([shown[index].pixels for index in alike]).to(text.device, non_blocking=True)
         found = iter(run_views(method, pixels, text, config.batch))
         views |= {index: list(islice(found, len(shown[index].pixels))) for index in alike}
     return [

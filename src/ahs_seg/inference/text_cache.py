@@ -89,7 +89,7 @@ class TextCache:
         tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
         device = backbone.device
         with full_precision(device):
-            rows = [row for part in tokens for row in backbone.encode_text(part.to(device)).float().cpu()]
+            rows = [row for part in tokens for row in backbone.encode_text(part).float().cpu()]
         return dict(zip(ordered, rows, strict=True))
 
     def _remember(self, model: str, embeddings: dict[str, Tensor]) -> None:

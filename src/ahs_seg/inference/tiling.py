@@ -171,7 +171,9 @@ class TileMerger:
         for start in range(0, len(columns.places), self.batch):
             places = columns.places[start : start + self.batch]
             frames = [to_tensor(strip[:, left : left + columns.size]) for left in places]
-            views += run_views(self.method, torch.stack(frames).to(self.words.device), self.words, self.batch)
+            views += run_views(
+                self.method, torch.stack(frames).to(self.words.device, non_blocking=True), self.words, self.batch
+            )
         return views
 
     @torch.inference_mode()
@@ -207,11 +209,13 @@ class TilePart:
 
     def __call__(self, rows: Int[Tensor, " c"], scores: ScoreFunction) -> Float[Tensor, "c n m"]:
         """Weighted scores of the given text rows at the first n x m pixels of the block, those in the tile."""
-        down, across = (torch.tensor(one.weights, device=rows.device) for one in (self.down, self.across))
+        down, across = (
+            torch.tensor(one.weights).to(rows.device, non_blocking=True) for one in (self.down, self.across)
+        )
         if isinstance(self.view, View):
             grid = scores(self.view.of(rows))
             resized = [
-                _resizer(side, of)[reach.inside].to(rows.device)
+                _resizer(side, of)[reach.inside].to(rows.device, non_blocking=True)
                 for side, of, reach in zip(self.size, grid.shape[-2:], (self.down, self.across), strict=True)
             ]
             return (down[:, None] * resized[0]) @ grid @ (across[:, None] * resized[1]).T

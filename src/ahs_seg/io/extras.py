@@ -7,12 +7,15 @@ from typing import Final, Literal
 
 from ahs_seg.errors import MissingPackageError
 
-Extra = Literal["web", "scale", "geo", "video"]
+Extra = Literal["web", "scale", "geo", "video", "hf", "wandb", "mlflow"]
 PACKAGES: Final[dict[Extra, tuple[str, str]]] = {
     "web": ("gradio", "Gradio"),
     "scale": ("ray", "Ray Data"),
     "geo": ("rasterio", "rasterio"),
     "video": ("av", "PyAV"),
+    "hf": ("datasets", "datasets of Hugging Face"),
+    "wandb": ("wandb", "Weights & Biases"),
+    "mlflow": ("mlflow", "MLflow"),
 }
 """The module of each extra that is imported, and the name of its package."""
 

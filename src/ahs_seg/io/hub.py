@@ -24,7 +24,7 @@ _NAME: Final = re.compile(r"(?P<repository>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w
 UNREACHABLE: Final = cast(tuple[type[Exception], ...], (*HfHubHTTPError.__bases__, HFValidationError, OSError))
 """Exceptions of a failed connection to the hub; its own errors share the base class of its HTTP library."""
 
-RepositoryKind = Literal["model", "space"]
+RepositoryKind = Literal["model", "space", "dataset"]
 
 _UNAUTHORISED, _FORBIDDEN = 401, 403
 
@@ -114,7 +114,7 @@ class HubFile(NamedTuple):
 
 def page_of(repository: str, *, kind: RepositoryKind = "model", endpoint: str | None = None) -> str:
     """The address of a repository's page."""
-    return f"{endpoint or constants.ENDPOINT}/{'spaces/' if kind == 'space' else ''}{repository}"
+    return f"{endpoint or constants.ENDPOINT}/{'' if kind == 'model' else f'{kind}s/'}{repository}"
 
 
 def fetch(

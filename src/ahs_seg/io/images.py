@@ -116,16 +116,19 @@ def read_size(path: Path) -> tuple[int, int]:
         return raster.size
 
 
-def read_labels(source: str | Path, *, max_pixels: int = MAX_PIXELS) -> UInt[np.ndarray, "H W"]:
+def read_labels(
+    source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str = "label map"
+) -> UInt[np.ndarray, "H W"]:
     """The label values of a file exactly as stored, as uint8 or uint16.
 
-    Grey values are not scaled; a file with a palette gives the palette indices.
+    Grey values are not scaled; a file with a palette gives the palette indices. A file is given by its path, or by its
+    content (bytes; `name` stands for it in error messages).
 
     Raises:
         ImageError: the file is missing or damaged, has colour or alpha channels, or a lossy format.
     """
-    name = str(source)
-    with opened(Path(source), name) as file, identified(file, name, LABEL_FORMATS) as image:
+    file_of, name = (source, name) if isinstance(source, bytes) else (Path(source), str(source))
+    with opened(file_of, name) as file, identified(file, name, LABEL_FORMATS) as image:
         check_cost(image, name, max_pixels)
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
             raise ImageError(
@@ -144,6 +147,22 @@ def read_labels(source: str | Path, *, max_pixels: int = MAX_PIXELS) -> UInt[np.
             f"{name}: label values {values.min()}..{values.max()}; allowed are 0..65535. Save it with 16 bits."
         )
     return values.astype(np.uint16)
+
+
+def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+    """The exact RGB values of a label map whose colours mean classes, from a lossless file; palettes are looked up.
+
+    Raises:
+        ImageError: the file is missing or damaged, has more than 8 bits per channel, or a lossy format.
+    """
+    name = str(path)
+    with opened(path, name) as file, identified(file, name, LABEL_FORMATS) as image:
+        check_cost(image, name, max_pixels)
+        if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA", "PA"):
+            raise ImageError(f"{name}: mode {image.mode}; a coloured label map has 8 bits per channel.")
+        orientation = orientation_of(image)
+        with decoding(name):
+            return np.ascontiguousarray(orientation.upright(np.asarray(image.convert("RGB"))))
 
 
 def _stretch(image: ImageFile.ImageFile) -> int:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -30,19 +31,24 @@ class Provenance(Config):
 
 def provenance() -> Provenance:
     """The provenance of results that this process computes."""
+    return Provenance(
+        versions=_versions(),
+        hardware=_hardware(),
+        commit=_commit(Path(__file__).parents[1]),
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    return Provenance(
-        versions=versions,
-        hardware=_hardware(),
-        commit=_commit(Path(__file__).parents[1]),
-        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    return versions
 
 
 def _hardware() -> dict[str, str | int | float]:
@@ -67,8 +73,12 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
+@cache
 def _commit(folder: Path) -> str | None:
-    """The commit of the working copy; None for an installed package or without git."""
+    """The commit of the working copy; None for an installed package or without git.
+
+    Asked once: a process computes with the code that it has imported, whatever happens to the files later.
+    """
     if not (folder.parents[1] / ".git").exists():
         return None
     try:

@@ -1,5 +1,7 @@
 """Run-length encoding of COCO: a mask as alternating lengths of runs of zeros and ones, in column-major order.
 
+CVAT writes the same runs in row-major order (`decode_runs`).
+
 Implemented here, without pycocotools: both forms take a few lines of numpy, and pycocotools has to be compiled where
 no wheel fits. Source of the format: pycocotools, common/maskApi.c (rleDecode, rleFrString).
 """
@@ -37,14 +39,16 @@ def decode_rle(code: object, size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
     height, width = size
     if tuple(stated) != size:
         raise RleError(f"run-length code of size {stated[1]}x{stated[0]} in an image of {width}x{height}.")
-    runs = _runs(counts)
-    outside = (runs < 0) | (runs > height * width)
-    if outside.any():
-        raise RleError(f"run-length code with a run of {runs[outside][0]}; allowed are 0..{height * width}.")
-    if runs.sum() != height * width:
-        raise RleError(f"run-length code covers {runs.sum()} pixels, its size {height}x{width} has {height * width}.")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
+    return _filled(_runs(counts), size).reshape(width, height).T
+
+
+def decode_runs(counts: object, size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
+    """The mask of `size` (height, width) with these alternating runs of zeros and ones in row-major order, as in CVAT.
+
+    Raises:
+        RleError: the runs are no integers of 0 or above, or do not fill the size.
+    """
+    return _filled(_runs(counts), size).reshape(size)
 
 
 def encode_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, object]:
@@ -78,6 +82,18 @@ def runs_of(values: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " r"]:
 def shortened(value: object) -> str:
     """What was given, in an error: at most 60 characters of its `repr`."""
     return reprlib.repr(value)[:60]
+
+
+def _filled(runs: Int64[np.ndarray, " n"], size: tuple[int, int]) -> Bool[np.ndarray, " p"]:
+    """The values of alternating runs; nothing is allocated unless they fill exactly the pixels of the size."""
+    height, width = size
+    pixels = height * width
+    outside = (runs < 0) | (runs > pixels)
+    if outside.any():
+        raise RleError(f"run-length code with a run of {runs[outside][0]}; allowed are 0..{pixels}.")
+    if runs.sum() != pixels:
+        raise RleError(f"run-length code covers {runs.sum()} pixels, its size {height}x{width} has {pixels}.")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
 def _is_count(value: object) -> bool:

@@ -34,12 +34,14 @@ def max_of_rows(
     return scores.new_zeros(shape).scatter_reduce(dim, owner, scores, "amax", include_self=False)
 
 
-def class_logits_of_rows(logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"]) -> Float[Tensor, "b q k"]:
+def class_logits_of_rows(
+    logits: Float[Tensor, "b q r"], row_class: Int[Tensor, " t"], classes: int
+) -> Float[Tensor, "b q k"]:
     """Class logits: the maximum over the text rows of each class.
 
     If there is one more column than text rows, it is the no-object class and stays as it is.
     """
-    rows, classes = len(row_class), int(row_class[-1]) + 1
+    rows = len(row_class)
     if rows == classes:
         return logits
     best = max_of_rows(logits[..., :rows], row_class, classes, dim=2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
@@ -23,6 +24,10 @@ class StepNames:
     rows: Int[Tensor, " t"]
     table: PromptTable
     tokens: Tokens
+
+    def text(self, encode: Callable[[Tokens], Float[Tensor, "n d"]]) -> Float[Tensor, "t p d"]:
+        """The text tensor of the step; `encode` computes the embeddings of its texts."""
+        return self.table.assemble(encode(self.tokens))
 
 
 class NameSource:

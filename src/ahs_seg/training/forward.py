@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
@@ -13,7 +12,8 @@ from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.methods.objective import HasUpdate
 from ahs_seg.modules.class_pooling import max_of_rows
-from ahs_seg.modules.full_precision import full_precision
+from ahs_seg.modules.constants import indices_on
+from ahs_seg.modules.full_precision import autocast_dtype, full_precision
 from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.text_embeddings import StepText
 from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
@@ -23,6 +23,9 @@ Objective = Callable[[nn.Module, TrainingForward], Mapping[str, Tensor]]
 
 It may be an `nn.Module`: its parameters are then trained and its buffers saved together with the method's.
 """
+
+EncodeTexts = Callable[[Tokens], Tensor]
+"""Function from the tokens of n texts to their embeddings [n, d]."""
 
 
 class TrainingStep(nn.Module):
@@ -50,28 +53,29 @@ class TrainingStep(nn.Module):
         self,
         images: UInt8[Tensor, "b 3 H W"],
         labels: Int[Tensor, "b H W"],
-        ids: Int[Tensor, "n l"],
-        ends: Int[Tensor, " n"],
-        assemble: Callable[[Tensor], Tensor],
+        words: Callable[[EncodeTexts], Float[Tensor, "t p d"]],
         row_class: Sequence[int],
         classes: Int[Tensor, " k"],
         progress: float,
     ) -> dict[str, Tensor]:
-        """Losses by name for images (RGB, 0 to 255); `assemble` turns n text embeddings into the text tensor.
+        """Losses by name for images (RGB, 0 to 255); `words` makes the text tensor with the function that it is given.
 
-        The other arguments are those of `TrainingForward`.
+        A function and no tokens, because distributed training moves all tensors among the arguments to the device, and
+        tokens are read on the CPU. The other arguments are those of `TrainingForward`.
         """
-        text = assemble(self._text(self.backbone, Tokens(ids, ends)))
+        text = words(lambda tokens: self._text(self.backbone, tokens))
         scaled = images.float() / 255
         output: Output = self.method(scaled, text)
+        compute_dtype = autocast_dtype(images.device)
         with full_precision(images.device):
             view = TrainingForward(
                 images=scaled,
                 labels=labels,
                 classes=classes,
-                row_class=torch.tensor(row_class, device=labels.device),
+                row_class=indices_on(labels.device, row_class),
                 output=_of_classes(output, row_class),
                 progress=progress,
+                compute_dtype=compute_dtype,
             )
             return dict(self.objective(self.method, view))
 
@@ -98,7 +102,7 @@ def class_logits(
     classes = row_class[-1] + 1
     if len(row_class) == classes:
         return logits
-    return max_of_rows(logits, torch.tensor(row_class, device=logits.device), classes, dim=1)
+    return max_of_rows(logits, indices_on(logits.device, row_class), classes, dim=1)
 
 
 def set_checkpointing(module: nn.Module, enabled: bool) -> None:

@@ -1,113 +1,84 @@
-"""Logs of a training run: CSV files, TensorBoard and a progress bar."""
+"""Logs of a training run: CSV files, the loggers of the recipe and a progress bar."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
-from lightning_fabric.loggers import TensorBoardLogger
-
-from ahs_seg.io.atomic import sync, write_text
 from ahs_seg.io.progress import ProgressBar
-from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.loggers import CsvTable, LoggedRun, open_logger
+from ahs_seg.training.recipe import LoggerName, Recipe
 
 STATISTICS: Final = "statistics"
 
 
-class CsvLog:
-    """CSV file with one row per logged step; columns that appear later are added to the file.
-
-    Opening it at step s removes rows of later steps and an incomplete last row, so that a resumed run writes no step
-    twice.
-    """
-
-    def __init__(self, path: Path, *, step: int) -> None:
-        self.path = path
-        self._columns: list[str] = ["step"]
-        self._rewrite([row for row in self._read() if int(row["step"]) <= step])
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row; it survives a crash of this process at once, and a crash of the machine after `sync`."""
-        row: dict[str, object] = {"step": step, **values}
-        if new := [name for name in row if name not in self._columns]:
-            rows = self._read()
-            self._columns += new
-            self._rewrite(rows)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns, restval="").writerow(row)
-
-    def sync(self) -> None:
-        """Block until all rows are on disk."""
-        sync(self.path)
-
-    def _read(self) -> list[dict[str, str]]:
-        if not self.path.exists():
-            return []
-        text = self.path.read_text(encoding="utf-8")
-        reader = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-        self._columns = list(reader.fieldnames or self._columns)
-        return list(reader)
-
-    def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self._columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path, text.getvalue())
-
-
 class Files:
-    """Log files of a run: one CSV per kind of value, and TensorBoard event files.
+    """Log files of a run: one CSV per kind of value, and what its loggers write.
 
     The file of statistics is created with the first value, since not every method has any.
     """
 
-    def __init__(self, directory: Path, start: int) -> None:
+    def __init__(
+        self, directory: Path, start: int, loggers: tuple[LoggerName, ...], settings: Mapping[str, Any]
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._start = directory, start
         kinds = ["train", "evaluation", *([STATISTICS] if (directory / f"{STATISTICS}.csv").exists() else [])]
         self._tables = {kind: self._table(kind) for kind in kinds}
-        self._board = TensorBoardLogger(directory, name="tensorboard", version="", purge_step=start + 1)
+        run = LoggedRun(directory, start, settings)
+        self._loggers = [open_logger(name, run) for name in loggers]
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Append the values of a step to the CSV of this kind and to TensorBoard."""
+        """Append the values of a step to the CSV of this kind, and give them to the loggers."""
         if kind not in self._tables:
             self._tables[kind] = self._table(kind)
         self._tables[kind].write(step, values)
-        self._board.log_metrics({f"{kind}/{name}": value for name, value in values.items()}, step)
+        for logger in self._loggers:
+            logger.log_metrics({f"{kind}/{name}": value for name, value in values.items()}, step)
 
     def sync(self) -> None:
         """Block until the CSV files are on disk."""
         for table in self._tables.values():
             table.sync()
+        for logger in self._loggers:
+            logger.save()
 
-    def close(self) -> None:
-        """Flush and close the files."""
+    def close(self, status: str) -> None:
+        """Flush and close the files, and tell the loggers how the run has ended: "success", "failed" or "aborted"."""
         self.sync()
-        self._board.finalize("success")
+        for logger in self._loggers:
+            logger.finalize(status)
 
-    def _table(self, kind: str) -> CsvLog:
-        return CsvLog(self._directory / f"{kind}.csv", step=self._start)
+    def _table(self, kind: str) -> CsvTable:
+        return CsvTable(self._directory / f"{kind}.csv", step=self._start)
 
 
 class RunLog:
-    """Logs of a run in its directory: CSV files, `tensorboard/`, and the progress bar.
+    """Logs of a run in its directory: CSV files, the loggers `recipe.logger`, and the progress bar.
 
-    `train.csv` has losses and learning rates, `statistics.csv` other values that the objective monitors,
-    `evaluation.csv` scores.
+    `settings` are told to the loggers that show them. `train.csv` has losses and learning rates, `statistics.csv` other
+    values that the objective monitors, `evaluation.csv` scores.
     """
 
-    def __init__(self, directory: Path, recipe: Recipe, *, start: int, writing: bool, progress: bool) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        recipe: Recipe,
+        *,
+        start: int,
+        writing: bool,
+        progress: bool,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self._every = recipe.log_every
         self._bar = ProgressBar("training", unit="steps", shown=writing and progress)
         self._bar.start(recipe.steps)
         self._bar.skip(start)
         self._loss: float | None = None
-        self._files = Files(directory, start) if writing else None
+        told = {**(settings or {}), "training": recipe.model_dump(mode="json")}
+        self._files = Files(directory, start, recipe.logger, told) if writing else None
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Log a finished step: always on the progress bar, every `log_every` steps in the files."""
@@ -148,5 +119,6 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._files is not None:
-            self._files.close()
+            stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
+            self._files.close("success" if kind is None else "aborted" if stopped else "failed")
         self._bar.stop()

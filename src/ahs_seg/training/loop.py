@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError, RunInterrupted
 from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
+from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.interrupt import stopping_on_interrupt
@@ -63,6 +64,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     fabric: Fabric | None = None,
+    callbacks: Sequence[TrainingCallback] = (),
 ) -> TrainResult:
     """Train a built method by minimising an objective; writes logs and checkpoints to a directory.
 
@@ -72,9 +74,10 @@ def fit(
     in every process with the method in evaluation mode. `resume` continues from the newest readable checkpoint, bit for
     bit as if the run had not been interrupted, or starts a run if there is none. `settings` are values for JSON that
     say how method, objective, data, `augment` and `evaluate` were made; a run resumes only with the same ones. `fabric`
-    must be launched; default is `launch(recipe)`.
+    must be launched; default is `launch(recipe)`. `callbacks` are called after steps and evaluations.
 
     Raises:
+        CallbackError: a callback raised an exception; a checkpoint of the last step is written.
         ConfigError: the directory holds a run and `resume` is off, or the run was started with another recipe or data.
         RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
@@ -86,7 +89,8 @@ def fit(
     run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
-    log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress)
+    log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress, settings=settings)
+    hooks = _hooks(run, log, directory, callbacks)
     left_out: set[str] = set()
     with (
         own_randomness(recipe, fabric.device),
@@ -107,13 +111,20 @@ def fit(
             values = update(run, names, index, parts)
             run.done = index + 1
             log.step(run.done, values)
+            hooks.step(run.done, values)
             if log.due(run.done):
                 log.statistics(run.done, statistics(run))
             scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
             if evaluate is not None and scored:
                 run.scores = score(run, evaluate)
                 log.evaluation(run.done, run.scores)
+                hooks.validation(run.scores)
             _save(run, log, scored=scored, stopped=stop.agreed(fabric))
+            if hooks.stopping():
+                log.say(f"a callback ends the training after step {run.done} of {recipe.steps}")
+                _checkpoint(run, log)
+                break
+        hooks.end(run.done)
     root = directory / CHECKPOINTS
     seconds = time.monotonic() - began
     return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
@@ -126,8 +137,7 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     classes = len(names.vocabulary)
     rows = _names_of_step(run, index, parts, classes)
     chosen = names(rows)
-    tokens, table = chosen.tokens.to(fabric.device), chosen.table
-    step_names = (tokens.ids, tokens.ends, table.assemble, table.row_class, chosen.rows.to(fabric.device))
+    step_names = (chosen.text, chosen.table.row_class, chosen.rows.to(fabric.device, non_blocking=True))
     totals: dict[str, Tensor] = {}
     for number, part in enumerate(parts):
         images = part.images.to(fabric.device, non_blocking=True)
@@ -219,6 +229,19 @@ def _save(run: Run, log: RunLog, *, scored: bool, stopped: bool) -> None:
             f"after step {run.done} of {recipe.steps}; a checkpoint is in {checkpoint.last(run.root)}. The same "
             "command goes on from there (`ahs-seg train` with --resume, in Python resume=True)."
         )
+
+
+def _checkpoint(run: Run, log: RunLog) -> Path | None:
+    """Write a checkpoint of the current step unless there is one; returns its path."""
+    if run.saved != run.done:
+        log.sync()
+        run.save(scored=False)
+    return checkpoint.last(run.root)
+
+
+def _hooks(run: Run, log: RunLog, directory: Path, callbacks: Sequence[TrainingCallback]) -> Callbacks:
+    progress = TrainingProgress(run.recipe.steps, directory, run.step.method, run.done, scores=run.scores)
+    return Callbacks(callbacks, progress, run.fabric, lambda: _checkpoint(run, log))
 
 
 def _due(done: int, every: int, steps: int) -> bool:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.errors import AhsSegError
@@ -12,6 +20,12 @@ from ahs_seg.io.processes import MAX_PROCESSES
 from ahs_seg.vocabulary.prompts import PromptConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+Loggers = Annotated[
+    tuple[LoggerName, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
+]
+"""Names of loggers; one name stands for itself."""
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 RESUMABLE_KEYS: Final = frozenset(
@@ -25,6 +39,7 @@ RESUMABLE_KEYS: Final = frozenset(
         "strategy",
         "num_nodes",
         "checkpointing",
+        "logger",
     }
 )
 """Keys that may differ when a run is resumed: they do not change the trained weights beyond rounding."""
@@ -66,7 +81,7 @@ class Recipe(Config):
     The `keep_last` newest checkpoints and the `keep_best` best ones by `best_metric` are kept. `workers` is the number
     of data-loading processes (0: load in the training process); it never changes the data. `checkpointing` recomputes
     activations in the backward pass to save memory. `deterministic` makes runs on a GPU bitwise reproducible, at some
-    cost in speed.
+    cost in speed. `logger` names what is told of the run besides its CSV files, which are always written.
     """
 
     steps: PositiveInt = 80_000
@@ -85,6 +100,7 @@ class Recipe(Config):
     num_nodes: PositiveInt = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     workers: Annotated[int, Field(ge=0, le=MAX_PROCESSES)] = 2
+    logger: Loggers = ("tensorboard",)
     log_every: PositiveInt = 20
     evaluate_every: NonNegativeInt = 5_000
     checkpoint_every: NonNegativeInt = 1_000

@@ -54,7 +54,7 @@ class Run:
     """Mutable state that the training loop works on.
 
     `wrapped` is the training step wrapped by Fabric, `core` the module that owns the parameters (the step itself, or
-    its FSDP wrapper).
+    its FSDP wrapper). `done` is the number of steps, `saved` that at the newest checkpoint.
     """
 
     fabric: Fabric
@@ -66,6 +66,7 @@ class Run:
     facts: RunIdentity
     stored: list[str]
     done: int = 0
+    saved: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -82,6 +83,7 @@ class Run:
             score = self._score(self.scores) if scored else None
             checkpoint.write(self.root, Checkpoint(self.done, tensors, facts.model_dump(mode="json"), score))
             checkpoint.prune(self.root, keep_last=self.recipe.keep_last, keep_best=self.recipe.keep_best)
+        self.saved = self.done
         self.fabric.barrier()
 
     def _score(self, scores: Mapping[str, float]) -> float | None:
@@ -134,7 +136,7 @@ def start_run(
     if found is not None:
         restore_moments(core, optimizer, found.tensors)
         fabric.strategy.precision.load_state_dict(earlier.precision)
-        run.done, run.scores = found.step, earlier.scores
+        run.done, run.saved, run.scores = found.step, found.step, earlier.scores
     return run, faults
 
 

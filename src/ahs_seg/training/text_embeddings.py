@@ -18,14 +18,17 @@ class StepText:
         self._known: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, backbone: Backbone, tokens: Tokens) -> Float[Tensor, "n d"]:
-        """Text embeddings (joint space, not normalised) of n texts in float32."""
+        """Text embeddings (joint space, not normalised) of n texts in float32, on the device of the backbone.
+
+        The tokens should be on the CPU, where they are compared with those that are known.
+        """
         if backbone.text_is_trained():
             return backbone.encode_text(tokens).float()
         rows = zip(tokens.ids.tolist(), tokens.ends.tolist(), strict=True)
         keys = [tuple(ids[: end + 1]) for ids, end in rows]
         missing = [index for index, key in enumerate(keys) if key not in self._known]
         if missing:
-            with torch.no_grad(), full_precision(tokens.ids.device):
+            with torch.no_grad(), full_precision(backbone.device):
                 some = Tokens(tokens.ids[missing], tokens.ends[missing])
                 self._known |= {keys[i]: row for i, row in zip(missing, backbone.encode_text(some), strict=True)}
         return torch.stack([self._known[key] for key in keys])

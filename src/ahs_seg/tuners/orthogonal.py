@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
 from ahs_seg.config import Config, ConfigError, Width
+from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.tuners.base import TunerConfig, freeze
 from ahs_seg.types import TrainingForward
 
@@ -221,15 +222,16 @@ class Rotations(nn.Module):
     def matrices(self, tower: Tower, depth: int) -> Float[Tensor, "layers 4 slots block block"]:
         """The block matrices of one tower, after the modulation if there is one.
 
-        Computed by one product for all layers and one batched solve for all Cayley transforms.
+        Computed by one product for all layers and one batched solve for all Cayley transforms; always in float32,
+        since no GPU solves equations in a short type.
         """
-        rows = PROJECTIONS * depth
-        mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(0, (depth, -1))
-        relations = self.modality_relations[:depth, self._slots[tower]]
-        matrices = torch.einsum("xmn,xpnij->xpmij", relations, mixed)
-        free = tower == "vision" and self.vision_constraint == "free"
-        matrices = matrices if free else cayley(matrices)
-        return matrices if self.modulation is None else self.modulation.tower(tower)(matrices)
+        rows, free = PROJECTIONS * depth, tower == "vision" and self.vision_constraint == "free"
+        with full_precision(self.bank.device):
+            mixed = torch.einsum("lk,knij->lnij", self.layer_relations[:rows], self.bank).unflatten(0, (depth, -1))
+            relations = self.modality_relations[:depth, self._slots[tower]]
+            matrices = torch.einsum("xmn,xpnij->xpmij", relations, mixed)
+            matrices = matrices if free else cayley(matrices)
+            return matrices if self.modulation is None else self.modulation.tower(tower)(matrices)
 
 
 def cayley(matrices: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:

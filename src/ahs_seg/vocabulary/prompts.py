@@ -7,11 +7,12 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import field_validator
 from torch import Tensor
 
 from ahs_seg.config import Config
+from ahs_seg.modules.constants import indices_on
 from ahs_seg.vocabulary.templates import CAT_SEG, IMAGENET, VILD
 from ahs_seg.vocabulary.vocabulary import SynonymRule, Vocabulary
 
@@ -85,16 +86,13 @@ class PromptTable:
         unit = F.normalize(embeddings, dim=-1)
         position = {text: index for index, text in enumerate(self.texts)}
         prompts = [[position[text] for text in cell] for row in self.cells for cell in row]
-        result = unit[_on(unit, [prompt[0] for prompt in prompts])]
+        result = unit[indices_on(unit.device, [prompt[0] for prompt in prompts])]
         several = [index for index, prompt in enumerate(prompts) if len(prompt) > 1]
         if several:
-            means = torch.stack([unit[_on(unit, prompts[index])].mean(0) for index in several])
-            result = result.index_copy(0, _on(unit, several), F.normalize(means, dim=-1))
+            rows = unit[indices_on(unit.device, [place for index in several for place in prompts[index]])]
+            means = torch.stack([part.mean(0) for part in rows.split([len(prompts[index]) for index in several])])
+            result = result.index_copy(0, indices_on(unit.device, several), F.normalize(means, dim=-1))
         return result.view(len(self.cells), -1, unit.shape[-1])
-
-
-def _on(like: Tensor, indices: list[int]) -> Int[Tensor, " n"]:
-    return torch.tensor(indices, device=like.device)
 
 
 def _fill(templates: tuple[str, ...], words: tuple[str, ...], ensemble: bool) -> list[tuple[str, ...]]:

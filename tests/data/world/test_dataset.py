@@ -8,6 +8,7 @@ import pytest
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.world import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
 from ahs_seg.data.world.names import seen_names
+from ahs_seg.types import IGNORE
 
 
 def digest(index):
@@ -53,3 +54,19 @@ def test_only_names_of_the_list_are_labelled_and_all_pixels_are():
     found = np.unique(np.stack([world[index].labels for index in range(20)]))
     assert found.min() >= 0
     assert found.max() < 20
+
+
+def test_a_share_of_every_scene_may_have_no_label():
+    whole, part = WorldDataset(TRAIN_SEED, 9), WorldDataset(TRAIN_SEED, 9, unlabelled=0.25)
+    places = set()
+    for index in range(9):
+        hidden = part[index].labels == IGNORE
+        rows, columns = np.nonzero(hidden)
+        assert hidden.sum() == 48 * 48  # half of either side
+        assert [int(np.ptp(rows)), int(np.ptp(columns))] == [47, 47]
+        places.add((rows[0], columns[0]))
+        np.testing.assert_array_equal(part[index].image, whole[index].image)
+        np.testing.assert_array_equal(part[index].labels[~hidden], whole[index].labels[~hidden])
+        assert (whole[index].labels >= 0).all()
+    assert len(places) > 5
+    np.testing.assert_array_equal(part[3].labels, part[3].labels)

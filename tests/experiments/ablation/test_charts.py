@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ahs_seg.experiments.ablation.charts import PAGE, curve_chart, difference_chart, save_png
+from ahs_seg.experiments.ablation.charts import (
+    COLUMNS,
+    NARROW,
+    PAGE,
+    curve_chart,
+    difference_chart,
+    save_png,
+    wrapped,
+)
+from ahs_seg.experiments.ablation.statistics import Interval
 from ahs_seg.experiments.report.charts import inline
 from tests.support.ablation import EFFECTS, losses, table
 
@@ -33,6 +42,59 @@ def test_a_collapse_does_not_hide_the_other_rows() -> None:
         value = broken.row("broken").differences[metric].difference
         assert [text.get_text() for text in axes.texts] == [f"{100 * value:+.1f}"]
         assert len([line for line in axes.lines if line.get_marker() == "o"]) == 3
+
+
+def ends_of(axes) -> list[float]:
+    return [float(end) for line in axes.lines if len(line.get_xdata()) == 2 for end in line.get_xdata()]
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, NARROW])
+def test_every_interval_lies_inside_its_axes(found, columns: int) -> None:
+    panels = [axes for axes in difference_chart(found, columns=columns).axes if axes.get_visible()]
+    for axes, metric in zip(panels, found.metrics, strict=True):
+        low, high = axes.get_xlim()
+        ends = ends_of(axes)
+        assert low < min(ends)
+        assert max(ends) < high
+        for row in found.compared:
+            for interval in (row.differences[metric].student, row.differences[metric].resampled):
+                assert 100 * interval.low in [pytest.approx(end) for end in ends]
+                assert 100 * interval.high in [pytest.approx(end) for end in ends]
+
+
+def test_an_interval_that_is_far_too_wide_ends_in_an_arrow_inside(found) -> None:
+    rows = []
+    for row in found.rows:
+        wide = {
+            metric: one.replace(student=Interval(low=-0.9, high=0.9)) if row.name == "better" else one
+            for metric, one in row.differences.items()
+        }
+        rows.append(row.replace(differences=wide))
+    for axes in difference_chart(found.replace(rows=tuple(rows))).axes:
+        low, high = axes.get_xlim()
+        assert high < 20
+        assert [line.get_marker() for line in axes.lines if line.get_marker() in ("<", ">")] == ["<", ">"]
+        assert all(low < end < high for end in ends_of(axes) if end)
+
+
+def test_a_chart_says_what_its_marks_mean(found) -> None:
+    (key,) = difference_chart(found).legends
+    texts = " | ".join(text.get_text() for text in key.get_texts())
+    for expected in (
+        "mean of 3 seeds, resolved",
+        "a single seed",
+        "95% interval",
+        "95% t interval",
+        "as good as H-CLIP",
+    ):
+        assert expected in texts
+    assert key.get_title().get_text() == "points of mIoU above or below H-CLIP: right is better"
+
+
+def test_long_titles_are_wrapped_and_not_cut() -> None:
+    lines = ["all parts of the", "method at once, as", "documented"]
+    assert wrapped(" ".join(lines), 20).splitlines() == lines
+    assert wrapped("Donaudampfschiffahrt", 5) == "Donaudampfschiffahrt"
 
 
 def test_losses_are_compared_with_the_same_seed(found) -> None:

@@ -24,7 +24,7 @@ def test_the_page_is_whole_and_escaped(found) -> None:
     assert checker.open == []
     assert "What &lt;parts&gt; are worth" in page
     assert "&lt;out of memory&gt;" in page
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4  # each for a wide page and for a phone
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", page)
     assert "#070809" not in page
     assert page.count("currentColor") > 10

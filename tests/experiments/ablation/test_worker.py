@@ -1,24 +1,39 @@
 """The process that does one run."""
 
 import json
-import subprocess
+import os
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from ahs_seg.experiments.ablation import worker
 from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.training import checkpoint
 from tests.support.ablation import DATA, SUITE
+from tests.support.forks import CAN_TRAIN, forked
 
 
+@pytest.mark.skipif(not CAN_TRAIN, reason="a fork cannot train where a GPU is")
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     experiment = SUITE.experiment("world", "attention", ["training.steps=100000"])
     (tmp_path / JOB).write_text(json.dumps(RunJob(experiment=experiment, data=DATA).model_dump(mode="json")))
-    command = [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(tmp_path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    theirs, ours = os.pipe()
+
+    def work() -> None:
+        os.close(ours)
+        os.dup2(theirs, 0)
+        sys.stdin = os.fdopen(0)
+        worker.main(tmp_path)
+
+    process = forked(work)
+    os.close(theirs)
     deadline = time.monotonic() + 240
     while not checkpoint.find(tmp_path / "checkpoints") and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.stdin.close()
-    assert process.wait(60) == 75
+    os.close(ours)
+    process.join(60)
+    process.kill()
+    assert process.exitcode == worker.ABANDONED
     assert checkpoint.newest(tmp_path / "checkpoints")[0] is not None

@@ -23,7 +23,7 @@ def test_the_page_has_losses_and_what_was_watched(tmp_path: Path, statistics: st
     assert checker.open == []
     assert "A &lt;run&gt;" in page
     assert "5 steps of training" in page
-    assert page.count("<svg") == (2 if statistics else 1)
+    assert page.count("<svg") == (4 if statistics else 2)  # each for a wide page and for a phone
     assert ("Statistics of the modules" in page) is bool(statistics)
     assert "h_clip" in page
 

@@ -75,7 +75,7 @@ def test_permuting_the_classes_permutes_the_result(kind: AttentionKind) -> None:
     torch.testing.assert_close(run(module, maps[:, order], words[:, order], chunk=2), expected)
 
 
-@pytest.mark.parametrize("count", [3, 9])
+@pytest.mark.parametrize("count", [3, 5, 9])
 def test_the_padding_has_a_gradient_whether_or_not_it_is_needed(count: int) -> None:
     module = layer("linear", 5)
     run(module, randn(1, count, 2, 2, DIM), randn(1, count, GUIDANCE), chunk=2).sum().backward()

@@ -1,5 +1,6 @@
 """What configs of the cost family have in common: a tuned backbone, a head, and what training minimises."""
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ahs_seg.methods.cost.parts.prototypes import Prototypes
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.tuners import Attention, Frozen, Orthogonal
 from ahs_seg.tuners.orthogonal import Modulation
+from ahs_seg.types import IGNORE, ClassText, ImageFeatures, Output, TrainingForward
 from tests.support.builders import random_backbone
 from tests.support.small_methods import SMALL
 
@@ -58,3 +60,20 @@ def test_wrong_values_name_their_key(wrong: str) -> None:
     key = wrong.partition("=")[0].partition(".")[0]
     with pytest.raises(ConfigError, match=key):
         CostMethodConfig.parse({"name": "cost", "tuner": {"name": "frozen"}}, [wrong])
+
+
+def test_pixels_without_a_label_are_negatives_only_if_asked_for() -> None:
+    method = config().compose(random_backbone())
+    logits = torch.tensor([[[[3.0, 3.0]], [[-3.0, 5.0]]]])
+    labels = torch.tensor([[[0, IGNORE]]])
+    places = torch.arange(2)
+    words = ClassText(torch.zeros(2, 1, 24), torch.zeros(2, 1, 24))
+    features = ImageFeatures(dense=torch.zeros(1, 24, 1, 2))
+    view = TrainingForward(
+        torch.zeros(1, 3, 1, 2), labels, places, places, Output(logits, features, words, features.dense), 0.0
+    )
+    losses = [config().objective(method, CLASSES, ignore_as_negative=flag)(method, view) for flag in (True, False)]
+    first = 2 * math.log1p(math.exp(-3))  # the labelled pixel: 3 for its class, -3 for the other one
+    rest = math.log1p(math.exp(3)) + math.log1p(math.exp(5))
+    assert losses[0]["segmentation"].item() == pytest.approx((first + rest) / 4, rel=1e-5)
+    assert losses[1]["segmentation"].item() == pytest.approx(first / 2, rel=1e-5)

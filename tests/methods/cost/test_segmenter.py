@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ahs_seg.config import ConfigError
-from ahs_seg.methods import CatSegConfig, CostSegmenter
+from ahs_seg.methods import AhsSegConfig, CatSegConfig, CostSegmenter
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary
 from ahs_seg.methods.cost.segmenter import CostConfig
 from ahs_seg.tuners import Full
 from tests.support import textbook
 from tests.support.builders import random_backbone
-from tests.support.small_methods import SMALL, inputs
+from tests.support.small_methods import AHS_SEG_SMALL, SMALL, inputs
 
 
 def method(**changes: Any) -> CostSegmenter:
@@ -53,8 +53,18 @@ def test_logits_equal_the_textbook(changes: dict[str, Any], classes: int, budget
         assert relative(model(images, text).logits, textbook.segment(model, images, text)) < 1e-5
 
 
-@pytest.mark.parametrize(("changes", "classes"), VARIANTS)
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "classes", "checkpointing"),
+    [
+        *[pytest.param(*one.values, False, id=one.id) for one in VARIANTS],
+        *[
+            pytest.param(
+                *one.values, True, id=f"{one.id}, recomputed", marks=[pytest.mark.slow] * (index not in (2, 4))
+            )
+            for index, one in enumerate(VARIANTS)
+        ],
+    ],
+)
 def test_gradients_equal_the_textbook(changes: dict[str, Any], classes: int, checkpointing: bool) -> None:
     model = method(**changes).double()
     model.head.budget = 1
@@ -155,3 +165,17 @@ def test_summaries_of_chunks_do_not_pile_up() -> None:
         model(images, text)
     assert len(alive) == 2 * 20
     assert most <= 3  # the total, the newest and the one just added
+
+
+@torch.no_grad()
+def test_words_guide_as_they_were_before_the_projection() -> None:
+    """The projection changes what patches are compared with; the class attention is guided by the words themselves."""
+    torch.manual_seed(0)
+    built = AhsSegConfig(tuner=Full(), cost=AHS_SEG_SMALL).compose(random_backbone()).eval()
+    for parameter in built.parts.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    _, text = inputs(4)
+    words = built.prepare(text)
+    assert torch.equal(words.guidance, text)
+    assert torch.equal(words.embeddings, built.parts.projected(text))
+    assert (words.embeddings - text).abs().max() > 0.1

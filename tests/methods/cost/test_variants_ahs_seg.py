@@ -1,6 +1,7 @@
 """AHS-Seg: what it is without its parts, what each part changes, and what folds away."""
 
 import copy
+from functools import cache
 
 import pytest
 import torch
@@ -50,6 +51,12 @@ def view(method: CostSegmenter, progress: float = 0.0) -> TrainingForward:
     return TrainingForward(images, LABELS, torch.arange(5), torch.arange(5), output, progress)
 
 
+@cache
+def trained(config: AhsSegConfig) -> tuple[CostSegmenter, list[dict[str, Tensor]]]:
+    """What `train` gives after three steps, once for all tests: to be read, not to be changed."""
+    return train(config)
+
+
 def train(config: AhsSegConfig | HClipConfig, steps: int = 3) -> tuple[CostSegmenter, list[dict[str, Tensor]]]:
     """A few steps; the largest gradient of each parameter, step by step."""
     method = build(config).train()
@@ -95,8 +102,8 @@ def test_starts_with_the_correlation_of_clip() -> None:
 
 @pytest.mark.parametrize("part", SWITCHES)
 def test_each_part_changes_what_is_trained_and_what_is_predicted(part: str) -> None:
-    plain, _ = train(AhsSegConfig(cost=PLAIN, tuner=ROTATED))
-    method, _ = train(SWITCHES[part])
+    plain, _ = trained(AhsSegConfig(cost=PLAIN, tuner=ROTATED))
+    method, _ = trained(SWITCHES[part])
     before = dict(build(SWITCHES[part]).named_parameters())
     own = {name for name in before if name not in dict(plain.named_parameters())}
     assert own
@@ -114,7 +121,7 @@ def test_each_part_changes_what_is_trained_and_what_is_predicted(part: str) -> N
 @pytest.mark.parametrize("config", [*SWITCHES.values(), FULL], ids=[*SWITCHES, "all"])
 def test_every_trained_parameter_gets_a_gradient_and_nothing_else_changes(config: AhsSegConfig) -> None:
     before = {name: value.clone() for name, value in build(config).state_dict().items()}
-    method, gradients = train(config)
+    method, gradients = trained(config)
     wanted = {name for name, p in method.named_parameters() if p.requires_grad}
     for step in gradients:
         assert set(step) == wanted  # so that DDP needs no search for unused parameters

@@ -20,6 +20,7 @@ from tests.support.hyperspherical import (
     lite,
     objective,
     train,
+    trained,
     view,
 )
 from tests.support.small_methods import SMALL, inputs
@@ -63,8 +64,8 @@ def test_all_off_is_h_clip_bit_for_bit(config: Built) -> None:
 
 @pytest.mark.parametrize("part", SWITCHES)
 def test_each_part_changes_what_is_trained_and_what_is_predicted(part: str) -> None:
-    plain, _, _ = train(hps())
-    method, _, _ = train(SWITCHES[part])
+    plain, _ = trained(hps())
+    method, _ = trained(SWITCHES[part])
     before = dict(build(SWITCHES[part]).named_parameters())
     own = {name for name in before if name not in dict(plain.named_parameters())}
     assert {".".join(name.split(".")[:2]) for name in own} == OWN[part]
@@ -91,7 +92,7 @@ def test_parts_of_the_prediction_act_before_any_training(part: str) -> None:
 def test_every_trained_parameter_gets_a_gradient_and_nothing_else_changes(config: Built) -> None:
     start = build(config)
     before = {name: value.clone() for name, value in start.state_dict().items()}
-    method, _, gradients = train(config)
+    method, gradients = trained(config)
     wanted = {name for name, p in method.named_parameters() if p.requires_grad}
     for step in gradients:
         assert set(step) == wanted  # so that DDP needs no search for unused parameters

@@ -170,3 +170,12 @@ def test_a_batch_without_targets_has_no_mask_loss_and_a_gradient_of_zero() -> No
 def test_the_generator_alone_decides_the_points() -> None:
     assert torch.equal(draw(1)((2, 3)), draw(1)((2, 3)))
     assert not torch.equal(draw(1)((2, 3)), draw(2)((2, 3)))
+
+
+def test_losses_are_divided_by_the_masks_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients are averaged over processes; with 4 masks here and 2 there, each divides by 3."""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: count.add_(2))
+    targets = [MaskTargets(torch.arange(4), torch.zeros(4, 2, 2))]
+    assert number_of_masks(targets) == 3

@@ -174,3 +174,15 @@ def test_what_does_not_fit_is_explained(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "rasterio", None)
     with pytest.raises(MissingPackageError, match=r"ahs-seg\[geo\]"):
         exporter.add(item("x", blobs(1)))
+
+
+@pytest.mark.parametrize(("classes", "kind", "unknown"), [(255, "uint8", 255), (256, "uint16", 65535)])
+def test_the_last_class_is_not_the_value_of_unknown_pixels(
+    classes: int, kind: str, unknown: int, tmp_path: Path
+) -> None:
+    words = Vocabulary.parse([f"class {index}" for index in range(classes)])
+    with label_writer(tmp_path / "map.tif", words, size=(1, 2)) as writer:
+        writer.write(np.array([[classes - 1, IGNORE]], np.int32))
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert (file.dtypes[0], file.nodata) == (kind, unknown)
+        assert file.read(1).tolist() == [[classes - 1, unknown]]

@@ -7,24 +7,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest
 from label_studio_sdk.converter.brush import decode_rle
 from label_studio_sdk.label_interface.interface import LabelInterface
 from packaging.version import Version
 
 from ahs_seg.output.formats import open_format
-from ahs_seg.output.formats.labelstudio import brush_code
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item
 
 SDK = Version(metadata.version("label-studio-sdk"))
-
-# Written by label-studio-converter 0.0.59 (brush.mask2rle).
-MASK = ["011100", "000001", "010100", "101100", "010000"]
-CODE = [
-    *(0, 0, 0, 120, 57, 27, 252, 96, 22, 255, 240, 216, 4, 127, 241, 128, 71, 255, 24, 4, 127, 243, 128, 71, 255, 24),
-    *(4, 255, 246, 192, 35, 255, 190, 0),
-]
 
 
 def mask_of(code: list[int], height: int, width: int) -> np.ndarray:
@@ -32,19 +23,6 @@ def mask_of(code: list[int], height: int, width: int) -> np.ndarray:
     assert (channels == channels[..., :1]).all()
     assert set(np.unique(channels)) <= {0, 255}
     return channels[..., 3] == 255
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (200, 300)])
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
-def test_masks_come_back(shape, share):
-    mask = np.random.default_rng(0).random(shape) < share
-    assert np.array_equal(mask_of(brush_code(mask), *shape), mask)
-
-
-def test_a_code_is_that_of_the_converter():
-    mask = np.array([[pixel == "1" for pixel in row] for row in MASK])
-    assert brush_code(mask) == CODE
-    assert np.array_equal(mask_of(CODE, 5, 6), mask)
 
 
 def test_tasks_and_interface(tmp_path: Path):

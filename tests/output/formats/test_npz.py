@@ -30,6 +30,7 @@ def test_the_best_classes_of_every_pixel_are_stored(tmp_path: Path) -> None:
     open_format("npz", tmp_path, WORDS).add(ExportItem(Path("a"), result))
     with np.load(tmp_path / "a.npz") as stored:
         assert np.array_equal(stored["top_labels"], labels)
+        assert stored["top_scores"].dtype == stored["scores"].dtype == np.float16
         assert np.array_equal(stored["top_scores"], scores)
 
 

@@ -90,3 +90,21 @@ def test_simplified_rings_stay_within_the_tolerance():
 def test_straight_lines_lose_their_inner_corners():
     ring = np.array([[0.0, 0], [1, 0], [2, 0], [2, 2], [1, 2], [0, 2]])
     assert simplified(ring, 0.1).tolist() == [[0, 0], [2, 0], [2, 2], [0, 2]]
+
+
+def test_a_corner_is_removed_only_within_the_tolerance_itself():
+    """A step of one pixel in a long edge: its corner lies 0.97 pixels from the line between the ends."""
+    ring = np.array([[0, 0], [4, 0], [4, 1], [20, 1], [20, 12], [0, 12]], np.float64)
+    kept = {tolerance: len(simplified(ring, tolerance)) for tolerance in (0.0, 0.5, 0.7, 1.1)}
+    assert kept == {0.0: 6, 0.5: 6, 0.7: 6, 1.1: 4}
+
+
+def test_outlines_and_holes_are_simplified_by_the_tolerance_that_was_asked_for():
+    """Both have a step of one pixel: a corner 0.8 pixels from a line of the outline, and 1 from one of the hole."""
+    mask = np.ones((20, 30), bool)
+    mask[0, 6:] = False
+    mask[4:12, 4:24] = False
+    mask[4, 4:8] = True
+    for tolerance, corners in ((0.7, (6, 6)), (1.1, (4, 5))):
+        (polygon,) = mask_to_polygons(mask, tolerance=tolerance)
+        assert (len(polygon.outline), len(polygon.holes[0])) == corners

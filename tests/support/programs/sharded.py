@@ -28,9 +28,7 @@ def train(module: torch.nn.Module, optimizer: AdamW, step: TrainingStep) -> None
         losses = module(
             images,
             labels,
-            tokens.ids,
-            tokens.ends,
-            lambda text: F.normalize(text, dim=-1)[:, None],
+            lambda encode: F.normalize(encode(tokens), dim=-1)[:, None],
             (0, 1),
             torch.arange(2),
             0.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Chart
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ahs_seg.experiments.ablation.counts import METRICS
-from ahs_seg.experiments.ablation.statistics import Comparison
+from ahs_seg.experiments.ablation.statistics import LEVEL, Comparison
 from ahs_seg.experiments.ablation.table import Table
 from ahs_seg.experiments.report.charts import ACCENT, INK, PAPER, literal, smoothed
 from ahs_seg.io.atomic import write_bytes
@@ -24,8 +27,19 @@ DPI: Final = 160
 ROW_INCHES: Final = 0.34
 WIDTH_INCHES: Final = 9.6
 COLUMNS: Final = 4
+NARROW: Final = 2
+"""Panels side by side on a phone."""
 ROOM: Final = 1.15
 """Margin of the axis: its range is this multiple of the largest value shown."""
+
+ARROWS: Final = 1.08
+"""The place of arrows at the edge of the axis, in the same measure."""
+
+THICK, THIN = 3.6, 1.2
+"""Widths of the bars of the two intervals."""
+
+TITLE: Final = 30
+"""Characters of a line of a row's title."""
 
 BEYOND: Final = 5.0
 """Rows whose extent exceeds this multiple of the median row's are off the axis: an arrow gives their value."""
@@ -52,17 +66,25 @@ PRINT: Final = Colours("#22262b", "#2f6db0", "#ffffff")
 PAGE: Final = Colours(INK, ACCENT, PAPER)
 
 
-def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
+def difference_chart(table: Table, colours: Colours = PRINT, *, columns: int = COLUMNS) -> Chart:
     """Chart with one panel per score: the difference of each row to the baseline, in points.
 
-    Dot: mean over seeds, filled where it is resolved. Thick line: bootstrap interval over seeds and images. Thin line:
-    Student's t interval over seeds. Small ticks: single seeds. Band: differences too small to be resolved.
+    Dot: mean over seeds, filled where it is resolved. Thick bar: bootstrap interval over seeds and images. Thin bar:
+    Student's t interval over seeds. Small ticks: single seeds. Band: differences too small to be resolved. A key below
+    the panels says so. All of it lies inside the axes; what is beyond ends in an arrow.
     """
     rows, metrics = table.compared, table.metrics
-    chart = Chart(figsize=(WIDTH_INCHES, 0.85 + ROW_INCHES * len(rows)), layout="constrained")
+    titles = [wrapped(literal(row.title), TITLE * columns // COLUMNS) for row in rows]
+    lines = sum(1 + 0.5 * title.count("\n") for title in titles)
+    storeys = math.ceil(len(metrics) / columns)
+    chart = Chart(
+        figsize=(width_of(columns), (0.6 + ROW_INCHES * lines) * storeys + 4.0 / columns), layout="constrained"
+    )
     FigureCanvasAgg(chart)
-    panels: Sequence[Any] = chart.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-    for axes, metric in zip(panels, metrics, strict=True):
+    panels: Any = chart.subplots(storeys, min(columns, len(metrics)), sharey=True, squeeze=False).flatten()
+    for axes in panels[len(metrics) :]:
+        axes.set_visible(False)
+    for axes, metric in zip(panels, metrics, strict=False):
         found = [row.differences.get(metric) for row in rows]
         edge = _edge([one for one in found if one is not None])
         axes.set_xlim(-edge, edge)
@@ -76,15 +98,17 @@ def difference_chart(table: Table, colours: Colours = PRINT) -> Chart:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
         _quiet(axes, colours, grid="x")
-    panels[0].set_yticks(range(len(rows)), [literal(row.title) for row in rows], fontsize=9)
+    panels[0].set_yticks(range(len(rows)), titles, fontsize=9)
     panels[0].set_ylim(len(rows) - 0.45, -0.55)
-    chart.supxlabel(
-        f"difference to {literal(table.row(table.baseline).title)}, points of mIoU", fontsize=8, color=colours.ink
+    base = literal(table.row(table.baseline).title)
+    seeds = sorted({len(one.by_seed) for row in rows for one in row.differences.values()})
+    _explain(
+        chart, base, " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))) if seeds else "0", colours, columns
     )
     return chart
 
 
-def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> Chart:
+def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT, *, columns: int = COLUMNS) -> Chart:
     """Chart of the baseline's loss over the steps, and of each row's relative difference to it, paired by seed.
 
     With the same seed, two rows train on the same images and classes in every step, so the difficulty of steps cancels.
@@ -92,10 +116,10 @@ def curve_chart(table: Table, curves: SuiteCurves, colours: Colours = PRINT) -> 
     """
     base = curves[table.baseline]
     rows = [row for row in table.rows if row.name != table.baseline and curves.get(row.name, {}).keys() & base.keys()]
-    lines = math.ceil((1 + len(rows)) / COLUMNS)
-    chart = Chart(figsize=(WIDTH_INCHES, 0.4 + 1.75 * lines), layout="constrained")
+    lines = math.ceil((1 + len(rows)) / columns)
+    chart = Chart(figsize=(width_of(columns), 0.4 + 1.75 * lines), layout="constrained")
     FigureCanvasAgg(chart)
-    panels = chart.subplots(lines, COLUMNS, squeeze=False).flatten()
+    panels = chart.subplots(lines, columns, squeeze=False).flatten()
     _draw_range(panels[0], [_smooth(curve) for curve in base.values()], colours.ink)
     panels[0].set_title(f"{literal(table.row(table.baseline).title)}: loss", fontsize=8.5, color=colours.ink)
     _logarithmic(panels[0])
@@ -130,10 +154,14 @@ def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -
     band = 100 * one.smallest
     axes.fill_betweenx([place - 0.5, place + 0.5], -band, band, color=colours.ink, alpha=0.06, linewidth=0)
     resolved = one.verdict == "resolved"
-    for interval, width in ((one.student, 1.0), (one.resampled, 3.6)):
+    low, high = (side / ROOM * ARROWS for side in axes.get_xlim())
+    for interval, width in ((one.student, THIN), (one.resampled, THICK)):
         if interval is not None:
-            ends = [100 * interval.low, 100 * interval.high]
+            ends = [max(100 * interval.low, low), min(100 * interval.high, high)]
             axes.plot(ends, [place, place], color=colours.accent, linewidth=width, solid_capstyle="butt", zorder=2)
+            for end, beyond, marker in ((low, 100 * interval.low < low, "<"), (high, 100 * interval.high > high, ">")):
+                if beyond:
+                    axes.plot([end], [place], marker, markersize=4.5, color=colours.accent, zorder=2)
     seeds = [100 * value for value in one.by_seed.values()]
     axes.plot(seeds, [place + 0.27] * len(seeds), "|", color=colours.ink, alpha=0.7, markersize=5, zorder=2)
     axes.plot(
@@ -146,6 +174,52 @@ def _draw_difference(axes: Any, place: int, one: Comparison, colours: Colours) -
         markerfacecolor=colours.accent if resolved else colours.paper,
         zorder=3,
     )
+
+
+def _explain(chart: Chart, base: str, seeds: str, colours: Colours, columns: int) -> None:
+    """Add the key: what each mark is, how many seeds there are, and what the intervals are."""
+    dot: dict[str, Any] = {
+        "marker": "o",
+        "markersize": 6,
+        "markeredgewidth": 1.6,
+        "markeredgecolor": colours.accent,
+        "linestyle": "",
+    }
+    accent: dict[str, Any] = {"color": colours.accent}
+    ink: dict[str, Any] = {"color": colours.ink}
+    level = f"{LEVEL:.0%}"
+    key: list[tuple[Any, str]] = [
+        (Line2D([], [], **dot, markerfacecolor=colours.accent), f"mean of {seeds} seeds, resolved: no bar reaches 0"),
+        (Line2D([], [], **dot, markerfacecolor=colours.paper), "mean, not resolved: may be chance"),
+        (Line2D([], [], **ink, marker="|", linestyle="", markersize=6), "a single seed"),
+        (Line2D([], [], **accent, linewidth=THICK), f"{level} interval, seeds and images resampled"),
+        (Line2D([], [], **accent, linewidth=THIN), f"{level} t interval over the seeds"),
+        (Line2D([], [], **ink, linewidth=0.8), f"0: as good as {base}, the baseline"),
+        (Patch(facecolor=colours.ink, alpha=0.12), f"too small to be resolved with {seeds} seeds"),
+    ]
+    key_box = chart.legend(
+        *zip(*key, strict=True),
+        loc="outside lower center",
+        ncols=3 if columns == COLUMNS else 1,
+        fontsize=8,
+        title=f"points of mIoU above or below {base}: right is better",
+        title_fontsize=9,
+        frameon=False,
+        labelcolor=colours.ink,
+        handlelength=1.8,
+        columnspacing=1.6,
+    )
+    key_box.get_title().set_color(colours.ink)
+
+
+def width_of(columns: int) -> float:
+    """Width in inches of a chart with that many panels side by side; two fit a phone."""
+    return WIDTH_INCHES * columns / COLUMNS
+
+
+def wrapped(title: str, most: int) -> str:
+    """The title of a row in lines of at most `most` characters; a longer word keeps its own."""
+    return "\n".join(textwrap.wrap(title, most, break_long_words=False)) or title
 
 
 def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
@@ -165,15 +239,16 @@ def _point_at(axes: Any, place: int, one: Comparison, colours: Colours) -> None:
 
 
 def _edge(found: Sequence[Comparison]) -> float:
-    """Half range of the axis in points, so that means, seeds, bootstrap intervals and the band are fully visible.
+    """Half range of the axis in points, so that means, seeds, both intervals and the band are fully visible.
 
-    Rows more than `BEYOND` times as far out as the median row are not considered.
+    What reaches more than `BEYOND` times as far as the median row without its t interval is not considered.
     """
     reaches = [
         max(map(abs, (one.resampled.low, one.resampled.high, one.smallest, *one.by_seed.values()))) for one in found
     ]
-    usual = [reach for reach in reaches if reach <= BEYOND * float(np.median(reaches))]
-    return 100 * ROOM * max(usual, default=0.01)
+    limit = BEYOND * float(np.median(reaches)) if reaches else 0.0
+    reaches += [max(map(abs, (one.student.low, one.student.high))) for one in found if one.student is not None]
+    return 100 * ROOM * max((reach for reach in reaches if reach <= limit), default=0.01)
 
 
 def _smooth(curve: Curve) -> Polyline:

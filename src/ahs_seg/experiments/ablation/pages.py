@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.experiments.ablation.charts import PAGE, SuiteCurves, curve_chart, difference_chart, save_png
+from ahs_seg.experiments.ablation.charts import (
+    COLUMNS,
+    NARROW,
+    PAGE,
+    SuiteCurves,
+    curve_chart,
+    difference_chart,
+    save_png,
+)
 from ahs_seg.experiments.ablation.counts import METRICS
 from ahs_seg.experiments.ablation.markdown import by_chance, markdown, size_of
 from ahs_seg.experiments.ablation.runs import RunResult, loss_curves
@@ -20,6 +28,10 @@ from ahs_seg.io.atomic import write_text
 
 LOSS: Final = "loss_segmentation"
 """Loss used to compare rows: all rows have it, and optional modules do not add to it."""
+
+
+WIDTHS: Final = (COLUMNS, NARROW)
+"""Panels side by side on a wide page and on a phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,8 @@ def render_table(table: Table, curves: SuiteCurves) -> str:
         summary=summary(table),
         columns=[METRICS[metric] for metric in table.metrics],
         lines=[_line(table, row) for row in table.rows],
-        differences=inline(difference_chart(table, PAGE)) if table.compared else "",
-        curves=inline(curve_chart(table, curves, PAGE)) if drawn else "",
+        differences=[inline(difference_chart(table, PAGE, columns=each)) for each in WIDTHS if table.compared],
+        curves=[inline(curve_chart(table, curves, PAGE, columns=each)) for each in WIDTHS if drawn],
         chance=by_chance(table),
         runs=[
             {"title": row.title, "seed": seed, "folder": name, "scores": _values(table, row, seed)}

@@ -17,6 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from ahs_seg.experiments.report.charts import ACCENT, INK, clear_frame, inline, literal, plot_loss
 
 COLUMNS: Final = 3
+NARROW: Final = 1
+"""Panels side by side on a phone."""
 WIDTH_INCHES: Final = 9.6
 ROW_INCHES: Final = 2.05
 DASHES: Final = ("-", "--", ":", "-.")
@@ -51,19 +53,19 @@ def grouped(series: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
     return groups
 
 
-def loss_panels(losses: Mapping[str, Series]) -> str:
+def loss_panels(losses: Mapping[str, Series], *, columns: int = COLUMNS) -> str:
     """Chart with one panel per loss, raw and smoothed, as SVG."""
-    chart, panels = _grid(len(losses))
+    chart, panels = _grid(len(losses), columns)
     for axes, (name, one) in zip(panels, losses.items(), strict=False):
         plot_loss(axes, one.steps, one.values)
         _finish(axes, "total" if name == "loss" else name.removeprefix("loss_").replace("_", " "))
     return inline(chart)
 
 
-def statistic_panels(series: Mapping[str, Series]) -> str:
+def statistic_panels(series: Mapping[str, Series], *, columns: int = COLUMNS) -> str:
     """Chart with one panel per group of series, as SVG; numbered lines, such as layers, go from light to dark."""
     groups = grouped(series)
-    chart, panels = _grid(len(groups))
+    chart, panels = _grid(len(groups), columns)
     for axes, (name, lines) in zip(panels, groups.items(), strict=False):
         numbered = len(lines) > 1 and all(line.isdigit() for line in lines)
         for place, one in enumerate(lines.values()):
@@ -84,11 +86,12 @@ def _column(rows: Sequence[Mapping[str, str]], name: str) -> Series:
     return Series([int(row["step"]) for row in there], [float(row[name]) for row in there])
 
 
-def _grid(count: int) -> tuple[Chart, list[Any]]:
-    lines = max(1, math.ceil(count / COLUMNS))
-    chart = Chart(figsize=(WIDTH_INCHES, ROW_INCHES * lines), layout="constrained")
+def _grid(count: int, columns: int) -> tuple[Chart, list[Any]]:
+    lines = max(1, math.ceil(count / columns))
+    width = WIDTH_INCHES * (columns + 0.5 * (columns < COLUMNS)) / COLUMNS  # alone, a panel needs room for its labels
+    chart = Chart(figsize=(width, ROW_INCHES * lines), layout="constrained")
     FigureCanvasSVG(chart)
-    panels = list(chart.subplots(lines, COLUMNS, squeeze=False).flatten())
+    panels = list(chart.subplots(lines, columns, squeeze=False).flatten())
     for axes in panels[count:]:
         axes.set_visible(False)
     return chart, panels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ahs_seg.experiments.report.content import Figure
+from ahs_seg.experiments.report.regions import RegionLayer, region_layer
+from ahs_seg.io.outside_text import printable
 from ahs_seg.metrics import ConfusionMatrix
-from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
+from ahs_seg.output.colours import ClassColours
+from ahs_seg.output.palette import Colour, by_area, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 WIDEST: Final = 720
@@ -34,38 +37,64 @@ class LegendLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PanelView:
+    """An image of a figure: caption, data URL, alternative text, and its regions with their names, if it has any."""
+
+    caption: str
+    address: str
+    description: str
+    layer: RegionLayer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FigureView:
-    """A figure ready for rendering; `panels` are (caption, data URL, alternative text)."""
+    """A figure ready for rendering."""
 
     title: str
-    panels: Sequence[tuple[str, str, str]]
+    panels: Sequence[PanelView]
     legend: Sequence[LegendLine]
     right: float | None
     marks_unseen: bool
 
 
-def view(figure: Figure) -> FigureView:
-    """Convert a figure to panels and a legend; a class has the same colour in all panels."""
+def shared_colours(figures: Sequence[Figure]) -> dict[str, Colour]:
+    """Colours of all classes that figures show, by name: the same in every figure, different where classes touch."""
+    names = list(dict.fromkeys(name for figure in figures for name in figure.names))
+    places = {name: index for index, name in enumerate(names)}
+    maps = []
+    for figure in figures:
+        table = np.array([*(places[name] for name in figure.names), IGNORE], np.int32)  # the last: label -1
+        maps += [table[labels] for labels in (figure.truth, figure.prediction) if labels is not None]
+    return {names[label]: colour for label, colour in ClassColours(names).for_image(*maps).items()}
+
+
+def view(figure: Figure, shared: Mapping[str, Colour] | None = None) -> FigureView:
+    """Convert a figure to panels and a legend; `shared` are the colours of classes by name (None: of this figure)."""
+    shared = shared_colours([figure]) if shared is None else shared
     maps = [figure.prediction] if figure.truth is None else [figure.truth, figure.prediction]
-    present = by_area(*maps)
-    colours = colours_for(present, len(figure.names))
-    panels = [("image", _address(figure.image), f"{figure.title}, the input image")]
-    captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
-    for caption, labels in zip(captions, maps, strict=True):
-        tinted = overlay(enlarge(figure.image), enlarge(labels), colours, strength=_STRENGTH)
-        listed = ", ".join(figure.names[label] for label in by_area(labels))
-        panels.append((caption, _address(tinted), f"{figure.title}, {caption}: {listed}"))
+    colours = {label: shared[figure.names[label]] for label in by_area(*maps)}
     counts = None if figure.truth is None else ConfusionMatrix(len(figure.names))
     if counts is not None and figure.truth is not None:
         counts.update(figure.prediction, figure.truth)
+    verdicts = {label: _verdict(counts, label) if counts is not None else _share(figure, label) for label in colours}
+    panels = [PanelView("image", _address(figure.image), f"{figure.title}, the input image")]
+    captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
+    texts = {label: printable(figure.names[label]) for label in colours}
+    for caption, labels in zip(captions, maps, strict=True):
+        large = enlarge(labels)
+        tinted = overlay(enlarge(figure.image), large, colours, strength=_STRENGTH)
+        listed = ", ".join(figure.names[label] for label in by_area(labels))
+        titles = {label: f"{caption}: {text}, {verdicts[label]}" for label, text in texts.items()}
+        layer = region_layer(large, texts, titles)
+        panels.append(PanelView(caption, _address(tinted), f"{figure.title}, {caption}: {listed}", layer))
     legend = [
         LegendLine(
             name=figure.names[label],
             colour="#{:02x}{:02x}{:02x}".format(*colours[label]),
             unseen=figure.seen is not None and figure.names[label] not in figure.seen,
-            verdict=_verdict(counts, label) if counts is not None else _share(figure, label),
+            verdict=verdicts[label],
         )
-        for label in present
+        for label in colours
     ]
     right = None if counts is None else counts.scores().pacc
     return FigureView(figure.title, panels, legend, right, figure.seen is not None)

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.experiments.report.charts import loss_chart
 from ahs_seg.experiments.report.content import Report
-from ahs_seg.experiments.report.images import view
+from ahs_seg.experiments.report.images import shared_colours, view
 from ahs_seg.experiments.report.tables import class_rows, score_groups
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.outside_text import printable
@@ -36,15 +36,17 @@ def render_report(report: Report) -> str:
     columns, groups = score_groups(report.evaluations, report.baselines)
     main = report.evaluations[0] if report.evaluations else None
     baseline = _baseline_of(main, report)
+    shown = [*report.figures, *report.free_text, *(figure for one in report.worst for figure in one.figures)]
+    colours = shared_colours(shown)
     return render_page(
         "page.html",
         report=report,
         headline=_headline(main, baseline),
         columns=columns,
         groups=groups,
-        figures=[view(figure) for figure in report.figures],
-        worst=[(one, [view(figure) for figure in one.figures]) for one in report.worst],
-        free_text=[view(figure) for figure in report.free_text],
+        figures=[view(figure, colours) for figure in report.figures],
+        worst=[(one, [view(figure, colours) for figure in one.figures]) for one in report.worst],
+        free_text=[view(figure, colours) for figure in report.free_text],
         chart=loss_chart(report.loss) if report.loss is not None and report.loss.steps else "",
         main=main,
         baseline=baseline,

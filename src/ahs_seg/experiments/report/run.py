@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from ahs_seg.evaluation import EvaluationReport
-from ahs_seg.experiments.report.curves import loss_panels, read_series, statistic_panels
+from ahs_seg.experiments.report.curves import COLUMNS, NARROW, loss_panels, read_series, statistic_panels
 from ahs_seg.experiments.report.page import render_page
 from ahs_seg.experiments.report.tables import score_groups
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import Provenance
 
 PAGE: Final = "report.html"
+WIDTHS: Final = (COLUMNS, NARROW)
+"""Panels side by side on a wide page and on a phone."""
 
 
 def write_run_report(
@@ -40,9 +42,9 @@ def write_run_report(
         columns=columns,
         groups=groups,
         steps=max((one.steps[-1] for one in losses.values() if one.steps), default=0),
-        losses=loss_panels(losses) if losses else "",
-        statistics=statistic_panels(watched) if watched else "",
-        scored=statistic_panels(scored) if scored else "",
+        losses=[loss_panels(losses, columns=each) for each in WIDTHS if losses],
+        statistics=[statistic_panels(watched, columns=each) for each in WIDTHS if watched],
+        scored=[statistic_panels(scored, columns=each) for each in WIDTHS if scored],
     )
     write_text(directory / PAGE, page)
     return directory / PAGE

@@ -6,15 +6,18 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import (
     Mask2FormerPixelDecoder,
     Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention,
+    multi_scale_deformable_attention,
 )
 
 from ahs_seg.methods.mask.predictions import PixelFeatures
+from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.full_precision import full_precision
 
 STRIDES = (4, 8, 16, 32)
@@ -55,8 +58,58 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
     def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
         """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32."""
         with full_precision(levels[0].device):
-            out = super().forward([level.float() for level in levels])
-        return PixelFeatures(out.mask_features, tuple(out.multi_scale_features))
+            return self._decode([level.float() for level in levels])
+
+    def _decode(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
+        """As in `transformers`, without its reading of values, for which the CPU waits in every layer in training."""
+        coarse = levels[:0:-1]
+        maps = [project(level) for project, level in zip(self.input_projections, coarse, strict=True)]
+        places = [self.position_embedding(level.shape, level.device, level.dtype) for level in coarse]
+        sizes = [(one.shape[2], one.shape[3]) for one in maps]
+        tokens = _in_a_row(maps)
+        positions = _in_a_row([place + one[:, None, None] for place, one in zip(places, self.level_embed, strict=True)])
+        centres = torch.cat([_centres(size, tokens.device) for size in sizes])
+        scale = made_on(tokens.device, [float(side) for height, width in sizes for side in (width, height)]).view(-1, 2)
+        for layer in self.encoder.layers:
+            seen = _deformable_attention(layer.self_attn, tokens, positions, centres, sizes, scale)
+            tokens = layer.self_attn_layer_norm(tokens + seen)
+            tokens = layer.final_layer_norm(tokens + layer.fc2(layer.fc1(tokens).relu()))
+        parts = tokens.split([height * width for height, width in sizes], dim=1)
+        found = [part.transpose(1, 2).unflatten(2, size) for part, size in zip(parts, sizes, strict=True)]
+        lateral = self.lateral_convolutions[0](levels[0])
+        upsampled = F.interpolate(found[-1], size=lateral.shape[-2:], mode="bilinear", align_corners=False)
+        masks = self.mask_projection(self.output_convolutions[0](lateral + upsampled))
+        return PixelFeatures(masks, (found[0], found[1], found[2]))
+
+
+def _in_a_row(maps: Sequence[Float[Tensor, "b d _ _"]]) -> Float[Tensor, "b n d"]:
+    """The positions of all maps, one map after the other."""
+    return torch.cat([one.flatten(2).transpose(1, 2) for one in maps], 1)
+
+
+def _centres(size: tuple[int, int], device: torch.device) -> Float[Tensor, "n 2"]:
+    """Centres (x, y) of the cells of a map, in [0, 1]."""
+    rows, columns = (torch.linspace(0.5, side - 0.5, side, device=device) / side for side in size)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], -1)
+
+
+def _deformable_attention(
+    part: Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention,
+    tokens: Float[Tensor, "b n d"],
+    positions: Float[Tensor, "b n d"],
+    centres: Float[Tensor, "n 2"],
+    sizes: list[tuple[int, int]],
+    scale: Float[Tensor, "levels 2"],
+) -> Float[Tensor, "b n d"]:
+    """What every position reads at the points that it chooses; offsets are divided by `scale` (width, height)."""
+    queries, heads = tokens + positions, (part.n_heads, part.n_levels, part.n_points)
+    offsets = part.sampling_offsets(queries).unflatten(-1, (*heads, 2)) / scale[:, None]
+    weights = part.attention_weights(queries).unflatten(-1, (part.n_heads, -1)).softmax(-1).unflatten(-1, heads[1:])
+    values = part.value_proj(tokens).unflatten(-1, (part.n_heads, -1))
+    points = centres[:, None, None, None] + offsets
+    result: Tensor = part.output_proj(multi_scale_deformable_attention(values, sizes, points, weights))
+    return result
 
 
 @torch.no_grad()

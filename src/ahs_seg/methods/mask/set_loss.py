@@ -110,7 +110,7 @@ def _match(
     # A cost that is not finite is chosen only if there is no alternative.
     queries, chosen = linear_sum_assignment(cost.nan_to_num(nan=1e30, posinf=1e30, neginf=1e30).cpu().numpy())
     device = masks.device
-    return Match(torch.from_numpy(queries).long().to(device), torch.from_numpy(chosen).long().to(device))
+    return Match(*(torch.from_numpy(one).long().to(device, non_blocking=True) for one in (queries, chosen)))
 
 
 def pairwise_bce(logits: Float[Tensor, "q p"], targets: Float[Tensor, "n p"]) -> Float[Tensor, "q n"]:
@@ -188,9 +188,9 @@ class PointSampling:
 
 def number_of_masks(targets: Sequence[MaskTargets]) -> float:
     """Number of target masks in the batch, averaged over processes; at least 1."""
-    count = torch.tensor(float(sum(len(target.labels) for target in targets)))
+    count = float(sum(len(target.labels) for target in targets))
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        count = count.to(targets[0].masks.device)
-        torch.distributed.all_reduce(count)
-        count = count / torch.distributed.get_world_size()
-    return max(1.0, float(count))
+        everywhere = torch.tensor(count, device=targets[0].masks.device)
+        torch.distributed.all_reduce(everywhere)
+        count = float(everywhere / torch.distributed.get_world_size())
+    return max(1.0, count)

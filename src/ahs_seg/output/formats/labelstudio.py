@@ -1,9 +1,6 @@
 """Label Studio format: tasks with brush masks as predictions, and the labelling interface for them.
 
-Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels, and for the mask encoding
-rle-pack (https://github.com/thi-ng/umbrella), which Label Studio calls: the number of values in 32 bits, the word size
-in 5 bits, four run-length sizes in 4 bits each (minus one), then the runs: a 1 bit, two bits that select a size, the
-length minus one, and the value. A mask is encoded as four channels per pixel, each 0 or 255.
+Sources: https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels.
 
 Label Studio has no masks on videos: the frames are written as images, to which the tasks refer.
 """
@@ -17,27 +14,19 @@ from typing import Any, Final
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
-from jaxtyping import Bool
-
 from ahs_seg.config import VERSION
+from ahs_seg.data.annotations.labelstudio import LOCAL
 from ahs_seg.io.atomic import replacing_file, write_png, write_text
-from ahs_seg.io.rle import runs_of
+from ahs_seg.io.brush_rle import encode_brush
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
-from ahs_seg.output.palette import colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "labelstudio.json"
 INTERFACE: Final = "labelstudio.xml"
-LOCAL: Final = "/data/local-files/?d="
-"""URL prefix under which Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
-
 FRAMES: Final = "frames"
 """Subfolder of the output folder with the frames of videos."""
-
-_CHANNELS: Final = 4
-_SIZES: Final = (3, 4, 8, 16)
 
 
 def labelstudio_part(item: ExportItem, output: Path) -> FilePart:
@@ -72,8 +61,9 @@ def join_labelstudio(output: Path, vocabulary: Vocabulary, parts: Parts) -> tupl
 
 def interface(vocabulary: Vocabulary) -> str:
     """XML of the labelling interface with one brush per class, for Settings, Labeling Interface, Code."""
+    colours = ClassColours(vocabulary.labels)
     labels = [
-        f'    <Label value={quoteattr(label)} background="#{bytes(colour(index)).hex()}"/>'
+        f'    <Label value={quoteattr(label)} background="#{bytes(colours.of(index)).hex()}"/>'
         for index, label in enumerate(vocabulary.labels)
         if index != vocabulary.background
     ]
@@ -82,21 +72,6 @@ def interface(vocabulary: Vocabulary) -> str:
         '<View>\n  <Image name="image" value="$image" zoom="true"/>\n  <BrushLabels name="tag" toName="image">\n'
         f"{inner}\n  </BrushLabels>\n</View>\n"
     )
-
-
-def brush_code(mask: Bool[np.ndarray, "H W"]) -> list[int]:
-    """Mask as run-length encoded bytes in the format of Label Studio's brush tool."""
-    bits = [f"{mask.size * _CHANNELS:032b}{7:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
-    longest = 1 << _SIZES[-1]
-    for index, run in enumerate(runs_of(mask.ravel()).tolist()):
-        left = run * _CHANNELS
-        while left:
-            length = min(left, longest)
-            choice = next(place for place, size in enumerate(_SIZES) if length <= 1 << size)
-            bits.append(f"1{choice:02b}{length - 1:0{_SIZES[choice]}b}{255 * (index % 2):08b}")
-            left -= length
-    text = np.frombuffer("".join(bits).encode(), np.uint8) - ord("0")
-    return [int(byte) for byte in np.packbits(text)]
 
 
 def _region(item: ExportItem, label: int, image: str) -> dict[str, Any]:
@@ -112,5 +87,5 @@ def _region(item: ExportItem, label: int, image: str) -> dict[str, Any]:
         "original_height": height,
         "image_rotation": 0,
         "score": round(float(item.result.scores[mask].mean()), 4),
-        "value": {"format": "rle", "rle": brush_code(mask), "brushlabels": [name]},
+        "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [name]},
     }

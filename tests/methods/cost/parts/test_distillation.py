@@ -6,10 +6,19 @@ import pytest
 import torch
 
 from ahs_seg.config import ConfigError
-from ahs_seg.methods.cost.parts.distillation import FrozenTeacher, distillation_loss, distillation_schedule
+from ahs_seg.methods.cost.parts.distillation import (
+    Distillation,
+    DistillationTerm,
+    FrozenTeacher,
+    distillation_loss,
+    distillation_schedule,
+)
+from ahs_seg.modules.full_precision import autocast_dtype
 from ahs_seg.tuners import Attention, Frozen, Full, Orthogonal
+from ahs_seg.types import ClassText, Output, TrainingForward
 from tests.support.builders import random_backbone
 from tests.support.hyperspherical import (
+    LABELS,
     ROTATED,
 )
 from tests.support.small_methods import inputs
@@ -50,6 +59,20 @@ def test_the_teacher_stays_what_the_encoder_was(tuner: Attention | Full | Orthog
     assert (tuned - start).abs().max() > 0.1
     torch.testing.assert_close(teacher(backbone, images), start)
     assert torch.equal(backbone.encode_image(images).dense, tuned)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_teacher_computes_in_the_type_of_the_student(dtype: torch.dtype) -> None:
+    """Dense features are float32 in any case, so that their type does not tell; else rounding would be a distance."""
+    backbone = ROTATED.apply(random_backbone())
+    pixels, text = inputs(5)
+    term, types = DistillationTerm(Distillation(), backbone), []
+    term.teacher.register_forward_pre_hook(lambda *_: types.append(autocast_dtype(pixels.device)))
+    features, words, places = backbone.encode_image(pixels), ClassText(text, text), torch.arange(5)
+    output = Output(torch.zeros(2, 5, 8, 8), features, words, features.dense)
+    term(backbone, TrainingForward(pixels, LABELS, places, places, output, 0.0, compute_dtype=dtype))
+    assert types == [dtype]
 
 
 def test_distillation_needs_an_encoder_that_is_tuned() -> None:

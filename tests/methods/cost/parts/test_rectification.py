@@ -95,3 +95,13 @@ def test_gate_regulariser_by_hand() -> None:
     gates = randn(2, 3, 1, 1).sigmoid().requires_grad_(), randn(2, 1, 4, 3, seed=1).sigmoid().requires_grad_()
     assert torch.autograd.gradcheck(gate_regulariser, gates)
     assert gate_regulariser(torch.ones(1, 2, 1, 1), torch.ones(1, 1, 1, 1)) == 0
+
+
+def test_the_mean_of_a_channel_moves_by_a_share_of_its_spread() -> None:
+    dense = randn(2, 3, 5, 7) * torch.tensor([0.5, 3.0, 8.0]).view(1, 3, 1, 1) + 1
+    noise = torch.randn(2, 2, 3, 1, 1, generator=torch.Generator().manual_seed(5), dtype=dense.dtype)
+    styled = perturbed_style(dense, strength=0.2, generator=torch.Generator().manual_seed(5))
+    moved = styled.mean((2, 3)) - dense.mean((2, 3))
+    torch.testing.assert_close(moved, 0.2 * dense.std((2, 3), correction=0) * noise[1, :, :, 0, 0])
+    spread = styled.std((2, 3), correction=0) / dense.std((2, 3), correction=0)
+    torch.testing.assert_close(spread, (0.2 * noise[0, :, :, 0, 0]).exp())

@@ -29,3 +29,12 @@ def test_no_region_gives_zero_with_a_gradient() -> None:
     loss.backward()
     assert loss.item() == 0
     assert scale.grad is not None
+
+
+def test_names_are_compared_with_regions_and_regions_with_names() -> None:
+    """Similarities 2 0 / 1 0: the two directions differ, so that each must be there."""
+    regions, names = torch.tensor([[2.0, 0.0], [1.0, 0.0]]), torch.eye(2)
+    found = region_contrast(regions, names, torch.tensor([0, 1]), torch.tensor(1.0))
+    rows = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(1))) / 2
+    columns = (math.log(1 + math.exp(-1)) + math.log(2)) / 2
+    assert math.isclose(found.item(), (rows + columns) / 2, rel_tol=1e-6)

@@ -112,7 +112,8 @@ class DistillationTerm(nn.Module):
         """The weighted loss, under the key `distillation`."""
         student, images = view.output.features.dense, resize(view.images, backbone.resolution)
         # Same precision as the student, so that rounding differences do not count as a change of the encoder.
-        with torch.autocast(student.device.type, dtype=student.dtype, enabled=student.dtype != torch.float32):
+        dtype = view.compute_dtype
+        with torch.autocast(student.device.type, dtype=dtype, enabled=dtype != torch.float32):
             teacher = self.teacher(backbone, images)
         distance = distillation_loss(student.float(), teacher.float())
         self._distance = distance.detach()

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.full_precision import widened
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
 
 HALF_WEIGHT = 0.5
 _LEAST = 1e-6
-_SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+_SMOOTH, _SLOPE = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
+"""The two factors of the Sobel kernel."""
 
 
 def boundary_loss(logits: Float[Tensor, "b t h w"], labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
@@ -53,7 +55,8 @@ def edges(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
 
     A step from 0 to 1 has the edge strength 1.
     """
-    kernel = torch.tensor(_SOBEL, device=maps.device, dtype=maps.dtype)
+    smooth, slope = made_on(maps.device, (*_SMOOTH, *_SLOPE)).to(maps.dtype).view(2, 3)
+    kernel = torch.outer(smooth, slope)
     kernels = torch.stack([kernel, kernel.T]).unsqueeze(1)
     gradient = F.conv2d(F.pad(maps.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), kernels)
     return ((gradient.square().sum(1) + 1e-12).sqrt() / 4).clamp(max=1)
@@ -67,10 +70,9 @@ def _scale_loss(
     probability: Float[Tensor, "n h w"], mask: Float[Tensor, "n h w"], valid: Bool[Tensor, "n h w"]
 ) -> Float[Tensor, ""]:
     inside = F.max_pool2d((~valid).to(mask.dtype).unsqueeze(1), 3, stride=1, padding=1).squeeze(1) == 0
-    if not inside.any():
-        return probability.sum() * 0
     strength = edges(probability).clamp(_LEAST, 1 - _LEAST)
-    return F.binary_cross_entropy(strength[inside], edges(mask)[inside])
+    entropy = F.binary_cross_entropy(strength, edges(mask), weight=inside.to(mask.dtype), reduction="sum")
+    return entropy / inside.sum().clamp(min=1)
 
 
 class FusionConfig(Config):

@@ -36,14 +36,17 @@ def contrastive_loss(
     of 384x384 pixels, which fails, and treats ignored pixels as class 0.
     """
     small = nearest_labels(labels, (features.shape[-2], features.shape[-1])).flatten()
-    valid = small != IGNORE
-    present, place = small[valid].unique(return_inverse=True)
-    if len(present) < 2:
-        return (features.sum() + text.sum()) * 0
-    patches = F.normalize(features, dim=1).permute(0, 2, 3, 1).flatten(0, 2)[valid]
-    means = mean_of_rows(patches, place, len(present))
-    logits = means @ F.normalize(text[present], dim=-1).T / temperature
-    return F.cross_entropy(logits, torch.arange(len(present), device=logits.device))
+    classes = len(text)
+    place = torch.where(small == IGNORE, classes, small)  # positions without a label have a row of their own
+    patches = F.normalize(features, dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+    means = mean_of_rows(patches, place, classes + 1)[:classes]
+    present = torch.zeros(classes + 1, dtype=torch.bool, device=small.device).index_fill(0, place, 1)[:classes]
+    # A finite mask value, so that absent classes have no infinite gradient.
+    absent = torch.finfo(means.dtype).min
+    logits = (means @ F.normalize(text, dim=-1).T / temperature).masked_fill(~present, absent)
+    own = F.cross_entropy(logits, torch.arange(classes, device=logits.device), reduction="none")
+    count = present.sum()
+    return torch.where(present & (count >= 2), own, 0).sum() / count.clamp(min=1)
 
 
 PARENT_MARGIN, SIBLING_MARGIN = 0.3, 0.5
@@ -75,12 +78,10 @@ def hierarchy_loss(text: Float[Tensor, "t d"], margins: Float[Tensor, "t t"]) ->
     |1 - cos(a, b) - margin|; 0 without relations. Source: AHS-Seg, hierarchy loss, which in the published code never
     receives relations.
     """
-    first, second = margins.triu(1).nonzero(as_tuple=True)
-    if not len(first):
-        return text.sum() * 0
+    related = margins.triu(1) > 0
     words = F.normalize(text, dim=-1)
-    distance = 1 - (words[first] * words[second]).sum(-1)
-    return (distance - margins[first, second]).abs().mean()
+    error = (1 - words @ words.T - margins).abs()
+    return torch.where(related, error, 0).sum() / related.sum().clamp(min=1)
 
 
 class ProjectionConfig(Config):

@@ -40,7 +40,10 @@ class EBSegObjective(nn.Module):
         assert isinstance(features, EBSegFeatures)
         classifier = method.classifier(words)
         supervised, recognised = (
-            [class_logits_of_rows(embedding.float() @ classifier.T, view.row_class) for embedding in embeddings]
+            [
+                class_logits_of_rows(embedding.float() @ classifier.T, view.row_class, len(view.classes))
+                for embedding in embeddings
+            ]
             for embeddings in (features.supervised, features.recognised)
         )
         terms = {

@@ -76,7 +76,7 @@ def embed_regions(
     wanted = (background.sum(1).double() * ratio).long()
 
     def shift(number: int, tokens: Tensor) -> Tensor:
-        if number not in starts or not wanted.any():
+        if number not in starts:
             return tokens
         places = F.pad(choose(background, wanted), (1, 0))
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)

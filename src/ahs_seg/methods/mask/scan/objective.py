@@ -43,7 +43,8 @@ class ScanObjective(nn.Module):
         pairs = list(zip(features.predictions, features.embeddings, strict=True))
         counted = [*pairs[:-1][: self.config.auxiliary], pairs[-1]]
         logits = [
-            class_logits_of_rows(method.class_logits(embedding, words), view.row_class) for _, embedding in counted
+            class_logits_of_rows(method.class_logits(embedding, words), view.row_class, len(view.classes))
+            for _, embedding in counted
         ]
         losses, _ = supervise(
             [prediction.masks for prediction, _ in counted],

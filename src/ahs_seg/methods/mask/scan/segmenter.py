@@ -29,6 +29,7 @@ from ahs_seg.methods.mask.scan.crops import cut_regions
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig, combine, crop_probabilities
 from ahs_seg.methods.mask.scan.semantic_integration import SemanticIntegration
 from ahs_seg.modules.class_pooling import class_embeddings
+from ahs_seg.modules.constants import indices_on
 from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.types import ClassText, Output, Words
 
@@ -173,14 +174,17 @@ class ScanSegmenter(Method):
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
         for index, image in enumerate(seen):
             choose = spread_evenly if settings.choice == "even" else random_patches_for(image, settings.seed)
-            for some in torch.arange(masks.shape[1], device=masks.device).split(settings.batch):
-                framed = F.interpolate(masks[index, some][None], size=features.padded_size, mode="bilinear")[0]
+            for first in range(0, masks.shape[1], settings.batch):
+                some = masks[index, first : first + settings.batch]
+                framed = F.interpolate(some[None], size=features.padded_size, mode="bilinear")[0]
                 cover = framed[:, : image.shape[1], : image.shape[2]].sigmoid() > settings.threshold
-                found = some[cover.flatten(1).any(1)]
-                valid[index, found] = True
-                crop_embeddings[index, found] = self.embed_image_crops(
-                    image, cover[cover.flatten(1).any(1)], context, index, ratio=settings.ratio, choose=choose
+                shown = [place for place, any_of in enumerate(cover.flatten(1).any(1).tolist()) if any_of]
+                found = indices_on(masks.device, shown)
+                valid[index].index_fill_(0, first + found, 1)
+                embedded = self.embed_image_crops(
+                    image, cover[found], context, index, ratio=settings.ratio, choose=choose
                 )
+                crop_embeddings[index].index_copy_(0, first + found, embedded)
         return crop_embeddings, valid
 
     def embed_image_crops(

@@ -1,0 +1,19 @@
+"""Tensors of numbers that the CPU knows, made on a device without waiting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def made_on(device: torch.device, values: Sequence[float]) -> Float[Tensor, " n"]:
+    """A few numbers in float32; they are written by the device, so that nothing is copied to it."""
+    return torch.cat([torch.full((1,), value, dtype=torch.float32, device=device) for value in values])
+
+
+def indices_on(device: torch.device, values: Sequence[int]) -> Int[Tensor, " n"]:
+    """Indices, copied to the device while it goes on with its work; `torch.tensor(values, device=...)` waits."""
+    return torch.tensor(values, dtype=torch.long).to(device, non_blocking=True)

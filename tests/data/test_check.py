@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ahs_seg.data.check import DataCheckError, check_data
+from tests.support.label_folders import discs, label_folder
+
+
+def test_a_table_of_what_is_there_and_no_finding(tmp_path):
+    dataset = label_folder(tmp_path, [np.array([[0, 0, 1, 255]], np.uint8)], "sky, road")
+    found = check_data(dataset, titles=("streets/train", ""))
+    assert found.trainable
+    found.raise_errors()
+    assert str(found).splitlines() == [
+        "streets/train: 1 label map read",
+        "class                       pixels    share     maps",
+        "sky                              2   50.00%        1",
+        "road                             1   25.00%        1",
+        "(without a class)                1   25.00%",
+        "",
+        "nothing found",
+    ]
+
+
+def test_errors_are_raised_together_and_written_as_json(tmp_path):
+    first = label_folder(tmp_path / "a", [np.full((4, 4), 255, np.uint8)], "sky, road, car")
+    second = label_folder(tmp_path / "b", [discs([0, 1])], "sky, road, car")
+    found = check_data(first, second, titles=("a/train", "b/train"))
+    assert [finding.code for finding in found.errors] == ["nothing-labelled"]
+    assert [finding.code for finding in found.warnings] == ["class-without-pixel", "only-in-validation"]
+    assert not found.trainable
+    with pytest.raises(
+        DataCheckError, match=r"(?s)cannot be trained with.*\n  a/train: no pixel has a class"
+    ) as caught:
+        found.raise_errors()
+    assert caught.value.findings == found.errors
+    values = json.loads(json.dumps(found.to_dict()))
+    assert values["trainable"] is False
+    assert values["training"]["values"] == {"255": 16}
+    assert values["validation"]["classes"][2] == {"name": "car", "pixels": 0, "maps": 0}
+    assert {"level", "code", "data", "given", "allowed", "remedy"} == values["findings"][0].keys()
+
+
+def test_faults_of_files_are_listed_and_keep_the_command_from_training(tmp_path):
+    dataset = label_folder(tmp_path, [discs([0, 1])] * 25, "sky, road")
+    for index in range(24):
+        (tmp_path / "annotations/train" / f"{index:03}.png").write_bytes(b"junk")
+    found = check_data(dataset)
+    assert not found.errors
+    assert not found.trainable
+    assert str(found).count("annotations/train/0") == 25  # each in a line of its own, the first in the finding, too

@@ -1,0 +1,47 @@
+"""Label maps given by their content, and those whose colours mean classes."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ahs_seg.io.images import ImageError, read_colours, read_labels
+
+COLOURS = np.array([[[0, 0, 0], [192, 96, 96]], [[5, 6, 7], [255, 255, 255]]], np.uint8)
+
+
+def saved(path: Path, image: Image.Image) -> Path:
+    image.save(path)
+    return path
+
+
+def test_labels_are_read_from_bytes() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.array([[3, 300]], np.uint16)).save(buffer, "PNG")
+    assert read_labels(buffer.getvalue()).tolist() == [[3, 300]]
+    with pytest.raises(ImageError, match="row 7: empty, or not in a supported format"):
+        read_labels(b"", name="row 7")
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp"])
+def test_colours_are_exact(tmp_path: Path, ending: str) -> None:
+    assert np.array_equal(read_colours(saved(tmp_path / f"a{ending}", Image.fromarray(COLOURS))), COLOURS)
+
+
+def test_colours_of_palettes_and_with_alpha(tmp_path: Path) -> None:
+    palette = Image.fromarray(np.array([[0, 1], [2, 3]], np.uint8))
+    palette.putpalette(COLOURS.reshape(-1).tolist())
+    assert np.array_equal(read_colours(saved(tmp_path / "p.png", palette)), COLOURS)
+    clear = np.dstack([COLOURS, np.full((2, 2), 9, np.uint8)])
+    assert np.array_equal(read_colours(saved(tmp_path / "c.png", Image.fromarray(clear))), COLOURS)
+
+
+def test_lossy_and_deep_files_have_no_exact_colours(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="not in a supported format"):
+        read_colours(saved(tmp_path / "a.jpg", Image.fromarray(COLOURS)))
+    with pytest.raises(ImageError, match="mode I;16; a coloured label map has 8 bits per channel"):
+        read_colours(saved(tmp_path / "a.png", Image.fromarray(np.zeros((2, 2), np.uint16))))
+    with pytest.raises(ImageError, match=r"at most 3 are read"):
+        read_colours(saved(tmp_path / "b.png", Image.fromarray(COLOURS)), max_pixels=3)

@@ -1,0 +1,1 @@
+"""Small changes of the code, made one by one: does a test notice? `make mutants`."""

@@ -1,0 +1,54 @@
+"""Modules that carry numbers, the tests that should notice their mutants, and mutants that no test can notice."""
+
+from __future__ import annotations
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "metrics/confusion.py": ("metrics/test_confusion.py",),
+    "metrics/boundary.py": ("metrics/test_boundary.py",),
+    "metrics/counting.py": ("metrics/test_counting.py",),
+    "metrics/sg_iou.py": ("metrics/test_sg_iou.py",),
+    "metrics/parents.py": ("metrics/test_parents.py",),
+    "methods/cost/class_attention.py": ("methods/cost/test_class_attention.py",),
+    "methods/cost/window_attention.py": ("methods/cost/test_window_attention.py", "methods/cost/test_segmenter.py"),
+    "methods/cost/aggregation.py": ("methods/cost/test_aggregation.py", "methods/cost/test_segmenter.py"),
+    "methods/cost/correlation.py": ("methods/cost/test_correlation.py", "methods/cost/test_segmenter.py"),
+    "methods/objective.py": ("methods/test_objective.py",),
+    "methods/mask/set_loss.py": ("methods/mask/test_set_loss.py",),
+    "methods/mask/proposals.py": ("methods/mask/test_proposals.py",),
+    "methods/cost/parts/fusion.py": ("methods/cost/parts/test_fusion.py",),
+    "methods/cost/parts/projection.py": ("methods/cost/parts/test_projection.py",),
+    "methods/cost/parts/prototypes.py": (
+        "methods/cost/parts/test_prototypes.py",
+        "methods/cost/parts/test_prototypes_losses.py",
+    ),
+    "methods/cost/parts/rectification.py": ("methods/cost/parts/test_rectification.py",),
+    "methods/cost/parts/distillation.py": ("methods/cost/parts/test_distillation.py",),
+    "inference/windows.py": ("inference/test_windows.py",),
+    "inference/score_maps.py": ("inference/test_score_maps.py",),
+    "inference/mask_scores.py": ("inference/test_mask_scores.py",),
+    "inference/tiling.py": ("inference/test_tiling.py",),
+    "inference/text_cache.py": ("inference/test_text_cache.py",),
+    "vocabulary/vocabulary.py": ("vocabulary/test_vocabulary.py",),
+    "vocabulary/prompts.py": ("vocabulary/test_prompts.py",),
+    "tuners/orthogonal.py": ("tuners/test_orthogonal.py",),
+    "tuners/select.py": ("tuners/test_select.py",),
+    "training/optim.py": ("training/test_optim.py",),
+    "training/sampler.py": ("training/test_sampler.py",),
+    "training/class_sampling.py": ("training/test_class_sampling.py",),
+    "data/augment.py": ("data/test_augment.py",),
+    "data/color_jitter.py": ("data/test_color_jitter.py",),
+    "data/prepare/ade20k_847.py": ("data/prepare/test_ade20k_847.py",),
+    "data/prepare/pascal_context_459.py": ("data/prepare/test_pascal_context_459.py",),
+    "modules/class_pooling.py": ("modules/test_class_pooling.py",),
+    "modules/geodesic.py": ("modules/test_geodesic.py",),
+    "modules/resize.py": ("modules/test_resize.py",),
+    "output/formats/polygons.py": ("output/formats/test_polygons.py",),
+    "output/formats/geotiff.py": ("output/formats/test_geotiff.py",),
+    "output/formats/yolo.py": ("output/formats/test_yolo.py",),
+    "checkpoints/importing/convert_catseg.py": ("checkpoints/importing/test_convert_catseg.py",),
+    "checkpoints/importing/detectron2_keys.py": ("checkpoints/importing/test_detectron2_keys.py",),
+}
+"""By module below the package: test files or folders below `tests`."""
+
+EQUIVALENT: dict[str, str] = {}
+"""Mutants that change no result, `module: key`, each with the reason."""
