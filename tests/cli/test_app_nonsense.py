@@ -29,6 +29,7 @@ BASES: dict[str, Sequence[str]] = {
     "data prepare": ["ade20k-150", "--root", "OUT"],
     "data verify": ["ade20k-150", "--root", "OUT"],
     "data list": [],
+    "data check": ["world-20"],
     "vocab lint": ["cat, sofa"],
     "vocab diff": ["cat", "sofa"],
     "vocab show": ["cat"],
@@ -44,6 +45,7 @@ TAKEN = {
     ("segment", "--background"),
     ("score", "--root"),  # may come from the environment, for benchmarks alone
     ("evaluate", "--root"),
+    ("data check", "--root"),
     ("data list", "--root"),  # lists that nothing is there
     ("serve", "--host"),  # the operating system knows
 }

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy import ndimage
 
 LARGE: Final = 0.004
 """Smallest share of the image of a region that has its name on it."""
@@ -61,6 +60,8 @@ def _regions(
     labels: Integer[np.ndarray, "h w"], named: Sequence[int]
 ) -> list[tuple[int, tuple[slice, slice], Bool[np.ndarray, "_ _"]]]:
     """Label, window and mask of every large connected region, the largest first."""
+    from scipy import ndimage  # takes half a second, and few results are drawn
+
     found = []
     for label in named:
         mask = labels == label
@@ -85,6 +86,8 @@ def _free_pole(
     steps: tuple[int, int],
 ) -> tuple[int, int] | None:
     """The centre (row, column) in pixels of the image for a box of this size; `None` if there is no room."""
+    from scipy import ndimage  # as above
+
     depth: Float[np.ndarray, "_ _"] = ndimage.distance_transform_edt(np.pad(region, 1), steps)[1:-1, 1:-1]
     rows = np.arange(window[0].start, window[0].stop) * steps[0] + steps[0] // 2
     columns = np.arange(window[1].start, window[1].stop) * steps[1] + steps[1] // 2
