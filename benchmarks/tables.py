@@ -309,8 +309,8 @@ def start_up(values: dict[str, Any]) -> Iterator[str]:
     """Table of processor time and memory of starting."""
     yield from _head(
         "Starting: imports and a first answer",
-        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread; `before` is the version "
-        "that imported the models of transformers with the package. Sides in turns.",
+        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread; `before` imported the "
+        "models of transformers with the package. Sides in turns.",
     )
     sides = [side for side in ("before", "now") if side in values["programs"][0]]
     yield from _table(

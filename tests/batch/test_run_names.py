@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ahs_seg.batch import BatchConfig, segment_files
-from ahs_seg.data.annotations.labelstudio import LOCAL
+from ahs_seg.io.brush_rle import LOCAL_FILES
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save
@@ -23,7 +23,7 @@ def names_in(out: Path) -> Iterator[set[str]]:
     yield {image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]}
     yield {str(image.get("name")) for image in ElementTree.parse(out / "cvat.xml").iter("image")}
     tasks = json.loads((out / "labelstudio.json").read_text())
-    yield {unquote(task["data"]["image"].removeprefix(LOCAL)) for task in tasks}
+    yield {unquote(task["data"]["image"].removeprefix(LOCAL_FILES)) for task in tasks}
 
 
 @pytest.mark.parametrize("files", [["a.jpg", "a.png"], ["a.jpg", "a.JPG"], ["x/a.jpg", "x/a.jpeg", "x/A.jpg", "b.png"]])

@@ -106,10 +106,10 @@ def test_addresses_and_standard_input(
     [
         (
             ["--format", "jpg"],
-            "formats are png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat; did you mean overlay?",
+            "formats are png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video; did you mean overlay?",
         ),
         (["--format", "npz", "--format", "cocoo"], "'cocoo' is not known; .*did you mean coco?"),
-        (["--format", "holograms"], "labelstudio, cvat."),
+        (["--format", "holograms"], "labelstudio, cvat, video."),
         (["--top-k", "2"], "--top-k is written to npz files"),
         (["--background", "wall,,floor"], "background 'wall,,floor' has a blank name"),
         (["-c", "background", "--background", "wall"], "to classes without a background"),

@@ -1,4 +1,4 @@
-"""Run-length encoding of Label Studio's brush tool.
+"""Run-length encoding of Label Studio's brush tool, and the addresses that it gives to files of its machine.
 
 Sources: https://labelstud.io/tags/brushlabels, and for the encoding rle-pack (https://github.com/thi-ng/umbrella),
 which Label Studio calls: the number of values in 32 bits, the word size in 5 bits, four run-length sizes in 4 bits each
@@ -15,6 +15,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from ahs_seg.io.rle import RleError, runs_of
+
+LOCAL_FILES: Final = "/data/local-files/?d="
+"""URL prefix under which Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
 
 _CHANNELS: Final = 4
 _SIZES: Final = (3, 4, 8, 16)

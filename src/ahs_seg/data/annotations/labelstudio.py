@@ -23,13 +23,10 @@ from jaxtyping import Bool
 from ahs_seg.data.annotations.base import AnnotatedImage, AnnotationError, LabelSource, MaskReader, Shape, labels_of
 from ahs_seg.data.annotations.coco import read_document
 from ahs_seg.data.annotations.polygon import filled, polygon_points
-from ahs_seg.io.brush_rle import decode_brush
+from ahs_seg.io.brush_rle import LOCAL_FILES, decode_brush
 from ahs_seg.io.image_files import IMAGE_SUFFIXES
 from ahs_seg.io.rle import shortened
 from ahs_seg.vocabulary.notices import notice
-
-LOCAL: Final = "/data/local-files/?d="
-"""URL prefix under which Label Studio serves the files below `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`."""
 
 _LABEL_KEYS: Final = ("brushlabels", "polygonlabels", "labels")
 _UPLOAD: Final = re.compile(r"[0-9a-f]{8}-(.+)")
@@ -137,7 +134,7 @@ def _path_of(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:
         return ""
-    if address.startswith(LOCAL):
+    if address.startswith(LOCAL_FILES):
         return next(iter(parse_qs(parts.query).get("d", [])), "").lstrip("/")
     path = unquote(parts.path) if parts.scheme or address.startswith("/data/") else address
     if path.startswith(_UPLOADS):

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from ahs_seg.config import VERSION
-from ahs_seg.data.annotations.labelstudio import LOCAL
 from ahs_seg.io.atomic import replacing_file, write_png, write_text
-from ahs_seg.io.brush_rle import encode_brush
+from ahs_seg.io.brush_rle import LOCAL_FILES, encode_brush
 from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
@@ -36,7 +35,7 @@ def labelstudio_part(item: ExportItem, output: Path) -> FilePart:
         name = f"{FRAMES}/{name}/{item.frame.index:06d}.png"
         write_png(output / name, item.result.image)
     return {
-        "data": {"image": LOCAL + quote(name)},
+        "data": {"image": LOCAL_FILES + quote(name)},
         "predictions": [
             {
                 "model_version": f"AHS-Seg {VERSION}",
