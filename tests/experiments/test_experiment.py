@@ -54,7 +54,7 @@ def test_the_data_is_opened_and_named_for_the_training(result: ExperimentResult,
     experiment = SMALL.replace(validation=held_out)
     assert run_experiment(experiment, tmp_path, resume=True, progress=False) is result
     ((config, dataset, validation, directory, rest),) = ASKED
-    assert (config, directory, rest) == (experiment, tmp_path, {"resume": True, "progress": False})
+    assert (config, directory, rest) == (experiment, tmp_path, {"resume": True, "progress": False, "callbacks": ()})
     assert len(dataset) == 3
     assert dataset.vocabulary.labels == SMALL.data.open().vocabulary.labels
     assert validation is not None
