@@ -30,7 +30,7 @@ def test_pixels_up_to_the_limit() -> None:
     "text", ["cat, sofa, lamp", " cat\nsofa\nlamp\n", "cat, sofa, lamp,", "cat; sofa; lamp", "cat、sofa，lamp"]
 )
 def test_words_are_separated_by_commas_or_lines(text: str) -> None:
-    assert LIMITS.vocabulary(text).labels == ["cat", "sofa", "lamp"]
+    assert LIMITS.words(text)[0].labels == ["cat", "sofa", "lamp"]
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_words_are_separated_by_commas_or_lines(text: str) -> None:
 )
 def test_too_many_words_and_too_long_ones(text: str, message: str) -> None:
     with pytest.raises(LimitError, match=message):
-        LIMITS.vocabulary(text)
+        LIMITS.words(text)
 
 
 def test_fifty_megabytes_of_words_are_not_taken_apart() -> None:
     text = "word," * 10_000_000
     tracemalloc.start()
     with pytest.raises(LimitError, match=r"50,000,000 characters; this page takes up to 1000 names of 120 characters"):
-        Limits().vocabulary(text)
+        Limits().words(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -60,9 +60,9 @@ def test_fifty_megabytes_of_words_are_not_taken_apart() -> None:
 @pytest.mark.parametrize("text", ["", " , \n", "cat, cat"])
 def test_words_that_cannot_be_used(text: str) -> None:
     with pytest.raises(VocabularyError):
-        LIMITS.vocabulary(text)
+        LIMITS.words(text)
 
 
 def test_a_known_list_may_be_named() -> None:
-    assert len(Limits(names=500).vocabulary("pascal-voc-20")) == 20
-    assert len(Limits(names=500).vocabulary("Pascal-VOC-20")) == 20
+    assert len(Limits(names=500).words("pascal-voc-20")) == 20
+    assert len(Limits(names=500).words("Pascal-VOC-20")) == 20
