@@ -73,9 +73,11 @@ function sent(values) {
 
 function failed() {
   waiting.shift();
-  const said = toasts().map((toast) => toast.querySelector(".toast-text")?.textContent.trim()).filter(Boolean).pop();
-  problem(`Not segmented: ${said ?? "the page did not answer; it may be closed. Try again."}`);
   compareWithForm();
+  setTimeout(() => { // gradio shows the reason a moment later
+    const said = toasts().map((toast) => toast.querySelector("[data-testid=toast-text]")?.textContent.trim());
+    problem(`Not segmented. ${said.filter(Boolean).pop() ?? "The server did not answer; try again."}`);
+  }, 100);
 }
 
 async function answered() {
