@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, sync_playwright
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
 from ahs_seg.demo.web import Workbench
 from ahs_seg.demo.web.serve import find_models, serving
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.legend import overlay_with_legend
-from ahs_seg.output.palette import by_area, colours_for, render_labels
+from ahs_seg.output.palette import render_labels
 from ahs_seg.segmenter import Segmenter
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -50,7 +51,7 @@ def cards(segmenter: Segmenter) -> None:
     save("start-shell", fitted(np.concatenate(grid)))
     save("start-web", fitted(np.asarray(Image.open(IMAGES / "web.png").convert("RGB"))[:640]))
     sample = scenes[11]
-    labels = render_labels(sample.labels, colours_for(by_area(sample.labels), len(scenes.vocabulary)))
+    labels = render_labels(sample.labels, ClassColours(scenes.vocabulary.labels).for_image(sample.labels))
     save("start-data", fitted(np.concatenate([sample.image, labels], 1)))
 
 

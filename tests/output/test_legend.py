@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.legend import LegendEntry, overlay_with_legend, with_legend
-from ahs_seg.output.palette import colour
 from tests.support.memory import peak_bytes
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -63,7 +63,7 @@ def test_the_legend_of_a_strip_can_be_read() -> None:
     assert result.shape[0] > 50
     assert result.shape[1] > 3000
     for label in (0, 1):
-        assert shows(result[:, 3000:], colour(label))
+        assert shows(result[:, 3000:], ClassColours(["sky", "road"]).of(label))
 
 
 def test_an_overlay_of_many_pixels_is_made_block_by_block() -> None:
@@ -75,6 +75,7 @@ def test_a_note_is_the_first_line():
     image, labels = np.full((256, 256, 3), 90, np.uint8), np.zeros((256, 256), int)
     plain = overlay_with_legend(image, labels, ["sky"], strength=1.0)
     noted = overlay_with_legend(image, labels, ["sky"], strength=1.0, note="doubtful")
-    first = np.flatnonzero((plain[:, 256:] == colour(0)).all(-1).any(1))[0]
-    second = np.flatnonzero((noted[:, 256:] == colour(0)).all(-1).any(1))[0]
+    colour = ClassColours(["sky"]).of(0)
+    first = np.flatnonzero((plain[:, 256:] == colour).all(-1).any(1))[0]
+    second = np.flatnonzero((noted[:, 256:] == colour).all(-1).any(1))[0]
     assert second - first == round(11 * 1.7)

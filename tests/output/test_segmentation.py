@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from ahs_seg.io.images import read_labels
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats import FormatError
-from ahs_seg.output.palette import colour
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -37,7 +37,8 @@ def test_saved_palette_shows_the_colours_of_the_overlay(tmp_path: Path):
     found = made(3)
     with Image.open(found.save(tmp_path / "map.png")) as image:
         shown = np.asarray(image.convert("RGB"))
-    assert [tuple(shown[found.labels == index][0].tolist()) for index in range(3)] == [colour(i) for i in range(3)]
+    colours = ClassColours(found.classes)
+    assert [tuple(shown[found.labels == index][0].tolist()) for index in range(3)] == [colours.of(k) for k in range(3)]
     tinted = found.overlay(strength=1.0)
     assert tuple(tinted[3, 5]) == tuple(shown[3, 5])
 

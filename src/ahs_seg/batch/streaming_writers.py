@@ -15,9 +15,8 @@ from jaxtyping import Int32, Shaped, UInt, UInt8
 from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file, write_png
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
-from ahs_seg.output.formats.png import PALETTE_SIZE, write_names
+from ahs_seg.output.formats.png import PALETTE_SIZE, palette_of, write_names
 from ahs_seg.output.legend import overlay_with_legend
-from ahs_seg.output.palette import colour, colours_for
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LONGEST: Final = 2000
@@ -51,9 +50,8 @@ class PngSink:
         depth, kind = (16, 0) if self._wide else (8, 3)
         file.write(b"\x89PNG\r\n\x1a\n")
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], depth, kind, 0, 0, 0))
-        self._palette_at = file.tell()
         if not self._wide:
-            self._chunk(b"PLTE", bytes(3 * PALETTE_SIZE))  # overwritten in `finish`, when the labels are known
+            self._chunk(b"PLTE", palette_of(vocabulary))
 
     def write(self, band: Band) -> None:
         """Write the next rows, each preceded by the PNG filter byte 0 (no filter)."""
@@ -64,14 +62,10 @@ class PngSink:
             self._chunk(b"IDAT", packed)
 
     def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the end of the PNG, its palette and the class names."""
+        """Write the end of the PNG and the class names."""
         self._chunk(b"IDAT", self._packer.flush())
         self._chunk(b"IEND", b"")
         order = sorted(pixels, key=lambda label: (-pixels[label], label))
-        if not self._wide:
-            chosen = colours_for(order, len(self._vocabulary))
-            self._file.seek(self._palette_at)
-            self._chunk(b"PLTE", bytes(part for k in range(PALETTE_SIZE) for part in chosen.get(k, colour(k))))
         write_names(self._path, self._vocabulary.labels, {label: pixels[label] for label in order})
 
     def _chunk(self, kind: bytes, content: bytes) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportResult
-from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
+from ahs_seg.output.palette import Colour, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 _WIDTH: Final = 640
@@ -21,9 +22,9 @@ _ROWS: Final = 20
 
 def to_html(result: ExportResult) -> str:
     """HTML with the overlay (at most 640 x 6400 pixels) and the area and mean score of each class, largest first."""
-    present = by_area(result.labels)
     names = result.vocabulary.labels
-    colours = colours_for(present, len(names))
+    colours = ClassColours(names).for_image(result.labels)
+    present = list(colours)
     rows = [_row("rgb({},{},{})".format(*colours[k]), names[k], *_figures(result, k)) for k in present[:_ROWS]]
     if len(present) > _ROWS:
         rows.append(_row(None, f"and {len(present) - _ROWS} more"))
@@ -34,7 +35,7 @@ def to_html(result: ExportResult) -> str:
     title = escape(f"{width} x {height} pixels, {len(present)} of {len(names)} classes")
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;font:14px/1.5 sans-serif">'
-        f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{_overlay_png(result, present)}">'
+        f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{_overlay_png(result, colours)}">'
         '<table style="border-collapse:collapse"><thead><tr><th></th>'
         '<th style="text-align:left;padding:0 1em">class</th><th>share</th><th style="padding-left:1em">mean score</th>'
         f"</tr></thead><tbody>{''.join(rows)}</tbody>"
@@ -55,12 +56,12 @@ def _row(colour: str | None, name: str, share: str = "", score: str = "") -> str
     )
 
 
-def _overlay_png(result: ExportResult, present: list[int]) -> str:
+def _overlay_png(result: ExportResult, colours: dict[int, Colour]) -> str:
     height, width = result.labels.shape
     step = max(1, -(-width // _WIDTH), -(-height // _HEIGHT))
     image = np.ascontiguousarray(result.image[::step, ::step])
     labels = np.ascontiguousarray(result.labels[::step, ::step])
-    tinted = overlay(enlarge(image), enlarge(labels), colours_for(present, len(result.vocabulary)))
+    tinted = overlay(enlarge(image), enlarge(labels), colours)
     buffer = io.BytesIO()
     Image.fromarray(tinted).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -13,7 +13,8 @@ from jaxtyping import Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from ahs_seg.io.outside_text import on_one_line
-from ahs_seg.output.palette import Colour, areas, colours_for, enlarge, overlay
+from ahs_seg.output.colours import ClassColours
+from ahs_seg.output.palette import Colour, areas, enlarge, overlay
 
 LONGEST_SIDE: Final = 30_000
 """Longest side of an overlay in pixels, without its legend."""
@@ -51,7 +52,7 @@ def overlay_with_legend(
     step = -(-max(labels.shape) // LONGEST_SIDE)
     shown, shown_labels = (np.ascontiguousarray(pixels[::step, ::step]) for pixels in (image, labels))
     present = areas(labels)
-    colours = colours_for(present, len(names))
+    colours = ClassColours(names).for_image(labels)
     entries = [LegendEntry(note, _PAPER)] if note else []
     entries += [
         LegendEntry(names[label], colours[label], _percent(count / labels.size)) for label, count in present.items()

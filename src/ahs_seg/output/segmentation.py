@@ -20,13 +20,14 @@ from ahs_seg.integrations.pandas import to_frame
 from ahs_seg.integrations.supervision import to_detections
 from ahs_seg.io.overwrite import check_output_file
 from ahs_seg.output.calibration import Calibration, CalibrationError
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats import Format, coco_document, save_result
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.png import label_map_image
 from ahs_seg.output.formats.polygons import Polygon, mask_to_polygons
 from ahs_seg.output.html import to_html
 from ahs_seg.output.legend import overlay_with_legend
-from ahs_seg.output.palette import areas, by_area, colours_for, overlay
+from ahs_seg.output.palette import areas, by_area, overlay
 from ahs_seg.output.regions import regions_of, to_geojson, to_json
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError
@@ -163,7 +164,7 @@ class Segmentation:
 
     def overlay(self, *, strength: float = 0.6) -> UInt8[np.ndarray, "H W 3"]:
         """Input image overlaid with the class colours; unknown pixels are unchanged."""
-        colours = colours_for(by_area(self.labels), len(self.vocabulary))
+        colours = ClassColours(self.classes).for_image(self.labels)
         return overlay(self.image, self.labels, colours, strength=strength)
 
     def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, list[Polygon]]:

@@ -15,7 +15,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ahs_seg.demo.web.session import SessionResult
-from ahs_seg.output.palette import by_area, colours_for
+from ahs_seg.output.colours import ClassColours
+from ahs_seg.output.palette import by_area
 from ahs_seg.output.segmentation import Segmentation
 
 SCRIPTS: Final = (
@@ -109,12 +110,11 @@ def times_text(answer: SessionResult) -> str:
 
 
 def _classes(result: Segmentation) -> list[dict[str, object]]:
-    present = by_area(result.labels)
-    colours = colours_for(present, len(result.vocabulary))
+    colours = ClassColours(result.classes).for_image(result.labels)
     counts = np.bincount(result.labels[result.labels >= 0], minlength=len(result.vocabulary))
     return [
-        {"index": label, "name": result.classes[label], "colour": colours[label], "pixels": int(counts[label])}
-        for label in present
+        {"index": label, "name": result.classes[label], "colour": colour, "pixels": int(counts[label])}
+        for label, colour in colours.items()
     ]
 
 

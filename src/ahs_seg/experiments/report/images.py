@@ -14,7 +14,8 @@ from PIL import Image
 
 from ahs_seg.experiments.report.content import Figure
 from ahs_seg.metrics import ConfusionMatrix
-from ahs_seg.output.palette import by_area, colours_for, enlarge, overlay
+from ahs_seg.output.colours import ClassColours
+from ahs_seg.output.palette import by_area, enlarge, overlay
 from ahs_seg.types import IGNORE
 
 WIDEST: Final = 720
@@ -47,8 +48,7 @@ class FigureView:
 def view(figure: Figure) -> FigureView:
     """Convert a figure to panels and a legend; a class has the same colour in all panels."""
     maps = [figure.prediction] if figure.truth is None else [figure.truth, figure.prediction]
-    present = by_area(*maps)
-    colours = colours_for(present, len(figure.names))
+    colours = ClassColours(figure.names).for_image(*maps)
     panels = [("image", _address(figure.image), f"{figure.title}, the input image")]
     captions = ["prediction"] if figure.truth is None else ["ground truth", "prediction"]
     for caption, labels in zip(captions, maps, strict=True):
@@ -65,7 +65,7 @@ def view(figure: Figure) -> FigureView:
             unseen=figure.seen is not None and figure.names[label] not in figure.seen,
             verdict=_verdict(counts, label) if counts is not None else _share(figure, label),
         )
-        for label in present
+        for label in colours
     ]
     right = None if counts is None else counts.scores().pacc
     return FigureView(figure.title, panels, legend, right, figure.seen is not None)

@@ -21,9 +21,9 @@ import numpy as np
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.outside_text import xml_text
 from ahs_seg.io.rle import runs_of
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
-from ahs_seg.output.palette import colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "cvat.xml"
@@ -66,9 +66,10 @@ def _write(path: Path, vocabulary: Vocabulary, count: int, images: Iterable[tupl
 
 
 def _head(vocabulary: Vocabulary, count: int) -> str:
+    colours = ClassColours(vocabulary.labels)
     labels = "".join(
         f"        <label>\n          <name>{escape(label)}</name>\n"
-        f"          <color>#{bytes(colour(index)).hex()}</color>\n          <type>mask</type>\n"
+        f"          <color>#{bytes(colours.of(index)).hex()}</color>\n          <type>mask</type>\n"
         "          <attributes>\n          </attributes>\n        </label>\n"
         for index, label in enumerate(vocabulary.labels)
         if index != vocabulary.background

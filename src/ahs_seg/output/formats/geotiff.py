@@ -20,8 +20,8 @@ from ahs_seg.io.gdal_writing import whole_tiff
 from ahs_seg.io.orientation import Orientation
 from ahs_seg.io.pixels import ImageError
 from ahs_seg.io.rasters import open_dataset
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, FormatError, check_utf8
-from ahs_seg.output.palette import colour
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -112,7 +112,8 @@ def label_writer(
         ):
             dataset.update_tags(**{TAG: json.dumps(vocabulary.labels, ensure_ascii=False)})
             if not wide:
-                table = {index: (*colour(index), 255) for index in range(len(vocabulary))}
+                colours = ClassColours(vocabulary.labels)
+                table = {index: (*colours.of(index), 255) for index in range(len(vocabulary))}
                 dataset.write_colormap(1, table | {unknown: (128, 128, 128, 0)})
             yield LabelWriter(dataset, unknown, size, source)
 

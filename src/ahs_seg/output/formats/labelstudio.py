@@ -23,9 +23,9 @@ from jaxtyping import Bool
 from ahs_seg.config import VERSION
 from ahs_seg.io.atomic import replacing_file, write_png, write_text
 from ahs_seg.io.rle import runs_of
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
-from ahs_seg.output.palette import colour
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "labelstudio.json"
@@ -72,8 +72,9 @@ def join_labelstudio(output: Path, vocabulary: Vocabulary, parts: Parts) -> tupl
 
 def interface(vocabulary: Vocabulary) -> str:
     """XML of the labelling interface with one brush per class, for Settings, Labeling Interface, Code."""
+    colours = ClassColours(vocabulary.labels)
     labels = [
-        f'    <Label value={quoteattr(label)} background="#{bytes(colour(index)).hex()}"/>'
+        f'    <Label value={quoteattr(label)} background="#{bytes(colours.of(index)).hex()}"/>'
         for index, label in enumerate(vocabulary.labels)
         if index != vocabulary.background
     ]

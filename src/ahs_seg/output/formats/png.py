@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,11 @@ from jaxtyping import Bool
 from PIL import Image
 
 from ahs_seg.io.atomic import replacing_file, write_text
+from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, ExportResult
-from ahs_seg.output.palette import areas, colour, colours_for
+from ahs_seg.output.palette import areas
 from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 PALETTE_SIZE: Final = 256
 UNKNOWN_8_BIT: Final = 255
@@ -47,7 +49,14 @@ def label_map_image(result: ExportResult) -> Image.Image:
     """The class index of every pixel as a PIL image with the colours of the classes as palette, as in the file."""
     unknown, wide = result.labels == IGNORE, _is_wide(result)
     value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
-    return _label_map(result, areas(result.labels), unknown, value, wide=wide)
+    return _label_map(result, unknown, value, wide=wide)
+
+
+def palette_of(vocabulary: Vocabulary) -> bytes:
+    """Palette of an 8-bit label map: the colours of its classes, the same in every file; grey for other values."""
+    colours = ClassColours(vocabulary.labels)
+    named = b"".join(bytes(colours.of(index)) for index in range(min(len(vocabulary), PALETTE_SIZE)))
+    return named + bytes(_GREY) * (PALETTE_SIZE - len(named) // 3)
 
 
 def _is_wide(result: ExportResult) -> bool:
@@ -55,15 +64,10 @@ def _is_wide(result: ExportResult) -> bool:
     return len(result.vocabulary) + bool((result.labels == IGNORE).any()) > PALETTE_SIZE
 
 
-def _label_map(
-    result: ExportResult, present: Iterable[int], unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool
-) -> Image.Image:
+def _label_map(result: ExportResult, unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool) -> Image.Image:
     values = np.where(unknown, value, result.labels)
     if wide:
         return Image.fromarray(values.astype(np.uint16))
     label_map = Image.fromarray(values.astype(np.uint8))
-    chosen = colours_for(present, len(result.vocabulary))
-    if unknown.any():
-        chosen[value] = _GREY
-    label_map.putpalette([part for index in range(PALETTE_SIZE) for part in chosen.get(index, colour(index))])
+    label_map.putpalette(palette_of(result.vocabulary))
     return label_map
