@@ -36,7 +36,7 @@ class Limits:
 
     upload_mb: int = 20
     megapixels: int = 25
-    names: int = 1000
+    names: int = 1500
     name_length: int = 120
     queue: int = 16
     seconds: int = 60

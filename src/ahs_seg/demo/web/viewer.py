@@ -69,15 +69,15 @@ def payload(
             "size": size,
             "original": [width, height],
             "file": answer.source.name,
-            **_one(answer),
-            "beside": [_one(other) for other in beside],
+            **_one(answer, [answer, *beside]),
+            "beside": [_one(other, [answer, *beside]) for other in beside],
             "failed": dict(failed or {}),
         }
     )
 
 
-def _one(answer: SessionResult) -> dict[str, object]:
-    """What a model answers, without the image."""
+def _one(answer: SessionResult, together: Sequence[SessionResult]) -> dict[str, object]:
+    """What a model answers, without the image, in the colours of all results that are seen `together`."""
     result = answer.result
     codes = Image.fromarray(_codes(result)).resize(_size(result), Image.Resampling.NEAREST)
     return {
@@ -86,7 +86,7 @@ def _one(answer: SessionResult) -> dict[str, object]:
         "asked": asdict(answer.asked),
         "labels": _address(codes, "PNG"),
         "names": result.classes,
-        "classes": _classes(result),
+        "classes": _classes(result, [one.result for one in together]),
         "absent": len(result.classes) - len(by_area(result.labels)),
         "times": times_text(answer),
         "warnings": result.warnings,
@@ -109,12 +109,13 @@ def times_text(answer: SessionResult) -> str:
     return f"Image: {encoding}. Classes: {decoding}."
 
 
-def _classes(result: Segmentation) -> list[dict[str, object]]:
-    colours = ClassColours(result.classes).for_image(result.labels)
+def _classes(result: Segmentation, together: Sequence[Segmentation]) -> list[dict[str, object]]:
+    maps = [one.labels for one in together if one.classes == result.classes]
+    colours = ClassColours(result.classes).for_image(*maps)
     counts = np.bincount(result.labels[result.labels >= 0], minlength=len(result.vocabulary))
     return [
         {"index": label, "name": result.classes[label], "colour": colour, "pixels": int(counts[label])}
-        for label, colour in colours.items()
+        for label, colour in ((label, colours[label]) for label in by_area(result.labels))
     ]
 
 

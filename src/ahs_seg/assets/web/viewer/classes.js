@@ -22,6 +22,7 @@ function listClasses() {
   const present = new Set(result.classes.map((found) => found.index));
   const missing = result.names.filter((_, index) => !present.has(index));
   find(".absent").hidden = !missing.length;
+  find(".absent").open = false;
   find(".absent summary").textContent = `${missing.length} of ${result.names.length} classes not found.`;
   find(".missing").replaceChildren(...missing.map((name) => part("li", "", name)));
   find(".filter").parentElement.hidden = result.names.length < FILTERED;

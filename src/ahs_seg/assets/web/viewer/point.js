@@ -67,8 +67,9 @@ function keys(event) {
   if (!batch || event.target.closest(".split") || event.ctrlKey || event.metaKey || event.altKey) return;
   const result = shown()[0], pixel = result.size[0] / result.original[0]; // one of the image
   const step = Math.max(1, Math.round(event.shiftKey ? pixel : result.size[0] / 40 / view.k));
+  const middle = cross ? shareOf(result, cross) : [0.5, 0.5];
   const actions = {
-    "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": () => look(1, 0, 0),
+    "+": () => zoom(1.5, middle), "=": () => zoom(1.5, middle), "-": () => zoom(1 / 1.5, middle), "0": () => look(1, 0, 0),
     Enter: () => probe(cross ?? pixelUnder(result, [0.5, 0.5])), " ": () => probe(cross ?? pixelUnder(result, [0.5, 0.5])),
     Escape: () => { cross = null; pin(); tips(null); },
   };

@@ -77,6 +77,7 @@ function failed() {
   setTimeout(() => { // gradio shows the reason a moment later
     const said = toasts().map((toast) => toast.querySelector("[data-testid=toast-text]")?.textContent.trim());
     problem(`Not segmented. ${said.filter(Boolean).pop() ?? "The server did not answer; try again."}`);
+    setTimeout(closeToasts, 3000); // the reason stays beside the result
   }, 100);
 }
 

@@ -17,6 +17,7 @@ function look(k, x, y) {
   }
   split();
   pin();
+  if (cross) tips(cross);
   redrawNames();
 }
 
