@@ -1,10 +1,8 @@
 """The page in a browser: what a visitor does, and that it talks to nobody else."""
 
-import base64
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import serving
@@ -22,40 +20,12 @@ from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import FORMATS
 from ahs_seg.segmenter import Segmenter
+from tests.support.page_visits import WORDS, Visit, ask, drawn, names, segment
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-WORDS = "grass, sky, brick wall, red plain circle, water"
 GEOTIFF = "geotiff"
-Visit = Callable[..., Page]
-
-
-def ask(page: Page, image: Path | None, words: str) -> None:
-    """Upload, write, press the button."""
-    if image is not None:
-        page.set_input_files("#picture input[type=file]", image)
-        page.wait_for_selector("#picture img")
-    page.fill("#words textarea", words)
-    page.click("#go")
-
-
-def segment(page: Page, image: Path | None, words: str = WORDS) -> None:
-    """Ask, and wait for the new answer."""
-    page.evaluate("() => { const t = document.querySelector('.times'); if (t) t.textContent = ''; }")
-    ask(page, image, words)
-    page.wait_for_function("() => document.querySelector('.viewer .times').textContent.startsWith('Image')")
-
-
-def names(page: Page) -> list[str]:
-    return page.locator(".classes .name").all_inner_texts()
-
-
-def drawn(page: Page) -> np.ndarray:
-    """What the canvas shows."""
-    address = page.evaluate("() => document.querySelector('canvas.overlay').toDataURL('image/png')")
-    content = base64.b64decode(address.removeprefix("data:image/png;base64,"))
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
 def test_upload_words_segment(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:

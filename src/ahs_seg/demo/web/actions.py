@@ -52,7 +52,7 @@ class Actions:
         model: str,
         beside: Sequence[str],
         background: str,
-        unknown_below: float,
+        unknown_below: float | int,
         request: gr.Request,
     ) -> str:
         """Segment an image: class names, classes found with their pixel counts, and the label map as PNG, in JSON.
@@ -68,7 +68,7 @@ class Actions:
 
             def answer_of(name: str) -> SessionResult:
                 return self.bench.segment(
-                    Path(picture), words, name, background=background, unknown_below=unknown_below
+                    Path(picture), words, name, background=background, unknown_below=float(unknown_below)
                 )
 
             answers, failed = [answer_of(model)], {}
