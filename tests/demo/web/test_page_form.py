@@ -20,14 +20,16 @@ from tests.support.ports import free_port
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 CONTRASTS = """() => {
   const parse = (text) => (text.match(/[0-9.]+/g) ?? [0, 0, 0, 0]).map(Number);
-  const over = (front, back) => { const a = front[3] ?? 1; return [0, 1, 2].map((c) => a * front[c] + (1 - a) * back[c]); };
+  const over = (front, back) => [0, 1, 2].map((c) => back[c] + (front[3] ?? 1) * (front[c] - back[c]));
   const light = (colour) => colour.slice(0, 3).map((value) => value / 255)
     .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, index) => sum + c * [0.2126, 0.7152, 0.0722][index], 0);
-  const back = (node) => node ? over(parse(getComputedStyle(node).backgroundColor), back(node.parentElement)) : [255, 255, 255];
+  const own = (node) => parse(getComputedStyle(node).backgroundColor);
+  const back = (node) => (node ? over(own(node), back(node.parentElement)) : [255, 255, 255]);
   const low = [];
   for (const node of document.querySelectorAll(".gradio-container *")) {
-    const text = [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data.trim()).join("");
+    const texts = [...node.childNodes].filter((child) => child.nodeType === 3);
+    const text = texts.map((child) => child.data.trim()).join("");
     if (!text || !node.checkVisibility({ visibilityProperty: true }) || !node.getClientRects().length) continue;
     if (node.closest(":disabled, .names, .tip, .said, .visually")) continue;
     const style = getComputedStyle(node), size = parseFloat(style.fontSize);
@@ -92,9 +94,7 @@ def test_background_and_unknown_pixels(visit: Visit, scenes: list[Path], segment
     assert names(page) == list(expected.areas())
     assert "background" in names(page)
     expect(page.locator(".tables .unknown .pixels")).to_have_text(f"{expected.unknown.sum():,} px")
-    expect(page.locator(".answered")).to_have_text(
-        f"“grass, sky”, background “wood, sand”, unknown below {least:g}"
-    )
+    expect(page.locator(".answered")).to_have_text(f"“grass, sky”, background “wood, sand”, unknown below {least:g}")
 
 
 def test_one_word_and_eight_hundred(browser: Browser, segmenter: Segmenter, scenes: list[Path]) -> None:

@@ -90,7 +90,7 @@ def test_zoom_and_pan(visit: Visit, scenes: list[Path], segmenter: Segmenter) ->
     assert moved[1:] == pytest.approx([min(0, left + 0.2), top - 0.1], abs=5e-3)
     expect(page.locator(".scores li")).to_have_count(0)
     height, width = result.labels.shape
-    row, column = (int((share - shift) / zoom * side) for share, shift, side in zip((0.6, 0.4), moved[:0:-1], (height, width), strict=True))  # fmt: skip
+    row, column = int((0.6 - moved[2]) / zoom * height), int((0.4 - moved[1]) / zoom * width)
     frame.click(position={"x": 0.4 * box["width"], "y": 0.6 * box["height"]})
     expect(page.locator(".where")).to_have_text(f"Column {column}, row {row}")
     expect(page.locator(".scores .name").first).to_have_text(result.classes[result.labels[row, column]])

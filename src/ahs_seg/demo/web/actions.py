@@ -45,7 +45,7 @@ class Actions:
         self.spool = spool
         self.results = ByteLRU(memory_bytes=RESULT_BYTES)
 
-    def segment(  # noqa: PLR0913  # the inputs of the form
+    def segment(  # the inputs of the form
         self,
         picture: str | None,
         words: str,

@@ -23,6 +23,7 @@ SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helv
 MONO_FONTS: Final = ("ui-monospace", "Menlo", "Consolas", "monospace")
 QUIET: Final = ("block_info", "block_label", "block_title")
 
+
 class _Plain(type(gr.Image)):  # type: ignore[misc]  # gradio is untyped for mypy
     """Metaclass without gradio's side effect of writing an interface file beside the source file of each class."""
 
@@ -111,11 +112,19 @@ def build(actions: Actions, examples: list[Example]) -> Page:
                 )
                 with gr.Row(elem_id="downloads"):
                     kind = gr.Dropdown(
-                        list(FORMATS), value="overlay", label="Format", container=False, elem_id="format", min_width=140, scale=0
+                        list(FORMATS),
+                        value="overlay",
+                        label="Format",
+                        container=False,
+                        elem_id="format",
+                        min_width=140,
+                        scale=0,
                     )
                     download = gr.DownloadButton("Download", elem_id="download", interactive=False, scale=0)
         begin = {"js": tell("asked"), "trigger_mode": "always_last"}
-        chosen = scenes.click(lambda index: (examples[index].file, examples[index].words), scenes, asked[:2], api_name=False)
+        chosen = scenes.click(
+            lambda index: (examples[index].file, examples[index].words), scenes, asked[:2], api_name=False
+        )
         for done in (
             go.click(actions.segment, asked, viewer, api_name="segment", **begin),
             chosen.then(actions.segment, asked, viewer, api_name=False, **begin),
