@@ -23,7 +23,7 @@ from tests.support.builders import random_backbone
 from tests.support.page_calls import ADDRESS
 from tests.support.ports import free_port
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 LOCAL = ("127.0.0.1", "::1", "localhost", None, "")
 MISSING = "chromium is missing, so the page cannot be tested: run `make browser`, or leave these out: -m 'not browser'"
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -108,7 +108,7 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         context.on("request", lambda request: watch(request.url))
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         page.wait_for_selector("#go")
