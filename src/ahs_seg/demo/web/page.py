@@ -93,15 +93,7 @@ def build(actions: Actions, examples: list[Example]) -> Page:
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
                 asked, go = _inputs(actions.bench)
-                scenes = gr.Dataset(
-                    components=[PictureInput(visible=False)],
-                    samples=[[one.file] for one in examples],
-                    label="Examples",
-                    type="index",
-                    elem_id="scenes",
-                    visible=bool(examples),
-                )
-                gr.HTML("".join(f"<p class='credit'>{one.credit}</p>" for one in examples if one.credit))
+                scenes = _examples(examples)
             with gr.Column(scale=5, min_width=320):
                 viewer = gr.HTML(
                     html_template=asset("viewer.html"),
@@ -176,6 +168,12 @@ def _inputs(bench: Workbench) -> tuple[list[Any], gr.Button]:
         elem_classes=OPTIONAL,
         visible=len(bench.models) > 1,
     )
+    background, unknown = _options()
+    go = gr.Button("Segment", variant="primary", elem_id="go")
+    return [picture, words, model, beside, background, unknown], go
+
+
+def _options() -> tuple[gr.Textbox, gr.Slider]:
     with gr.Accordion("Background and unknown pixels", open=False, elem_id="more"):
         background = gr.Textbox(
             value="",
@@ -196,5 +194,17 @@ def _inputs(bench: Workbench) -> tuple[list[Any], gr.Button]:
             elem_classes=OPTIONAL,
             buttons=[],
         )
-    go = gr.Button("Segment", variant="primary", elem_id="go")
-    return [picture, words, model, beside, background, unknown], go
+    return background, unknown
+
+
+def _examples(examples: list[Example]) -> gr.Dataset:
+    gallery = gr.Dataset(
+        components=[PictureInput(visible=False)],
+        samples=[[one.file] for one in examples],
+        label="Examples",
+        type="index",
+        elem_id="scenes",
+        visible=bool(examples),
+    )
+    gr.HTML("".join(f"<p class='credit'>{one.credit}</p>" for one in examples if one.credit))
+    return gallery
