@@ -44,7 +44,7 @@ def test_while_a_request_runs_and_when_it_fails_the_old_answer_is_marked(visit: 
     expect(page.locator(".busy")).to_have_text("Segmenting “sand, water”")
     expect(page.locator(".viewer")).to_have_attribute("aria-busy", "true")
     assert fresh(page) == "false"
-    held[0].abort()
+    held[0].fulfill(status=503, json={"detail": "The page is closed."})
     expect(page.locator(".problem")).to_contain_text("Not segmented.")
     expect(page.locator(".busy")).to_be_hidden()
     expect(page.locator(".caption")).to_contain_text("“grass, sky”")

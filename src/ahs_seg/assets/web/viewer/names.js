@@ -1,6 +1,6 @@
 // Names on the image: each lies inside its region, so that no two overlap, and is left out where it has no room.
 const SMALLEST = 0.002; // share of the shown part of the image that a region needs to be named
-const FONTS = [[14, 1], [12, 1], [12, 2]]; // size in pixels and number of lines, the first that has room
+const FONTS = [[14, 1], [12, 1], [12, 2], [11, 3]]; // size in pixels and number of lines, the first that has room
 const PAD = 2, SOUGHT = 400;
 const ruler = document.createElement("canvas").getContext("2d");
 let drawing = 0;
@@ -36,13 +36,14 @@ function drawNames(pane) {
   layer.replaceChildren(...texts);
 }
 
-function wrapped(name, lines) {
-  if (lines === 1) return [name];
+function wrapped(name, lines) { // with the shortest longest line, or null if it has too few words
   const words = name.split(" ");
-  if (words.length < 2) return null;
-  const cut = (at) => [words.slice(0, at).join(" "), words.slice(at).join(" ")];
+  if (lines === 1) return [name];
+  if (words.length < lines) return null;
   const longest = (rows) => Math.max(...rows.map((row) => row.length));
-  return words.slice(1).map((_, at) => cut(at + 1)).sort((one, other) => longest(one) - longest(other))[0];
+  const ways = words.slice(lines - 1).map((_, at) =>
+    [words.slice(0, at + 1).join(" "), ...wrapped(words.slice(at + 1).join(" "), lines - 1)]);
+  return ways.sort((one, other) => longest(one) - longest(other))[0];
 }
 
 // Centre of a box of this size in the frame that lies in the region and right of `left`: the deepest cell, or another.

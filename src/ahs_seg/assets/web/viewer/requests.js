@@ -81,6 +81,13 @@ function failed() {
   }, 100);
 }
 
+// When the connection is lost, gradio tells of it in a toast only.
+new MutationObserver(() => {
+  if (!waiting.length || !document.querySelector(".toast-body.error")) return;
+  const [request] = waiting;
+  setTimeout(() => { if (waiting[0] === request) failed(); }, 1000);
+}).observe(document.body, { childList: true, subtree: true });
+
 async function answered() {
   if (!props.value) return;
   const answer = await decoded(props.value), values = waiting.shift() ?? form;
