@@ -25,7 +25,7 @@ def test_an_answer_is_not_shown_as_one_to_other_words(visit: Visit, scenes: list
     expect(page.locator(".caption")).to_have_text("Answers “grass, sky” one · scene 0.png")
     assert fresh(page) == "true"
     page.fill("#words textarea", "grass, sand")
-    expect(page.locator(".caption")).to_contain_text("Answers other words, options or another image than the form:")
+    expect(page.locator(".caption")).to_have_text("Earlier answer, to “grass, sky” one · scene 0.png")
     assert fresh(page) == "false"
     page.fill("#words textarea", "grass, sky")
     expect(page.locator(".viewer")).to_have_attribute("data-fresh", "true")

@@ -16,7 +16,7 @@ function compareWithForm() { // never show an answer under other words without s
   if (!result || viewer.dataset.state !== "full") return;
   const { words, background, unknown_below: least } = result.asked;
   const more = [background.trim() && `background “${shortly(background.trim())}”`, least && `unknown below ${least}`];
-  find(".answers").textContent = fresh ? "Answers" : "Answers other words, options or another image than the form:";
+  find(".answers").textContent = fresh ? "Answers" : "Earlier answer, to";
   find(".answered").textContent = [`“${words.trim().replace(/\s*\n\s*/g, ", ")}”`, ...more.filter(Boolean)].join(", ");
   find(".by").textContent = `${batch.results.map((one) => one.model).join(", ")} · ${result.file}`;
 }
