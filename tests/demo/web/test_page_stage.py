@@ -79,6 +79,7 @@ def test_zoom_and_pan(visit: Visit, scenes: list[Path], segmenter: Segmenter) ->
     assert box is not None
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
     page.mouse.wheel(0, -700)
+    expect(page.locator(".zoom-level")).to_have_text("406 %")
     zoom, left, top = page.evaluate(VIEW)
     assert zoom == pytest.approx(np.exp(1.4), rel=1e-3)
     assert (0.25 - left) / zoom == pytest.approx(0.25, abs=1e-3), "the point under the pointer stays"
