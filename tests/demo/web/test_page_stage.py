@@ -24,6 +24,7 @@ BOXES = """() => {
       (box.right - frame.left) / frame.width, (box.bottom - frame.top) / frame.height];
   });
 }"""
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 VIEW = """() => {
   const numbers = document.querySelector(".world").style.transform.match(/-?[0-9.]+(e-?[0-9]+)?/g).map(Number);
   const { clientWidth, clientHeight } = document.querySelector(".frame");
@@ -33,7 +34,7 @@ VIEW = """() => {
 
 def in_regions(page: Page, result: Segmentation) -> list[str]:
     """The names that are shown, each of which must lie in a region of its class, apart from all others."""
-    page.wait_for_timeout(200)
+    page.evaluate(DRAWN)
     zoom, left, top = page.evaluate(VIEW)
     boxes = page.evaluate(BOXES)
     height, width = result.labels.shape
@@ -62,7 +63,9 @@ def test_names_lie_in_their_regions_at_every_zoom(visit: Visit, scenes: list[Pat
     assert box is not None
     for x, y in ((0.2, 0.3), (0.8, 0.7)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        before = page.locator(".zoom-level").inner_text()
         page.mouse.wheel(0, -500)
+        expect(page.locator(".zoom-level")).not_to_have_text(before)
         assert in_regions(page, result)
     page.locator(".classes input").first.uncheck()
     assert next(iter(result.areas())) not in in_regions(page, result)
