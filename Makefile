@@ -68,6 +68,7 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.big_image
+	$(BIN)/python -m benchmarks.colours
 	$(BIN)/python -m benchmarks.tables
 
 docs: $(READY) ## Build the documentation site into site/, strictly.

@@ -89,6 +89,30 @@ def evaluation(values: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def colours(values: dict[str, Any]) -> Iterator[str]:
+    """Table of how different the colours of touching classes are, and of how long a class keeps its own in a film."""
+    yield from _head(
+        "Colours of classes",
+        f"Smallest CIEDE2000 difference of classes that touch, over {values['images']} images of 150 names, in "
+        "brackets the median over the images; share of frames of a film in which a class has its first colour.",
+    )
+    rows = [
+        [f"{name}, {scheme}", *(_smallest(row[key]) for key in ("usual", "deuteranopia")), _kept(row)]
+        for name in ("drawn scenes", "random maps", "film")
+        for scheme, row in values[name].items()
+        if isinstance(row, dict)
+    ]
+    yield from _table(["", "usual vision", "deuteranopia", "colour kept"], rows)
+
+
+def _smallest(row: dict[str, float]) -> str:
+    return f"{row['smallest']:.1f} ({row['median']:.1f})"
+
+
+def _kept(row: dict[str, Any]) -> str:
+    return f"{row['share']:.0%}" if "share" in row else ""
+
+
 def calibration(values: dict[str, Any]) -> Iterator[str]:
     """Table of calibration errors over the number of classes."""
     yield from _head(
@@ -290,6 +314,7 @@ TABLES = (
     evaluation,
     calibration,
     at_home,
+    colours,
     precision,
     training_free,
     throughput,

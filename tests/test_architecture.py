@@ -49,6 +49,7 @@ UNSAFE_OPTIONS = ("allow_pickle", "trust_remote_code")
 WRITERS = {
     "io/atomic.py": "the safe writer",
     "io/drafts.py": "the part of the safe writer that puts directories into their place",
+    "io/film.py": "FFmpeg writes to a draft of the safe writer",
     "io/journal.py": "appends records, each flushed at once",
     "data/prepare/archives.py": "opens a draft of the safe writer",
     "data/prepare/downloads.py": "grows a partial file that a later call goes on with",

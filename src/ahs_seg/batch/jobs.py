@@ -23,6 +23,7 @@ from ahs_seg.io.images import MAX_PIXELS
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.io.video import read_frames
 from ahs_seg.output.formats import Exporter, Format
+from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.output.palette import areas
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
@@ -50,7 +51,7 @@ class BatchConfig(Config):
     Every `every`-th frame of a video is segmented. `readers` and `writers` are numbers of threads for reading and
     writing. With `tiles`, images are segmented at full resolution tile by tile and are never in memory as a whole. With
     `top_k`, the format npz has that many classes for every pixel. Pixels with a confidence below `unknown_below` get no
-    class, as in `Segmenter.__call__`.
+    class, as in `Segmenter.__call__`. `overlay` says what is drawn on overlays.
     """
 
     formats: tuple[Format, ...] = ("png", "overlay")
@@ -59,6 +60,7 @@ class BatchConfig(Config):
     writers: Threads = 2
     tiles: TileConfig | None = None
     top_k: PositiveInt | None = None
+    overlay: OverlayStyle = OverlayStyle()
     unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")

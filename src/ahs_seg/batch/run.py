@@ -22,8 +22,9 @@ from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
-from ahs_seg.output.formats import Exporter
+from ahs_seg.output.formats import Exporter, FormatError
 from ahs_seg.output.formats.geotiff import check_geotiff
+from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
@@ -36,11 +37,19 @@ def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
 
     Raises:
         MissingPackageError: one is not.
+        FormatError: films are asked for, but there is no H.264 encoder, or no video among the inputs.
     """
     if any(source.is_video for source in sources):
         check_decoder()
     if "geotiff" in config.formats:
         check_geotiff()
+    if "video" in config.formats:
+        check_film_encoder()
+        if not any(source.is_video for source in sources):
+            raise FormatError(
+                "the format video writes a film for each video, and none of the inputs is one. Give a video, or choose "
+                "the format overlay."
+            )
 
 
 def segment_files(

@@ -16,7 +16,7 @@ from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file, write_png
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
 from ahs_seg.output.formats.png import PALETTE_SIZE, palette_of, write_names
-from ahs_seg.output.legend import overlay_with_legend
+from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LONGEST: Final = 2000
@@ -119,8 +119,11 @@ class GeoTiffSink:
 class OverlaySink:
     """Writes the image with a colour overlay of its classes and a legend, at most `LONGEST` pixels a side."""
 
-    def __init__(self, path: Path, size: tuple[int, int], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], vocabulary: Vocabulary, style: OverlayStyle | None = None
+    ) -> None:
         self._path = path
+        self._style = style
         self._vocabulary = vocabulary
         factor = -(-max(size) // LONGEST)
         self._steps = min(factor, size[0]), min(factor, size[1])
@@ -142,19 +145,23 @@ class OverlaySink:
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
-        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels))
+        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels, style=self._style))
 
 
 @contextmanager
 def open_sinks(
-    paths: Mapping[str, Path], source: Path, size: tuple[int, int], vocabulary: Vocabulary
+    paths: Mapping[str, Path],
+    source: Path,
+    size: tuple[int, int],
+    vocabulary: Vocabulary,
+    style: OverlayStyle | None = None,
 ) -> Iterator[list[Sink]]:
     """Open one sink per format (`png`, `geotiff`, `overlay`) and path; after an error no partial files remain."""
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for name, path in paths.items():
             if name == "overlay":
-                sinks.append(OverlaySink(path, size, vocabulary))
+                sinks.append(OverlaySink(path, size, vocabulary, style))
             elif name == "png":
                 sinks.append(PngSink(stack.enter_context(replacing_file(path)), path, size, vocabulary))
             else:

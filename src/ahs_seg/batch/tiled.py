@@ -69,8 +69,11 @@ class TiledWorker:
             raise SampleError(f"{source.path}: a video; video frames are not tiled. Leave out --tile for it.")
         pixels: Counter[int] = Counter()
         said = time.monotonic()
-        paths, words = self._paths(source.name), self.job.vocabulary
-        with open_raster(source.path) as raster, open_sinks(paths, source.path, raster.size, words) as to:
+        paths, words, style = self._paths(source.name), self.job.vocabulary, self.job.config.overlay
+        with (
+            open_raster(source.path) as raster,
+            open_sinks(paths, source.path, raster.size, words, style) as to,
+        ):
             for band in self.merger.bands(raster.rows, raster.size):
                 pixels.update(count_labels(band.labels))
                 for sink in to:

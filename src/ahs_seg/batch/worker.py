@@ -132,7 +132,7 @@ class Worker:
 
 def exporters_of(job: BatchJob) -> list[Exporter]:
     """Create the exporters of a run; called once in every process."""
-    named = [open_format(name, job.output, job.vocabulary) for name in job.config.formats]
+    named = [open_format(name, job.output, job.vocabulary, job.config.overlay) for name in job.config.formats]
     return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]
 
 
@@ -140,5 +140,5 @@ def item_of(image: LoadedImage, result: Segmentation) -> ExportItem:
     """The result of an image with its names: those of its output files, and its own in annotation files."""
     source = image.task.source
     if image.frame is not None:
-        return ExportItem(Path(image.name), result, frame=VideoFrame(source.own_name, image.frame))
+        return ExportItem(Path(image.name), result, frame=VideoFrame(source.own_name, image.frame, source.path))
     return ExportItem(Path(image.name), result, source.path)

@@ -17,6 +17,7 @@ _MEANT: Final = {
     **dict.fromkeys(["txt", "ultralytics"], "yolo"),
     **dict.fromkeys(["npy", "numpy", "array"], "npz"),
     **dict.fromkeys(["xml"], "cvat"),
+    **dict.fromkeys(["mp4", "film", "movie", "h264"], "video"),
     **dict.fromkeys(["label-studio", "label_studio"], "labelstudio"),
 }
 """Formats that other names of formats are given for."""

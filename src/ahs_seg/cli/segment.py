@@ -12,7 +12,7 @@ from ahs_seg.cli.completion import known_list, output_format
 from ahs_seg.cli.options import OptionError, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
 
-FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat"
+FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video"
 
 
 def command(  # noqa: PLR0913  # a command line has many options
@@ -81,6 +81,10 @@ def command(  # noqa: PLR0913  # a command line has many options
             min=0, max=1, help="Pixels with a confidence below this, in [0, 1], are unknown: they get no class."
         ),
     ] = None,
+    no_names: Annotated[
+        bool, typer.Option("--no-names", help="Leave the names of classes off the regions of overlays.")
+    ] = False,
+    no_legend: Annotated[bool, typer.Option("--no-legend", help="Leave the legend of overlays out.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
@@ -107,8 +111,9 @@ def command(  # noqa: PLR0913  # a command line has many options
         raise OptionError("--top-k is written to npz files, from whole images; give --format npz, and no --tile.")
     if unknown_below is not None and tile:
         raise OptionError("--unknown-below is for whole images; leave it or --tile out.")
-    settings = {"formats": written, "every": every, "tiles": given if tile else None, "top_k": top_k}
+    settings: dict[str, object] = {"formats": written, "every": every, "tiles": given if tile else None, "top_k": top_k}
     settings["unknown_below"] = unknown_below
+    settings["overlay"] = {"names": not no_names, "legend": not no_legend}
     config = BatchConfig.parse(settings, source="options")
     vocabulary = Vocabulary.join(classes)
     if background is not None:

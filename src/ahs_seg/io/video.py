@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -28,8 +30,24 @@ THREADS: Final = 4
 _OPTIONS: Final = {"protocol_whitelist": "none", "max_pixels": str(MAX_FRAME_PIXELS)}
 """Options that keep the decoder from opening other files or URLs, as a playlist given as a video would do."""
 _MATROSKA_DURATION: Final = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+_USUAL_RATE: Final = 25
+"""Frames in a second of a video that does not say."""
 _UNANNOUNCED_FRAMES: Final = 3
 """Frames that may be missing where their number is computed from the duration of the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedFrame:
+    """A frame of a video: its number from 0, the time in seconds from the first at which it is shown, and its pixels.
+
+    `step` is the time to the next frame at the rate of the video; `clock` the unit of time of the file, in seconds.
+    """
+
+    index: int
+    start: Fraction
+    step: Fraction
+    clock: Fraction
+    pixels: UInt8[np.ndarray, "H W 3"]
 
 
 def check_decoder() -> None:
@@ -56,6 +74,16 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, UInt8[np.n
     Raises:
         SampleError: the file has no video stream or no frames, its frames are too large, it is damaged (raised at the
             damaged frame), or it has fewer frames than it announces (raised after the last frame).
+    """
+    for frame in read_timed_frames(path, every=every):
+        yield frame.index, frame.pixels
+
+
+def read_timed_frames(path: Path, *, every: int = 1) -> Iterator[TimedFrame]:
+    """As `read_frames`, each frame with the time at which it is shown.
+
+    Raises:
+        SampleError: as by `read_frames`.
     """
     with _opened(path) as (container, stream):
         yield from _Frames(path, container, stream).decoded(every)
@@ -109,15 +137,17 @@ class _Frames:
         self.hidden = 0
         """Announced frames that are not shown: cut off by an edit list, or without content."""
         self.end = 0.0
+        self.first: int | None = None
+        """Time stamp of the first frame that was given out."""
 
-    def decoded(self, every: int) -> Iterator[tuple[int, UInt8[np.ndarray, "H W 3"]]]:
+    def decoded(self, every: int) -> Iterator[TimedFrame]:
         """Yield every n-th frame, then check that none is missing."""
         import av
 
         try:
             for frame in self._shown():
                 if self.read % every == 0:
-                    yield self.read, _pixels(frame)
+                    yield self._timed(frame)
                 self.read += 1
         except (OSError, av.FFmpegError, ValueError) as error:
             raise SampleError(
@@ -131,6 +161,16 @@ class _Frames:
                 f"{self.path}: only {self._found(self._expected)} that the file announces; the rest is missing. "
                 "Copy it again; the frames that are there are used."
             )
+
+    def _timed(self, frame: VideoFrame) -> TimedFrame:
+        rate = self.stream.average_rate or self.stream.guessed_rate or _USUAL_RATE
+        clock = frame.time_base or 1 / Fraction(rate)
+        if frame.pts is None:
+            start = self.read / Fraction(rate)
+        else:
+            self.first = frame.pts if self.first is None else self.first
+            start = (frame.pts - self.first) * clock
+        return TimedFrame(self.read, start, 1 / Fraction(rate), clock, _pixels(frame))
 
     def _shown(self) -> Iterator[VideoFrame]:
         for packet in self.container.demux(self.stream):

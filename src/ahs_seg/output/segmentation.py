@@ -26,7 +26,7 @@ from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.png import label_map_image
 from ahs_seg.output.formats.polygons import Polygon, mask_to_polygons
 from ahs_seg.output.html import to_html
-from ahs_seg.output.legend import overlay_with_legend
+from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 from ahs_seg.output.palette import areas, by_area, overlay
 from ahs_seg.output.regions import regions_of, to_geojson, to_json
 from ahs_seg.types import IGNORE
@@ -225,36 +225,49 @@ class Segmentation:
         """
         return to_segmentation_label(self.labels, len(self.classes))
 
-    def plot(self, *, strength: float = 0.6) -> UInt8[np.ndarray, "_ _ 3"]:
-        """RGB image of the overlay with a legend of the classes found; small images are enlarged for it."""
-        return overlay_with_legend(self.image, self.labels, self.classes, strength=strength)
+    def plot(self, *, strength: float = 0.6, names: bool = True, legend: bool = True) -> UInt8[np.ndarray, "_ _ 3"]:
+        """RGB image of the overlay, with the `names` of the large regions on it and a `legend` of the classes found.
+
+        Small images are enlarged for it.
+        """
+        style = OverlayStyle.parse({"strength": strength, "names": names, "legend": legend}, source="plot")
+        return overlay_with_legend(self.image, self.labels, self.classes, style=style)
 
     def to_pil(self, kind: Literal["overlay", "labels"] = "overlay") -> Image.Image:
         """PIL image of the overlay with its legend, or of the class indices (`labels`) with a palette."""
         return Image.fromarray(self.plot()) if kind == "overlay" else label_map_image(self)
 
-    def show(self) -> None:
-        """Show the overlay with its legend: below the cell in a notebook, else in the image viewer of the system."""
+    def show(self, *, names: bool = True, legend: bool = True) -> None:
+        """Show the overlay that `plot` draws: below the cell in a notebook, else in the image viewer of the system."""
+        drawn = Image.fromarray(self.plot(names=names, legend=legend))
         notebook = sys.modules.get("IPython")
         if notebook is not None and notebook.get_ipython() is not None:
-            importlib.import_module("IPython.display").display(self.to_pil())
-        elif not ImageShow.show(self.to_pil(), "segmentation"):
+            importlib.import_module("IPython.display").display(drawn)
+        elif not ImageShow.show(drawn, "segmentation"):
             logger.warning(
                 "there is no image viewer on this machine; write the overlay with result.save('overlay.jpg')"
             )
 
-    def save(self, path: Path | str, format: Format | None = None) -> Path:  # noqa: A002  # what it is called elsewhere
+    def save(
+        self,
+        path: Path | str,
+        format: Format | None = None,  # noqa: A002  # what it is called elsewhere
+        *,
+        names: bool = True,
+        legend: bool = True,
+    ) -> Path:
         """Path of the written file; its format is given by the file suffix or by `format`.
 
         `.png` is a label map of class indices with the class names in a `.classes.json` file beside it, `.jpg` and
-        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO.
+        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO. `names` and `legend` say what
+        an overlay shows, as for `plot`.
 
         Raises:
             FormatError: no format has this suffix, or `format` uses a different one.
             OverwriteError: the path is that of the image.
         """
         check_output_file(Path(path), [self.source])
-        return save_result(self, Path(path), format)
+        return save_result(self, Path(path), format, OverlayStyle(names=names, legend=legend))
 
     def _repr_html_(self) -> str:
         """HTML view of the result, shown by notebooks."""

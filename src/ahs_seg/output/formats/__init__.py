@@ -1,4 +1,4 @@
-"""Output formats: label maps, overlays, arrays, GeoTIFF, and annotation files (COCO, YOLO, CVAT, Label Studio).
+"""Output formats: label maps, overlays, arrays, GeoTIFF, and annotation files (COCO, YOLO, CVAT, Label Studio), films.
 
 `open_format("coco", folder, vocabulary)` returns the `Exporter` of a run; `save_result` writes a single result. Each
 format has a file of its own.
@@ -22,10 +22,12 @@ from ahs_seg.output.formats.npz import write_npz
 from ahs_seg.output.formats.overlay import write_overlay
 from ahs_seg.output.formats.parts import MergedFileFormat
 from ahs_seg.output.formats.png import write_label_map
+from ahs_seg.output.formats.video import film_part, join_films
 from ahs_seg.output.formats.yolo import YoloFormat, rows_of
+from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
-Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat"]
+Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat", "video"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 __all__ = [
@@ -42,13 +44,13 @@ __all__ = [
 ]
 
 
-def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
-    """Exporter that writes the results of a run to the folder `output` in the named format."""
+def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: OverlayStyle | None = None) -> Exporter:
+    """Exporter that writes the results of a run to the folder `output` in the named format; `style` is for overlays."""
     match name:
         case "png":
             return SingleFiles(output, vocabulary, ".png", write_label_map)
         case "overlay":
-            return SingleFiles(output, vocabulary, ".overlay.png", write_overlay)
+            return SingleFiles(output, vocabulary, ".overlay.png", partial(write_overlay, style=style))
         case "npz":
             return SingleFiles(output, vocabulary, ".npz", write_npz)
         case "coco":
@@ -62,6 +64,8 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary) -> Exporter:
             return MergedFileFormat(output, vocabulary, "labelstudio", part, join_labelstudio)
         case "cvat":
             return MergedFileFormat(output, vocabulary, "cvat", cvat_part, join_cvat)
+        case "video":
+            return MergedFileFormat(output, vocabulary, "video", film_part, partial(join_films, style=style))
 
 
 def _write_coco(item: ExportItem, path: Path) -> None:
@@ -83,8 +87,8 @@ _SINGLE: Final[dict[str, tuple[tuple[str, ...], Callable[[ExportItem, Path], Non
 """Formats that can store a single result in one file: suffixes (the first format with a suffix wins) and writer."""
 
 
-def save_result(result: ExportResult, path: Path, name: str | None = None) -> Path:
-    """Path of the written file; its format is given by `name`, or by the suffix of the path.
+def save_result(result: ExportResult, path: Path, name: str | None = None, style: OverlayStyle | None = None) -> Path:
+    """Path of the written file; its format is given by `name`, or by the suffix of the path; `style` is for overlays.
 
     Raises:
         FormatError: no format has this suffix, or the named format does not use it.
@@ -92,7 +96,8 @@ def save_result(result: ExportResult, path: Path, name: str | None = None) -> Pa
     suffix = path.suffix.lower()
     for known, (suffixes, write) in _SINGLE.items():
         if suffix in suffixes and name in (None, known):
-            write(ExportItem(path.with_suffix(""), result), path)
+            item = ExportItem(path.with_suffix(""), result)
+            write_overlay(item, path, style) if known == "overlay" else write(item, path)
             return path
     listed = ", ".join(f"{known} ({' '.join(suffixes)})" for known, (suffixes, _) in _SINGLE.items())
     given = "no format" if name is None else f"no format {name!r}"

@@ -56,10 +56,11 @@ class ExportResult(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A frame of a video: the file name of the video, and the number of the frame, from 0."""
+    """A frame of a video: the file name of the video, the number of the frame, from 0, and the file it comes from."""
 
     video: str
     index: int
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
