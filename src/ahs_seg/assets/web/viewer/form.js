@@ -17,9 +17,13 @@ function enter(event) {
   const field = event.target.closest?.("#words textarea, #background textarea, #background input");
   if (!field || event.key !== "Enter" || event.isComposing) return;
   event.stopImmediatePropagation(); // gradio's own meaning of Shift+Enter
-  if (event.shiftKey) return;
   event.preventDefault();
-  document.querySelector("#go").click();
+  if (event.shiftKey) {
+    field.setRangeText("\n", field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  } else {
+    document.querySelector("#go").click();
+  }
 }
 
 const told = {
