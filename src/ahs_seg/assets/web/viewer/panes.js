@@ -54,7 +54,8 @@ function showResults() { // of `batch` and those compared with it
   const texts = (field) => [...new Set(list.flatMap((result) => result[field].map((text) => several(result) + text)))];
   const failed = Object.entries(batch.failed).map(([model, error]) => `${model} did not answer: ${error}`);
   for (const [name, lines] of [[".warnings", [...texts("warnings"), ...failed]], [".notes", texts("notes")]]) {
-    find(name).replaceChildren(...lines.map((text) => part("span", "", text)));
+    const before = name === ".notes" ? "Left out: " : "";
+    find(name).replaceChildren(...lines.map((text) => part("span", "", before + text)));
     find(name).hidden = !lines.length;
   }
   find(".where").textContent = "Click into the image, or focus it and use the arrow keys and Enter.";
