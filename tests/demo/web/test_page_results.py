@@ -38,7 +38,11 @@ def test_while_a_request_runs_and_when_it_fails_the_old_answer_is_marked(visit: 
     page = visit()
     segment(page, scenes[0], "grass, sky")
     held: list[Route] = []
-    page.route(QUEUE, held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(QUEUE, hold)
     page.fill("#words textarea", "sand, water")
     page.click("#go")
     expect(page.locator(".busy")).to_have_text("Segmenting “sand, water”")
