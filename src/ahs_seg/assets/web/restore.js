@@ -1,6 +1,7 @@
 async (...values) => {
   const kept = JSON.parse(sessionStorage.getItem("ahs-seg") ?? "null");
   if (!kept || kept.values?.length !== values.length) return values;
+  if (kept.timeOrigin === performance.timeOrigin) return values; // of this visit: the visitor was faster
   let [image, words, model, beside, background, unknown] = kept.values;
   const models = MODELS;
   if (image) {

@@ -5,7 +5,8 @@ function remember() {
   if (!form) return;
   const [image, ...rest] = form;
   const file = image && { path: image.path, url: image.url, orig_name: image.orig_name, meta: image.meta };
-  const text = JSON.stringify({ values: [file, ...rest], segmented: Boolean(batch && batch.image === image?.path) });
+  const segmented = Boolean(batch && batch.image === image?.path), { timeOrigin } = performance;
+  const text = JSON.stringify({ values: [file, ...rest], segmented, timeOrigin });
   try {
     sessionStorage.setItem(MEMORY, text);
   } catch {
