@@ -28,7 +28,7 @@ def command(
     ] = None,
     upload_mb: Annotated[int, typer.Option(min=1, help="Largest upload, in megabytes.")] = 20,
     megapixels: Annotated[int, typer.Option(min=1, help="Largest image, in million pixels.")] = 25,
-    names: Annotated[int, typer.Option(min=1, help="Most class names in a request.")] = 1000,
+    names: Annotated[int, typer.Option(min=1, help="Most class names in a request.")] = 1500,
     queue: Annotated[int, typer.Option(min=1, help="Most waiting requests.")] = 16,
     seconds: Annotated[int, typer.Option(min=1, help="Time limit of a request, in seconds.")] = 60,
 ) -> None:

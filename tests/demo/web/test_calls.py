@@ -46,6 +46,14 @@ def refusal(calls: Calls, body: object, name: str | None = "segment") -> tuple[i
         ({"data": [None, 5, "one"]}, 400, "Classes: this input takes text"),
         ({"data": [None, "sky", "two"]}, 400, "Model: choose one of one"),
         ({"data": [None, "sky", []]}, 400, "Model: choose one of one"),
+        ({"data": [None, "sky", "one", "one"]}, 400, "Side by side with: choose a list of some of one"),
+        ({"data": [None, "sky", "one", ["two"]]}, 400, "Side by side with: choose a list of some of one"),
+        ({"data": [None, "sky", "one", [], 5]}, 400, "Background: this input takes text"),
+        ({"data": [None, "sky", "one", [], "x" * 3101]}, 413, "have 3,101 characters"),
+        ({"data": [None, "sky", "one", [], "", 1.5]}, 400, "Unknown below: give a number from 0 to 1"),
+        ({"data": [None, "sky", "one", [], "", True]}, 400, "Unknown below: give a number from 0 to 1"),
+        (b'{"data": [null, "sky", "one", [], "", NaN]}', 400, "Unknown below: give a number from 0 to 1"),
+        ({"data": [None, "sky", "one", [], "", 0, 0]}, 400, "7 inputs; this function takes 3 to 6"),
         ({"data": ["a.png", "sky", "one"]}, 400, "send null, or an object with the path"),
         ({"data": [{"path": 5}, "sky", "one"]}, 400, "send null, or an object with the path"),
         ({"data": [{"path": "https://a/b.png"}, "sky", "one"]}, 400, "URLs are not downloaded"),
@@ -75,7 +83,8 @@ def test_a_call_that_is_understood(calls: Calls, client: TestClient) -> None:
     path = upload(client, noise(0))
     image = {"path": path, "size": "many", "url": "http://evil", "orig_name": 5}
     call = calls.read(json.dumps({"data": [image, "sky", "one"], "session_hash": None}).encode(), "segment")
-    assert call.data == [{"path": path, "meta": {"_type": "gradio.FileData"}}, "sky", "one"]
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    assert call.data == [file, "sky", "one", [], "", 0], "what may be left out has its initial value"
     assert SESSION.fullmatch(call.session_hash), "every call has a session of its own"
     calls.claim(call)
     calls.spool.release(call.session_hash)
@@ -85,4 +94,4 @@ def test_a_call_that_is_understood(calls: Calls, client: TestClient) -> None:
 def test_all_allowed_words_have_room(calls: Calls) -> None:
     words = ",".join(["\U0001f600" * 60] * 50)
     assert len(json.dumps({"data": [None, words, "one"]})) < calls.max_bytes
-    calls.read(json.dumps({"data": [None, words, "one"]}).encode(), "segment")
+    calls.read(json.dumps({"data": [None, words, "one", ["one"], words, 0.5]}).encode(), "segment")

@@ -30,7 +30,7 @@ def test_pixels_up_to_the_limit() -> None:
     "text", ["cat, sofa, lamp", " cat\nsofa\nlamp\n", "cat, sofa, lamp,", "cat; sofa; lamp", "cat、sofa，lamp"]
 )
 def test_words_are_separated_by_commas_or_lines(text: str) -> None:
-    assert LIMITS.vocabulary(text).labels == ["cat", "sofa", "lamp"]
+    assert LIMITS.words(text)[0].labels == ["cat", "sofa", "lamp"]
 
 
 @pytest.mark.parametrize(
@@ -38,20 +38,37 @@ def test_words_are_separated_by_commas_or_lines(text: str) -> None:
     [
         ("a, b, c, d, e, f", "6 names; this page takes up to 5"),
         ("x=a,b;c\ny=d,e;f", "6 names"),  # every name of a class counts
-        ("cat, " + "x" * 11, r"Name 2 .* has 12 characters; this page takes up to 10"),
+        ("x" * 11, r"Name 1 .* has 11 characters; this page takes up to 10\. Separate names by commas"),
         ("ade20k-150", "150 names; this page takes up to 5"),
     ],
 )
 def test_too_many_words_and_too_long_ones(text: str, message: str) -> None:
     with pytest.raises(LimitError, match=message):
-        LIMITS.vocabulary(text)
+        LIMITS.words(text)
+
+
+def test_a_word_that_is_too_long_costs_that_word() -> None:
+    vocabulary, notes = LIMITS.words("cat, " + "x" * 11 + ", sofa")
+    assert vocabulary.labels == ["cat", "sofa"]
+    assert notes == ("Name 2 ('xxxxxxxxxxx' …) has 12 characters; this page takes up to 10.",)
+
+
+def test_names_of_everything_else() -> None:
+    assert LIMITS.background(" wall, floor") == ["wall", "floor"]
+    assert LIMITS.background("  ") == []
+    with pytest.raises(LimitError, match=r"Background: Name 1 .* has 11 characters"):
+        LIMITS.background("x" * 11)
+    with pytest.raises(LimitError, match="6 names; this page takes up to 5"):
+        LIMITS.background("a, b, c, d, e, f")
+    with pytest.raises(VocabularyError, match="blank name"):
+        LIMITS.background("wall,, floor")
 
 
 def test_fifty_megabytes_of_words_are_not_taken_apart() -> None:
     text = "word," * 10_000_000
     tracemalloc.start()
-    with pytest.raises(LimitError, match=r"50,000,000 characters; this page takes up to 1000 names of 120 characters"):
-        Limits().vocabulary(text)
+    with pytest.raises(LimitError, match=r"50,000,000 characters; this page takes up to 1500 names of 120 characters"):
+        Limits().words(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -60,9 +77,10 @@ def test_fifty_megabytes_of_words_are_not_taken_apart() -> None:
 @pytest.mark.parametrize("text", ["", " , \n", "cat, cat"])
 def test_words_that_cannot_be_used(text: str) -> None:
     with pytest.raises(VocabularyError):
-        LIMITS.vocabulary(text)
+        LIMITS.words(text)
 
 
 def test_a_known_list_may_be_named() -> None:
-    assert len(Limits(names=500).vocabulary("pascal-voc-20")) == 20
-    assert len(Limits(names=500).vocabulary("Pascal-VOC-20")) == 20
+    assert len(Limits(names=500).words("pascal-voc-20")[0]) == 20
+    assert len(Limits(names=500).words("Pascal-VOC-20")[0]) == 20
+    assert len(Limits().words("ade20k-847")[0]) == 847, "the longest list of the package, with its synonyms"

@@ -12,13 +12,16 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web import LimitError, Limits, Workbench
+from ahs_seg.demo.web.session import Asked
 from ahs_seg.io.images import ImageError
 from ahs_seg.methods import ZeroShotSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import ImageFeatures
 from ahs_seg.vocabulary.vocabulary import VocabularyError
 from tests.support.builders import random_backbone
+from tests.support.small_methods import SMALL
 
 WORDS = "sky, grass, red ball, wall"
 
@@ -81,8 +84,8 @@ def test_limits_say_what_to_do(bench: Workbench, image: Path, tmp_path: Path) ->
         bench.segment(image, "a=b; c; d\ne=f; g; h\ni\nj", "tiny")
     with pytest.raises(LimitError, match="150 names"):
         bench.segment(image, "ade20k-150", "tiny")
-    with pytest.raises(LimitError, match=r"Name 2 .* has 25 characters"):
-        bench.segment(image, "sky," + 25 * "x", "tiny")
+    with pytest.raises(LimitError, match=r"Name 1 .* has 25 characters"):
+        bench.segment(image, 25 * "x", "tiny")
     with pytest.raises(VocabularyError, match="No class names yet"):
         bench.segment(image, " ,\n", "tiny")
     with pytest.raises(LimitError, match="no model 'huge' here; choose one of tiny"):
@@ -95,9 +98,43 @@ def test_limits_say_what_to_do(bench: Workbench, image: Path, tmp_path: Path) ->
         bench.segment(tmp_path / "heavy.png", "sky", "tiny")
 
 
+def test_names_of_everything_else_are_one_class(bench: Workbench, plain: Segmenter, image: Path) -> None:
+    answer = bench.segment(image, "sky, grass", "tiny", background="wall, sea")
+    expected = plain(image, "sky, grass", background=["wall", "sea"])
+    assert answer.result.classes == ["sky", "grass", "background"]
+    assert (answer.result.labels == expected.labels).all()
+    assert answer.asked == Asked("sky, grass", "wall, sea", 0.0)
+
+
+def test_pixels_without_confidence_are_unknown(bench: Workbench, plain: Segmenter, image: Path) -> None:
+    least = float(np.median(plain(image, WORDS).scores))
+    answer = bench.segment(image, WORDS, "tiny", unknown_below=least)
+    assert (answer.result.labels == plain(image, WORDS, unknown_below=least).labels).all()
+    assert 0.3 < answer.result.unknown.mean() < 0.7
+
+
+def test_a_model_without_confidences_says_so(image: Path) -> None:
+    scores = Segmenter(SMALL.build(random_backbone()))
+    with pytest.raises(LimitError, match="the model 'plain' are not known, since it has no calibration: set “Unknown"):
+        Workbench({"plain": lambda: scores}).segment(image, WORDS, "plain", unknown_below=0.5)
+
+
+def test_a_word_that_is_too_long_costs_that_word(image: Path, plain: Segmenter) -> None:
+    bench = Workbench({"tiny": lambda: Segmenter(ZeroShotSegmenter(random_backbone(), temperature=0.01))})
+    tokens, characters = "many words " * 10, "x" * 200
+    answer = bench.segment(image, f"sky, {tokens}, grass, {characters}", "tiny")
+    assert (answer.result.labels == plain(image, "sky, grass").labels).all()
+    assert answer.notes == (
+        f"Name 4 ('{24 * 'x'}' …) has 201 characters; this page takes up to 120.",
+        "'many words many words ma' … has more tokens than the text encoder of tiny takes.",
+    )
+    with pytest.raises(TextTooLongError):
+        bench.segment(image, tokens, "tiny")
+
+
 def test_words_are_never_a_file(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("secret\n")
-    vocabulary = Limits().vocabulary(str(tmp_path / "words.txt"))
+    vocabulary, _ = Limits().words(str(tmp_path / "words.txt"))
     assert vocabulary.labels == [str(tmp_path / "words.txt")]
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.demo.web.feature_cache import Times
-from ahs_seg.demo.web.session import SessionResult
+from ahs_seg.demo.web.session import Asked, SessionResult
 from ahs_seg.demo.web.viewer import asset, payload, times_text
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -95,5 +95,26 @@ def test_warnings_of_a_result_reach_the_browser() -> None:
     result = made([[0, 1]])
     assert given(result)["warnings"] == []
     assert given(replace(result, warnings=("the labels mean little.",)))["warnings"] == ["the labels mean little."]
-    assert 'find(".warnings").textContent = answer.warnings' in asset("viewer.js")
+    assert '[".warnings", [...texts("warnings")' in asset("viewer.js")
     assert 'class="warnings"' in asset("viewer.html")
+
+
+def test_an_answer_says_what_it_answers() -> None:
+    asked = Asked("sky, sea", "wall", 0.25)
+    answer = SessionResult(made([[0, 1]]), "tiny", Times(), Path("folder/a.png"), asked, ("Name 9 is long.",))
+    values = json.loads(payload(answer))
+    assert values["asked"] == {"words": "sky, sea", "background": "wall", "unknown_below": 0.25}
+    assert (values["file"], values["model"], values["notes"]) == ("a.png", "tiny", ["Name 9 is long."])
+    assert values["id"] == answer.name
+
+
+def test_other_models_answer_beside_it_in_the_same_colours() -> None:
+    one, other = (SessionResult(made(labels), "tiny", Times(), Path("a.png")) for labels in ([[0, 1]], [[1, 2]]))
+    values = json.loads(payload(one, beside=[other], failed={"third": "no"}))
+    assert values["failed"] == {"third": "no"}
+    (beside,) = values["beside"]
+    assert labels_of(beside).tolist() == [[1, 2]]
+    first, second = ({c["index"]: c["colour"] for c in found["classes"]} for found in (values, beside))
+    assert first[1] == second[1]
+    assert set(first) == {0, 1}
+    assert set(second) == {1, 2}

@@ -16,12 +16,13 @@ import gradio.routes
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from ahs_seg.demo.web.actions import Actions
 from ahs_seg.demo.web.calls import Calls
-from ahs_seg.demo.web.examples import draw_examples
+from ahs_seg.demo.web.examples import Example, write_examples
 from ahs_seg.demo.web.gate import UPLOAD, Gate
 from ahs_seg.demo.web.gradio_queue import GradioQueue
 from ahs_seg.demo.web.hosts import Hosts
-from ahs_seg.demo.web.page import Actions, Page, build, theme
+from ahs_seg.demo.web.page import Page, build, theme
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.demo.web.sessions import IDLE_SECONDS, MAX_SESSIONS, Sessions
 from ahs_seg.demo.web.spool import Spool, page_folder
@@ -51,8 +52,8 @@ class Application:
 def application(bench: Workbench, hosts: Hosts) -> Iterator[Application]:
     """Context in which a page can be served; its folder of files exists as long."""
     with page_folder() as root:
-        examples = draw_examples(root)
-        spool = Spool(root, fixed=[Path(path) for path, _ in examples], largest=bench.limits.upload_bytes)
+        examples = write_examples(root)
+        spool = Spool(root, fixed=[Path(one.file) for one in examples], largest=bench.limits.upload_bytes)
         actions = Actions(bench, spool)
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.add_route(UPLOAD, upload_route(bench.limits, spool), methods=["POST"])
@@ -67,7 +68,7 @@ def application(bench: Workbench, hosts: Hosts) -> Iterator[Application]:
         yield Application(gate, page, queue, sessions, spool, actions)
 
 
-def _mount(app: FastAPI, page: Page, bench: Workbench, examples: list[tuple[str, str]]) -> None:
+def _mount(app: FastAPI, page: Page, bench: Workbench, examples: list[Example]) -> None:
     """Mount gradio; whatever it would read from `GRADIO_*` variables and could expose the page is set."""
     page.queue(max_size=bench.limits.queue, default_concurrency_limit=1)
     page.max_threads = page._queue.max_thread_count = THREADS
@@ -85,7 +86,7 @@ def _mount(app: FastAPI, page: Page, bench: Workbench, examples: list[tuple[str,
         enable_monitoring=False,
         run_history=False,
         footer_links=["api"],
-        allowed_paths=[path for path, _ in examples],
+        allowed_paths=[one.file for one in examples],
         blocked_paths=[],
         theme=theme(),
         css=asset("page.css"),

@@ -19,6 +19,8 @@ BYTES_PER_CHARACTER: Final = 12
 """The most that JSON spends on a character: two escapes such as \\ud83d."""
 OTHER_BYTES: Final = 64 * 2**10
 """Room in the JSON of a call for everything but the class names."""
+OPTIONAL: Final = "optional"
+"""Class of the last inputs of a function that a call may leave out; they then have their initial value."""
 
 
 class Call(BaseModel):
@@ -42,7 +44,7 @@ class Calls:
     @property
     def max_bytes(self) -> int:
         """Bytes of the JSON of a call."""
-        return self.limits.text_length * BYTES_PER_CHARACTER + OTHER_BYTES
+        return 2 * self.limits.text_length * BYTES_PER_CHARACTER + OTHER_BYTES
 
     def read(self, body: bytes, api_name: str | None) -> Call:
         """The call in a JSON body, for the function `api_name` or that of its `fn_index`; its session is set.
@@ -64,8 +66,12 @@ class Calls:
         inputs = function.inputs
         if api_name is not None and len(call.data) != len(inputs):
             inputs = [block for block in inputs if not block.skip_api]
-        if len(call.data) != len(inputs):
-            raise RefusedError(400, f"The call has {len(call.data)} inputs; this function takes {len(inputs)}.")
+        optional = [block for block in inputs if OPTIONAL in (getattr(block, "elem_classes", None) or ())]
+        least = len(inputs) - len(optional)
+        if not least <= len(call.data) <= len(inputs):
+            taken = f"{least} to {len(inputs)}" if optional else f"{least}"
+            raise RefusedError(400, f"The call has {len(call.data)} inputs; this function takes {taken}.")
+        call.data += [block.value for block in inputs[len(call.data) :]]
         checked = [self._checked(block, value) for block, value in zip(inputs, call.data, strict=True)]
         call.data = checked
         return call
@@ -102,8 +108,13 @@ class Calls:
             self._check_text(value)
         elif isinstance(block, gr.Dropdown):
             choices = [choice for _, choice in block.choices]
-            if value not in choices:
-                raise RefusedError(400, f"{label}: choose one of {', '.join(map(str, choices))}.")
+            several = value if block.multiselect else [value]
+            if not isinstance(several, list) or any(one not in choices for one in several):
+                how = "a list of some of" if block.multiselect else "one of"
+                raise RefusedError(400, f"{label}: choose {how} {', '.join(map(str, choices))}.")
+        elif isinstance(block, gr.Slider):
+            if type(value) not in (int, float) or not block.minimum <= value <= block.maximum:  # type: ignore[operator]  # a number
+                raise RefusedError(400, f"{label}: give a number from {block.minimum:g} to {block.maximum:g}.")
         elif isinstance(block, gr.Dataset) and value not in range(len(block.raw_samples)):
             raise RefusedError(400, f"{label}: there are {len(block.raw_samples)} examples, counted from 0.")
         return value

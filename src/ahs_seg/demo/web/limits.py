@@ -9,7 +9,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.class_name import SEPARATORS
 from ahs_seg.vocabulary.class_texts import inline_items
 from ahs_seg.vocabulary.known_lists import find_known
-from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError
+from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError, background_names
 
 MEGA = 1_000_000
 
@@ -36,7 +36,7 @@ class Limits:
 
     upload_mb: int = 20
     megapixels: int = 25
-    names: int = 1000
+    names: int = 1500
     name_length: int = 120
     queue: int = 16
     seconds: int = 60
@@ -73,26 +73,45 @@ class Limits:
                 f"to {self.megapixels} million. Make it smaller, or use `ahs-seg segment --tile` for large images."
             )
 
-    def vocabulary(self, text: str) -> Vocabulary:
-        """Parse class names that a visitor typed; unlike `Vocabulary.parse`, it never reads a file.
+    def words(self, text: str) -> tuple[Vocabulary, tuple[str, ...]]:
+        """The class names that a visitor typed, and a note about each that is too long and was left out.
+
+        Unlike `Vocabulary.parse`, it never reads a file.
 
         Raises:
-            LimitError: there are too many names, or a name is too long.
+            LimitError: there are too many names, or each is too long.
             VocabularyError: the names are not a valid vocabulary.
         """
         self.check_text(text)
         text = text.strip()
         if not text.translate(SEPARATORS).strip(",; \n"):
             raise VocabularyError("No class names yet: type what to look for, e.g. “cat, sofa, lamp”.")
+        notes: tuple[str, ...] = ()
         if (known := find_known(text)) is not None:
             vocabulary = Vocabulary.known(known)
         else:
             items = [item.text for item in inline_items(text).items]
             self._check_count(len(items))
-            self._check_lengths(items)
-            vocabulary = Vocabulary.parse(items)
+            notes = self._too_long(items)
+            if notes and len(notes) == len(items):
+                raise LimitError(f"{notes[0]} Separate names by commas or line breaks.")
+            vocabulary = Vocabulary.parse([item for item in items if len(item) <= self.name_length])
         self._check_count(sum(len(words) for entry in vocabulary.entries for words in entry.synonyms))
-        return vocabulary
+        return vocabulary, notes
+
+    def background(self, text: str) -> list[str]:
+        """The names of everything else that a visitor typed, none for a blank text.
+
+        Raises:
+            LimitError: there are too many names, or one is too long.
+            VocabularyError: a name between two commas is blank.
+        """
+        self.check_text(text)
+        names = background_names(text) if text.strip() else []
+        self._check_count(len(names))
+        if notes := self._too_long(names):
+            raise LimitError(f"Background: {notes[0]}")
+        return names
 
     def check_text(self, text: str) -> None:
         """Raise `LimitError` for a text too long to be class names; it is not taken apart for that."""
@@ -109,10 +128,10 @@ class Limits:
                 "`ahs-seg segment`, which takes any number."
             )
 
-    def _check_lengths(self, items: list[str]) -> None:
-        for number, item in enumerate(items, start=1):
-            if len(item) > self.name_length:
-                raise LimitError(
-                    f"Name {number} ({item.strip()[:24]!r} …) has {len(item)} characters; this page takes up to "
-                    f"{self.name_length}. Separate names by commas or line breaks."
-                )
+    def _too_long(self, items: list[str]) -> tuple[str, ...]:
+        return tuple(
+            f"Name {number} ({item.strip()[:24]!r} …) has {len(item)} characters; this page takes up to "
+            f"{self.name_length}."
+            for number, item in enumerate(items, start=1)
+            if len(item) > self.name_length
+        )

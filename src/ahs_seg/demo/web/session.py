@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import time
@@ -15,29 +16,46 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web.feature_cache import ByteLRU, CachedMethod, Times, TimeUpError
 from ahs_seg.demo.web.limits import LimitError, Limits, ServeError
 from ahs_seg.inference.predict import score_maps
 from ahs_seg.io.images import read_image
+from ahs_seg.output.calibration import CalibrationError
 from ahs_seg.output.formats import Format, open_format
 from ahs_seg.output.formats.base import ExportItem
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 
 TOP: Final = 5
 PROBED_PIXELS: Final = 1_000_000
 """Scores of larger images are probed on score maps downsampled to about this many pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a visitor typed: class names, names of everything else, and the least confidence of a class (0: any)."""
+
+    words: str = ""
+    background: str = ""
+    unknown_below: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class SessionResult:
-    """A segmented image with the model, the computing times and the path of the uploaded file."""
+    """A segmented image with the model, the computing times and the path of the uploaded file.
+
+    `asked` is what it answers, `notes` say which words were left out, and `name` tells it from other results.
+    """
 
     result: Segmentation
     model: str
     times: Times
     source: Path = field(repr=False)
+    asked: Asked = Asked()
+    notes: tuple[str, ...] = ()
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class Workbench:
@@ -68,27 +86,40 @@ class Workbench:
         """
         self._worker.submit(self._load, self.models[0]).result()
 
-    def segment(self, image: Path, words: str, model: str) -> SessionResult:
-        """Segment an image file.
+    def segment(
+        self, image: Path, words: str, model: str, *, background: str = "", unknown_below: float = 0.0
+    ) -> SessionResult:
+        """Segment an image file; a word that is too long for the page or for the model is left out, with a note.
+
+        `background` are names that together form a last class, and pixels with a confidence below `unknown_below` get
+        no class, as in `Segmenter.__call__`.
 
         Raises:
-            LimitError: the request exceeds the limits of size or time.
+            LimitError: the request exceeds the limits of size or time, or the model knows no confidence.
             VocabularyError: the class names are not a valid vocabulary.
-            TextTooLongError: a name has more tokens than the text tower takes.
+            TextTooLongError: every name has more tokens than the text tower takes.
             ImageError: the file is not a readable image.
         """
-        vocabulary = self.limits.vocabulary(words)
+        vocabulary, notes = self.limits.words(words)
+        if others := self.limits.background(background):
+            vocabulary = vocabulary.with_background(others)
         self.limits.check_file(image)
         pixels = read_image(image, max_pixels=self.limits.pixels)
         self.limits.check_pixels(*pixels.shape[:2])
         self._worker.submit(self._load, model).result()  # loading does not count against the time limit
         deadline = time.monotonic() + self.limits.seconds
-        work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline)
+        work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline, unknown_below or None)
         try:
-            result, times = work.result(timeout=self.limits.seconds)
+            result, times, long = work.result(timeout=self.limits.seconds)
         except (TimeoutError, TimeUpError):  # the running work stops before its next step
             raise self._too_slow(pixels.shape[1], pixels.shape[0], len(vocabulary)) from None
-        return SessionResult(result, model, times, image)
+        except CalibrationError:
+            raise LimitError(
+                f"The confidences of the model {model!r} are not known, since it has no calibration: set “Unknown "
+                "below” to 0, or choose another model."
+            ) from None
+        asked = Asked(words, background, unknown_below)
+        return SessionResult(result, model, times, image, asked, (*notes, *long))
 
     def scores_at(self, answer: SessionResult, row: int, column: int) -> list[tuple[str, float]]:
         """The at most five classes with the highest scores at a pixel of a result, best first."""
@@ -111,11 +142,27 @@ class Workbench:
             return Path(shutil.make_archive(str(target), "zip", workplace))
 
     def _segment(
-        self, pixels: UInt8[np.ndarray, "H W 3"], vocabulary: Vocabulary, model: str, deadline: float
-    ) -> tuple[Segmentation, Times]:
+        self,
+        pixels: UInt8[np.ndarray, "H W 3"],
+        vocabulary: Vocabulary,
+        model: str,
+        deadline: float,
+        unknown_below: float | None,
+    ) -> tuple[Segmentation, Times, list[str]]:
         segmenter, method = self._load(model)
         with method.timed(deadline=deadline) as times:
-            return segmenter(pixels, vocabulary), times
+            try:
+                return segmenter(pixels, vocabulary, unknown_below=unknown_below), times, []
+            except TextTooLongError:
+                known = readable(segmenter, vocabulary)
+                if not known:
+                    raise
+                notes = [
+                    f"{entry.label[:24]!r} … has more tokens than the text encoder of {model} takes."
+                    for entry in vocabulary.entries
+                    if entry not in known
+                ]
+                return segmenter(pixels, Vocabulary(tuple(known)), unknown_below=unknown_below), times, notes
 
     def _load(self, model: str) -> tuple[Segmenter, CachedMethod]:
         if model not in self._models:
@@ -153,6 +200,17 @@ class Workbench:
             f"{names} classes on {width} x {height} pixels took longer than {self.limits.seconds} seconds, the most "
             "this page spends on a request. Use fewer classes or a smaller image."
         )
+
+
+def readable(segmenter: Segmenter, vocabulary: Vocabulary) -> list[ClassName]:
+    """The classes of a vocabulary that are not too long for the text tower of a model."""
+    table, long = segmenter.prompts.table(vocabulary), set()
+    for row, index in zip(table.cells, table.row_class, strict=True):
+        try:
+            segmenter.method.backbone.tokenizer([text for cell in row for text in cell])
+        except TextTooLongError:
+            long.add(index)
+    return [entry for index, entry in enumerate(vocabulary.entries) if index not in long]
 
 
 def _is_result(file: Path, folder: Path) -> bool:
