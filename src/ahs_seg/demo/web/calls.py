@@ -113,7 +113,7 @@ class Calls:
                 how = "a list of some of" if block.multiselect else "one of"
                 raise RefusedError(400, f"{label}: choose {how} {', '.join(map(str, choices))}.")
         elif isinstance(block, gr.Slider):
-            if type(value) not in (int, float) or not block.minimum <= value <= block.maximum:  # type: ignore[operator]  # a number
+            if type(value) not in (int, float) or not block.minimum <= value <= block.maximum:
                 raise RefusedError(400, f"{label}: give a number from {block.minimum:g} to {block.maximum:g}.")
         elif isinstance(block, gr.Dataset) and value not in range(len(block.raw_samples)):
             raise RefusedError(400, f"{label}: there are {len(block.raw_samples)} examples, counted from 0.")

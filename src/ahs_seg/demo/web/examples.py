@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
+from ahs_seg.io.atomic import write_bytes
 from ahs_seg.types import IGNORE
 
 SCENES: Final = 2
@@ -30,7 +31,7 @@ class Example(NamedTuple):
 def write_examples(folder: Path) -> list[Example]:
     """Write all examples to a folder: the drawn scenes and the photograph."""
     path = folder / PHOTOGRAPH
-    path.write_bytes(resources.files("ahs_seg").joinpath("assets", "web", "examples", PHOTOGRAPH).read_bytes())
+    write_bytes(path, resources.files("ahs_seg").joinpath("assets", "web", "examples", PHOTOGRAPH).read_bytes())
     return [*draw_examples(folder), Example(str(path), PHOTOGRAPH_WORDS, CREDIT)]
 
 
