@@ -30,13 +30,15 @@ TYPED = ["softmax.int", "log_softmax.int", "cumprod", "cumsum", "prod", "sum", "
 
 
 class _Module:
-    """What `torch.pretended` answers."""
+    """What `torch.pretended` answers; the device is `available` only while a test pretends, not to later tests."""
+
+    available = False
 
     def is_initialized(self) -> bool:
         return True
 
     def is_available(self) -> bool:
-        return True
+        return self.available
 
     def current_device(self) -> int:
         return 0
@@ -64,10 +66,13 @@ class _Module:
         yield
 
 
+MODULE = _Module()
+
+
 @functools.cache
 def device() -> torch.device:
     """The pretended device; the first call registers it with PyTorch."""
-    registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+    registration._setup_privateuseone_for_python_backend(NAME, backend_module=MODULE)
     _every.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
     for name in (*SHORT, *WIDE, *TYPED):
         _register_autocast(name)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
-from tests.support.pretended_backend import ATEN, NAME, device, mapped
+from tests.support.pretended_backend import ATEN, MODULE, NAME, device, mapped
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -143,12 +143,14 @@ def pretended() -> Iterator[Watch]:
     device()
     watch = Watch()
     _watches.append(watch)
+    MODULE.available = True
     try:
         # One thread: the threads of other devices start with the first backward, perhaps before this device is there.
         with _Reads(), _Makes(), torch.autograd.set_multithreading_enabled(False):
             yield watch
     finally:
         _watches.remove(watch)
+        MODULE.available = bool(_watches)
 
 
 def dispatch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

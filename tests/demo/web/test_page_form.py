@@ -132,8 +132,15 @@ def test_words_options_and_image_survive_a_reload(visit: Visit, scenes: list[Pat
     expect(page.locator("#words textarea")).to_have_value("sand, wood, sky")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_texts_have_contrast_and_nothing_is_cut(
     browser: Browser, address: str, scheme: Literal["light", "dark"], width: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import shutil
 import tempfile
@@ -168,7 +169,7 @@ class Workbench:
         if model not in self._models:
             raise LimitError(f"There is no model {model!r} here; choose one of {', '.join(self.models)}.")
         if model not in self._loaded:
-            segmenter = self._models[model]()
+            segmenter = copy.copy(self._models[model]())  # the caller's keeps its method
             method = CachedMethod(segmenter.method, self._store, name=model)
             segmenter.method = method
             self._loaded[model] = segmenter, method
