@@ -11,7 +11,7 @@ from typing import Any, Final
 from ahs_seg.io.atomic import write_text
 
 RESULTS = Path(__file__).parent / "results"
-TEXT: Final = ("", "method", "variant", "form")
+TEXT: Final = ("", "method", "variant", "form", "program")
 """Columns with text; the others are aligned as numbers."""
 
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
