@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.io.atomic import write_text
+from benchmarks.cost_tables import (
+    all_classes,
+    big_image,
+    cost_family,
+    hyperspherical,
+    mask_family,
+    start_up,
+    throughput,
+)
+from benchmarks.markdown import head, table
 
 RESULTS = Path(__file__).parent / "results"
-TEXT: Final = ("", "method", "variant", "form", "program")
-"""Columns with text; the others are aligned as numbers."""
-
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
 METHODS: Final = {
     "CAT-Seg": ("quickstart", "cat_seg"),
@@ -34,7 +41,7 @@ def methods() -> Iterator[str]:
     for title, (file, name) in METHODS.items():
         found = [_of_method(_read(file), name, key) for key in METRICS]
         rows.append([title, str(len(found[0])), *map(_spread, found)])
-    yield from _table(["method", "seeds", *METRICS.values()], rows)
+    yield from table(["method", "seeds", *METRICS.values()], rows)
 
 
 def _of_method(values: dict[str, Any], name: str, key: str) -> list[float]:
@@ -54,36 +61,10 @@ def _read(name: str) -> dict[str, Any]:
     return values
 
 
-def cost_family(values: dict[str, Any]) -> Iterator[str]:
-    """Table of one forward pass and one training step, in our formulation and the plain one."""
-    yield from _head(
-        "CAT-Seg, ViT-B/16, one 384x384 image",
-        f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), median of {values['rounds']} "
-        f"rounds, float32, commit `{values['provenance']['commit']}`. Memory is the peak beyond the weights.",
-    )
-    rows = [("forward, text cached", row["kept"], row) for row in values["forward"]]
-    for row in values["training_step"]:
-        kind = "training step, recomputing" if row["checkpointing"] else "training step"
-        rows.append((kind, row["classes"], row))
-    yield from _table(
-        [*["", "classes", "aggregated", "economical", "textbook", "faster"], "economical memory", "textbook memory"],
-        ([kind, f"{row['classes']:,}", str(kept), *_beside_textbook(row)] for kind, kept, row in rows),
-    )
-
-
-def all_classes(values: dict[str, Any]) -> Iterator[str]:
-    """Table of vocabularies of which all classes are aggregated."""
-    yield from _head("All classes kept, economical forward pass only")
-    yield from _table(
-        ["classes", "seconds", "memory beyond the weights"],
-        ([f"{row['classes']:,}", f"{row['seconds']:.0f}", f"{row['peak_mib']:,} MiB"] for row in values["forward"]),
-    )
-
-
 def evaluation(values: dict[str, Any]) -> Iterator[str]:
     """Table of memory over the number of images, and of the cost of scoring."""
-    yield from _head("Evaluation")
-    yield from _table(
+    yield from head("Evaluation")
+    yield from table(
         ["images", "seconds", "peak resident memory"],
         ([f"{row['images']:,}", f"{row['seconds']:.0f}", f"{row['peak_mib']:.0f} MiB"] for row in values["memory"]),
     )
@@ -91,7 +72,7 @@ def evaluation(values: dict[str, Any]) -> Iterator[str]:
 
 def colours(values: dict[str, Any]) -> Iterator[str]:
     """Table of how different the colours of touching classes are, and of how long a class keeps its own in a film."""
-    yield from _head(
+    yield from head(
         "Colours of classes",
         f"Smallest CIEDE2000 difference of classes that touch, over {values['images']} images of 150 names, in "
         "brackets the median over the images; share of frames of a film in which a class has its first colour.",
@@ -102,7 +83,7 @@ def colours(values: dict[str, Any]) -> Iterator[str]:
         for scheme, row in values[name].items()
         if isinstance(row, dict)
     ]
-    yield from _table(["", "usual vision", "deuteranopia", "colour kept"], rows)
+    yield from table(["", "usual vision", "deuteranopia", "colour kept"], rows)
 
 
 def _smallest(row: dict[str, float]) -> str:
@@ -115,12 +96,12 @@ def _kept(row: dict[str, Any]) -> str:
 
 def calibration(values: dict[str, Any]) -> Iterator[str]:
     """Table of calibration errors over the number of classes."""
-    yield from _head(
+    yield from head(
         "Calibration",
         f"{values['method']} of the quickstart, calibrated on {values['calibration']['source']} of the drawn world; "
         f"expected calibration error on {values['scenes']} test scenes, in percent.",
     )
-    yield from _table(
+    yield from table(
         ["names", "right pixels", "scores", "confidences"],
         (
             [str(row["names"]), *(f"{100 * row[key]:.1f}" for key in ("accuracy", "scores", "confidences"))]
@@ -132,7 +113,7 @@ def calibration(values: dict[str, Any]) -> Iterator[str]:
 def at_home(values: dict[str, Any]) -> Iterator[str]:
     """Tables of the measures that tell what a model knows from other images and words."""
     for name, model in values["models"].items():
-        yield from _head(
+        yield from head(
             f"Is the model at home here? {model['method']}, {name}",
             "AUROC of images at home (drawn scenes with 20 and 150 of their names) against those elsewhere "
             f"({values['photographs']}), and the share with a warning. The threshold of the mean score, "
@@ -154,20 +135,20 @@ def at_home(values: dict[str, Any]) -> Iterator[str]:
             for row in model["elsewhere"]
         ]
         titles = ["mean score" if key == "certainty" else key for key in keys]
-        yield from _table(["images and names", "images", "median of the mean score", *titles, "warned"], [*home, *away])
+        yield from table(["images and names", "images", "median of the mean score", *titles, "warned"], [*home, *away])
 
 
 def precision(values: dict[str, Any]) -> Iterator[str]:
     """Table of labels computed in short types, compared with those in float32."""
     imitated = [row["dtype"] for row in values["rows"] if not row["instructions"]]
     note = f" This processor has no instructions for {' and '.join(imitated)} and imitates them." if imitated else ""
-    yield from _head(
+    yield from head(
         "Numeric types",
         f"{values['method']} of the quickstart, {values['scenes']} test scenes of the drawn world, "
         f"{values['names']} names; {values['provenance']['hardware']['processor']}, {values['device']}, "
         f"CPU seconds.{note}",
     )
-    yield from _table(
+    yield from table(
         ["type", "same label as fp32", "lowest of a scene", "largest change of a score", "right pixels", "seconds"],
         (
             [
@@ -185,11 +166,11 @@ def precision(values: dict[str, Any]) -> Iterator[str]:
 def training_free(values: dict[str, Any]) -> Iterator[str]:
     """Tables of the training-free variants: the validation scenes that chose the default, and ten other seeds."""
     chosen, columns = values["chosen"], ("miou", "seen", "unseen")
-    yield from _head(
+    yield from head(
         "Training-free segmentation with the tiny CLIP, 150 names",
         f"mIoU in percent on {chosen['scenes']} validation scenes.",
     )
-    yield from _table(
+    yield from table(
         ["form", "all", "seen", "unseen"],
         ([form, *(f"{scores[key]:.1f}" for key in columns)] for form, scores in chosen["forms"].items()),
     )
@@ -204,122 +185,20 @@ def training_free(values: dict[str, Any]) -> Iterator[str]:
         [row["variant"], *(f"{row[key]['mean']:.1f} ± {row[key]['sd']:.1f}" for key in columns)]
         for row in values["rows"]
     )
-    yield from _table(["variant", "all", "seen", "unseen"], rows)
-
-
-def mask_family(values: dict[str, Any]) -> Iterator[str]:
-    """Table of EBSeg and SCAN from pixels to labels."""
-    yield from _head(
-        f"Mask family, ViT-B/16, one {values['side']}x{values['side']} image",
-        f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), float32; CPU seconds "
-        "(median) and peak memory beyond the weights. The last columns are the step from mask proposals to labels, "
-        "ours and with all classes at all pixels.",
-    )
-    rows = []
-    for row in values["rows"]:
-        parts = [row[key] for key in ("forward", "labels", "labels_textbook")]
-        cells = [text for one in parts for text in (f"{one['median_cpu_seconds']:.2f} s", f"{one['peak_mib']:,} MiB")]
-        rows.append([row["method"], str(row["classes"]), *cells, f"{100 * row['equal_labels']:.3f} %"])
-    yield from _table(
-        [*["method", "classes", "forward", "memory", "labels", "memory"], "labels, textbook", "memory", "equal labels"],
-        rows,
-    )
+    yield from table(["variant", "all", "seen", "unseen"], rows)
 
 
 def scan_stages(values: dict[str, Any]) -> Iterator[str]:
     """Table of SCAN with and without its second stage."""
     runs = list(values["runs"].values())
-    yield from _head(
+    yield from head(
         f"SCAN in small on the drawn world, {values['names']} names, {values['scenes']} test scenes",
         f"mIoU in percent, mean and standard deviation over {len(runs)} seeds.",
     )
     free = values["baseline"]
     rows = [["training-free baseline", *(f"{100 * value:.1f}" for value in free.values())]]
     rows += [[title, *(_spread([run[title][key] for run in runs]) for key in free)] for title in runs[0]]
-    yield from _table(["", *free], rows)
-
-
-def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
-    """Table of the inference time of rectified features and guided text embeddings."""
-    side = "x".join(map(str, values["image"]))
-    yield from _head(
-        f"Hyperspherical parts at inference, ViT-B/16, one {side} image, {values['classes']} classes",
-        f"{values['threads']} thread(s), merged, text prepared; alternately in one process. Guiding the text "
-        f"embeddings by prototypes takes {1000 * values['seconds_to_guide_words']:.1f} ms, once per vocabulary.",
-    )
-    yield from _table(
-        ["method", "rounds", "median", "beside H-CLIP"],
-        (
-            [name, str(len(found)), f"{statistics.median(found):.2f} s", f"{ratio:.4f}"]
-            for (name, found), ratio in zip(
-                values["seconds"].items(), values["median_ratio_to_h_clip"].values(), strict=True
-            )
-        ),
-    )
-
-
-def throughput(values: dict[str, Any]) -> Iterator[str]:
-    """Table of the overhead of runs over folders relative to the model."""
-    yield from _head(f"Runs over folders, {values['threads']} threads, {values['classes']} classes")
-    rows = []
-    for row in values["speed"]:
-        seconds = [f"{row[key]:.1f} s" for key in ("forward_seconds", "model_seconds", "run_seconds")]
-        added = [f"{100 * row[key]:.1f} %" for key in ("added_to_forward", "added_to_model")]
-        rows.append([row["case"], str(row["images"]), *seconds, *added])
-    yield from _table(["", "images", "forward", "model", "run", "run beyond forward", "run beyond model"], rows)
-    yield from _table(
-        ["images", "peak resident memory"],
-        ([f"{row['images']:,}", f"{row['peak_mib']:.0f} MiB"] for row in values["memory"]),
-    )
-
-
-def big_image(values: dict[str, Any]) -> Iterator[str]:
-    """Table of tiled segmentation over the size of a GeoTIFF."""
-    yield from _head(f"GeoTIFF in tiles of {values['tile']}, {values['classes']} classes, {values['threads']} threads")
-    rows = []
-    for row in values["pictures"]:
-        memory = [f"{row[key]:.0f} MiB" for key in ("before_mib", "peak_mib")]
-        rows.append([f"{row['height']:,}", f"{row['width']:,}", f"{row['seconds']:.0f}", *memory])
-    yield from _table(["height", "width", "seconds", "resident memory before", "peak"], rows)
-
-
-def _beside_textbook(row: dict[str, Any]) -> list[str]:
-    ours, plain = row["economical"], row.get("textbook")
-    faster = [f"{plain['median_seconds']:.2f} s", f"{row['times_faster']:.1f} x"] if plain else ["not run", ""]
-    memory = [f"{ours['peak_mib']:,} MiB", f"{plain['peak_mib']:,} MiB" if plain else ""]
-    return [f"{ours['median_seconds']:.2f} s", *faster, *memory]
-
-
-def _head(title: str, *text: str) -> Iterator[str]:
-    yield f"## {title}"
-    for paragraph in text:
-        yield from ("", paragraph)
-    yield ""
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |".replace("|  |", "| |")
-    yield "|" + "|".join("---" if column in TEXT else "---:" for column in columns) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
-
-
-def start_up(values: dict[str, Any]) -> Iterator[str]:
-    """Table of processor time and memory of starting."""
-    yield from _head(
-        "Starting: imports and a first answer",
-        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread; `before` imported the "
-        "models of transformers with the package. Sides in turns.",
-    )
-    sides = [side for side in ("before", "now") if side in values["programs"][0]]
-    yield from _table(
-        ["program", *(f"{side}, {unit}" for unit in ("s", "MiB") for side in sides)],
-        (
-            [row["program"], *(str(row[side][key]) for key in ("cpu_seconds", "peak_mib") for side in sides)]
-            for row in values["programs"]
-        ),
-    )
+    yield from table(["", *free], rows)
 
 
 TABLES = (
@@ -348,13 +227,13 @@ def main() -> None:
 def page() -> Iterator[str]:
     """The lines of `benchmarks/results/README.md`."""
     yield from ("# Results", "", "Generated by `python -m benchmarks.tables` from the JSON files in this folder.", "")
-    yield from _head(
+    yield from head(
         "Methods on the drawn world, 150 names, 300 test scenes", "mIoU in percent, mean ± s.d. over seeds."
     )
     yield from methods()
-    for table in TABLES:
-        if (RESULTS / f"{table.__name__}.json").is_file():
-            yield from table(_read(table.__name__))
+    for told in TABLES:
+        if (RESULTS / f"{told.__name__}.json").is_file():
+            yield from told(_read(told.__name__))
 
 
 if __name__ == "__main__":
