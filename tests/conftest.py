@@ -15,11 +15,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread 
 # A collector would go through the million objects of the imported packages again and again, and find nothing.
 gc.disable()
 
+from hypothesis import settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 from tests.support.shape_checks import at_first_call  # noqa: E402
 
 install_import_hook("ahs_seg", f"{at_first_call.__module__}.{at_first_call.__name__}")
+
+# A case is not wrong because the machine is busy.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 pytest_plugins = ["tests.support.hub_fixtures", "tests.support.thread_fixtures"]
 

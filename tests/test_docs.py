@@ -45,6 +45,8 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
+LONG = ("docs/ablations.md", "docs/own-data.md", "docs/world.md")
+"""Pages that train several models; their blocks run in `make slow`."""
 DRAWN = ("mermaid", "text", "math", "json", "csv")
 MODEL = Path("quickstart/run-cat_seg-seed0/model")
 
@@ -117,7 +119,12 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def runs(page: Path) -> Any:
+    """The parameter of a page whose blocks are run."""
+    return pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] if name_of(page) in LONG else [])
+
+
+@pytest.mark.parametrize("page", map(runs, PAGES))
 def test_blocks_run(page: Path, prepared: Path) -> None:
     namespace: dict[str, Any] = {}
     for block in blocks_of(page):

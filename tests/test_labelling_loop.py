@@ -44,6 +44,7 @@ def painted(region: dict, labels: np.ndarray) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_one_correction_makes_a_better_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in range(5):

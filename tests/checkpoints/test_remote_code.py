@@ -58,6 +58,7 @@ def test_every_class_that_the_config_names_is_in_the_code(directory: Path) -> No
     assert set(space["__all__"]) <= set(space)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_transformers_loads_it_without_this_package_being_imported_before(directory: Path, tmp_path: Path) -> None:
     write_remote_code(directory / "config.json")
     Image.fromarray(drawn(24, 30)).save(tmp_path / "a.png")

@@ -17,7 +17,10 @@ from ahs_seg.experiments.quickstart import (
 )
 
 
-@pytest.mark.parametrize(("method", "others"), [("zero_shot", (20, 59, 459, 847)), ("cat_seg", (20, 59))])
+@pytest.mark.parametrize(
+    ("method", "others"),
+    [("zero_shot", (20, 59, 459, 847)), pytest.param("cat_seg", (20, 59), marks=pytest.mark.slow)],
+)
 def test_the_quickstart_writes_a_page_and_results(
     method: str, others: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

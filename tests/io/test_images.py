@@ -207,7 +207,7 @@ def test_truncated_files_are_named(tmp_path, suffix):
         read_image(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kind=st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "BMP"]), data=st.data())
 def test_damaged_bytes_give_an_image_or_an_image_error(tmp_path_factory, kind, data):
     buffer = io.BytesIO()

@@ -46,7 +46,7 @@ def test_the_digest_of_a_name_is_the_same_on_every_machine():
     assert ClassColours(["猫"]).of(0) == CAT
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=40), st.text(max_size=8))
 def test_a_word_at_the_end_changes_no_colour_before_it(names, word):
     before, after = ClassColours(names), ClassColours([*names, word])

@@ -50,7 +50,7 @@ def test_where_the_pole_is_taken_the_name_moves():
     assert [one.label for one in placed] == [0, 1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(20, 900), st.integers(20, 900))
 def test_names_never_overlap_and_never_leave_the_image(seed: int, classes: int, height: int, width: int):
     rng = np.random.default_rng(seed)

@@ -130,6 +130,7 @@ def test_training_losses_and_prototypes(case: Case) -> None:
     assert torch.equal(bank.seen, torch.from_numpy(case.recording.arrays["hpa_initialized"]).bool())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_simple_design_equals_h_clip_but_its_teacher_teaches() -> None:
     minimal = build(

@@ -9,19 +9,14 @@ from ahs_seg.checkpoints import load_model
 from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
 from ahs_seg.methods import CostSegmenter
 from tests.parity.case import Case
-from tests.parity.recording import VIT_B, recording
+from tests.parity.recording import recording
 from tests.support.official import full_tokenizer, save_original
 
 KINDS: dict[str, CheckpointKind] = {"catseg_vitb": "cat_seg", "catseg_vitl": "cat_seg", "hclip_vitb": "h_clip"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("catseg_vitb", marks=pytest.mark.xdist_group(VIT_B)),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("hclip_vitb", "catseg_vitl")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
 @torch.no_grad()
 def test_a_checkpoint_in_the_original_layout_gives_the_recorded_logits(name: str, tmp_path: Path) -> None:
     source = recording(name)

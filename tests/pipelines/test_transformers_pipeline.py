@@ -96,6 +96,7 @@ def test_a_short_type_is_taken_from_the_pipeline(model):
     assert segment(Image.fromarray(IMAGE), candidate_labels=WORDS)
 
 
+@pytest.mark.slow
 def test_a_class_of_the_package_is_enough_to_register_all():
     code = (
         "import ahs_seg\nfrom transformers.pipelines import PIPELINE_REGISTRY\n"

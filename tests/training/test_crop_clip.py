@@ -41,6 +41,7 @@ def scan() -> tuple[ScanConfig, ScanSegmenter]:
     return config, config.build()
 
 
+@pytest.mark.slow
 def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) -> None:
     config, method = scan()
     save_model(method, ModelDescription(method=config), tmp_path / "scan")

@@ -67,6 +67,7 @@ def test_every_key_is_mapped_or_left_out_with_a_reason(state: dict[str, Tensor],
     assert report.numbers == sum(parameter.numel() for parameter in method.parameters())
 
 
+@pytest.mark.slow
 def test_the_two_files_give_what_the_fused_one_gives(state: dict[str, Tensor], words: Path, tmp_path: Path) -> None:
     first = {
         key: state[key.replace(f"{CLIP}visual.", ORIGINAL)] if key.startswith(f"{CLIP}visual.") else value

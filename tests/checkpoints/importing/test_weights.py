@@ -102,7 +102,7 @@ def test_files_without_weights(tmp_path: Path, content: object) -> None:
         read_weights(tmp_path / "a.pth")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(["zip", "legacy", "archive"]))
 @pytest.mark.filterwarnings("ignore")
 def test_damage_anywhere_is_an_error_of_ours_or_none(tmp_path: Path, data: st.DataObject, kind: str) -> None:

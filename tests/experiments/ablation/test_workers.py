@@ -10,6 +10,7 @@ from tests.support.ablation import TINY_SUITE
 pytestmark = pytest.mark.xdist_group("ablation")  # what its fixture trains is trained once
 
 
+@pytest.mark.slow
 def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
     """In processes of their own. The failing row comes first in the queue, the baseline is there already."""
     (tmp_path / "runs").symlink_to(output / "runs")
