@@ -162,6 +162,7 @@ def test_large_files_are_refused(visit: Visit, tmp_path: Path) -> None:
     expect(page.locator(".toast-body")).to_contain_text("maximum allowed size")
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     first, second = visit(), visit()
     words = ("sky, grass, sand", "wood, metal, water, brick wall")

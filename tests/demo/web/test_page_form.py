@@ -97,6 +97,7 @@ def test_background_and_unknown_pixels(visit: Visit, scenes: list[Path], segment
     expect(page.locator(".answered")).to_have_text(f"“grass, sky”, background “wood, sand”, unknown below {least:g}")
 
 
+@pytest.mark.slow
 def test_one_word_and_eight_hundred(browser: Browser, segmenter: Segmenter, scenes: list[Path]) -> None:
     with serving(Workbench({"one": lambda: segmenter}), port=free_port()) as address:
         page = browser.new_page()

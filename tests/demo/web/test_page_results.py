@@ -61,6 +61,7 @@ def test_while_a_request_runs_and_when_it_fails_the_old_answer_is_marked(visit: 
     expect(page.locator(".toast-body")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_results_of_earlier_words_are_kept_to_compare(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> None:
     page = visit()
     segment(page, scenes[0], "grass, sky")
@@ -101,6 +102,7 @@ def test_several_models_side_by_side(visit: Visit, scenes: list[Path]) -> None:
     assert moved[0] == moved[1] != "", "all show the same part"
 
 
+@pytest.mark.slow
 def test_two_tabs_do_not_disturb_one_another(visit: Visit, scenes: list[Path]) -> None:
     first = visit()
     segment(first, scenes[0], "grass, sky")

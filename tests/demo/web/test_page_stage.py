@@ -106,6 +106,7 @@ def test_zoom_and_pan(visit: Visit, scenes: list[Path], segmenter: Segmenter) ->
     expect(page.locator(".zoom-level")).to_have_text("100 %")
 
 
+@pytest.mark.slow
 def test_two_fingers_zoom(visit: Visit, scenes: list[Path]) -> None:
     page = visit(390, 844)
     segment(page, scenes[0], "grass, sky")
@@ -147,6 +148,7 @@ def test_pixels_by_keyboard(visit: Visit, scenes: list[Path], segmenter: Segment
     expect(page.locator(".cross")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_before_and_after(visit: Visit, scenes: list[Path]) -> None:
     page = visit()
     segment(page, scenes[0], "grass, sky, wood")
