@@ -34,6 +34,7 @@ class SupervisedEmbedding(nn.Module):
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = NO_DECAY_FULL_LR
 
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()
@@ -58,6 +59,7 @@ class AttentionBias(nn.Module):
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"weight", "shift"})
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = NO_DECAY_FULL_LR
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()

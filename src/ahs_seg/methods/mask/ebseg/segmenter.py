@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -35,11 +36,17 @@ class EBSegFeatures(MaskFeatures):
     averaged: Float[Tensor, "b q d"]
 
 
+class FusionNorm(nn.LayerNorm):
+    """Layer norm of a CLIP map before its fusion; the original has a class of its own, which its optimizer decays."""
+
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = frozenset({"weight", "bias"})
+
+
 class Fusion(nn.Sequential):
     """Projection of a CLIP map to the number of channels of the pixel backbone."""
 
     def __init__(self, width: int, channels: int) -> None:
-        super().__init__(nn.LayerNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
+        super().__init__(FusionNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
         """The projected map; the layer norm is over channels."""
