@@ -97,7 +97,7 @@ def test_given_flags_go_by_label() -> None:
     vocabulary = Vocabulary.parse(["dogs", "traffic light", "pet = dog; cat", "dog"])
     assert given_flags(given, vocabulary) == [None, True, None, False]
     with pytest.raises(ValueError, match="'dog' is 'no'; give True for a class seen in training"):
-        check_given({"dog": "no"})  # type: ignore[dict-item]  # what a user may pass
+        check_given({"dog": "no"})
 
 
 def test_names_of_the_training_are_told_once() -> None:

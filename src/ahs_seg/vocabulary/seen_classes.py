@@ -70,16 +70,18 @@ class SoftOverlap(Config):
         return ((nearest - self.low) / (self.high - self.low)).clamp(0, 1)
 
 
-def check_given(given: Mapping[str, bool]) -> dict[str, bool]:
+def check_given(given: Mapping[str, object]) -> dict[str, bool]:
     """A map from labels to whether the class was seen in training, by normalised label.
 
     Raises:
         VocabularyError: a value is neither True nor False.
     """
+    known: dict[str, bool] = {}
     for label, seen in given.items():
         if not isinstance(seen, bool):
             raise VocabularyError(f"{label!r} is {seen!r}; give True for a class seen in training, False for others")
-    return {normalised(label): seen for label, seen in given.items()}
+        known[normalised(label)] = seen
+    return known
 
 
 def given_flags(given: Mapping[str, bool], vocabulary: Vocabulary) -> list[bool | None]:
