@@ -67,8 +67,9 @@ def test_h_clip_on_vit_l_has_blocks_for_every_layer_of_both_towers() -> None:
         projection_dim=768,
     )
     with torch.device("meta"):
-        backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(77), resolution=large.method.backbone.resolution)
+        backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(77), resolution=336)
         method = large.method.compose(backbone)
+    assert large.method.backbone.resolution == 336
     assert isinstance(method.backbone.adapter, Rotations)
     assert method.backbone.adapter.bank.shape == (96, 14, 128, 128)
     large.method.cost.check_grid(backbone)

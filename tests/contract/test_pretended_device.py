@@ -57,7 +57,8 @@ WINNERS = {
 """Only rows that can be the best somewhere are resized to the size of the image; their number decides the memory."""
 RESULT = {("copy to the CPU", "inference/tiling:TileMerger._band")}
 """Finished rows of a large image leave the device one band after the other."""
-TRAINING = {AhsSegConfig: BOUNDARY, ScanConfig: MATCHING, EBSegConfig: MATCHING}
+NOTHING: set[tuple[str, str]] = set()
+TRAINING: dict[Any, set[tuple[str, str]]] = {AhsSegConfig: BOUNDARY, ScanConfig: MATCHING, EBSegConfig: MATCHING}
 NAMES = ("one", "two", "three", "four", "five")
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
 
@@ -143,7 +144,7 @@ def check_training_step(config: Any, *, short: bool) -> None:
     twin = copy.deepcopy(step)
     with pretended() as watch, torch.autocast(device().type, torch.bfloat16, enabled=short):
         losses = trained(module_onto_device(step), onto_device)
-    assert watch.places == TRAINING.get(type(config), set())
+    assert watch.places == TRAINING.get(type(config), NOTHING)
     with torch.autocast("cpu", torch.bfloat16, enabled=short):
         expected = trained(twin, lambda value: value)
     for name, loss in expected.items():

@@ -117,16 +117,19 @@ def test_soft_overlap_is_an_option_at_inference_and_saved(tmp_path: Path) -> Non
 @torch.no_grad()
 def test_shares_mix_the_weights_of_the_balance() -> None:
     logits = torch.randn(3, 2, 4, 6, generator=torch.Generator().manual_seed(0))
-    numbers = {"alpha": 0.2, "beta": 0.4, "gamma": 0.5}
+
+    def scored(seen: Tensor) -> Tensor:
+        return balanced_scores(logits[0], logits[1], logits[2], seen, alpha=0.2, beta=0.4, gamma=0.5)
+
     seen = torch.tensor([True, False, True, False, False])
-    plain = balanced_scores(*logits, seen, **numbers)
-    assert torch.equal(plain, balanced_scores(*logits, seen.float(), **numbers))
+    plain = scored(seen)
+    assert torch.equal(plain, scored(seen.float()))
     share = torch.tensor([1.0, 0.0, 0.5, 0.25, 0.75])
     a, b, c = (part[..., :-1].softmax(-1) for part in logits)
     u = share * 0.2 + (1 - share) * 0.4
     mixed = a ** (1 - u - 0.5) * b**0.5 * c**u
     expected = mixed / mixed.sum(-1, keepdim=True) * (1 - logits[0].softmax(-1)[..., -1:])
-    torch.testing.assert_close(balanced_scores(*logits, share, **numbers), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(scored(share), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_an_evaluation_knows_the_classes_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

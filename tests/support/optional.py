@@ -1,7 +1,14 @@
 """Small configs with the options of parts and methods that are off by default."""
 
 from ahs_seg.config import Config
-from ahs_seg.methods import AhsSegConfig, AhsSegLiteConfig, CatSegConfig, EBSegConfig, ScanConfig
+from ahs_seg.methods import (
+    AhsSegConfig,
+    AhsSegLiteConfig,
+    BaseMethodConfig,
+    CatSegConfig,
+    EBSegConfig,
+    ScanConfig,
+)
 from ahs_seg.methods.cost.parts.distillation import Distillation
 from ahs_seg.methods.cost.parts.prototypes import Prototypes
 from ahs_seg.methods.cost.parts.rectification import CertaintyRectification
@@ -14,7 +21,7 @@ from tests.support.small_methods import AHS_SEG_SMALL
 _PROJECTION = AHS_SEG_SMALL.projection
 assert _PROJECTION is not None
 
-OPTIONAL: dict[type[Config], Config] = {
+OPTIONAL: dict[type[Config], BaseMethodConfig] = {
     AhsSegConfig: AhsSegConfig(
         backbone=SOURCE.replace(dense="residual"),
         cost=AHS_SEG_SMALL.replace(projection=_PROJECTION.replace(guidance="projected", per_class=True)),

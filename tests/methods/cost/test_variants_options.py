@@ -14,7 +14,7 @@ from ahs_seg.methods.cost.parts.projection import DynamicProjection, ProjectionC
 from ahs_seg.methods.cost.parts.prototypes import Prototypes
 from ahs_seg.methods.cost.parts.rectification import CertaintyRectification, perturbed_style
 from ahs_seg.tuners import Orthogonal
-from ahs_seg.tuners.orthogonal import Modulation
+from ahs_seg.tuners.orthogonal import Modulation, Rotations
 from tests.support.builders import random_backbone
 from tests.support.hyperspherical import build, lite, objective, view
 from tests.support.small_methods import AHS_SEG_SMALL, inputs
@@ -143,10 +143,10 @@ def test_a_constant_beta_is_the_constant_itself() -> None:
     assert other.statistics()["beta/vision"] == 1
     tuner = Orthogonal(block=8, modulation=constant.replace(vision=0.5))
     adapter = tuner.apply(random_backbone()).adapter
-    assert adapter is not None
+    assert isinstance(adapter, Rotations)
     adapter.bank.add_(torch.randn(adapter.bank.shape, generator=torch.Generator().manual_seed(0)) * 0.2)
     free = Orthogonal(block=8).apply(random_backbone()).adapter
-    assert free is not None
+    assert isinstance(free, Rotations)
     free.bank.copy_(adapter.bank)
     identity = torch.eye(8)
     expected = identity + 0.4 * 0.5 * (free.matrices("vision", 3) - identity)
@@ -185,8 +185,8 @@ def test_the_second_view_is_one_of_the_image() -> None:
     other = perturbed_style(forward.images, strength=0.3).clamp(0, 1)
     rectifier = method.parts.rectifier
     assert rectifier is not None
-    pair = [rectifier(method.backbone.encode_image(images).dense) for images in (forward.images, other)]
-    torch.testing.assert_close(found, 0.5 * (1 - F.cosine_similarity(*pair, dim=1).mean()))
+    one, two = (rectifier(method.backbone.encode_image(images).dense) for images in (forward.images, other))
+    torch.testing.assert_close(found, 0.5 * (1 - F.cosine_similarity(one, two, dim=1).mean()))
     assert found > 1e-4
     found.backward()
     assert method.backbone.adapter is not None
@@ -197,7 +197,8 @@ def test_the_weight_of_the_distillation_rises_first() -> None:
     config = lite("distillation")
     warmed = config.replace(cost=config.cost.replace(distillation=Distillation(warmup=0.5)))
     method = build(config).train()
-    method.backbone.adapter.bank.data.add_(0.1)  # type: ignore[operator,union-attr]  # rotations, away from the start
+    assert isinstance(method.backbone.adapter, Rotations)
+    method.backbone.adapter.bank.data.add_(0.1)  # away from the start
     losses = [
         [objective(one, method)(method, view(method, progress))["distillation"].item() for progress in (0.25, 0.5)]
         for one in (config, warmed)
