@@ -94,7 +94,10 @@ def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:
         if command[0] == "two" and ran.count("two") == 1:
             raise KeyboardInterrupt
 
-    todo = [evidence.Step(name, ((name,),), lambda name=name: ran.append(f"{name} kept")) for name in ("one", "two")]
+    todo = [
+        evidence.Step("one", (("one",),), lambda: ran.append("one kept")),
+        evidence.Step("two", (("two",),), lambda: ran.append("two kept")),
+    ]
     with pytest.raises(KeyboardInterrupt):
         evidence.work(todo, tmp_path, run, commit="c1", say=ran.append)
     evidence.work(todo, tmp_path, run, commit="c1", say=ran.append)
