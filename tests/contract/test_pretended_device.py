@@ -129,7 +129,9 @@ CASES = [
 """Configs, and whether autocast is on."""
 
 
-@pytest.mark.parametrize("kind", OPTIONAL, ids=lambda value: value.__name__)
+@pytest.mark.parametrize(
+    "kind", [AhsSegConfig, AhsSegLiteConfig, ScanConfig, EBSegConfig], ids=lambda one: one.__name__
+)
 def test_a_training_step_with_all_options_stays_on_the_device(kind: Any) -> None:
     check_training_step(OPTIONAL[kind], short=False)
 
@@ -163,7 +165,7 @@ def check_training_step(config: Any, *, short: bool) -> None:
 CASES = [*((member, False) for member in METHODS), (CatSegConfig, True), (ScanConfig, True)]
 
 
-@pytest.mark.parametrize("kind", OPTIONAL, ids=lambda value: value.__name__)
+@pytest.mark.parametrize("kind", [AhsSegConfig, ScanConfig, EBSegConfig], ids=lambda one: one.__name__)
 def test_an_image_is_segmented_with_all_options_on_the_device(kind: Any) -> None:
     check_segmentation(OPTIONAL[kind], short=False)
 

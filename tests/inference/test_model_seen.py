@@ -1,6 +1,7 @@
 """Which classes training has seen: by name, by a map of the caller, or gradually by text embeddings."""
 
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,17 @@ def description(**changes: Any) -> ModelDescription:
     )
 
 
-def segmenter(told: ModelDescription | None = None, **changes: Any) -> Segmenter:
+@cache
+def ebseg() -> EBSegSegmenter:
+    """One for all tests: segmenters have copies of it."""
     torch.manual_seed(0)
-    method = EBSEG_SMALL.replace(**BALANCE, **changes).compose(random_backbone(resolution=64))
-    return Segmenter(method, prompts=SHORT, description=told)
+    return EBSEG_SMALL.replace(**BALANCE).compose(random_backbone(resolution=64))
+
+
+def segmenter(told: ModelDescription | None = None, soft_overlap: SoftOverlap | None = None) -> Segmenter:
+    model = Segmenter(ebseg(), prompts=SHORT, description=told)
+    model.method.soft_overlap = soft_overlap
+    return model
 
 
 def words(model: Segmenter) -> ClassText:
