@@ -15,7 +15,7 @@ FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help install quickstart test test-all fast slow campaign mutants floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help install quickstart test test-all fast slow campaign evidence evidence-check mutants floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,12 @@ campaign: $(READY) ## Give the library damaged and hostile input and kill its ru
 	rm -rf build/campaign
 	$(PYTEST) tests/campaign -m slow --campaign-record build/campaign $(if $(SEED),--campaign-seed $(SEED)) $(ARGS); \
 		status=$$?; $(BIN)/python -m tests.campaign.record build/campaign && exit $$status
+
+evidence: $(READY) ## Make every table of the documentation again from nothing, for days; a killed run resumes; OUT=folder.
+	nice -n 10 $(BIN)/python -m benchmarks.evidence $(if $(OUT),--output $(OUT))
+
+evidence-check: $(READY) ## Compare the texts and tables of the documentation with the files in benchmarks/results.
+	$(BIN)/python -m benchmarks.evidence_check
 
 mutants: $(READY) ## Change numbers of the code one by one and see which change no test notices; hours; SEED=7 COUNT=400.
 	nice -n 10 $(BIN)/python -m tests.mutants.run $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))

@@ -1,37 +1,124 @@
 """What is told of measurements is what was measured."""
 
+import importlib.util
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.configs import packaged_suites
+from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.methods import ZeroShotConfig
-from benchmarks import tables
+from benchmarks import evidence, evidence_check, tables
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_page_of_results_is_made_from_them() -> None:
-    assert (tables.RESULTS / "README.md").read_text(encoding="utf-8") == "\n".join(tables.page())
+def test_texts_and_tables_are_those_of_the_files() -> None:
+    assert list(evidence_check.differences()) == []
 
 
-def test_methods_stand_side_by_side_as_measured() -> None:
-    page = (ROOT / "docs" / "methods" / "index.md").read_text(encoding="utf-8")
-    rows = [row for row in tables.methods() if row.startswith("| ")]
-    assert len(rows) == 9
-    assert [row for row in rows if row not in page] == []
+def test_every_table_of_a_page_is_compared() -> None:
+    def lines(name: str) -> list[str]:
+        return evidence_check.lines_of(name, json.loads((tables.RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
-
-def test_training_free_variants_are_told_as_measured() -> None:
+    assert len(lines("quickstart")) == 9
+    assert len(lines("ablation_ahs_seg")) == 8 + 7
+    assert len(lines("ablation_ahs_seg_sweep")) == 5  # one seed: scores alone
+    assert len(lines("scan_stages")) == 3
     values = json.loads((tables.RESULTS / "training_free.json").read_text(encoding="utf-8"))
-    page = (ROOT / "docs" / "methods" / "zero_shot.md").read_text(encoding="utf-8")
-    told = [
-        line
-        for line in tables.training_free(values)
-        if line.startswith(("| ", "Calibration", f"{len(values['seeds'])} "))
+    assert len(lines("training_free")) == 2 + len(values["chosen"]["forms"]) + len(values["rows"]) + 1
+
+
+def test_a_figure_that_is_not_in_its_file_is_noticed(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("images"))
+    shutil.copy(ROOT / "README.md", tmp_path / "README.md")
+    page = tmp_path / "docs" / "methods" / "hps_seg.md"
+    row = evidence_check.lines_of(
+        "ablation_hps_seg", json.loads((tables.RESULTS / "ablation_hps_seg.json").read_text())
+    )[1]
+    text = page.read_text(encoding="utf-8")
+    assert row in text
+    text = text.replace(row, row.replace(".", ".9", 1)) + "\nbenchmarks/results/nowhere.json\n"
+    page.write_text(text, encoding="utf-8")
+    assert list(evidence_check.differences(root=tmp_path)) == [
+        f"docs/methods/hps_seg.md lacks a line of ablation_hps_seg.json: {row}",
+        "docs/methods/hps_seg.md names benchmarks/results/nowhere.json, which does not exist",
     ]
-    assert len(told) == 2 + len(values["chosen"]["forms"]) + len(values["rows"]) + 2
-    assert [line for line in told if line not in page] == []
+
+
+def test_results_of_several_commits_are_listed(tmp_path: Path) -> None:
+    clean, changed = "a" * 40, "b" * 40 + "+changes"
+    runs = [{"provenance": {"commit": commit}} for commit in (clean, "c" * 40)]
+    files = {
+        "one": {"provenance": {"commit": clean}, "commits": [clean]},
+        "two": {"provenance": {"commit": clean}, "commits": ["c" * 40]},
+        "three": {"provenance": {"commit": changed}},
+        "four": {"runs": runs},
+        "five": {"runs": {"a": 1}},
+    }
+    for name, values in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(values))
+    assert list(evidence_check.outdated(tmp_path)) == [
+        "four.json: aaaaaaa, ccccccc",
+        "three.json: bbbbbbb+changes",
+        "two.json: aaaaaaa, ccccccc",
+    ]
+
+
+def test_the_evidence_names_commands_that_exist(tmp_path: Path) -> None:
+    """Every module of a step is there, every word of `ahs-seg` is known, and every suite gets its file."""
+    todo = evidence.steps(tmp_path, seeds=(0, 1))
+    words = [command[2:] for step in todo for command in step.commands]
+    for module, *arguments in words:
+        assert importlib.util.find_spec(module) is not None
+        if module == "ahs_seg" and "--suite" in arguments:
+            find_suite(arguments[arguments.index("--suite") + 1])
+    names = [step.name for step in todo]
+    assert len(set(names)) == len(names)
+    assert names.index("quickstart-scan-1") < names.index("scan_stages") < names.index("tables") == len(names) - 1
+    assert names.index("crop_clip") < names.index("scan")
+    files = {"quickstart", *(f"ablation_{suite}" for suite in (*packaged_suites(), *evidence.SWEEPS))}
+    assert {f"ablation_{name}" for name in names} >= files - {"quickstart"}
+
+
+def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def run(command: Sequence[str]) -> None:
+        ran.append(command[0])
+        if command[0] == "two" and ran.count("two") == 1:
+            raise KeyboardInterrupt
+
+    todo = [
+        evidence.Step("one", (("one",),), lambda: ran.append("one kept")),
+        evidence.Step("two", (("two",),), lambda: ran.append("two kept")),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        evidence.work(todo, tmp_path, run, commit="c1", say=ran.append)
+    evidence.work(todo, tmp_path, run, commit="c1", say=ran.append)
+    evidence.work(todo, tmp_path, run, commit="c1", say=ran.append)
+    assert ran == ["[1/2] one", "one", "one kept", "[2/2] two", "two", "[2/2] two", "two", "two kept"]
+    with pytest.raises(evidence.EvidenceError, match="holds results of commit c1, this is c2"):
+        evidence.work(todo, tmp_path, run, commit="c2")
+
+
+def test_quickstarts_are_joined_to_one_file(tmp_path: Path) -> None:
+    stored = json.loads((tables.RESULTS / "quickstart.json").read_text(encoding="utf-8"))
+    folders = [tmp_path / str(index) for index in range(2)]
+    for folder, values in zip(folders, stored["runs"], strict=False):
+        folder.mkdir()
+        own = {key: value for key, value in values.items() if key != "provenance"}
+        (folder / "results.json").write_text(json.dumps(own))
+    evidence.join(folders, tmp_path / "quickstart.json")
+    joined = json.loads((tmp_path / "quickstart.json").read_text())
+    assert joined.keys() == stored.keys()
+    assert [one["seed"] for one in joined["runs"]] == [one["seed"] for one in stored["runs"][:2]]
+    assert joined["runs"][0].keys() == stored["runs"][0].keys()
 
 
 def test_the_defaults_of_the_tiny_clip_are_the_best_on_the_validation_scenes() -> None:

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import CLIPConfig
 
+from ahs_seg.backbones.clip import ClipBackbone
+from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config, packaged_configs
 from ahs_seg.experiments.experiment import Experiment
@@ -13,7 +17,8 @@ from ahs_seg.methods.cost.parts.fusion import FusionConfig
 from ahs_seg.methods.cost.parts.projection import ProjectionConfig
 from ahs_seg.training.recipe import OptimizerConfig
 from ahs_seg.tuners import Orthogonal
-from ahs_seg.tuners.orthogonal import Modulation
+from ahs_seg.tuners.orthogonal import Modulation, Rotations
+from tests.support.builders import byte_tokenizer
 
 NAMES = sorted(packaged_configs())
 
@@ -32,7 +37,7 @@ def test_packaged_configs_say_what_they_are(name: str) -> None:
 
 
 def test_published_configs_are_those_of_the_papers() -> None:
-    for name in ("cat_seg_vitb", "cat_seg_vitl", "h_clip_vitb"):
+    for name in ("cat_seg_vitb", "cat_seg_vitl", "h_clip_vitb", "h_clip_vitl"):
         experiment = Experiment.read(find_config(name))
         recipe, published = experiment.training, OptimizerConfig(lr=2e-4, clip_multiplier=0.01, clip_norm=0.01)
         assert (recipe.steps, recipe.batch_size, recipe.optimizer) == (80_000, 4, published)
@@ -42,6 +47,32 @@ def test_published_configs_are_those_of_the_papers() -> None:
         assert experiment.inference.options == {"class_pooling": 1}
     assert isinstance(Experiment.read(find_config("cat_seg_vitl")).method, CatSegConfig)
     assert isinstance(Experiment.read(find_config("h_clip_vitb")).method, HClipConfig)
+
+
+def test_h_clip_on_vit_l_has_blocks_for_every_layer_of_both_towers() -> None:
+    """6 blocks of 128 channels for the text tower, 8 for the vision tower, and 24 layers of 4 matrices."""
+    base, large = (Experiment.read(find_config(f"h_clip_{size}")) for size in ("vitb", "vitl"))
+    assert base.replace(method=large.method) == large
+    assert isinstance(large.method, HClipConfig)
+    config = CLIPConfig(
+        text_config={"vocab_size": 300, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+        vision_config={
+            "hidden_size": 1024,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 4096,
+            "image_size": 336,
+            "patch_size": 14,
+        },
+        projection_dim=768,
+    )
+    with torch.device("meta"):
+        backbone = ClipBackbone(ClipNetwork(config), byte_tokenizer(77), resolution=336)
+        method = large.method.compose(backbone)
+    assert large.method.backbone.resolution == 336
+    assert isinstance(method.backbone.adapter, Rotations)
+    assert method.backbone.adapter.bank.shape == (96, 14, 128, 128)
+    large.method.cost.check_grid(backbone)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ class Segmenter(InferenceModel):
             cache=cache,
             calibration=calibration,
             seen=description.seen if description else not_known,
+            trained=description.names_in_training if description else None,
         )
         self.description = description
 

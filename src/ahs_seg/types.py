@@ -36,12 +36,16 @@ class ClassText:
 
     A text row is one class name or one of its synonyms; it has p prompts. `embeddings` are compared with the patch
     features, `guidance` are the text embeddings that guide the class attention (cost family only). `seen` is True for
-    rows whose class occurred in training (None: not known).
+    rows whose class occurred in training (None: not known); `seen_share` in [0, 1] is a gradual form of it.
+    `complexity` in (0, 1) is the share of the class in the projection of the patch features, if that depends on the
+    class (AHS-Seg).
     """
 
     embeddings: Float[Tensor, "t p d"]
     guidance: Float[Tensor, "t p d"]
     seen: Bool[Tensor, " t"] | None = None
+    complexity: Float[Tensor, "t p"] | None = None
+    seen_share: Float[Tensor, " t"] | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)

@@ -30,6 +30,7 @@ from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.builders import random_backbone
 from tests.support.every_method import SMALL_CONFIGS
+from tests.support.optional import OPTIONAL
 from tests.support.pretended_backend import device
 from tests.support.pretended_device import back, module_onto_device, onto_device, pretended
 
@@ -56,7 +57,8 @@ WINNERS = {
 """Only rows that can be the best somewhere are resized to the size of the image; their number decides the memory."""
 RESULT = {("copy to the CPU", "inference/tiling:TileMerger._band")}
 """Finished rows of a large image leave the device one band after the other."""
-TRAINING = {AhsSegConfig: BOUNDARY, ScanConfig: MATCHING, EBSegConfig: MATCHING}
+NOTHING: set[tuple[str, str]] = set()
+TRAINING: dict[Any, set[tuple[str, str]]] = {AhsSegConfig: BOUNDARY, ScanConfig: MATCHING, EBSegConfig: MATCHING}
 NAMES = ("one", "two", "three", "four", "five")
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
 
@@ -127,13 +129,24 @@ CASES = [
 """Configs, and whether autocast is on."""
 
 
+@pytest.mark.parametrize(
+    "kind", [AhsSegConfig, AhsSegLiteConfig, ScanConfig, EBSegConfig], ids=lambda one: one.__name__
+)
+def test_a_training_step_with_all_options_stays_on_the_device(kind: Any) -> None:
+    check_training_step(OPTIONAL[kind], short=False)
+
+
 @pytest.mark.parametrize(("kind", "short"), CASES, ids=lambda value: getattr(value, "__name__", None))
 def test_a_training_step_stays_on_the_device(kind: Any, short: bool) -> None:
-    step = step_of(SMALL_CONFIGS[kind])
+    check_training_step(SMALL_CONFIGS[kind], short=short)
+
+
+def check_training_step(config: Any, *, short: bool) -> None:
+    step = step_of(config)
     twin = copy.deepcopy(step)
     with pretended() as watch, torch.autocast(device().type, torch.bfloat16, enabled=short):
         losses = trained(module_onto_device(step), onto_device)
-    assert watch.places == TRAINING.get(kind, set())
+    assert watch.places == TRAINING.get(type(config), NOTHING)
     with torch.autocast("cpu", torch.bfloat16, enabled=short):
         expected = trained(twin, lambda value: value)
     for name, loss in expected.items():
@@ -152,9 +165,18 @@ def test_a_training_step_stays_on_the_device(kind: Any, short: bool) -> None:
 CASES = [*((member, False) for member in METHODS), (CatSegConfig, True), (ScanConfig, True)]
 
 
+@pytest.mark.parametrize("kind", [AhsSegConfig, ScanConfig, EBSegConfig], ids=lambda one: one.__name__)
+def test_an_image_is_segmented_with_all_options_on_the_device(kind: Any) -> None:
+    check_segmentation(OPTIONAL[kind], short=False)
+
+
 @pytest.mark.parametrize(("kind", "short"), CASES, ids=lambda value: getattr(value, "__name__", None))
 def test_an_image_is_segmented_on_the_device(kind: Any, short: bool) -> None:
-    method = inference(SMALL_CONFIGS[kind])
+    check_segmentation(SMALL_CONFIGS[kind], short=short)
+
+
+def check_segmentation(config: Any, *, short: bool) -> None:
+    method = inference(config)
     method.compute_dtype = torch.bfloat16 if short else torch.float32
     windows = WholeImage() if short else SlidingWindows(side=48, kernel=32)
     settings = InferenceConfig(windows=windows, batch=5)
@@ -165,7 +187,7 @@ def test_an_image_is_segmented_on_the_device(kind: Any, short: bool) -> None:
     torch.testing.assert_close(back(found.scores), expected.scores, rtol=1e-4, atol=0.02 if short else 1e-4)
     if not short:
         assert (back(found.labels) == expected.labels).float().mean() > 0.999
-    assert watch.places <= WINNERS | (CROPS if kind is ScanConfig else set())
+    assert watch.places <= WINNERS | (CROPS if isinstance(config, ScanConfig) else set())
 
 
 @pytest.mark.parametrize("kind", [CatSegConfig, EBSegConfig])

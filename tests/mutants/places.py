@@ -17,10 +17,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "methods/mask/proposals.py": ("methods/mask/test_proposals.py",),
     "methods/cost/parts/fusion.py": ("methods/cost/parts/test_fusion.py",),
     "methods/cost/parts/projection.py": ("methods/cost/parts/test_projection.py",),
-    "methods/cost/parts/prototypes.py": (
-        "methods/cost/parts/test_prototypes.py",
-        "methods/cost/parts/test_prototypes_losses.py",
-    ),
+    "methods/cost/parts/prototypes.py": ("methods/cost/parts/test_prototypes.py",),
+    "methods/cost/parts/prototype_losses.py": ("methods/cost/parts/test_prototype_losses.py",),
     "methods/cost/parts/rectification.py": ("methods/cost/parts/test_rectification.py",),
     "methods/cost/parts/distillation.py": ("methods/cost/parts/test_distillation.py",),
     "inference/windows.py": ("inference/test_windows.py",),

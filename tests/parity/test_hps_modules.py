@@ -13,7 +13,8 @@ from torch import Tensor
 from ahs_seg.checkpoints.importing.convert_hps_seg import certainty_rules, mixing_rules
 from ahs_seg.checkpoints.importing.key_rules import convert
 from ahs_seg.methods.cost.parts.distillation import distillation_schedule
-from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, prototype_loss
+from ahs_seg.methods.cost.parts.prototype_losses import prototype_loss
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, adaptive_momentum
 from ahs_seg.methods.cost.parts.rectification import CertaintyRectifier, MixingRectifier, gate_regulariser
 from ahs_seg.modules.geodesic import geodesic_distance
 from tests.parity.modules import array, blocks, close, drawn, figure, weights
@@ -109,6 +110,8 @@ def test_momentum_is_a_constant_where_the_original_lets_it_grow() -> None:
     up = torch.tensor([[0.0, 1.0]])
     for _ in range(3):
         bank.update(*bank.sums(up, torch.tensor([0])))
+    counts = torch.tensor([0.0, 50.0, 112.0, 1e6])
+    torch.testing.assert_close(adaptive_momentum(0.99, counts), torch.tensor([old(int(count)) for count in counts]))
     assert torch.atan2(bank.prototypes[0, 1], bank.prototypes[0, 0]).item() == pytest.approx(3 * 0.0101, abs=3e-4)
 
 
@@ -129,6 +132,8 @@ def test_distillation_starts_large_where_the_original_starts_at_zero() -> None:
     ours = {step: distillation_schedule(step / 80_000) for step in recorded}
     assert (ours[0], ours[1000], ours[5000]) == pytest.approx((0.5, 0.4998458, 0.4961571), abs=1e-6)
     assert ours[80_000] == pytest.approx(recorded[80_000])
+    warmed = {step: distillation_schedule(step / 80_000, warmup=5000 / 80_000) for step in recorded if step <= 80_000}
+    assert warmed == pytest.approx({step: recorded[step] for step in warmed}, abs=1e-9)
 
 
 @torch.no_grad()

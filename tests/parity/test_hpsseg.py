@@ -24,7 +24,8 @@ from ahs_seg.checkpoints.importing.key_rules import Conversion, check_complete
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HpsSegConfig
 from ahs_seg.methods.cost.correlation import cosine_cost
 from ahs_seg.methods.cost.parts.distillation import FrozenTeacher, distillation_loss
-from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, prototype_distance
+from ahs_seg.methods.cost.parts.prototype_losses import prototype_distance
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
 from ahs_seg.methods.objective import segmentation_loss
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import ImageFeatures

@@ -8,12 +8,16 @@ from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
+from ahs_seg.backbones.swin import SwinConfig
+from ahs_seg.configs import find_config
+from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.methods import CatSegConfig, CostSegmenter, ZeroShotConfig
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.forward import TrainingStep
 from ahs_seg.training.optim import build_optimizer, parameter_groups, rate_factor, set_rate
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
 from tests.support.builders import byte_tokenizer, random_backbone
+from tests.support.small_methods import EBSEG_SMALL, SAM_SMALL
 from tests.support.training import TinyMethod
 
 
@@ -128,3 +132,42 @@ def test_embedding_tables_decay_as_wanted() -> None:
     groups = groups_of(part, OptimizerConfig(weight_decay=0.05, embedding_weight_decay=0.0))
     decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
     assert decays == {"table.weight": 0.0, "linear.weight": 0.05, "linear.bias": 0.05}
+
+
+def decays_of(module: nn.Module, config: OptimizerConfig) -> dict[str, float]:
+    return {name: group["weight_decay"] for group in groups_of(module, config) for name in group["names"]}
+
+
+@pytest.mark.parametrize("config", ["ebseg_vitb", "ebseg_vitl"])
+def test_the_decay_of_ebseg_is_the_published_one(config: str) -> None:
+    """0.05; 0 for the norms of PyTorch, which those before fusion are not, for embeddings and position tables."""
+    published = Experiment.read(find_config(config)).training.optimizer
+    method = EBSEG_SMALL.replace(pixels=SAM_SMALL).compose(random_backbone(resolution=64))
+    norms = ("norm", "input_projections.0.1", "input_projections.1.1", "input_projections.2.1", "pool.0", "_1.1")
+    tables = ("queries_features", "queries_embedder", "decoder.level_embed", "position_embedding")
+    found, expected = decays_of(method, published), {}
+    for name, value in method.named_parameters():
+        if value.requires_grad:
+            owner = name.rpartition(".")[0]
+            plain = owner.endswith((*norms, *tables)) or name.endswith("pos_embed")
+            expected[name] = 0.0 if plain and not owner.startswith("fusion.") else 0.05
+    assert found == expected
+    ours = decays_of(method, published.replace(published_decay=False))
+    changed = {"supervised.scale", "bias.weight", "bias.shift"}
+    changed |= {f"fusion.{index}.0.{name}" for index in range(3) for name in ("weight", "bias")}
+    assert {name for name, value in ours.items() if value != found[name]} == changed
+    assert {ours[name] for name in changed} == {0.0}
+    rates = {group["lr"] for group in groups_of(method, published)}
+    assert rates == {published.lr}
+
+
+def test_tables_of_relative_positions_decay_as_embedding_tables() -> None:
+    pixels = SwinConfig(source=None, dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=4).build()
+    published = Experiment.read(find_config("scan_vitb")).training.optimizer
+    for config, expected in ((published, 0.0), (published.replace(embedding_weight_decay=None), 0.01)):
+        decays = decays_of(pixels, config)
+        tables = {name for name in decays if name.endswith("relative_position_bias_table")}
+        assert len(tables) == 4
+        assert {decays[name] for name in tables} == {expected}
+        rest = {name: value for name, value in decays.items() if name not in tables}
+        assert {value for name, value in rest.items() if "norm" not in name} == {0.01}

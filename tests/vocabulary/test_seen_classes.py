@@ -1,8 +1,19 @@
 """Which classes training has seen is told from words; the published maps are those of the original files."""
 
 import pytest
+import torch
 
-from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms, normalised, published_overlap, row_overlap
+from ahs_seg.config import ConfigError
+from ahs_seg.vocabulary.seen_classes import (
+    Overlap,
+    SoftOverlap,
+    check_given,
+    class_synonyms,
+    given_flags,
+    normalised,
+    published_overlap,
+    row_overlap,
+)
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 TRAINING = Overlap(words=(("person", "woman", "women"), ("wall-brick",), ("skis",), ("Traffic  Light",), ("grass",)))
@@ -68,3 +79,39 @@ def test_other_vocabularies_are_compared_with_the_published_words() -> None:
 def test_a_map_of_another_length_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs 20 digits 0 or 1; it has 3"):
         Overlap(maps={"pascal-voc-20": "101"}).of(Vocabulary.known("pascal-voc-20"))
+
+
+def test_a_class_counts_as_seen_by_its_cosine_with_the_nearest_training_class() -> None:
+    trained = torch.eye(3)[:2]
+    cosines = torch.tensor([0.1, 0.5, 0.6, 0.75, 0.95])
+    text = torch.stack([cosines, torch.zeros(5), (1 - cosines.square()).sqrt()], 1)
+    shares = SoftOverlap(low=0.5, high=0.9).shares(text, trained)
+    torch.testing.assert_close(shares, torch.tensor([0.0, 0.0, 0.25, 0.625, 1.0]))
+    assert SoftOverlap(low=-1, high=1).shares(trained, trained).tolist() == [1, 1]
+    with pytest.raises(ConfigError, match=r"low is 0\.9 and must be below high, which is 0\.5"):
+        SoftOverlap(low=0.9, high=0.5)
+
+
+def test_given_flags_go_by_label() -> None:
+    given = check_given({"Traffic-Light": True, "dog": False})
+    vocabulary = Vocabulary.parse(["dogs", "traffic light", "pet = dog; cat", "dog"])
+    assert given_flags(given, vocabulary) == [None, True, None, False]
+    with pytest.raises(ValueError, match="'dog' is 'no'; give True for a class seen in training"):
+        check_given({"dog": "no"})
+
+
+def test_names_of_the_training_are_told_once() -> None:
+    assert TRAINING.vocabulary is not None
+    assert TRAINING.vocabulary.labels == [
+        "person",
+        "woman",
+        "women",
+        "wall-brick",
+        "skis",
+        "Traffic  Light",
+        "grass",
+    ]
+    doubled = Overlap(words=(("sofa", "couch"), ("Sofa",))).vocabulary
+    assert doubled is not None
+    assert len(doubled) == 2
+    assert Overlap().vocabulary is None

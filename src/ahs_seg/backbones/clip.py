@@ -99,6 +99,13 @@ class ClipBackbone(TwoTowerBackbone):
             pooled=self._pool(blocks[-1], weights[-1], tokens) if pooled else None,
         )
 
+    def read_last(
+        self, tokens: Float[Tensor, "b n c"], grid: tuple[int, int], form: DenseForm
+    ) -> Float[Tensor, "b n c"]:
+        """Output tokens of the last block in a dense form, from its input tokens (class token first)."""
+        block, weights = self.blocks("vision")[-1], self.attention_weights("vision")[-1]
+        return last_block(form, block, weights, tokens, heads=self.heads, grid=grid)
+
     def _pool(self, block: Block, weights: AttentionWeights, tokens: Tensor) -> Tensor:
         query = F.linear(block.layer_norm1(tokens[:, :1]), weights.query, block.self_attn.q_proj.bias)
         key, value = key_value(block, weights, tokens)

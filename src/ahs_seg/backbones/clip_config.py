@@ -29,7 +29,7 @@ class ClipConfig(Config):
 
     `resolution` is the side, in pixels, to which methods resize images (None: the resolution of the pre-training).
     `dense` is the form in which the last block gives dense features (`backbones.dense_forms`). None is the method's
-    own: `cat_seg` for all methods that are trained; for `zero_shot` see there. SigLIP and TIPSv2 have one form.
+    own: `cat_seg` for the cost family, for others see there. SigLIP and TIPSv2 have one form.
     """
 
     name: Literal["clip"] = "clip"

@@ -81,8 +81,16 @@ class ModelDescription(Config):
 
     def seen(self, vocabulary: Vocabulary) -> tuple[bool, ...] | None:
         """For every class of a vocabulary, whether it occurred in training, judged by its names; None: not known."""
-        words = self.overlap.words or tuple((name,) for name in self.trained_on)
-        return self.overlap.replace(words=words).of(vocabulary)
+        return self._known_overlap.of(vocabulary)
+
+    @property
+    def names_in_training(self) -> Vocabulary | None:
+        """All names of the training classes, each as a class of its own (None: not known)."""
+        return self._known_overlap.vocabulary
+
+    @property
+    def _known_overlap(self) -> Overlap:
+        return self.overlap.replace(words=self.overlap.words or tuple((name,) for name in self.trained_on))
 
 
 def save_model(method: Method, description: ModelDescription, directory: Path | str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
+from ahs_seg.config import ConfigError
 from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
 from ahs_seg.inference.results import OutputOptions, with_unknown
 from ahs_seg.inference.text_cache import TextCache
@@ -32,8 +33,9 @@ Model = TypeVar("Model", bound="InferenceModel")
 class InferenceModel:
     """A copy of a method with its tuner merged, in evaluation mode, with prompts, protocol and text-embedding cache.
 
-    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known). May be shared
-    between threads, except while `to` runs; pickling and `copy.deepcopy` give an independent one with equal results.
+    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known), `trained` are the
+    names of the training classes. May be shared between threads, except while `to` or `with_seen` runs; pickling and
+    `copy.deepcopy` give an independent one with equal results.
     """
 
     def __init__(
@@ -45,13 +47,14 @@ class InferenceModel:
         cache: TextCache | None = None,
         calibration: Calibration | None = None,
         seen: Callable[[Vocabulary], Sequence[bool] | None] = not_known,
+        trained: Vocabulary | None = None,
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
         self.method = method.for_inference(self.inference.options)
         self.cache = cache or TextCache()
         self.calibration = calibration
-        self._encoder = VocabularyEncoder(self.prompts, self.cache, seen)
+        self._encoder = VocabularyEncoder(self.prompts, self.cache, seen, trained)
 
     @property
     def device(self) -> torch.device:
@@ -85,6 +88,24 @@ class InferenceModel:
         self.method = self.method.to(place)
         self.method.compute_dtype = kind
         self._encoder = self._encoder.emptied()
+        return self
+
+    def with_seen(self: Model, seen: Mapping[str, bool]) -> Model:
+        """The same object, told by label which classes occurred in training (True) and which did not (False).
+
+        Classes that are not in the map are judged by their names, as without it. A calibration, which was measured with
+        names alone, is dropped.
+
+        Raises:
+            ConfigError: the method treats seen and other classes alike.
+            VocabularyError: a value is neither True nor False.
+        """
+        if not self.method.uses_seen:
+            raise ConfigError(
+                f"{type(self.method).__name__} treats classes seen in training and others alike; leave with_seen out"
+            )
+        self._encoder = self._encoder.told(seen)
+        self.calibration = None
         return self
 
     def eval(self: Model) -> Model:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -15,12 +16,12 @@ from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.inference.text_cache import TextCache, tokenize
 from ahs_seg.io.weight_files import listed
 from ahs_seg.methods.base import Method
-from ahs_seg.modules.class_pooling import mean_of_rows
-from ahs_seg.types import Words
+from ahs_seg.modules.class_pooling import class_embeddings, mean_of_rows
+from ahs_seg.types import ClassText, Words
 from ahs_seg.vocabulary.lint import LintModel
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.scripts import LANGUAGE_NAMES, unknown_words
-from ahs_seg.vocabulary.seen_classes import row_overlap
+from ahs_seg.vocabulary.seen_classes import check_given, given_flags, row_overlap
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def not_known(vocabulary: Vocabulary) -> None:
 class VocabularyEncoder:
     """Prompt tables, text embeddings and prepared text inputs of vocabularies; may be shared between threads.
 
-    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known).
+    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known); `given` overrides
+    it for the labels that it has (`check_given`). `trained` are the names of the training classes (None: not known).
     """
 
     def __init__(
@@ -46,21 +48,29 @@ class VocabularyEncoder:
         prompts: PromptConfig,
         cache: TextCache,
         seen: Callable[[Vocabulary], Sequence[bool] | None] = not_known,
+        trained: Vocabulary | None = None,
+        given: Mapping[str, bool] | None = None,
     ) -> None:
         self.prompts = prompts
         self.cache = cache
         self._seen = seen
+        self._trained = trained
+        self._given = given or {}
         self.table = lru_cache(maxsize=KEPT)(self._make_table)
         self._check_scripts = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
     def emptied(self) -> VocabularyEncoder:
         """An encoder with the same prompts and cache that has prepared nothing yet, as for another device."""
-        return VocabularyEncoder(self.prompts, self.cache, self._seen)
+        return VocabularyEncoder(self.prompts, self.cache, self._seen, self._trained, self._given)
+
+    def told(self, given: Mapping[str, bool]) -> VocabularyEncoder:
+        """An encoder with another map of seen classes that has prepared nothing yet."""
+        return VocabularyEncoder(self.prompts, self.cache, self._seen, self._trained, check_given(given))
 
     def __reduce__(self) -> tuple[type[VocabularyEncoder], tuple[object, ...]]:
         """For pickling and copies: what it was made of; text inputs are prepared again when they are needed."""
-        return VocabularyEncoder, (self.prompts, self.cache, self._seen)
+        return VocabularyEncoder, (self.prompts, self.cache, self._seen, self._trained, self._given)
 
     def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embedding of every prompt of every text row, encoded now unless it is in the cache."""
@@ -73,13 +83,30 @@ class VocabularyEncoder:
         known = self._prepared.get(vocabulary)
         if known is None or not torch.equal(known[0], text):
             with torch.inference_mode():
-                known = (text, method.prepare(text, self._seen_rows(vocabulary, text)))
+                prepared = method.prepare(text, self._seen_rows(vocabulary, text))
+                shares = self._seen_shares(method, vocabulary, text)
+                known = (text, prepared if shares is None else replace(prepared, seen_share=shares))
             self._prepared = {**dict(list(self._prepared.items())[1 - KEPT :]), vocabulary: known}
         return known[1]
 
     def _seen_rows(self, vocabulary: Vocabulary, text: Tensor) -> Bool[Tensor, " t"] | None:
-        rows = row_overlap(self._seen(vocabulary), self.table(vocabulary).row_class)
+        seen, given = self._seen(vocabulary), given_flags(self._given, vocabulary)
+        if any(flag is not None for flag in given):
+            known = seen or [False] * len(vocabulary)
+            seen = [own if flag is None else flag for flag, own in zip(given, known, strict=True)]
+        rows = row_overlap(seen, self.table(vocabulary).row_class)
         return None if rows is None else torch.tensor(rows, device=text.device)
+
+    def _seen_shares(self, method: Method, vocabulary: Vocabulary, text: Tensor) -> Float[Tensor, " t"] | None:
+        """The share to which every text row counts as seen, for methods that ask for it (None: by name alone)."""
+        if method.soft_overlap is None or self._trained is None:
+            return None
+        rows = class_embeddings(ClassText(text, text))
+        shares = method.soft_overlap.shares(rows, self.features(method, self._trained).to(rows))
+        given = given_flags(self._given, vocabulary)
+        flags = [given[index] for index in self.table(vocabulary).row_class]
+        values = [share if flag is None else float(flag) for flag, share in zip(flags, shares.tolist(), strict=True)]
+        return torch.tensor(values, device=text.device)
 
     def features(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t d"]:
         """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""

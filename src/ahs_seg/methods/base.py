@@ -18,6 +18,7 @@ from ahs_seg.config import Config
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
 from ahs_seg.methods.refinement import PamrConfig
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+from ahs_seg.vocabulary.seen_classes import SoftOverlap
 
 
 class MethodOptions(Config):
@@ -50,6 +51,10 @@ class Method(nn.Module, ABC):
     """The class of the options that `for_inference` accepts."""
     keeps_aspect: bool = False
     """Whether `encode` keeps the aspect ratio of a view; otherwise it resizes it to a square."""
+    uses_seen: ClassVar[bool] = False
+    """Whether classes that were seen in training are scored in another way than others (`ClassText.seen`)."""
+    soft_overlap: SoftOverlap | None = None
+    """How far a class counts as seen by its text embedding (None: by its name alone)."""
     backbone: Backbone
     compute_dtype: torch.dtype = torch.float32
     """Type of matrix products and convolutions at inference; weights, cosines and scores are float32 in any case."""

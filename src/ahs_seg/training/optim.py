@@ -24,6 +24,8 @@ NORMS = (
 )
 """Layers treated as normalisation layers (the list of detectron2)."""
 
+RELATIVE_POSITIONS = "relative_position_bias_table"
+"""Name of Swin's tables of relative positions, which have the weight decay of embedding tables."""
 POLY_POWER = 0.9
 _WRAPPERS = frozenset({"module", "_forward_module", "_fsdp_wrapped_module", "_orig_mod"})
 
@@ -43,21 +45,25 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
 
     The backbone is the attribute `backbone` of the method, whether `module` is the method or holds it as `method`.
     Parameters that a module lists in its class attribute `NO_DECAY_FULL_LR` (scalars such as temperatures and gates)
-    are trained at the full learning rate and without weight decay, also inside the backbone.
+    are trained at the full learning rate and without weight decay, also inside the backbone. Those that it lists in
+    `PUBLISHED_DECAY` have the ordinary weight decay if `config.published_decay` is set.
 
     Raises:
         TrainingSetupError: `module` has no trainable parameters.
     """
     norms, tables = _own(module, NORMS), _own(module, (nn.Embedding,))
-    settings = {id(getattr(part, name)) for part in module.modules() for name in getattr(part, "NO_DECAY_FULL_LR", ())}
+    settings = _listed(module, "NO_DECAY_FULL_LR")
+    decaying = _listed(module, "PUBLISHED_DECAY") if config.published_decay else set()
     groups: dict[tuple[float, float], dict[str, list[object]]] = {}
     for name, value in trainable(module):
         backbone = name.removeprefix("method.").startswith("backbone.")
         rate = config.lr * (config.clip_multiplier if backbone and id(value) not in settings else 1.0)
         decay = config.norm_weight_decay if id(value) in norms else config.weight_decay
-        if id(value) in tables and config.embedding_weight_decay is not None:
+        table = id(value) in tables or name.endswith(RELATIVE_POSITIONS)
+        if table and config.embedding_weight_decay is not None:
             decay = config.embedding_weight_decay
         decay = 0.0 if id(value) in settings else decay
+        decay = config.weight_decay if id(value) in decaying else decay
         group = groups.setdefault((rate, decay), {"params": [], "names": []})
         group["params"].append(value)
         group["names"].append(name)
@@ -67,6 +73,11 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
             "Choose a method with a head or a tuner."
         )
     return [{**group, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), group in groups.items()]
+
+
+def _listed(module: nn.Module, attribute: str) -> set[int]:
+    """`id`s of the parameters that modules list by name in a class attribute."""
+    return {id(getattr(part, name)) for part in module.modules() for name in getattr(part, attribute, ())}
 
 
 def _own(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:

@@ -53,8 +53,10 @@ class OptimizerConfig(Config):
     """AdamW settings, gradient clipping and the learning-rate schedule.
 
     `clip_multiplier` scales the learning rate of the backbone's parameters; `norm_weight_decay` is the weight decay of
-    normalisation layers, `embedding_weight_decay` that of embedding tables (None: `weight_decay`). The total L2 norm of
-    the gradients is clipped to `clip_norm` (None: no clipping). The learning rate of step i is
+    normalisation layers, `embedding_weight_decay` that of embedding tables and of Swin's tables of relative positions
+    (None: `weight_decay`). Where the original code of a method decays a norm or a scalar that has no weight decay here,
+    `published_decay` follows it (EBSeg). The total L2 norm of the gradients is clipped to `clip_norm` (None: no
+    clipping). The learning rate of step i is
     lr * 0.5 * (1 + cos(pi * i / steps)), or with "poly" lr * (1 - i / steps)^0.9; during the first `warmup_steps` it is
     multiplied by a factor that grows linearly from `warmup_factor` to 1 (detectron2's WarmupCosineLR and WarmupPolyLR).
     """
@@ -64,6 +66,7 @@ class OptimizerConfig(Config):
     weight_decay: NonNegativeFloat = 1e-4
     norm_weight_decay: NonNegativeFloat = 0.0
     embedding_weight_decay: NonNegativeFloat | None = None
+    published_decay: bool = False
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     clip_norm: PositiveFloat | None = 0.01

@@ -46,36 +46,44 @@ _LEAST, _MOST = 0.01, 0.99
 class Modulation(Config):
     """Configuration of the adaptive energy modulation of the rotations of both towers (AHS-Seg, HA-HEM).
 
-    `alpha` is the initial strength of every layer; `vision` and `text` are the initial strengths of the two towers.
-    `energy_weight` is the weight of the energy loss (`energy_loss`).
+    `alpha` is the initial strength of every layer; `vision` and `text` are the initial strengths of the two towers, or
+    with `beta` "constant" their strengths throughout. `energy_weight` is the weight of the energy loss (`energy_loss`).
     """
 
     alpha: float = Field(default=0.3, gt=0, lt=1)
     vision: float = Field(default=1.0, gt=0, le=1)
     text: float = Field(default=0.7, gt=0, le=1)
+    beta: Literal["learned", "constant"] = "learned"
     energy_weight: float = Field(default=0.01, ge=0)
 
     def build(self, depths: dict[Tower, int]) -> EnergyModulation:
         """The modulation module for towers of these depths."""
         betas: dict[Tower, float] = {"vision": self.vision, "text": self.text}
-        towers = {tower: TowerModulation(depth, self.alpha, beta=betas[tower]) for tower, depth in depths.items()}
+        constant = self.beta == "constant"
+        towers = {
+            tower: TowerModulation(depth, self.alpha, beta=betas[tower], constant=constant)
+            for tower, depth in depths.items()
+        }
         return EnergyModulation(towers, energy_weight=self.energy_weight)
 
 
 class TowerModulation(nn.Module):
     """Modulation of one tower's rotations by a learned strength per layer: mu_l = sigmoid(a_l) sigmoid(b).
 
-    The initial values of both sigmoids are clamped to [0.01, 0.99]: at 1, where the published code starts beta of the
+    With a `constant` beta, mu_l = sigmoid(a_l) beta; the published code applies a sigmoid to that constant. The initial
+    values of both sigmoids are clamped to [0.01, 0.99]: at 1, where the published code starts beta of the
     vision tower, a sigmoid has no gradient. The published code has one such module per layer of CLIP and uses one entry
     of each.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"alpha_logits", "beta_logit"})
 
-    def __init__(self, depth: int, alpha: float = 0.3, *, beta: float) -> None:
+    def __init__(self, depth: int, alpha: float = 0.3, *, beta: float, constant: bool = False) -> None:
         super().__init__()
         self.alpha_logits = nn.Parameter(torch.full((depth,), _logit(alpha)))
-        self.beta_logit = nn.Parameter(torch.tensor(_logit(beta)))
+        self.beta_logit: nn.Parameter | None
+        self.register_parameter("beta_logit", None if constant else nn.Parameter(torch.tensor(_logit(beta))))
+        self._constant = beta
 
     @property
     def alpha(self) -> Float[Tensor, " layers"]:
@@ -84,7 +92,9 @@ class TowerModulation(nn.Module):
 
     @property
     def beta(self) -> Float[Tensor, ""]:
-        """The strength of the tower, in (0, 1)."""
+        """The strength of the tower, in (0, 1]; a constant has no gradient."""
+        if self.beta_logit is None:
+            return torch.full((), self._constant, device=self.alpha_logits.device)
         return self.beta_logit.sigmoid()
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from pydantic import Field
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor
 
 from ahs_seg.config import Config
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary, VocabularyError, known_vocabularies
@@ -39,6 +41,52 @@ class Overlap(Config):
             return None
         known = {normalised(word) for words in self.words for word in words}
         return tuple(overlaps(entry, known) for entry in vocabulary.entries)
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """All names and synonyms of the training classes, each as a class of its own (None: not known)."""
+        distinct = {normalised(word): word for words in self.words for word in words}
+        return Vocabulary(tuple(ClassName(word, (word,)) for word in distinct.values())) if distinct else None
+
+
+class SoftOverlap(Config):
+    """How far a class counts as seen, by its text embedding: 0 up to the cosine `low`, 1 from `high`, linear between.
+
+    The cosine is that with the nearest name of a training class.
+    """
+
+    low: float = Field(ge=-1, le=1)
+    high: float = Field(ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> SoftOverlap:
+        if self.low >= self.high:
+            raise ValueError(f"low is {self.low:g} and must be below high, which is {self.high:g}")
+        return self
+
+    def shares(self, text: Float[Tensor, "t d"], trained: Float[Tensor, "k d"]) -> Float[Tensor, " t"]:
+        """The share in [0, 1] to which each row counts as seen; both inputs are unit vectors."""
+        nearest = (text @ trained.T).amax(1)
+        return ((nearest - self.low) / (self.high - self.low)).clamp(0, 1)
+
+
+def check_given(given: Mapping[str, object]) -> dict[str, bool]:
+    """A map from labels to whether the class was seen in training, by normalised label.
+
+    Raises:
+        VocabularyError: a value is neither True nor False.
+    """
+    known: dict[str, bool] = {}
+    for label, seen in given.items():
+        if not isinstance(seen, bool):
+            raise VocabularyError(f"{label!r} is {seen!r}; give True for a class seen in training, False for others")
+        known[normalised(label)] = seen
+    return known
+
+
+def given_flags(given: Mapping[str, bool], vocabulary: Vocabulary) -> list[bool | None]:
+    """For every class of a vocabulary what the result of `check_given` says (None: nothing)."""
+    return [given.get(normalised(label)) for label in vocabulary.labels]
 
 
 def overlaps(entry: ClassName, known: set[str]) -> bool:

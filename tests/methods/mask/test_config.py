@@ -83,8 +83,6 @@ def test_wrong_values_name_their_key(wrong: dict[str, Any]) -> None:
         Example.parse({"pixels": {"name": "conv_pyramid"}, **wrong})
 
 
-def test_a_dense_form_has_no_effect_and_is_refused() -> None:
-    config = SMALL.replace(backbone=ClipConfig(dense="value"))
-    with pytest.raises(ConfigError, match=r"method\.backbone\.dense is value, but example reads .* in its own way"):
-        config.clip(random_backbone())
-    assert SMALL.replace(backbone=ClipConfig(dense="cat_seg")).clip(random_backbone()).dense_form == "cat_seg"
+def test_the_backbone_has_the_dense_form_of_the_config() -> None:
+    assert SMALL.replace(backbone=ClipConfig(dense="value")).clip(random_backbone()).dense_form == "value"
+    assert SMALL.clip(random_backbone()).dense_form == "cat_seg"

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ahs_seg.config import ConfigError
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary
-from ahs_seg.methods.cost.correlation import cosine_cost
+from ahs_seg.methods.cost.correlation import PerClassShift, cosine_cost
 from ahs_seg.methods.cost.decoder import DecoderTerms, GuidedDecoder
 from ahs_seg.methods.cost.guidance import Guidance
 from ahs_seg.methods.cost.window_attention import GuidanceTerms, SpatialAggregation
@@ -41,6 +41,7 @@ class _Shared:
     """Tensors that depend on the image or on the vocabulary, but not on the chunk of classes."""
 
     dense: Tensor
+    change: PerClassShift | None
     spatial: list[tuple[GuidanceTerms, GuidanceTerms]]
     classwise: list[tuple[Tensor, Tensor]]
     decoder: DecoderTerms
@@ -86,17 +87,19 @@ class CostHead(nn.Module):
         guidance: Guidance,
         *,
         words: Float[Tensor, "#b t p d"] | None = None,
+        change: PerClassShift | None = None,
     ) -> Float[Tensor, "b t H W"]:
         """Logits at four times the resolution of `dense`.
 
-        `words` are the text embeddings that guide the class attention (None: those of `text`).
+        `words` are the text embeddings that guide the class attention (None: those of `text`); `change` is what each
+        class adds to `dense` before it is compared (None: nothing).
         """
         if text.shape[2] != self.prompts:
             raise ConfigError(
                 f"text has {text.shape[2]} prompts per class, this head was built for {self.prompts}; "
                 f"set cost.prompts={text.shape[2]} or use {self.prompts} templates"
             )
-        shared = self._prepare(dense, text if words is None else words, guidance)
+        shared = self._prepare(dense, text if words is None else words, guidance, change)
         count = text.shape[1]
         chunks = list(self._chunks(count, dense))
         maps: list[Tensor | None] = [None] * len(chunks)
@@ -119,10 +122,11 @@ class CostHead(nn.Module):
     def _layers(self) -> list[AggregationLayer]:
         return cast(list[AggregationLayer], list(self.layers))
 
-    def _prepare(self, dense: Tensor, words: Tensor, guidance: Guidance) -> _Shared:
+    def _prepare(self, dense: Tensor, words: Tensor, guidance: Guidance, change: PerClassShift | None) -> _Shared:
         words = self.text_guidance(F.normalize(F.normalize(words, dim=-1).mean(2), dim=-1))
         return _Shared(
             dense=dense,
+            change=change,
             spatial=[layer.spatial.guide(guidance.appearance) for layer in self._layers()],
             classwise=[layer.classwise.guide(words) for layer in self._layers()],
             decoder=self.decoder.prepare(guidance),
@@ -139,7 +143,8 @@ class CostHead(nn.Module):
     ) -> tuple[Tensor, ClassSummary]:
         """Maps and class summary of one chunk after layer `index` - 1 is finished and layer `index` is started."""
         if maps is None or summary is None:
-            cost = cosine_cost(shared.dense, text)
+            change = None if shared.change is None else shared.change.of_classes(chunk)
+            cost = cosine_cost(shared.dense, text) if change is None else change.cost(shared.dense, text)
             maps = self.embed_cost(cost if self.similarity is None else self.similarity(cost))
         else:
             maps = self._finish(index - 1, maps, chunk, summary, shared)

@@ -69,17 +69,21 @@ class CostSegmenter(Method):
         aligned = self.parts.aligned(dense)
         compared = self.parts.compared(aligned)
         guidance = self.pyramid(ImageFeatures(self.parts.appearance(dense, fused), guiding))
+        change = self.parts.change(aligned, words)
         kept, embeddings, guides = None, words.embeddings[None], words.guidance[None]
         if self.keep is not None and len(words) > self.keep:
-            kept = most_similar_classes(compared.detach(), words.embeddings.detach(), self.keep)
+            kept = most_similar_classes(compared.detach(), words.embeddings.detach(), self.keep, change)
             embeddings, guides = words.embeddings[kept], words.guidance[kept]
-        logits = self.head(compared, embeddings, guidance, words=guides)
+            change = self.parts.change(aligned, words, kept)
+        logits = self.head(compared, embeddings, guidance, words=guides, change=change)
         return Output(logits, features, words, compared, kept, aligned=aligned)
 
     def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
         """Text embeddings after guidance and projection by the parts; computed once per vocabulary at inference."""
         guided = self.parts.guided(text)
-        return ClassText(self.parts.projected(guided), guided, seen)
+        complexity = self.parts.complexity(guided)
+        projected = self.parts.projected(guided, complexity)
+        return ClassText(projected, self.parts.guiding(guided, projected), seen, complexity)
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Sigmoid probability of each text row, independent of the others, in [0, 1]."""

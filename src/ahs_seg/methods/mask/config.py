@@ -9,7 +9,6 @@ from torch import nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.dense_forms import CAT_SEG
 from ahs_seg.backbones.pixel import PixelConfig
 from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import BaseMethodConfig
@@ -18,7 +17,11 @@ from ahs_seg.methods.objective import SumObjective, TrainingClasses
 
 
 class MaskMethodConfig(BaseMethodConfig):
-    """Config of a pixel backbone and its pixel and query decoders (Mask2Former); defaults as in the papers."""
+    """Config of a pixel backbone and its pixel and query decoders (Mask2Former); defaults as in the papers.
+
+    Images are padded to multiples of the stride of the pixel backbone. With `mask_padding` neither decoder attends to
+    the padding, and matching and losses draw their points inside the image; as published, padding is like the image.
+    """
 
     pixels: PixelConfig
     queries: Width = 100
@@ -28,6 +31,7 @@ class MaskMethodConfig(BaseMethodConfig):
     encoder_feedforward: Width = 1024
     decoder_layers: Layers = 9
     decoder_feedforward: Width = 2048
+    mask_padding: bool = False
 
     def decoders(self, channels: Sequence[int]) -> Decoders:
         """The `PixelDecoder` and `MaskedDecoder` for a pixel backbone with maps of these `channels`, finest map first.
@@ -75,19 +79,12 @@ class MaskMethodConfig(BaseMethodConfig):
 
         `key` is the config of the backbone.
 
-        The method reads the patches in a way of its own, so that no dense form applies.
-
         Raises:
-            ConfigError: the backbone is of another kind, or the config has a dense form.
+            ConfigError: the backbone is of another kind.
         """
         if not isinstance(backbone, ClipBackbone):
             raise ConfigError(
                 f"{key} is of the kind {backbone.kind}; {self.name} runs the image tower of a CLIP block by block. "
                 f"Give a CLIP, MetaCLIP 2, Chinese-CLIP or AltCLIP as {key}.source."
             )
-        if self.backbone.dense not in (None, CAT_SEG):
-            raise ConfigError(
-                f"method.backbone.dense is {self.backbone.dense}, but {self.name} reads the patches of CLIP in its own "
-                "way. Leave method.backbone.dense out."
-            )
-        return backbone
+        return self.backbone.in_form(backbone)

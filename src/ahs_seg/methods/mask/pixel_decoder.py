@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import (
@@ -16,7 +16,7 @@ from transformers.models.mask2former.modeling_mask2former import (
     multi_scale_deformable_attention,
 )
 
-from ahs_seg.methods.mask.predictions import PixelFeatures
+from ahs_seg.methods.mask.predictions import ImageArea, PixelFeatures
 from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.full_precision import full_precision
 
@@ -28,7 +28,8 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
     """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32; always in float32.
 
     Source: Mask2Former (Cheng et al., CVPR 2022). Deformable attention is the pure PyTorch version of `transformers`,
-    which is exact. `dim` must be a multiple of 32 (groups of the norms). Padded positions are not masked out.
+    which is exact. `dim` must be a multiple of 32 (groups of the norms). As published, padded positions take part like
+    any other; with an `area` their values are zero, like those outside of the map.
     """
 
     def __init__(
@@ -55,12 +56,15 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
         self.dim, self.mask_dim = dim, mask_dim
         _initialise(self)
 
-    def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
-        """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32."""
-        with full_precision(levels[0].device):
-            return self._decode([level.float() for level in levels])
+    def forward(self, levels: Sequence[Float[Tensor, "b _ _ _"]], area: ImageArea | None = None) -> PixelFeatures:
+        """Mask features and multi-scale features from backbone maps at strides 4, 8, 16, 32.
 
-    def _decode(self, levels: Sequence[Float[Tensor, "b _ _ _"]]) -> PixelFeatures:
+        `area` is the part of the maps that is the image (None: all of it).
+        """
+        with full_precision(levels[0].device):
+            return self._decode([level.float() for level in levels], area)
+
+    def _decode(self, levels: Sequence[Float[Tensor, "b _ _ _"]], area: ImageArea | None) -> PixelFeatures:
         """As in `transformers`, without its reading of values, for which the CPU waits in every layer in training."""
         coarse = levels[:0:-1]
         maps = [project(level) for project, level in zip(self.input_projections, coarse, strict=True)]
@@ -70,8 +74,9 @@ class PixelDecoder(Mask2FormerPixelDecoder):  # type: ignore[misc]  # transforme
         positions = _in_a_row([place + one[:, None, None] for place, one in zip(places, self.level_embed, strict=True)])
         centres = torch.cat([_centres(size, tokens.device) for size in sizes])
         scale = made_on(tokens.device, [float(side) for height, width in sizes for side in (width, height)]).view(-1, 2)
+        padding = None if area is None else torch.cat([area.padding(size, tokens.device).flatten() for size in sizes])
         for layer in self.encoder.layers:
-            seen = _deformable_attention(layer.self_attn, tokens, positions, centres, sizes, scale)
+            seen = _deformable_attention(layer.self_attn, tokens, positions, centres, sizes, scale, padding)
             tokens = layer.self_attn_layer_norm(tokens + seen)
             tokens = layer.final_layer_norm(tokens + layer.fc2(layer.fc1(tokens).relu()))
         parts = tokens.split([height * width for height, width in sizes], dim=1)
@@ -101,12 +106,18 @@ def _deformable_attention(
     centres: Float[Tensor, "n 2"],
     sizes: list[tuple[int, int]],
     scale: Float[Tensor, "levels 2"],
+    padding: Bool[Tensor, " n"] | None,
 ) -> Float[Tensor, "b n d"]:
-    """What every position reads at the points that it chooses; offsets are divided by `scale` (width, height)."""
+    """What every position reads at the points that it chooses; offsets are divided by `scale` (width, height).
+
+    Positions in `padding` have the value zero.
+    """
     queries, heads = tokens + positions, (part.n_heads, part.n_levels, part.n_points)
     offsets = part.sampling_offsets(queries).unflatten(-1, (*heads, 2)) / scale[:, None]
     weights = part.attention_weights(queries).unflatten(-1, (part.n_heads, -1)).softmax(-1).unflatten(-1, heads[1:])
     values = part.value_proj(tokens).unflatten(-1, (part.n_heads, -1))
+    if padding is not None:
+        values = values.masked_fill(padding[:, None, None], 0)
     points = centres[:, None, None, None] + offsets
     result: Tensor = part.output_proj(multi_scale_deformable_attention(values, sizes, points, weights))
     return result

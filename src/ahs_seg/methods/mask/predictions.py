@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -23,6 +24,20 @@ class QueryPrediction:
 
     states: Float[Tensor, "b q d"]
     masks: Float[Tensor, "b q h w"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageArea:
+    """The top left part of padded images that is the image: `size` of `padded_size`, (height, width) in pixels."""
+
+    size: tuple[int, int]
+    padded_size: tuple[int, int]
+
+    def padding(self, grid: tuple[int, int], device: torch.device) -> Bool[Tensor, "h w"]:
+        """True for the cells of a map of the padded images that show no pixel of the image."""
+        sides = zip(grid, self.size, self.padded_size, strict=True)
+        rows, columns = (torch.arange(cells, device=device) * whole >= own * cells for cells, own, whole in sides)
+        return rows[:, None] | columns
 
 
 Decoders: TypeAlias = tuple[Any, Any]

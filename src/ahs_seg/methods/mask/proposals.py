@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.config import Config
-from ahs_seg.methods.mask.predictions import QueryPrediction
+from ahs_seg.methods.mask.predictions import ImageArea, QueryPrediction
 from ahs_seg.methods.mask.set_loss import (
     MaskTargets,
     Match,
@@ -25,6 +25,7 @@ from ahs_seg.methods.mask.set_loss import (
     proposal_class_loss,
     proposal_mask_losses,
 )
+from ahs_seg.modules.constants import made_on
 from ahs_seg.types import ClassText, ImageFeatures, MaskProposals, Output
 
 MIN_SCORE = 1e-8
@@ -41,6 +42,11 @@ class MaskFeatures(ImageFeatures):
     predictions: tuple[QueryPrediction, ...]
     padded_size: tuple[int, int]
     size: tuple[int, int]
+
+    @property
+    def area(self) -> ImageArea:
+        """The part of the padded images that is the image."""
+        return ImageArea(self.size, self.padded_size)
 
 
 def padded_size_of(images: Float[Tensor, "b 3 H W"], pixels: PixelBackbone) -> tuple[int, int]:
@@ -70,6 +76,12 @@ def coarse_scores(proposals: MaskProposals, grid: tuple[int, int]) -> Float[Tens
     masks = F.interpolate(proposals.masks.float(), size=grid, mode="bilinear", align_corners=False).sigmoid()
     total = torch.einsum("bqt,bqhw->bthw", proposals.classes.float(), masks)
     return total / masks.sum(1, keepdim=True).clamp(min=1)
+
+
+def inside_image(draw: RandomSource, area: ImageArea, device: torch.device) -> RandomSource:
+    """A source of random points (x, y) of padded images that draws points of the image alone, from those of `draw`."""
+    share = made_on(device, [own / whole for own, whole in zip(area.size, area.padded_size, strict=True)]).flip(0)
+    return lambda shape: draw(shape) * share
 
 
 class ProposalLossConfig(Config):

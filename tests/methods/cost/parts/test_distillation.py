@@ -40,6 +40,8 @@ def test_gradient_of_the_distillation_is_a_difference() -> None:
 def test_the_schedule_of_the_distillation() -> None:
     assert [distillation_schedule(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 0.3, 0.1])
     assert distillation_schedule(0.25, initial=1.0, final=0.0) == pytest.approx(0.5 + 0.25 * math.sqrt(2))
+    warmed = [distillation_schedule(progress, warmup=0.2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert warmed == pytest.approx([0.0, 0.25, 0.5, 0.3, 0.1])
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Prototypes: how they move, how they guide words, and their losses by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
 from ahs_seg.types import IGNORE
 
 
-def bank(**changes: float) -> PrototypeBank:
+def bank(**changes: Any) -> PrototypeBank:
     return PrototypeBank(2, 3, **changes)
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -28,11 +28,15 @@ def distillation_loss(student: Float[Tensor, "b d h w"], teacher: Float[Tensor, 
     return geodesic_distance(one, other).mean()
 
 
-def distillation_schedule(progress: float, *, initial: float = 0.5, final: float = 0.1) -> float:
+def distillation_schedule(progress: float, *, initial: float = 0.5, final: float = 0.1, warmup: float = 0.0) -> float:
     """Loss weight at a training progress in [0, 1]: half a cosine period from `initial` to `final`.
 
-    The published code raises it from 0 over the first 5,000 steps, although its text says "large at the start".
+    It follows a linear rise from 0 during the share `warmup` of the training. The published code has one of 5,000 of
+    80,000 steps (0.0625), although its text says "large at the start".
     """
+    if progress < warmup:
+        return initial * progress / warmup
+    progress = (progress - warmup) / (1 - warmup)
     return final + 0.5 * (initial - final) * (1 + math.cos(math.pi * progress))
 
 
@@ -43,12 +47,13 @@ class Distillation(Config):
     """Spherical self-distillation (AHS-Seg's simple design, SDR): keeps the tuned encoder near the original CLIP.
 
     The loss (`distillation_loss`) is multiplied by `weight` and by a factor that falls from `initial` to `final` during
-    training (`distillation_schedule`).
+    training, after a rise from 0 during the share `warmup` of it (`distillation_schedule`).
     """
 
     weight: NonNegativeFloat = 0.1
     initial: NonNegativeFloat = 0.5
     final: NonNegativeFloat = 0.1
+    warmup: float = Field(default=0.0, ge=0, lt=1)
 
     def build(self, backbone: Backbone) -> FrozenTeacher:
         """The teacher for a backbone with tuner, created before the first training step."""
@@ -117,8 +122,9 @@ class DistillationTerm(nn.Module):
             teacher = self.teacher(backbone, images)
         distance = distillation_loss(student.float(), teacher.float())
         self._distance = distance.detach()
-        factor = distillation_schedule(view.progress, initial=self.config.initial, final=self.config.final)
-        return {"distillation": self.config.weight * factor * distance}
+        config = self.config
+        factor = distillation_schedule(view.progress, initial=config.initial, final=config.final, warmup=config.warmup)
+        return {"distillation": config.weight * factor * distance}
 
     def statistics(self, backbone: Backbone) -> dict[str, float]:
         """Values to log: the mean angle to the teacher in the last step, in radians."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,7 @@ def contrastive_loss(
     return torch.where(present & (count >= 2), own, 0).sum() / count.clamp(min=1)
 
 
+_LEAST_LENGTH = 1e-12  # that of F.normalize
 PARENT_MARGIN, SIBLING_MARGIN = 0.3, 0.5
 REST_SUFFIX = "-other"
 
@@ -88,7 +89,10 @@ class ProjectionConfig(Config):
     """Config of the dynamic class-aware hyperspherical projection (AHS-Seg, DC-HSP).
 
     `rank` is the rank of the dynamic term and `scale` its initial factor; `hidden` and `dropout` belong to the
-    complexity estimator. `contrastive_weight` and `hierarchy_weight` are the weights of the two losses.
+    complexity estimator. `contrastive_weight` and `hierarchy_weight` are the weights of the two losses. The class
+    attention is guided by text embeddings before the projection (`guidance` "text") or after it ("projected"). With
+    `per_class` the dynamic term, with the complexity of the class, acts on the patch features, too
+    (`DynamicProjection`).
     """
 
     rank: Width = 64
@@ -97,11 +101,13 @@ class ProjectionConfig(Config):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     contrastive_weight: float = Field(default=0.05, ge=0)
     hierarchy_weight: float = Field(default=0.02, ge=0)
+    guidance: Literal["text", "projected"] = "text"
+    per_class: bool = False
 
     def build(self, dim: int) -> DynamicProjection:
         """The projection module for a joint space of `dim` dimensions."""
         estimator = ComplexityEstimator(dim, self.hidden, dropout=self.dropout)
-        return DynamicProjection(dim, estimator, rank=self.rank, scale=self.scale)
+        return DynamicProjection(dim, estimator, rank=self.rank, scale=self.scale, per_class=self.per_class)
 
     def term(self, projection: DynamicProjection, classes: TrainingClasses) -> ProjectionTerm:
         """The loss term of the projection."""
@@ -141,13 +147,19 @@ class DynamicProjection(nn.Module):
     original the projected features are used only in losses, and the sizes do not fit (768 for 512); here they form the
     correlation. The original's radius has no effect, because a normalisation follows it, and is left out.
 
+    With `per_class` the patch features that are compared with class i are projected by P_img + c_i s B A: `image` gives
+    P_img f / |P_img f|, and `shift` what B A adds to it at complexity 1. Losses use `image` alone.
+
     Source: AHS-Seg, dynamic class-aware hyperspherical projection.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
 
-    def __init__(self, dim: int, estimator: ComplexityEstimator, *, rank: int = 64, scale: float = 0.1) -> None:
+    def __init__(
+        self, dim: int, estimator: ComplexityEstimator, *, rank: int = 64, scale: float = 0.1, per_class: bool = False
+    ) -> None:
         super().__init__()
+        self.per_class = per_class
         self.estimator = estimator
         self.image_base = _identity(dim)
         self.text_base = _identity(dim)
@@ -162,15 +174,27 @@ class DynamicProjection(nn.Module):
             projected = F.normalize(widened(features), dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
             return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
 
-    def text(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        """Projected text embeddings, normalised to unit length."""
-        return self.project(F.normalize(embeddings, dim=-1))
+    def shift(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """The dynamic term s B A f of normalised patch features, divided by the length of their base projection."""
+        with full_precision(features.device):
+            unit = F.normalize(widened(features), dim=1).permute(0, 2, 3, 1)
+            length = (unit @ self.image_base.weight.T).norm(dim=-1, keepdim=True).clamp(min=_LEAST_LENGTH)
+            moved = self.scale * (unit @ self.down.weight.T @ self.up.weight.T) / length
+            return moved.permute(0, 3, 1, 2)
 
-    def project(self, words: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    def text(
+        self, embeddings: Float[Tensor, "*n d"], complexity: Float[Tensor, "*n"] | None = None
+    ) -> Float[Tensor, "*n d"]:
+        """Projected text embeddings, normalised to unit length; `complexity` is theirs (None: estimated here)."""
+        return self.project(F.normalize(embeddings, dim=-1), complexity)
+
+    def project(
+        self, words: Float[Tensor, "*n d"], complexity: Float[Tensor, "*n"] | None = None
+    ) -> Float[Tensor, "*n d"]:
         """Projected text embeddings of unit length; the inputs `words` must already be normalised."""
         dynamic = self.up(self.down(words))
-        projected = self.text_base(words) + self.estimator(words) * self.scale * dynamic
-        return F.normalize(projected, dim=-1)
+        share = self.estimator(words) if complexity is None else complexity.unsqueeze(-1)
+        return F.normalize(self.text_base(words) + share * self.scale * dynamic, dim=-1)
 
     def complexity(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
         """The complexity of each text embedding, in (0, 1)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -12,79 +11,32 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from ahs_seg.config import Config, ConfigError, Width
+from ahs_seg.methods.cost.parts.prototype_losses import prototype_contrast, prototype_distance, prototype_loss
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import sum_of_rows
-from ahs_seg.modules.geodesic import angle_of_cosine, geodesic_distance
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.types import IGNORE, TrainingForward
 
-
-def prototype_loss(
-    features: Float[Tensor, "n d"],
-    rows: Int[Tensor, " n"],
-    prototypes: Float[Tensor, "k d"],
-    temperatures: Float[Tensor, " k"],
-    ready: Bool[Tensor, " k"],
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy of labelled features against all prototypes: -log softmax_c(f . P_c / tau_c)[y].
-
-    `rows` are the class indices of the features (`IGNORE`: no label). Only classes that are `ready` are used; without
-    any labelled feature of these the loss is 0. Source: AHS-Seg's simple design, HPA.
-    """
-    cosine = F.normalize(features, dim=-1) @ prototypes.T
-    return _cross_entropy(cosine, rows, temperatures, ready)
-
-
-def prototype_distance(
-    features: Float[Tensor, "n d"], rows: Int[Tensor, " n"], prototypes: Float[Tensor, "k d"], ready: Bool[Tensor, " k"]
-) -> Float[Tensor, ""]:
-    """Mean geodesic distance of labelled features to the prototype of their class. Source: HPS-Seg, HPA."""
-    valid = _valid(rows, ready)
-    own = prototypes[torch.where(valid, rows, 0)]
-    return _mean(geodesic_distance(F.normalize(features, dim=-1), own), valid)
-
-
-def prototype_contrast(
-    features: Float[Tensor, "n d"],
-    rows: Int[Tensor, " n"],
-    prototypes: Float[Tensor, "k d"],
-    temperatures: Float[Tensor, " k"],
-    ready: Bool[Tensor, " k"],
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy of labelled features with the logits (1 - d / pi) / tau, d the angle to each prototype.
-
-    It separates the classes, which HPS-Seg claims, but its published code has no loss for it.
-    """
-    cosine = F.normalize(features, dim=-1) @ prototypes.T
-    return _cross_entropy(1 - angle_of_cosine(cosine) / math.pi, rows, temperatures, ready)
-
-
-def _cross_entropy(similarity: Tensor, rows: Tensor, temperatures: Tensor, ready: Tensor) -> Tensor:
-    valid = _valid(rows, ready)
-    # A finite mask value, so that excluded features have no infinite gradient.
-    logits = (similarity / temperatures).masked_fill(~ready, torch.finfo(similarity.dtype).min)
-    return _mean(F.cross_entropy(logits, torch.where(valid, rows, 0), reduction="none"), valid)
-
-
-def _valid(rows: Tensor, ready: Tensor) -> Tensor:
-    labelled = rows != IGNORE
-    return labelled & ready[torch.where(labelled, rows, 0)]
-
-
-def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """The mean over valid values; without any, a 0 that is still part of the autograd graph."""
-    return torch.where(valid, values, 0).sum() / valid.sum().clamp(min=1)
-
-
 LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.01, 1.0
+GROWTH, GROWTH_COUNT, GREATEST_MOMENTUM = 0.09, 1000, 0.999
+
+
+def adaptive_momentum(momentum: float, counts: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
+    """The momentum of every class after `counts` features of it: min(m + 0.09 (1 - 1 / (1 + n / 1000)), 0.999).
+
+    Source: the published code of AHS-Seg's simple design, whose text has a constant momentum.
+    """
+    grown = momentum + GROWTH * (1 - 1 / (1 + counts / GROWTH_COUNT))
+    return grown.clamp(max=max(GREATEST_MOMENTUM, momentum))
 
 
 class Prototypes(Config):
     """Config of the prototypes, one per training class (AHS-Seg's simple design and HPS-Seg, HPA).
 
     `count` is the number of training classes; an experiment sets it. Prototypes are initialised with the text
-    embeddings of the classes ("text") or are empty until their class occurs ("nothing"). `guidance` is how strongly the
-    text embeddings of any vocabulary are moved towards the prototypes (0: not at all).
+    embeddings of the classes ("text") or are empty until their class occurs ("nothing"). With `adaptive` the momentum
+    of a class grows with the number of its features (`adaptive_momentum`). `guidance` is how strongly the text
+    embeddings of any vocabulary are moved towards the prototypes (0: not at all).
 
     `weight` is the weight of the loss. The `cosine` loss is a cross-entropy over the cosines with all prototypes. The
     `geodesic` loss is `distance_weight` times the distance to the prototype of the own class plus `contrast_weight`
@@ -94,6 +46,7 @@ class Prototypes(Config):
     count: Width | None = None
     start: Literal["text", "nothing"] = "text"
     momentum: float = Field(default=0.99, ge=0, lt=1)
+    adaptive: bool = False
     temperature: float = Field(default=0.07, ge=LEAST_TEMPERATURE, le=GREATEST_TEMPERATURE)
     guidance: NonNegativeFloat = 0.1
     loss: Literal["cosine", "geodesic"] = "cosine"
@@ -114,7 +67,12 @@ class Prototypes(Config):
                 "method's config."
             )
         return PrototypeBank(
-            dim, self.count, momentum=self.momentum, temperature=self.temperature, guidance=self.guidance
+            dim,
+            self.count,
+            momentum=self.momentum,
+            adaptive=self.adaptive,
+            temperature=self.temperature,
+            guidance=self.guidance,
         )
 
     def term(self, bank: PrototypeBank, classes: TrainingClasses) -> PrototypeTerm:
@@ -125,7 +83,8 @@ class Prototypes(Config):
 class PrototypeBank(nn.Module):
     """Prototypes, one unit vector per training class; a row of zeros is a class without a prototype yet.
 
-    `seen` is True for classes whose prototype comes from features. Each class has a temperature tau_c = temperature *
+    `seen` is True for classes whose prototype comes from features. With an `adaptive` momentum, `counts` has the number
+    of features of each class so far. Each class has a temperature tau_c = temperature *
     exp(theta_c), clamped to [0.01, 1]; an optimiser step on the logarithm changes all temperatures by the same ratio.
     The published code starts from random vectors, which dominate until their class occurs, updates each process
     separately, and (HPS-Seg) updates before the loss is computed, so that a batch is compared with itself.
@@ -134,9 +93,17 @@ class PrototypeBank(nn.Module):
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"theta"})
     prototypes: Tensor
     seen: Tensor
+    counts: Tensor | None
 
     def __init__(
-        self, dim: int, count: int, *, momentum: float = 0.99, temperature: float = 0.07, guidance: float = 0.1
+        self,
+        dim: int,
+        count: int,
+        *,
+        momentum: float = 0.99,
+        adaptive: bool = False,
+        temperature: float = 0.07,
+        guidance: float = 0.1,
     ) -> None:
         super().__init__()
         self.momentum = momentum
@@ -144,6 +111,7 @@ class PrototypeBank(nn.Module):
         self.guidance = guidance
         self.register_buffer("prototypes", torch.zeros(count, dim))
         self.register_buffer("seen", torch.zeros(count, dtype=torch.bool))
+        self.register_buffer("counts", torch.zeros(count) if adaptive else None)
         self.theta = nn.Parameter(torch.zeros(count))
 
     @property
@@ -196,7 +164,11 @@ class PrototypeBank(nn.Module):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(packed)
         means, present = F.normalize(packed[:, :-1], dim=-1), packed[:, -1] > 0
-        moved = F.normalize(self.momentum * self.prototypes + (1 - self.momentum) * means, dim=-1)
+        kept: float | Tensor = self.momentum
+        if self.counts is not None:
+            kept = adaptive_momentum(self.momentum, self.counts)[:, None]
+            self.counts += packed[:, -1]
+        moved = F.normalize(kept * self.prototypes + (1 - kept) * means, dim=-1)
         fresh = torch.where(self.seen[:, None], moved, means)
         self.prototypes.copy_(torch.where(present[:, None], fresh, self.prototypes))
         self.seen |= present

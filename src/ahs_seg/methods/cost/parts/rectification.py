@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ahs_seg.config import Config, Width
 from ahs_seg.methods.objective import TrainingClasses
+from ahs_seg.modules.resize import resize
 from ahs_seg.types import TrainingForward
 
 _EPS = 1e-12
@@ -21,7 +23,7 @@ _EPS = 1e-12
 def perturbed_style(
     dense: Float[Tensor, "b d h w"], *, strength: float = 0.1, generator: torch.Generator | None = None
 ) -> Float[Tensor, "b d h w"]:
-    """Features with randomly changed mean and standard deviation over positions, per image and channel.
+    """Maps (features or images) with random changes of mean and spread over positions, per image and channel.
 
     With mean m and standard deviation s of a channel, and normal noise e1 and e2: (f - m) exp(strength e1) + m +
     strength s e2. This replaces a second augmentation of the image and saves a second pass through the encoder.
@@ -75,22 +77,24 @@ class CertaintyRectification(Config):
     """AFR of AHS-Seg's simple design: gates by channel, position and a certainty per position.
 
     `weight` is the weight of the consistency loss (`consistency_loss`), `strength` that of its style perturbation
-    (`perturbed_style`).
+    (`perturbed_style`). `second_view` says what is perturbed: the "features", or the "image", whose second view costs
+    another pass through the encoder.
     """
 
     name: Literal["certainty"] = "certainty"
     reduction: Width = 16
     weight: NonNegativeFloat = 0.05
     strength: NonNegativeFloat = 0.1
+    second_view: Literal["features", "image"] = "features"
 
     def build(self, dim: int) -> CertaintyRectifier:
         """The rectifier for dense features with `dim` channels."""
         return CertaintyRectifier(dim, reduction=self.reduction)
 
     def term(self, rectifier: CertaintyRectifier, classes: TrainingClasses) -> ConsistencyTerm:
-        """The loss term of the rectifier."""
+        """The loss term of the rectifier, or of the whole method if the second view is one of the image."""
         del rectifier, classes
-        return ConsistencyTerm(self)
+        return ConsistencyTerm(self) if self.second_view == "features" else SecondViewTerm(self)
 
 
 class MixingRectification(Config):
@@ -212,15 +216,33 @@ class ConsistencyTerm(nn.Module):
     def forward(self, rectifier: CertaintyRectifier, view: TrainingForward) -> dict[str, Tensor]:
         """The weighted loss, under the key `consistency`."""
         dense = view.output.features.dense.float()
+        return self.compared(rectifier, dense, perturbed_style(dense, strength=self.config.strength))
+
+    def compared(
+        self, rectifier: CertaintyRectifier, dense: Float[Tensor, "b d h w"], other: Float[Tensor, "b d h w"]
+    ) -> dict[str, Tensor]:
+        """The weighted loss on the dense features of both views."""
         with torch.no_grad():
             self._figures = _means(rectifier.gates(dense))
-        other = rectifier(perturbed_style(dense, strength=self.config.strength))
-        return {"consistency": self.config.weight * consistency_loss(rectifier(dense), other)}
+        return {"consistency": self.config.weight * consistency_loss(rectifier(dense), rectifier(other))}
 
     def statistics(self, rectifier: nn.Module) -> dict[str, float]:
         """Means of the last gates."""
         del rectifier  # the figures are those of the last step
         return {name: value.item() for name, value in self._figures.items()}
+
+
+class SecondViewTerm(ConsistencyTerm):
+    """Loss term of AFR with a second view of the image, of another style; it is bound to the whole method."""
+
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        """The weighted loss, under the key `consistency`."""
+        backbone, rectifier = attrgetter("backbone", "parts.rectifier")(method)
+        images = perturbed_style(resize(view.images, backbone.resolution), strength=self.config.strength).clamp(0, 1)
+        dtype = view.compute_dtype  # that of the first view
+        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype != torch.float32):
+            other = backbone.encode_image(images).dense
+        return self.compared(rectifier, view.output.features.dense.float(), other.float())
 
 
 class GateTerm(nn.Module):

@@ -5,20 +5,21 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config
+from ahs_seg.methods.cost.correlation import PerClassShift
 from ahs_seg.methods.cost.parts.alignment import Alignment
 from ahs_seg.methods.cost.parts.distillation import Distillation
 from ahs_seg.methods.cost.parts.fusion import FusionConfig, HypersphericalFusion
 from ahs_seg.methods.cost.parts.geodesic_similarity import Geodesic
-from ahs_seg.methods.cost.parts.projection import ProjectionConfig
+from ahs_seg.methods.cost.parts.projection import DynamicProjection, ProjectionConfig
 from ahs_seg.methods.cost.parts.prototypes import Prototypes
-from ahs_seg.methods.cost.parts.rectification import Rectification
+from ahs_seg.methods.cost.parts.rectification import Rectification, SecondViewTerm
 from ahs_seg.methods.objective import BoundTerm, TrainingClasses
-from ahs_seg.types import ImageFeatures
+from ahs_seg.types import ClassText, ImageFeatures
 
 FUSED_SHARE = 0.5
 
@@ -48,7 +49,8 @@ class CostParts(nn.Module):
     rectifier: dense map -> dense map, before all other parts. fusion: hidden levels -> map of the joint dimension that
     is averaged with the dense map for the appearance guidance. prototypes: `guide(text)` moves text embeddings towards
     the prototypes of training classes. aligner: dense map -> the map that is compared with text embeddings.
-    projection: `image(map)` and `text(embeddings)` project both to a separate space for the comparison.
+    projection: `image(map)` and `text(embeddings)` project both to a separate space for the comparison; with
+    `projected_guidance` the projected text embeddings guide the class attention as well.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class CostParts(nn.Module):
         prototypes: TextGuide | None = None,
         aligner: nn.Module | None = None,
         projection: JointProjection | None = None,
+        projected_guidance: bool = False,
     ) -> None:
         super().__init__()
         self.rectifier = rectifier
@@ -66,6 +69,7 @@ class CostParts(nn.Module):
         self.prototypes = prototypes
         self.aligner = aligner
         self.projection = projection
+        self.projected_guidance = projected_guidance
 
     @property
     def fused_levels(self) -> tuple[int, ...]:
@@ -96,9 +100,43 @@ class CostParts(nn.Module):
         """The text embeddings after guidance by the prototypes."""
         return text if self.prototypes is None else self.prototypes.guide(text)
 
-    def projected(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
-        """The text embeddings after the projection, in the space of the comparison."""
+    def projected(
+        self, text: Float[Tensor, "t p d"], complexity: Float[Tensor, "t p"] | None = None
+    ) -> Float[Tensor, "t p d"]:
+        """The text embeddings after the projection, in the space of the comparison.
+
+        `complexity` is the result of that method.
+        """
+        if self._per_class is not None:
+            return self._per_class.text(text, complexity)
         return text if self.projection is None else self.projection.text(text)
+
+    def guiding(self, guided: Float[Tensor, "t p d"], projected: Float[Tensor, "t p d"]) -> Float[Tensor, "t p d"]:
+        """The text embeddings that guide the class attention, of those before and after the projection."""
+        return projected if self.projected_guidance else guided
+
+    def complexity(self, text: Float[Tensor, "t p d"]) -> Float[Tensor, "t p"] | None:
+        """The complexity of each prompt, if the projection of the patch features depends on it."""
+        projection = self._per_class
+        return None if projection is None else projection.complexity(text)
+
+    def change(
+        self, aligned: Float[Tensor, "b d h w"], words: ClassText, kept: Int[Tensor, "b k"] | None = None
+    ) -> PerClassShift | None:
+        """What the projection adds to the compared map for each class (of the `kept` ones of each image).
+
+        None if the projection of the patch features is the same for all classes.
+        """
+        projection = self._per_class
+        if projection is None or words.complexity is None:
+            return None
+        shares = words.complexity[None] if kept is None else words.complexity[kept]
+        return PerClassShift(projection.shift(aligned), shares)
+
+    @property
+    def _per_class(self) -> DynamicProjection | None:
+        found = self.projection
+        return found if isinstance(found, DynamicProjection) and found.per_class else None
 
 
 class PartsConfig(Config):
@@ -121,6 +159,7 @@ class PartsConfig(Config):
             aligner=None if self.alignment is None else self.alignment.build(dim),
             fusion=None if self.fusion is None else self.fusion.build(dim, width, depth),
             projection=None if self.projection is None else self.projection.build(dim),
+            projected_guidance=self.projection is not None and self.projection.guidance == "projected",
         )
 
     def terms(self, method: nn.Module, classes: TrainingClasses) -> list[nn.Module]:
@@ -132,8 +171,9 @@ class PartsConfig(Config):
             "parts.rectifier": self.rectification,
             "backbone": self.distillation,
         }
-        return [
-            BoundTerm(place, config.term(attrgetter(place)(method), classes))
+        found = {
+            place: config.term(attrgetter(place)(method), classes)
             for place, config in places.items()
             if config is not None
-        ]
+        }
+        return [term if isinstance(term, SecondViewTerm) else BoundTerm(place, term) for place, term in found.items()]

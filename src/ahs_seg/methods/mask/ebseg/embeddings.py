@@ -34,6 +34,7 @@ class SupervisedEmbedding(nn.Module):
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = NO_DECAY_FULL_LR
 
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()
@@ -58,6 +59,7 @@ class AttentionBias(nn.Module):
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"weight", "shift"})
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = NO_DECAY_FULL_LR
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -106,7 +108,7 @@ def balanced_scores(
     supervised: Float[Tensor, "b q k"],
     recognised: Float[Tensor, "b q k"],
     averaged: Float[Tensor, "b q k"],
-    seen: Bool[Tensor, " t"] | None,
+    seen: Bool[Tensor, " t"] | Float[Tensor, " t"] | None,
     *,
     alpha: float,
     beta: float,
@@ -116,14 +118,14 @@ def balanced_scores(
 
     The logits have k = t + 1 columns. A class has the unnormalised score A^(1 - u - gamma) * C^u * B^gamma of its
     softmax probabilities among the t classes (supervised A, recognised B, averaged C), with u = `alpha` for seen
-    classes and u = `beta` for others. The normalised scores are multiplied by one minus the supervised no-object
-    probability. Without `seen` all classes are unseen. Computed in float32 and with logarithms, because powers of small
-    probabilities underflow.
+    classes and u = `beta` for others; numbers in [0, 1] as `seen` mix the two. The normalised scores are multiplied by
+    one minus the supervised no-object probability. Without `seen` all classes are unseen. Computed in float32 and with
+    logarithms, because powers of small probabilities underflow.
     """
     logs = [logits[..., :-1].float().log_softmax(-1) for logits in (supervised, recognised, averaged)]
     weight = torch.full((logs[0].shape[-1],), beta, device=supervised.device)
     if seen is not None:
-        weight = torch.where(seen, alpha, weight)
+        weight = torch.where(seen, alpha, weight) if seen.dtype == torch.bool else seen * alpha + (1 - seen) * beta
     mixed = ((1 - weight - gamma) * logs[0] + gamma * logs[1] + weight * logs[2]).exp() + TINY
     no_object = supervised.float().softmax(-1)[..., -1:]
     scores = mixed / mixed.sum(-1, keepdim=True) * (1 - no_object)

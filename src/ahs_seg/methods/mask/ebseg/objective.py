@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegFeatures, EBSegSegmenter
 from ahs_seg.methods.mask.ebseg.structure_loss import similarity_structure_loss
-from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
+from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, inside_image, supervise
 from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
 from ahs_seg.modules.class_pooling import class_embeddings, class_logits_of_rows, mean_of_rows
 from ahs_seg.types import TrainingForward
@@ -52,6 +52,8 @@ class EBSegObjective(nn.Module):
         }
         targets = mask_targets(view.labels, features.padded_size)
         draw = self.draw or random_source(None, view.labels.device)
+        if method.mask_padding:
+            draw = inside_image(draw, features.area, view.labels.device)
         masks = [prediction.masks for prediction in features.predictions]
         losses, matches = supervise(masks, terms, targets, config, draw)
         text = mean_of_rows(class_embeddings(words), view.row_class, len(view.classes))

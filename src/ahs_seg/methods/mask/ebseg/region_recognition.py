@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ahs_seg.backbones.base import AttentionWeights
+from ahs_seg.backbones.base import AttentionWeights, DenseForm
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import embed_patches, project_tokens
 from ahs_seg.config import ConfigError
@@ -35,7 +35,7 @@ class FrontFeatures:
 
     `taps` are the patch maps after the requested blocks, `start` is the class token before the last blocks, and
     `memory` holds the keys and values of the patches in each of these. `values` are the tokens [class, patches] after
-    the value path. `grid` is the size of the patch grid.
+    the value path, or of the last block in a dense form. `grid` is the size of the patch grid.
     """
 
     taps: tuple[Float[Tensor, "b c h w"], ...]
@@ -49,10 +49,19 @@ class RegionRecognition:
     """EBSeg's forward pass of a frozen CLIP (Shan et al., CVPR 2024); it has no parameters of its own.
 
     `head` is the number of last blocks that compute region embeddings, `taps` are the numbers (from 1) of the blocks
-    whose maps are returned, `value_start` is the number of the block after which the value path branches off.
+    whose maps are returned, `value_start` is the number of the block after which the value path branches off. With
+    `dense` the last block in that dense form takes the place of the value path.
     """
 
-    def __init__(self, backbone: ClipBackbone, *, head: int, taps: Sequence[int], value_start: int) -> None:
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        *,
+        head: int,
+        taps: Sequence[int],
+        value_start: int,
+        dense: DenseForm | None = None,
+    ) -> None:
         front = backbone.depth - head
         if not 0 < head < backbone.depth or not all(0 < tap <= front for tap in taps) or not 0 < value_start <= front:
             raise ConfigError(
@@ -61,7 +70,7 @@ class RegionRecognition:
             )
         self.backbone = backbone
         self.front, self.taps, self.value_start = front, tuple(taps), value_start
-        self.heads = backbone.heads
+        self.heads, self.form = backbone.heads, dense
 
     def embed(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b m c"], tuple[int, int]]:
         """Tokens [class, patches] of normalised images, and the patch grid; incomplete patches are cropped."""
@@ -78,15 +87,18 @@ class RegionRecognition:
         maps: dict[int, Tensor] = {}
         memory: list[PatchMemory] = []
         for number, (block, own) in enumerate(zip(blocks, weights, strict=True), start=1):
-            if number > self.value_start:
+            if number > self.value_start and self.form is None:
                 with torch.no_grad():
                     values = values + self._value_update(block, own, tokens)
             if number > self.front:
                 memory.append(self._memory(block, own, tokens[:, 1:]))
             if number < len(blocks):
                 tokens = self._ordinary(block, own, tokens)
-            if number == self.value_start:
+            if number == self.value_start and self.form is None:
                 values = tokens.detach()
+            if number == len(blocks) and self.form is not None:
+                with torch.no_grad():
+                    values = self.backbone.read_last(tokens, grid, self.form)
             if number == self.front:
                 start = tokens[:, :1]
             if number in self.taps:
@@ -94,7 +106,7 @@ class RegionRecognition:
         return FrontFeatures(tuple(maps[tap] for tap in self.taps), start, tuple(memory), values, grid)
 
     def dense(self, front: FrontFeatures) -> Float[Tensor, "b d h w"]:
-        """Patch features of the value path in the joint space, as unit vectors."""
+        """Patch features (`FrontFeatures.values`) in the joint space, as unit vectors."""
         with torch.no_grad():
             joint = F.normalize(project_tokens(self.backbone.image_tower, front.values[:, 1:]), dim=-1)
         return joint.transpose(1, 2).unflatten(-1, front.grid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +13,15 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.pixel import PixelBackbone
-from ahs_seg.methods.base import Method
+from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
 from ahs_seg.methods.mask.ebseg.region_recognition import FrontFeatures, RegionRecognition
-from ahs_seg.methods.mask.predictions import Decoders, PixelFeatures
+from ahs_seg.methods.mask.predictions import Decoders, ImageArea, PixelFeatures
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.types import ClassText, Output, Words
+from ahs_seg.vocabulary.seen_classes import SoftOverlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,17 @@ class EBSegFeatures(MaskFeatures):
     averaged: Float[Tensor, "b q d"]
 
 
+class FusionNorm(nn.LayerNorm):
+    """Layer norm of a CLIP map before its fusion; the original has a class of its own, which its optimizer decays."""
+
+    PUBLISHED_DECAY: ClassVar[frozenset[str]] = frozenset({"weight", "bias"})
+
+
 class Fusion(nn.Sequential):
     """Projection of a CLIP map to the number of channels of the pixel backbone."""
 
     def __init__(self, width: int, channels: int) -> None:
-        super().__init__(nn.LayerNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
+        super().__init__(FusionNorm(width, eps=1e-6), nn.Conv2d(width, channels, 1))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
         """The projected map; the layer norm is over channels."""
@@ -48,14 +56,22 @@ class Fusion(nn.Sequential):
         return fused
 
 
+class EBSegOptions(MethodOptions):
+    """Inference options of EBSeg: `soft_overlap` as in the config; false for none (None: that of the model)."""
+
+    soft_overlap: SoftOverlap | Literal[False] | None = None
+
+
 class EBSegSegmenter(Method):
     """Model of EBSeg: mask proposals from a pixel backbone and a frozen CLIP, classified by balanced embeddings.
 
     The input of CLIP has `clip_scale` times the size of the images, that of the pixel backbone their full size.
     `balance` holds `alpha`, `beta` and `gamma` of `balanced_scores`. With gradients, embeddings are computed for all
-    predictions (deep supervision), otherwise only for the last one.
+    predictions (deep supervision), otherwise only for the last one. `mask_padding`: see `MaskMethodConfig`.
     """
 
+    options: ClassVar[type[MethodOptions]] = EBSegOptions
+    uses_seen = True
     backbone: ClipBackbone
 
     def __init__(
@@ -67,6 +83,8 @@ class EBSegSegmenter(Method):
         *,
         clip_scale: float,
         balance: tuple[float, float, float],
+        soft_overlap: SoftOverlap | None = None,
+        mask_padding: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -74,7 +92,9 @@ class EBSegSegmenter(Method):
         self.pixel_decoder, self.decoder = decoders
         self.recognition = recognition
         self.clip_scale = clip_scale
+        self.mask_padding = mask_padding
         self.alpha, self.beta, self.gamma = balance
+        self.soft_overlap = soft_overlap
         self.fusion = nn.ModuleList(Fusion(backbone.width, channels) for channels in pixels.channels[1:])
         self.supervised = SupervisedEmbedding(self.decoder.dim, backbone.dim)
         self.bias = AttentionBias(self.pixel_decoder.mask_dim, recognition.heads)
@@ -85,14 +105,15 @@ class EBSegSegmenter(Method):
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> EBSegFeatures:
         """Masks and their three embeddings; they do not depend on the text."""
         padded_size = padded_size_of(images, self.pixels)
+        height, width = images.shape[-2:]
+        area = ImageArea((height, width), padded_size) if self.mask_padding else None
         front = self.recognition(self._for_clip(images, padded_size))
         features = self.pixel_decoder(
-            self.fused(self.pixels(padded(self.pixels.normalise(images), padded_size)), front.taps)
+            self.fused(self.pixels(padded(self.pixels.normalise(images), padded_size)), front.taps), area
         )
-        predictions = self.decoder(features)
+        predictions = self.decoder(features, area)
         wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
         dense = self.recognition.dense(front)
-        height, width = images.shape[-2:]
         return EBSegFeatures(
             dense=dense,
             levels=front.taps,
@@ -114,7 +135,13 @@ class EBSegSegmenter(Method):
                 for embeddings in (features.supervised[-1], features.recognised[-1], features.averaged)
             ]
         classes = balanced_scores(
-            logits[0], logits[1], logits[2], words.seen, alpha=self.alpha, beta=self.beta, gamma=self.gamma
+            logits[0],
+            logits[1],
+            logits[2],
+            words.seen if words.seen_share is None else words.seen_share,
+            alpha=self.alpha,
+            beta=self.beta,
+            gamma=self.gamma,
         )
         return proposal_output(features, classes, words, features.dense)
 
@@ -126,6 +153,11 @@ class EBSegSegmenter(Method):
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """Scores from log-scores (the logits of this method)."""
         return logits.exp()
+
+    def set_options(self, options: EBSegOptions) -> None:
+        """Set how far classes count as seen, in place."""
+        if options.soft_overlap is not None:
+            self.soft_overlap = options.soft_overlap or None
 
     def fused(self, maps: Sequence[Tensor], taps: Sequence[Tensor]) -> list[Tensor]:
         """Maps of the pixel backbone, with projected CLIP maps added to all but the finest one."""

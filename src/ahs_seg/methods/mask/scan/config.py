@@ -60,8 +60,9 @@ class ScanConfig(MaskMethodConfig):
 
     The defaults are SCAN-B's. `shifted` is the CLIP whose image tower encodes the crops, for example one fine-tuned by
     `ahs-seg finetune-crop-clip` (None: the original CLIP). `levels` are the blocks of CLIP (counted from 1) whose maps
-    are integrated, by default those at one half, three quarters and the full depth; the contextual shift acts after the
-    blocks in `shifts`. `semantic: null` and `ensemble: null` switch semantic integration and second stage off;
+    are integrated, by default those at one half, three quarters and the full depth; with `backbone.dense` the map of
+    the last block is read in that dense form. The contextual shift acts after the blocks in `shifts`.
+    `semantic: null` and `ensemble: null` switch semantic integration and second stage off;
     `ensemble.ratio=0` keeps the second stage but without the contextual shift.
     """
 
@@ -111,6 +112,8 @@ class ScanConfig(MaskMethodConfig):
             levels=levels,
             shifts=self.shifts,
             context_view=self.context_view,
+            mask_padding=self.mask_padding,
+            dense=self.backbone.dense,
         )
 
     def term(self) -> nn.Module:
@@ -120,6 +123,11 @@ class ScanConfig(MaskMethodConfig):
     def _shifted(self, backbone: ClipBackbone) -> ImageTower:
         if self.shifted is None:
             return ImageTower.copied(backbone.image_tower)
+        if self.shifted.dense is not None:
+            raise ConfigError(
+                f"method.shifted.dense is {self.shifted.dense}, but crops are encoded by their class token, which has "
+                "no dense form. Leave method.shifted.dense out; method.backbone.dense is that of the original CLIP."
+            )
         other = self.clip(self.shifted.build(), "method.shifted")
         sizes = [(one.width, one.dim, one.depth, one.patch_size) for one in (backbone, other)]
         if sizes[0] != sizes[1]:

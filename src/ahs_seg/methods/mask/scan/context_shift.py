@@ -36,15 +36,31 @@ class Context:
         return {number: start[index].expand(count, -1) for number, start in self.starts.items()}
 
 
+LastBlock = Callable[[Tensor, tuple[int, int]], Tensor]
+"""Function from the input tokens of the last block, and the patch grid, to its output tokens in a dense form."""
+
+
 def read_context(
-    tower: HasImageTower, pixels: Float[Tensor, "b 3 s s"], *, levels: tuple[int, ...], starts: tuple[int, ...]
+    tower: HasImageTower,
+    pixels: Float[Tensor, "b 3 s s"],
+    *,
+    levels: tuple[int, ...],
+    starts: tuple[int, ...],
+    last: LastBlock | None = None,
 ) -> Context:
-    """The context of images, normalised for CLIP; the blocks in `levels` and `starts` are numbered from 1."""
+    """The context of images, normalised for CLIP; the blocks in `levels` and `starts` are numbered from 1.
+
+    `last` gives the patches of the last block (None: its output); the class tokens are those of the output in any case.
+    """
     maps: dict[int, Tensor] = {}
     tokens_of: dict[int, Tensor] = {}
     tokens, grid = embed_patches(tower, pixels)
+    depth = len(tower.vision_model.encoder.layers)
+    entering = tokens
 
     def look(number: int, tokens: Tensor) -> Tensor:
+        nonlocal entering
+        entering = tokens if number < depth else entering
         if number in levels:
             maps[number] = tokens[:, 1:].transpose(1, 2).unflatten(-1, grid)
         if number in starts:
@@ -53,8 +69,13 @@ def read_context(
 
     tokens = run_blocks(tower, tokens, look)
     joint = project_tokens(tower, tokens)
-    dense = joint[:, 1:].transpose(1, 2).unflatten(-1, grid)
-    return Context(dense, tuple(maps[number] for number in levels), tokens_of, F.normalize(joint[:, 0], dim=-1))
+    image, patches = F.normalize(joint[:, 0], dim=-1), joint
+    if last is not None:
+        read = last(entering, grid)
+        patches = project_tokens(tower, read)
+        maps |= {depth: read[:, 1:].transpose(1, 2).unflatten(-1, grid)} if depth in levels else {}
+    dense = patches[:, 1:].transpose(1, 2).unflatten(-1, grid)
+    return Context(dense, tuple(maps[number] for number in levels), tokens_of, image)
 
 
 def embed_regions(

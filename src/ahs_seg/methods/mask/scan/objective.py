@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 
-from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, supervise
+from ahs_seg.methods.mask.proposals import ClassTerm, ProposalLossConfig, inside_image, supervise
 from ahs_seg.methods.mask.scan.segmenter import ScanFeatures, ScanSegmenter
 from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
 from ahs_seg.modules.class_pooling import class_logits_of_rows
@@ -46,11 +46,14 @@ class ScanObjective(nn.Module):
             class_logits_of_rows(method.class_logits(embedding, words), view.row_class, len(view.classes))
             for _, embedding in counted
         ]
+        draw = self.draw or random_source(None, view.labels.device)
+        if method.mask_padding:
+            draw = inside_image(draw, features.area, view.labels.device)
         losses, _ = supervise(
             [prediction.masks for prediction, _ in counted],
             {"label": ClassTerm(logits, self.config.label)},
             mask_targets(view.labels, features.padded_size),
             self.config,
-            self.draw or random_source(None, view.labels.device),
+            draw,
         )
         return losses

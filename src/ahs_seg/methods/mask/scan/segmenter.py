@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ahs_seg.backbones.base import DenseForm
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.image_tower import ImageTower
 from ahs_seg.backbones.pixel import PixelBackbone
 from ahs_seg.methods.base import Method, MethodOptions
-from ahs_seg.methods.mask.predictions import Decoders
+from ahs_seg.methods.mask.predictions import Decoders, ImageArea
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.scan.context_shift import (
     Context,
@@ -68,6 +69,8 @@ class ScanSegmenter(Method):
     blocks in `shifts` (numbered from 1) it receives the original CLIP's class token of the whole image. `levels` are
     the blocks whose maps are inputs of `semantic`. The second stage is skipped in training, because it has no loss.
     Without `semantic` the embeddings of the decoder are not calibrated; without `ensemble` there is no second stage.
+    `dense` is the form in which the patches of the last block are read (None: its output). `mask_padding`: see
+    `MaskMethodConfig`.
     """
 
     options = ScanOptions
@@ -86,6 +89,8 @@ class ScanSegmenter(Method):
         levels: Sequence[int],
         shifts: Sequence[int],
         context_view: ContextView = "padded",
+        mask_padding: bool = False,
+        dense: DenseForm | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(requires_grad=False)
@@ -100,15 +105,18 @@ class ScanSegmenter(Method):
         self.ensemble = ensemble
         self.levels, self.shifts = tuple(levels), tuple(shifts)
         self.context_view = context_view
+        self.mask_padding, self.dense = mask_padding, dense
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ScanFeatures:
         """Masks, their embeddings and those of their crops; they do not depend on the text."""
         padded_size = padded_size_of(images, self.pixels)
-        predictions = self.decoder(self.pixel_decoder(self.pixels(padded(self.pixels.normalise(images), padded_size))))
+        height, width = images.shape[-2:]
+        area = ImageArea((height, width), padded_size) if self.mask_padding else None
+        maps = self.pixels(padded(self.pixels.normalise(images), padded_size))
+        predictions = self.decoder(self.pixel_decoder(maps, area), area)
         wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
         seen = self.backbone.normalise(images)
         context = self.context(seen, padded_size)
-        height, width = images.shape[-2:]
         features = ScanFeatures(
             dense=context.dense,
             levels=context.levels,
@@ -148,7 +156,9 @@ class ScanSegmenter(Method):
             shown = F.interpolate(padded(seen, padded_size), size=size, mode="nearest")
         else:
             shown = F.interpolate(seen, size=size, mode="bilinear", align_corners=False, antialias=True)
-        return read_context(self.backbone.image_tower, shown, levels=self.levels, starts=self.shifts)
+        clip, form = self.backbone, self.dense
+        last = None if form is None else lambda tokens, grid: clip.read_last(tokens, grid, form)
+        return read_context(clip.image_tower, shown, levels=self.levels, starts=self.shifts, last=last)
 
     def embed(self, states: Sequence[Float[Tensor, "b q c"]], context: Context) -> tuple[Float[Tensor, "b q d"], ...]:
         """Embeddings of the proposals in the joint space, one tensor per prediction; the weights are shared."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.methods.cost.parts.prototypes import prototype_contrast, prototype_distance, prototype_loss
+from ahs_seg.methods.cost.parts.prototype_losses import prototype_contrast, prototype_distance, prototype_loss
 from ahs_seg.types import IGNORE
 from tests.support.tensors import randn
 

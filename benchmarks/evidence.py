@@ -1,0 +1,158 @@
+"""All tables of the documentation from nothing: `python -m benchmarks.evidence [--output runs/evidence] [--list]`.
+
+Trains every model of the tables, then measures, one step after the other; hours to days. Each finished step is noted in
+`OUTPUT/done`, and a killed one resumes where its command can. All steps belong to one commit: an output folder of
+another commit is refused. Results go to `benchmarks/results`; `make evidence-check` then says which texts to change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
+
+RESULTS = Path(__file__).parent / "results"
+SEEDS: Final = tuple(range(10))
+"""Seeds of every table; the same scenes for all of them."""
+SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan")
+SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep")
+METHODS: Final = ("cat_seg", "scan", "ebseg")
+"""Methods whose quickstart is a row of a table; the others are rows of their ablation tables."""
+MEASUREMENTS: Final = (
+    "training_free",
+    "cost_family",
+    "mask_family",
+    "hyperspherical",
+    "all_classes",
+    "evaluation",
+    "throughput",
+    "big_image",
+    "colours",
+    "backbones",
+)
+"""Modules of this folder that need no trained model."""
+Run = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Commands, and what to do with their results afterwards."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    collect: Callable[[], None] = field(default=lambda: None)
+
+
+class EvidenceError(ValueError):
+    """The output folder belongs to another commit."""
+
+
+def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS) -> list[Step]:
+    """All steps in order; trained models lie below `output`."""
+    starts = {(method, seed): output / "quickstart" / f"{method}-{seed}" for method in METHODS for seed in seeds}
+    crops, model = output / "crop_clip", starts["cat_seg", seeds[0]] / f"run-cat_seg-seed{seeds[0]}" / "model"
+    numbers = ",".join(map(str, seeds))
+    found = [
+        Step(
+            f"quickstart-{method}-{seed}",
+            (_shell("quickstart", "--method", method, "--seed", str(seed), "-o", str(to)),),
+        )
+        for (method, seed), to in starts.items()
+    ]
+    found.append(Step("quickstart", (), lambda: join(list(starts.values()), results / "quickstart.json")))
+    found.append(Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(crops)),)))
+    for suite in (*SUITES, *SWEEPS):
+        sweep = suite in SWEEPS
+        source = f"benchmarks/suites/{suite}.yaml" if sweep else suite
+        more = ["--validation"] if sweep else []
+        more += [f"method.shifted.source={crops / 'clip'}"] if suite == "scan" else []
+        table = output / "ablation" / (f"{suite}-validation" if sweep else suite) / "ablation.json"
+        command = _shell("ablate", "--suite", source, "--seeds", numbers, "-o", str(output / "ablation"), *more)
+        found.append(Step(suite, (command,), _copy(table, results / f"ablation_{suite}.json")))
+    folders = [str(starts["scan", seed]) for seed in seeds]
+    found.append(Step("scan_stages", (_module("scan_stages", *folders),)))
+    found += [Step(name, (_module(name, str(model)),)) for name in ("calibration", "precision")]
+    found += [Step(name, (_module(name),)) for name in MEASUREMENTS]
+    return [*found, Step("tables", (_module("tables"),))]
+
+
+def work(todo: Sequence[Step], output: Path, run: Run, *, commit: str, say: Callable[[str], None] = print) -> None:
+    """Execute the steps that are not done, in order; the first failure ends the run.
+
+    Raises:
+        EvidenceError: the output folder holds results of another commit.
+    """
+    place = output / "commit"
+    known = place.read_text(encoding="utf-8") if place.is_file() else commit
+    if known != commit:
+        raise EvidenceError(
+            f"{output} holds results of commit {known}, this is {commit}; a table is made from one commit. Check that "
+            "one out, or give another folder (--output)."
+        )
+    write_text(place, commit)
+    for number, step in enumerate(todo, 1):
+        done = output / "done" / step.name
+        if done.is_file():
+            continue
+        say(f"[{number}/{len(todo)}] {step.name}")
+        for command in step.commands:
+            run(command)
+        step.collect()
+        write_text(done, "")
+
+
+def _shell(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "ahs_seg", *words)
+
+
+def _module(name: str, *words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.{name}", *words)
+
+
+def _copy(source: Path, target: Path) -> Callable[[], None]:
+    def copied() -> None:
+        write_text(target, source.read_text(encoding="utf-8"))
+
+    return copied
+
+
+def join(folders: Sequence[Path], target: Path) -> None:
+    """The results of several quickstarts in one file."""
+    made = provenance().model_dump(mode="json")
+    runs = [
+        json.loads((folder / "results.json").read_text(encoding="utf-8")) | {"provenance": made} for folder in folders
+    ]
+    told = {"command": "ahs-seg quickstart --method METHOD --seed SEED", "runs": runs}
+    write_text(target, json.dumps(told, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run what is left, or list it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("runs/evidence"))
+    parser.add_argument("--list", action="store_true", help="only list the commands that are left")
+    given = parser.parse_args()
+    todo = steps(given.output)
+    if given.list:
+        left = [step for step in todo if not (given.output / "done" / step.name).is_file()]
+        print("\n".join(" ".join(command[1:]) for step in left for command in step.commands))
+        return
+    given.output.mkdir(parents=True, exist_ok=True)
+    work(todo, given.output, execute, commit=provenance().commit or "")
+
+
+def execute(command: Sequence[str]) -> None:
+    """Run one command; its failure is an error."""
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
