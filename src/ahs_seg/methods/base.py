@@ -17,6 +17,7 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.config import Config
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
 from ahs_seg.methods.refinement import PamrConfig
+from ahs_seg.modules.inference_form import InferenceForm, LinearForm, put_forms, put_plain
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
@@ -48,6 +49,8 @@ class Method(nn.Module, ABC):
 
     options: ClassVar[type[MethodOptions]] = MethodOptions
     """The class of the options that `for_inference` accepts."""
+    forms: ClassVar[tuple[type[InferenceForm], ...]] = ()
+    """Inference forms of modules of this method, which `optimize` puts in their place."""
     keeps_aspect: bool = False
     """Whether `encode` keeps the aspect ratio of a view; otherwise it resizes it to a square."""
     backbone: Backbone
@@ -100,6 +103,18 @@ class Method(nn.Module, ABC):
 
     def merge(self) -> None:
         """Fold the parameters added by the tuner into the weights, in place; by default there are none."""
+
+    def optimize(self, *, pack_all: bool = False) -> None:
+        """Replace modules by their inference forms (`forms`), in place; parameters and their names stay the same.
+
+        With `pack_all` every other linear layer may keep a packed copy of its weights, too (`LinearForm`).
+        """
+        put_plain(self)
+        put_forms(self, (*self.forms, LinearForm) if pack_all else self.forms)
+
+    def undo_optimize(self) -> None:
+        """Put the modules back that `optimize` replaced, in place."""
+        put_plain(self)
 
     def set_options(self, options: Any) -> None:
         """Set inference options (an instance of `options`), in place; by default they have no effect."""
