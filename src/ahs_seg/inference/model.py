@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
+from ahs_seg.inference.compiler import check_compiler
 from ahs_seg.inference.predict import InferenceConfig, Prediction, frames_of, predict, predict_many
 from ahs_seg.inference.results import OutputOptions, with_unknown
 from ahs_seg.inference.text_cache import TextCache
@@ -88,21 +89,33 @@ class InferenceModel:
         self._encoder = self._encoder.emptied()
         return self
 
-    def optimize(self: Model, enabled: bool = True, *, pack_all: bool = False) -> Model:
-        """The same object, with modules in their inference form; done once by every new model, undone by False.
+    def optimize(
+        self: Model,
+        enabled: bool = True,
+        *,
+        pack_all: bool = False,
+        compile: bool = False,  # noqa: A002  # as in PyTorch
+    ) -> Model:
+        """The same object, with modules in their inference form; every new model has it, False undoes it.
 
-        The forms join products and avoid copies (`Method.forms`). Linear layers of the forms take packed weights where
-        a test of their size, once per process, finds these faster and equal to 1e-4 (`modules.fused_linear`); for the
-        cost family the packed weights are at most 5 MB. With `pack_all` all other linear layers, too, which needs up
-        to as much memory as their weights again. On other devices than CPUs, and under other types than fp32, the
-        forms compute as the plain modules.
+        The forms join products and avoid copies (`Method.forms`). Their linear layers take packed weights where a test
+        of their size, once per process, finds these faster and equal to 1e-4 (`modules.fused_linear`); for the cost
+        family packed weights are at most 5 MB. With `pack_all` all other linear layers may be packed, too, which needs
+        up to as much memory as their weights again. On devices other than CPUs, and with types other than fp32, the
+        forms compute as the plain modules. With `compile` PyTorch compiles the plain modules at the first call
+        instead, which takes minutes on a CPU and a C++ compiler; copies and pickles are not compiled.
 
-        Scores differ from those of the plain modules by rounding. Labels of equal scores may differ.
+        Scores differ from those of the plain modules by rounding, so that a pixel whose best classes are equal may have
+        another label. A call in another thread must have ended.
+
+        Raises:
+            CompilerError: `compile`, and this machine has no C++ compiler.
         """
+        if compile:
+            check_compiler(self.device)
+        self.method.undo_optimize()
         if enabled:
-            self.method.optimize(pack_all=pack_all)
-        else:
-            self.method.undo_optimize()
+            self.method.optimize(pack_all=pack_all, compile=compile)
         return self
 
     def eval(self: Model) -> Model:

@@ -95,6 +95,12 @@ def packed_is_faster(rows: int, weight: Float[Tensor, "o i"], activation: Activa
         return _faster[case]
 
 
+def choices() -> dict[Case, bool]:
+    """What this process has measured so far: for every case, whether packed weights are used."""
+    with _lock:
+        return dict(_faster)
+
+
 def plain(
     rows: Float[Tensor, "n i"],
     weight: Float[Tensor, "o i"],
@@ -137,13 +143,17 @@ def _measure(case: Case) -> bool:
 
 
 def _best_times(*ways: Callable[[], Tensor]) -> list[float]:
-    """The shortest time of every way, in turns: other programs make times longer, never shorter."""
+    """The shortest time of every way, in turns: other programs make times longer, never shorter.
+
+    With one thread it is the processor time of this thread, in which the time of other programs does not count.
+    """
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     best = [float("inf")] * len(ways)
     for _ in range(_ROUNDS):
         for index, way in enumerate(ways):
-            began = time.perf_counter()
+            began = clock()
             way()
-            best[index] = min(best[index], time.perf_counter() - began)
+            best[index] = min(best[index], clock() - began)
     return best
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ahs_seg.modules.fused_linear import FusedLinear
 from ahs_seg.modules.guided import GuidedLinear
+
+Form = TypeVar("Form", bound="InferenceForm")
 
 _LAYERS = (nn.Linear, nn.LayerNorm, nn.GELU, nn.ReLU, nn.Sequential, GuidedLinear)
 
@@ -32,7 +35,7 @@ class InferenceForm(nn.Module):
     _prepared: tuple[object, Any] | None
 
     @classmethod
-    def of(cls, plain: nn.Module) -> InferenceForm:
+    def of(cls: type[Form], plain: nn.Module) -> Form:
         """The form of a module, sharing everything with it."""
         form = cls.__new__(cls)
         form.__dict__.update(plain.__dict__, _prepared=None)
@@ -71,7 +74,7 @@ class InferenceForm(nn.Module):
         """Whether this call may take the form: fp32 on the CPU, without gradients, and all modules as they were."""
         if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
             return False
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
         if not all(_is_plain(value) for value in inputs) or not all(_is_plain(value) for value in self.parameters()):
             return False
@@ -107,6 +110,24 @@ def put_plain(root: nn.Module) -> None:
     _replace(root, lambda module: module.undone() if isinstance(module, InferenceForm) else module, {})
 
 
+def compile_parts(root: nn.Module, kinds: Iterable[type[nn.Module]]) -> int:
+    """Compile the forward of every module below `root` of exactly these classes, in place; returns how many there are.
+
+    PyTorch compiles at the first call, once for modules of one class with inputs of one shape. Copies and pickles are
+    not compiled.
+    """
+    chosen = set(kinds)
+    found = [module for module in root.modules() if type(module) in chosen]
+    for module in found:
+        module.compile(fullgraph=True)
+    return len(found)
+
+
+def undo_compile(root: nn.Module) -> None:
+    """Undo `compile_parts`, in place."""
+    _replace(root, lambda module: module if module._compiled_call_impl is None else copy.copy(module), {})
+
+
 def prepared_bytes(root: nn.Module) -> int:
     """Memory of the weights that forms below `root` have packed, beside the plain ones."""
     forms = {id(module): module for module in root.modules() if isinstance(module, InferenceForm)}
@@ -130,6 +151,17 @@ def _replace(module: nn.Module, change: Callable[[nn.Module], nn.Module], made: 
         module._modules[name] = made[id(child)]
 
 
+def fused(layer: nn.Module) -> FusedLinear:
+    """The fused form of a linear layer.
+
+    Raises:
+        TypeError: the module is none.
+    """
+    if not isinstance(layer, nn.Linear):
+        raise TypeError(f"{type(layer).__name__} is no nn.Linear")
+    return FusedLinear(layer.weight, layer.bias)
+
+
 class LinearForm(InferenceForm, nn.Linear):
     """A linear layer with packed weights."""
 
@@ -137,7 +169,7 @@ class LinearForm(InferenceForm, nn.Linear):
 
     def prepare(self) -> FusedLinear:
         """The layer with packed weights."""
-        return FusedLinear(self.weight, self.bias)
+        return fused(self)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the argument in PyTorch
         """The output of the layer."""

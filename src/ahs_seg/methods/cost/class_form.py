@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ahs_seg.methods.cost.class_attention import ClassAggregation, ClassSummary, pool, unpool
 from ahs_seg.modules.fused_linear import FusedLinear
-from ahs_seg.modules.inference_form import InferenceForm
+from ahs_seg.modules.inference_form import InferenceForm, fused
 
 
 class _Products(NamedTuple):
@@ -34,8 +34,8 @@ class ClassForm(InferenceForm, ClassAggregation):
         return _Products(
             FusedLinear(torch.cat([self.key.weight[:, :width], self.value.weight]), None),
             FusedLinear(self.query.weight[:, :width].contiguous(), None),
-            FusedLinear(self.mlp[0].weight, self.mlp[0].bias),
-            FusedLinear(self.mlp[2].weight, self.mlp[2].bias),
+            fused(self.mlp[0]),
+            fused(self.mlp[2]),
         )
 
     def summarise(

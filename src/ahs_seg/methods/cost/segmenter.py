@@ -39,6 +39,7 @@ class CostSegmenter(Method):
 
     options = CostOptions
     forms = (WindowForm, ClassForm)
+    compiled = (SpatialAggregation, ClassAggregation, GuidedDecoder, GuidancePyramid)
 
     def __init__(
         self,

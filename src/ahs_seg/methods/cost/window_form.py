@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ahs_seg.methods.cost.window_attention import GuidanceTerms, SpatialAggregation, WindowBlock, shift_mask
 from ahs_seg.modules.fused_linear import FusedLinear
-from ahs_seg.modules.inference_form import InferenceForm
+from ahs_seg.modules.inference_form import InferenceForm, fused
 
 
 class WindowForm(InferenceForm, SpatialAggregation):
@@ -58,12 +58,11 @@ class _Products(NamedTuple):
 def _products(block: WindowBlock) -> _Products:
     width = block.query.dim
     joined = torch.cat([block.query.weight[:, :width], block.key.weight[:, :width], block.value.weight])
-    inner, outer = block.mlp[0], block.mlp[2]
     return _Products(
         FusedLinear(joined, None),
-        FusedLinear(block.output.weight, block.output.bias),
-        FusedLinear(inner.weight, inner.bias),
-        FusedLinear(outer.weight, outer.bias),
+        fused(block.output),
+        fused(block.mlp[0]),
+        fused(block.mlp[2]),
     )
 
 
