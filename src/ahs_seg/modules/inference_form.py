@@ -110,7 +110,7 @@ def put_plain(root: nn.Module) -> None:
     _replace(root, lambda module: module.undone() if isinstance(module, InferenceForm) else module, {})
 
 
-def compile_parts(root: nn.Module, kinds: Iterable[type[nn.Module]]) -> int:
+def compile_parts(root: nn.Module, kinds: Iterable[type[nn.Module]], *, backend: str = "inductor") -> int:
     """Compile the forward of every module below `root` of exactly these classes, in place; returns how many there are.
 
     PyTorch compiles at the first call, once for modules of one class with inputs of one shape. Copies and pickles are
@@ -119,7 +119,7 @@ def compile_parts(root: nn.Module, kinds: Iterable[type[nn.Module]]) -> int:
     chosen = set(kinds)
     found = [module for module in root.modules() if type(module) in chosen]
     for module in found:
-        module.compile(fullgraph=True)
+        module.compile(fullgraph=True, backend=backend)
     return len(found)
 
 
