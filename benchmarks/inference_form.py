@@ -1,6 +1,6 @@
 """Time of CAT-Seg with random weights in its plain and in its inference form, and where it goes.
 
-    python -m benchmarks.inference_form [--threads 2] [--rounds 5] [--quick]
+    python -m benchmarks.inference_form [--threads 2] [--rounds 3] [--quick] [--compile]
 
 One 384x384 image (ViT-L: 336x336), text embeddings given, no pooling of classes; ViT-B/16 with 20, 150 and 847 words,
 ViT-L/14 with 150. Forms take turns in one process: the plain one, the inference form, and that with all linear layers
@@ -8,7 +8,8 @@ packed. Every form runs once before it is timed; the first call of the inference
 Freed memory is kept by the allocator as far as the environment says so (`MALLOC_MMAP_THRESHOLD_` and
 `MALLOC_TRIM_THRESHOLD_` are in the result). `matrix_peak` is the speed of one large product, in GFLOP/s. `profile` has
 the operations of one forward in products and convolutions, its seconds, and the share of every operator in them.
-`--quick` has one round of ViT-B with 20 words, and writes nothing unless `--output` is given. Writes
+`--quick` has one round of ViT-B with 20 words, and writes nothing unless `--output` is given. `--compile` measures
+`torch.compile` of the head, too (ViT-B, 20 words): its first call takes minutes. Writes
 `benchmarks/results/inference_form.json`.
 """
 
@@ -144,6 +145,26 @@ def profiled(size: str, words: int) -> dict[str, Any]:
     return {"model": size, "words": words, **parts}
 
 
+def compiled(size: str, words: int) -> dict[str, Any]:
+    """Seconds of the first and of later calls of the head compiled by PyTorch, beside the inference form."""
+    built, side = forms(size), SIZES[size][1]
+    method, form = built["plain"], built["inference"]
+    method.optimize(compile=True)
+    text = F.normalize(torch.randn(words, 1, method.backbone.dim), dim=-1)
+    features = method.encode(torch.rand(1, 3, side, side))
+    found, first = timed(partial(method.decode, features, text))
+    expected = form.decode(features, text)
+    turns = [[timed(partial(one.decode, features, text))[1]["wall"] for one in (method, form)] for _ in range(5)]
+    later = [round(statistics.median(column), 4) for column in zip(*turns, strict=True)]
+    return {
+        "model": size,
+        "words": words,
+        "first call": first,
+        "head": {"compiled": later[0], "inference": later[1]},
+        "largest difference": relative(found.logits, expected.logits),
+    }
+
+
 def matrix_peak() -> float:
     """GFLOP/s of a product of two 1536x1536 matrices, the best of five."""
     one, best = torch.rand(1536, 1536), float("inf")
@@ -156,15 +177,17 @@ def matrix_peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cases = [("ViT-B/16", 20)] if options.quick else [*(("ViT-B/16", n) for n in (20, 150, 847)), ("ViT-L/14", 150)]
     rows = []
     for size, words in cases:
-        rows.append(compared(size, words, 1 if options.quick else options.rounds if words < 847 else 2))
+        few = options.quick or words == 847
+        rows.append(compared(size, words, 1 if few else options.rounds if size == "ViT-B/16" else 2))
         print(json.dumps(rows[-1]), flush=True)
     result = {
         "threads": options.threads,
@@ -172,6 +195,7 @@ def main() -> None:
         "matrix_peak": matrix_peak(),
         "rows": rows,
         "profile": [] if options.quick else [profiled(size, 150) for size in SIZES],
+        "compiled": [compiled("ViT-B/16", 20)] if options.compile else [],
         "packed": [{**vars_of(case), "faster": faster} for case, faster in fused_linear.choices().items()],
         "provenance": provenance().model_dump(mode="json"),
     }

@@ -14,16 +14,14 @@ from tests.support.builders import random_backbone
 from tests.support.small_methods import SMALL, inputs
 
 VARIANTS: list[Any] = [
-    pytest.param({}, 7, id="fewer classes than the padding length"),
-    pytest.param({"attention": "full", "keep": None}, 19, id="softmax attention, all kept"),
-    pytest.param({"class_pooling": 1}, 7, id="no pooling"),
-    pytest.param({"layers": 3, "keep": None}, 19, id="three layers"),
-    pytest.param({"prompts": 3}, 5, id="three prompts a class"),
+    pytest.param({}, 7, 1, id="fewer classes than the padding length, one at a time"),
+    pytest.param({"attention": "full", "keep": None}, 19, None, id="softmax attention, all kept"),
+    pytest.param({"class_pooling": 1, "keep": None}, 19, None, id="no pooling"),
+    pytest.param({"prompts": 3}, 5, None, id="three prompts a class"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "classes"), VARIANTS)
-@pytest.mark.parametrize("budget", [None, 1])
+@pytest.mark.parametrize(("changes", "classes", "budget"), VARIANTS)
 def test_the_inference_form_equals_the_textbook(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], classes: int, budget: int | None
 ) -> None:
@@ -52,13 +50,13 @@ from tests.support.small_methods import SMALL, inputs
 
 backend, parts = sys.argv[1:]
 torch._inductor.config.compile_threads = 1
-model = CatSegConfig(cost=SMALL).compose(random_backbone(resolution=64)).eval()
+model = CatSegConfig(cost=SMALL.replace(layers=1)).compose(random_backbone(resolution=64)).eval()
 textbook.randomise(model.head)
 images, text = inputs(3, batch=1)
 with torch.no_grad():
     expected = model(images, text).logits
     if parts == "parts":
-        assert compile_parts(model, model.compiled, backend=backend) == 6
+        assert compile_parts(model, model.compiled, backend=backend) == 4
     else:
         model.compile(fullgraph=True, backend=backend)
     found = model(images, text).logits

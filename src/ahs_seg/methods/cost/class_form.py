@@ -75,7 +75,7 @@ class ClassForm(InferenceForm, ClassAggregation):
         mixed = (query @ summary.first).div_((query @ summary.second).add_(1e-6))
         heads = (self.heads, normed.shape[-1] // self.heads)
         pooled = pooled.unflatten(-1, heads).add(mixed.permute(0, 4, 1, 2, 3, 5)).flatten(-2)
-        rows = pooled.view(rows.shape)
+        rows = pooled.reshape(rows.shape)
         hidden = products.inner(self.norm2(rows), activation="relu")
         pooled = products.outer(hidden, residual=rows).view(pooled.shape)
         return unpool(pooled, maps.shape[2:4]).add(maps) if pooling > 1 else pooled.add_(maps)
