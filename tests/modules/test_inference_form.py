@@ -132,6 +132,7 @@ def test_gradients_types_and_traces_are_those_of_the_plain_module(monkeypatch: p
         assert torch.equal(formed(VALUES), plain(VALUES))
     with torch.no_grad():
         assert torch.equal(torch.jit.trace(formed, VALUES, check_trace=False)(VALUES), plain(VALUES))
+        assert torch.equal(torch.export.export(formed, (VALUES,), strict=False).module()(VALUES), plain(VALUES))
         assert torch.equal(formed.double()(VALUES.double()), plain.double()(VALUES.double()))
     with pretended(), torch.inference_mode():
         module_onto_device(formed.float())(onto_device(VALUES))

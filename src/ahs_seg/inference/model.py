@@ -100,7 +100,7 @@ class InferenceModel:
 
         The forms join products and avoid copies (`Method.forms`). Their linear layers take packed weights where a test
         of their size, once per process, finds these faster and equal to 1e-4 (`modules.fused_linear`); for the cost
-        family packed weights are at most 5 MB. With `pack_all` all other linear layers may be packed, too, which needs
+        family this adds at most 6 MB. With `pack_all` all other linear layers may be packed, too, which needs
         up to as much memory as their weights again. On devices other than CPUs, and with types other than fp32, the
         forms compute as the plain modules. With `compile` PyTorch compiles the plain modules at the first call
         instead, which takes minutes on a CPU and a C++ compiler; copies and pickles are not compiled.

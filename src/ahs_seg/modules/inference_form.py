@@ -72,9 +72,9 @@ class InferenceForm(nn.Module):
 
     def usable(self, *inputs: Tensor) -> bool:
         """Whether this call may take the form: fp32 on the CPU, without gradients, and all modules as they were."""
-        if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
-            return False
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+            return False
+        if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
             return False
         if not all(_is_plain(value) for value in inputs) or not all(_is_plain(value) for value in self.parameters()):
             return False

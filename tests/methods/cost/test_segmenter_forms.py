@@ -58,6 +58,7 @@ with torch.no_grad():
     if parts == "parts":
         assert compile_parts(model, model.compiled, backend=backend) == 4
     else:
+        model.optimize()
         model.compile(fullgraph=True, backend=backend)
     found = model(images, text).logits
 assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
