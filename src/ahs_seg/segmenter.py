@@ -90,6 +90,7 @@ class Segmenter(InferenceModel):
         cache: TextCache | None = None,
         device: torch.device | str | int = "auto",
         dtype: torch.dtype | str = "fp32",
+        compile: bool = False,  # noqa: A002  # as in PyTorch
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
@@ -100,7 +101,8 @@ class Segmenter(InferenceModel):
         published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
         `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
         "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it; weights, cosines and scores
-        stay in float32. `methods` and `tuners` are your own config classes that the directory may name.
+        stay in float32. With `compile` PyTorch compiles the model at the first call (`optimize`).
+        `methods` and `tuners` are your own config classes that the directory may name.
 
         Raises:
             DeviceError: this machine has no such device.
@@ -120,7 +122,8 @@ class Segmenter(InferenceModel):
             description=told,
             calibration=told.calibration,
         )
-        return segmenter.to(dtype=kind)
+        segmenter.to(dtype=kind)
+        return segmenter.optimize(compile=True) if compile else segmenter
 
     def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
         """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.

@@ -12,12 +12,15 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ahs_seg.backbones.tokenizer import Tokens
+from ahs_seg.inference.compiler import CompilerError
 from ahs_seg.inference.model import InferenceModel, labels_of
 from ahs_seg.inference.predict import predict
 from ahs_seg.io.devices import DeviceError
 from ahs_seg.io.precision import PrecisionError
 from ahs_seg.methods import AhsSegConfig, ZeroShotConfig
 from ahs_seg.methods.cost.correlation import cosine_cost
+from ahs_seg.modules import fused_linear
+from ahs_seg.modules.inference_form import InferenceForm, LinearForm, prepared_bytes
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Attention
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -154,3 +157,61 @@ def test_copies_give_equal_results_and_are_independent(copied: Callable[[Segment
     lock.start()
     lock.join(20)
     assert not lock.is_alive()
+
+
+def forms_of(model: InferenceModel) -> int:
+    return sum(isinstance(one, InferenceForm) for one in model.method.modules())
+
+
+@pytest.mark.parametrize("config", [AhsSegConfig(cost=AHS_SEG_SMALL, tuner=Attention()), CAT_SEG])
+def test_a_model_has_its_inference_form_with_the_labels_of_the_plain_one(config: Any) -> None:
+    method = config.compose(random_backbone())
+    model = InferenceModel(method, prompts=SHORT)
+    assert forms_of(model) == 4
+    assert list(model.method.state_dict()) == list(method.for_inference().state_dict())
+    found = predict(model.method, IMAGE, model.encode(WORDS), model.inference)
+    assert model.optimize(False) is model
+    assert forms_of(model) == 0
+    exact = predict(model.method, IMAGE, model.encode(WORDS), model.inference)
+    plain = predict(method.for_inference(), IMAGE, model.encode(WORDS), model.inference)
+    assert torch.equal(exact.scores, plain.scores)
+    assert torch.equal(exact.labels, plain.labels)
+    torch.testing.assert_close(found.scores, exact.scores, rtol=1e-4, atol=1e-6)
+    assert (found.labels != exact.labels).sum() <= 2
+
+
+def test_packing_all_layers_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_linear, "packed_is_faster", lambda *_, **__: torch.backends.mkldnn.is_available())
+    model = InferenceModel(CAT_SEG.compose(random_backbone()), prompts=SHORT)
+    few = forms_of(model)
+    exact = predict(model.optimize(False).method, IMAGE, model.encode(WORDS), model.inference)
+    assert forms_of(model.optimize(pack_all=True)) > few
+    found = predict(model.method, IMAGE, model.encode(WORDS), model.inference)
+    torch.testing.assert_close(found.scores, exact.scores, rtol=1e-4, atol=1e-6)
+    backbone = model.method.backbone
+    assert any(isinstance(one, LinearForm) for one in backbone.blocks("vision").modules())
+    assert prepared_bytes(model.method) > 0 or not torch.backends.mkldnn.is_available()
+    assert forms_of(model.optimize()) == few
+    assert prepared_bytes(model.method) == 0
+
+
+def test_compiling_is_refused_without_a_compiler_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = InferenceModel(CAT_SEG.compose(random_backbone()), prompts=SHORT)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(CompilerError):
+        model.optimize(compile=True)
+    assert forms_of(model) == 4
+    monkeypatch.undo()
+    monkeypatch.setenv("CXX", "python3")
+    model.optimize(compile=True)
+    assert forms_of(model) == 0
+    assert compiled(model) == 6
+    assert compiled(copy.deepcopy(model)) == 0
+    assert (compiled(model.optimize()), forms_of(model)) == (0, 4)
+    whole = InferenceModel(ZeroShotConfig().compose(random_backbone()), prompts=SHORT)
+    assert (compiled(whole.optimize(compile=True)), compiled(whole.optimize())) == (1, 0)
+
+
+def compiled(model: InferenceModel) -> int:
+    return sum(one._compiled_call_impl is not None for one in model.method.modules())

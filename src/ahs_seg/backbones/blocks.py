@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ahs_seg.backbones.base import AttentionParts, AttentionWeights
@@ -38,6 +38,12 @@ def post_norm_attention(block: Block) -> AttentionParts:
     return AttentionParts(own.query, own.key, own.value, block.attention.output.dense)
 
 
+def project(layer: nn.Linear, weight: Tensor, tokens: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
+    """The output of a linear layer with this weight in place of its own; with its own, the layer itself is called."""
+    result: Tensor = layer(tokens) if weight is layer.weight else F.linear(tokens, weight, layer.bias)
+    return result
+
+
 def pre_norm_block(
     block: Block,
     weights: AttentionWeights,
@@ -49,13 +55,13 @@ def pre_norm_block(
     """Output tokens of a pre-norm block; `context` are keys and values of further tokens that come before."""
     own = block.self_attn
     normed = block.layer_norm1(tokens)
-    query = F.linear(normed, weights.query, own.q_proj.bias)
-    key = F.linear(normed, weights.key, own.k_proj.bias)
-    value = F.linear(normed, weights.value, own.v_proj.bias)
+    query = project(own.q_proj, weights.query, normed)
+    key = project(own.k_proj, weights.key, normed)
+    value = project(own.v_proj, weights.value, normed)
     if context is not None:
         key, value = (_prepend(first, rest) for first, rest in zip(context, (key, value), strict=True))
     mixed = multi_head_attention(query, key, value, heads, mask)
-    tokens = tokens + F.linear(mixed, weights.output, own.out_proj.bias)
+    tokens = tokens + project(own.out_proj, weights.output, mixed)
     result: Tensor = tokens + block.mlp(block.layer_norm2(tokens))
     return result
 

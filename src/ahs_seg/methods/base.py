@@ -17,6 +17,14 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.config import Config
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective, TrainingClasses
 from ahs_seg.methods.refinement import PamrConfig
+from ahs_seg.modules.inference_form import (
+    InferenceForm,
+    LinearForm,
+    compile_parts,
+    put_forms,
+    put_plain,
+    undo_compile,
+)
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 from ahs_seg.vocabulary.seen_classes import SoftOverlap
 
@@ -49,6 +57,10 @@ class Method(nn.Module, ABC):
 
     options: ClassVar[type[MethodOptions]] = MethodOptions
     """The class of the options that `for_inference` accepts."""
+    forms: ClassVar[tuple[type[InferenceForm], ...]] = ()
+    """Inference forms of modules of this method, which `optimize` puts in their place."""
+    compiled: ClassVar[tuple[type[nn.Module], ...]] = ()
+    """Classes of modules that `optimize(compile=True)` compiles; without any, the whole forward is compiled."""
     keeps_aspect: bool = False
     """Whether `encode` keeps the aspect ratio of a view; otherwise it resizes it to a square."""
     uses_seen: ClassVar[bool] = False
@@ -105,6 +117,24 @@ class Method(nn.Module, ABC):
 
     def merge(self) -> None:
         """Fold the parameters added by the tuner into the weights, in place; by default there are none."""
+
+    def optimize(self, *, pack_all: bool = False, compile: bool = False) -> None:  # noqa: A002  # as in PyTorch
+        """Replace modules by their inference forms (`forms`), in place; parameters and their names stay the same.
+
+        With `pack_all` every other linear layer may keep a packed copy of its weights, too (`LinearForm`). With
+        `compile` PyTorch compiles the plain modules (`compiled`) instead, at the first call.
+        """
+        self.undo_optimize()
+        if not compile:
+            put_forms(self, (*self.forms, LinearForm) if pack_all else self.forms)
+        elif not compile_parts(self, self.compiled):
+            self.compile(fullgraph=True)
+
+    def undo_optimize(self) -> None:
+        """Undo `optimize`, in place."""
+        put_plain(self)
+        undo_compile(self)
+        self._compiled_call_impl = None
 
     def set_options(self, options: Any) -> None:
         """Set inference options (an instance of `options`), in place; by default they have no effect."""

@@ -19,7 +19,8 @@ def multi_head_attention(
 
     On a CPU the fused kernel is faster without gradients, but about three times slower with gradients (for small
     widths), so with gradients on a CPU the formula is computed step by step. Both ways compute the same formula.
-    The fused kernel takes one batch axis, so that several are joined: with two, PyTorch would compute all logits.
+    The fused kernel takes one batch axis, so that several are joined: with two, PyTorch would compute all logits, and
+    `torch.compile` would fail, as inductor takes the second batch axis for that of the heads.
     """
     query, key, value = (_split(part, heads) for part in (query, key, value))
     mask = None if mask is None else mask.unsqueeze(-3)

@@ -87,5 +87,5 @@ class GuidedUpsample(nn.Module):
     ) -> Float[Tensor, "b t o H W"]:
         """Maps of some classes at twice the resolution; `guided` is from `guide`, `kernel` from `kernel()`."""
         hidden = upsample_convolve(maps.flatten(0, 1), kernel).unflatten(0, maps.shape[:2])
-        hidden = F.relu(self.norm1((hidden + guided.unsqueeze(1)).flatten(0, 1)))
-        return F.relu(self.norm2(self.conv2(hidden))).unflatten(0, maps.shape[:2])
+        hidden = F.relu_(self.norm1((hidden + guided.unsqueeze(1)).flatten(0, 1)))
+        return F.relu_(self.norm2(self.conv2(hidden))).unflatten(0, maps.shape[:2])

@@ -13,11 +13,13 @@ from ahs_seg.config import ConfigError, Layers, Width
 from ahs_seg.methods.base import Method, MethodOptions
 from ahs_seg.methods.cost.aggregation import AggregationLayer, CostHead
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation
+from ahs_seg.methods.cost.class_form import ClassForm
 from ahs_seg.methods.cost.correlation import most_similar_classes
 from ahs_seg.methods.cost.decoder import GuidedDecoder
 from ahs_seg.methods.cost.guidance import GuidancePyramid
 from ahs_seg.methods.cost.parts.slots import CostParts, PartsConfig
 from ahs_seg.methods.cost.window_attention import SpatialAggregation
+from ahs_seg.methods.cost.window_form import WindowForm
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
 
@@ -36,6 +38,8 @@ class CostSegmenter(Method):
     """
 
     options = CostOptions
+    forms = (WindowForm, ClassForm)
+    compiled = (SpatialAggregation, ClassAggregation, GuidedDecoder, GuidancePyramid)
 
     def __init__(
         self,
