@@ -146,7 +146,7 @@ def score_maps(
     *,
     size: tuple[int, int] | None = None,
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
-    """The text rows that can have the highest score somewhere, and their score maps at `size` (None: the image's size).
+    """The text rows that some view kept, and their score maps at `size` (None: the size of the image).
 
     The method runs in this call; the returned maps resize and merge its outputs for a few text rows at a time.
     """

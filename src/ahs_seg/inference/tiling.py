@@ -24,10 +24,10 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.inference.merging import unchanged
 from ahs_seg.inference.predict import run_views, to_tensor
 from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, ScoreMaps, View, best_rows, candidates
 from ahs_seg.inference.softmax_scores import SoftmaxScores
+from ahs_seg.inference.window_scores import unchanged
 from ahs_seg.inference.windows import WORKING_SIDE
 from ahs_seg.io.rasters import ReadRows
 from ahs_seg.methods.base import Method
