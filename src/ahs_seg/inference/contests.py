@@ -17,8 +17,6 @@ from torch import Tensor
 from ahs_seg.inference.regions import regions_of, resize_by_regions
 from ahs_seg.modules.constants import indices_on
 
-FLOAT_BYTES = 4
-
 
 @dataclass(frozen=True)
 class Rivals:
@@ -126,7 +124,7 @@ def contenders(
     found = [one for one in found if one[2]]
     kept = rows[indices_on(rows.device, [index for index, _, _ in found])]
     height, width = maps.coarse_size
-    parts = apart(kept, max(1, memory_bytes // (4 * FLOAT_BYTES * height * width)))
+    parts = apart(kept, max(1, memory_bytes // (4 * torch.float32.itemsize * height * width)))
     coarse = (one for some in parts for one in maps.coarse(some))
     for (_, row, regions), one in zip(found, coarse, strict=True):
         yield Contender(row, regions, one)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.inference.budget import merging_bytes
 from ahs_seg.inference.contests import Contender, RegionalScores, Rivals, contenders
 from ahs_seg.inference.predict import InferenceConfig, frames_of, merge_views, run_views
 from ahs_seg.inference.regions import regions_of
@@ -71,7 +72,7 @@ def rank(
     _, maps = merge_views(views, frames, method, text, config)
     depth = min(depth, classes)
     rows = _rows(views, row_class, depth=classes if logits else depth)
-    memory = config.memory_bytes
+    memory = merging_bytes(config.memory_bytes, rows.device)
     labels, scores = best_classes(maps, rows, row_class, depth=depth, memory_bytes=memory)
     return Ranking(labels, scores, _log_odds(maps, rows, row_class, memory) if logits else None)
 
