@@ -44,9 +44,9 @@ class InferenceConfig(Config):
     With `shortest_edge`, the image is first resized to that shortest edge (the longest edge to at most `longest_edge`),
     as CAT-Seg does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that length:
     small images keep their size, and the method's own resizing skips no pixels of large images. `batch` views run
-    through the method at a time; merging needs about `memory_mb` in addition to the result (on a GPU, both grow with the
-    memory that is free: `inference.budget`). `options` are those of the
-    method (`Method.options`), such as `class_pooling` in the cost family; without them the method runs as trained.
+    through the method at a time; merging needs about `memory_mb` in addition to the result; on a GPU both grow with the
+    memory that is free (`inference.budget`). `options` are those of the method (`Method.options`), such as
+    `class_pooling` in the cost family; without them the method runs as trained.
     """
 
     windows: Annotated[WholeImage | SlidingWindows | ImageWindows, Field(discriminator="name")] = WholeImage()
