@@ -5,8 +5,8 @@ import torch
 from ahs_seg.inference.window_bounds import Geometry, block_plan, lower_bounds, upper_bounds
 
 CPU = torch.device("cpu")
-TWO = Geometry(((0, 0), (0, 4)), (1, 8), (1, 12), (1, 8), None)
-"""Two windows of 8 pixels on 12, which share the four in the middle."""
+TWO = Geometry(((0, 0), (0, 8)), (1, 16), (1, 24), (1, 16), None)
+"""Two windows of 16 pixels on 24, which share the eight in the middle."""
 
 
 def unscored(values: torch.Tensor) -> torch.Tensor:
@@ -15,20 +15,21 @@ def unscored(values: torch.Tensor) -> torch.Tensor:
 
 def test_blocks_end_where_windows_do() -> None:
     plan = block_plan(TWO, CPU)
-    assert plan.starts == ((0,), (0, 4, 8))
-    assert plan.count.tolist() == [[2, 2, 2]], "each block shares its last pixel with the next one"
-    assert plan.steady.tolist() == [[False, True, False]]
+    assert plan.starts == ((0,), (0, 4, 8, 12, 16, 20))
+    assert plan.count.tolist() == [[1, 2, 2, 2, 1, 1]], "each block shares its last pixel with the next one"
+    assert plan.steady.tolist() == [[True, False, True, False, True, True]]
     assert plan.most == 2
 
 
-def test_bounds_are_means_where_both_windows_cover_a_block_and_extremes_elsewhere() -> None:
+def test_bounds_are_means_where_both_windows_cover_a_block_and_extremes_where_one_ends() -> None:
     plan = block_plan(TWO, CPU)
-    left, right = torch.arange(8.0).reshape(1, 1, 8), torch.full((1, 1, 8), 10.0)
+    left, right = torch.arange(16.0).reshape(1, 1, 16), torch.full((1, 1, 16), 10.0)
     upper, lower = (bounds(plan, [left, right], None, unscored)[0, 0] for bounds in (upper_bounds, lower_bounds))
-    torch.testing.assert_close(upper, torch.tensor([10.0, 8.5, 10.0]), rtol=0, atol=1e-3)
-    torch.testing.assert_close(lower, torch.tensor([0.0, 7.0, 7.0]), rtol=0, atol=1e-3)
-    assert bool((upper >= torch.tensor([10.0, 8.5, 10.0])).all())
-    assert bool((lower <= torch.tensor([0.0, 7.0, 7.0])).all())
+    greatest, least = torch.tensor([4.0, 10, 11, 15, 10, 10]), torch.tensor([0.0, 4, 9, 10, 10, 10])
+    torch.testing.assert_close(upper, greatest, rtol=0, atol=1e-3)
+    torch.testing.assert_close(lower, least, rtol=0, atol=1e-3)
+    assert bool((upper >= greatest).all())
+    assert bool((lower <= least).all())
 
 
 def test_the_view_of_the_whole_has_half_of_the_weight() -> None:

@@ -62,7 +62,9 @@ def margin(values: Float[Tensor, "*k i j"], windows: int) -> Float[Tensor, "*k i
 class RegionalScores(Protocol):
     """Score maps that are resized, last of all, to the size of the image, so that regions can be computed alone."""
 
-    size: tuple[int, int]
+    @property
+    def size(self) -> tuple[int, int]:
+        """The size of the image."""
 
     @property
     def coarse_size(self) -> tuple[int, int]:

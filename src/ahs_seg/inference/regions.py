@@ -117,10 +117,11 @@ def blocks_under(
 ) -> tuple[Int[Tensor, "n m"], Int[Tensor, "k l"]]:
     """The blocks of each row and of each column of regions, for blocks that start at `edges`."""
     found = regions_of(grid, size, device)
-    return tuple(
+    down, across = (
         ranges_on(device, *_reached(spans, np.asarray(starts)))
         for spans, starts in zip((found.downs, found.acrosses), edges, strict=True)
     )
+    return down, across
 
 
 def _reached(

@@ -119,7 +119,7 @@ class _Axis:
         last = place + self.window - 1
         touched = np.flatnonzero((self.ends >= place) & (self.starts <= last))
         starts, ends = self.starts[touched], self.ends[touched]
-        first, final = _sources(
+        first, final = sources(
             np.maximum(starts, place) - place, np.minimum(ends, last) - place, self.grid, self.window
         )
         blocks = Blocks(slice(int(touched[0]), int(touched[-1]) + 1), ranges_on(device, first, final))
@@ -127,11 +127,11 @@ class _Axis:
 
     def whole(self, grid: int, device: torch.device) -> Blocks:
         """The range of the grid of a view of the whole image that each block sees, through the size of a window."""
-        first, last = _sources(self.starts, self.ends, self.window, self.canvas)
-        return Blocks(slice(0, len(self.starts)), ranges_on(device, *_sources(first, last, grid, self.window)))
+        first, last = sources(self.starts, self.ends, self.window, self.canvas)
+        return Blocks(slice(0, len(self.starts)), ranges_on(device, *sources(first, last, grid, self.window)))
 
 
-def _sources(
+def sources(
     first: Int[np.ndarray, " n"], last: Int[np.ndarray, " n"], inputs: int, outputs: int
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """The first and the last input that the outputs from `first` to `last` (inclusive) are mixed from."""
@@ -145,7 +145,7 @@ def _sources(
 def upper_bounds(
     plan: BlockPlan,
     windows: Sequence[Float[Tensor, "k h w"]],
-    whole: Float[Tensor, "k h w"] | None,
+    whole: Float[Tensor, "k y x"] | None,
     scores: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "k i j"]:
     """Upper bounds of the merged scores (or logits) in every block, from the logits of the views at their own size."""
@@ -155,7 +155,7 @@ def upper_bounds(
 def lower_bounds(
     plan: BlockPlan,
     windows: Sequence[Float[Tensor, "k h w"]],
-    whole: Float[Tensor, "k h w"] | None,
+    whole: Float[Tensor, "k y x"] | None,
     scores: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "k i j"]:
     """Lower bounds of the merged scores (or logits) in every block."""
@@ -165,7 +165,7 @@ def lower_bounds(
 def _merged(
     plan: BlockPlan,
     windows: Sequence[Float[Tensor, "k h w"]],
-    whole: Float[Tensor, "k h w"] | None,
+    whole: Float[Tensor, "k y x"] | None,
     scores: Callable[[Tensor], Tensor],
     combine: Combine,
 ) -> Float[Tensor, "k i j"]:

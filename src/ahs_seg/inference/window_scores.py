@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import torch
@@ -53,13 +54,11 @@ class WindowScores:
     def coarse(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
         """The canvas of the given text rows: scores, or logits with `score_last`."""
         canvas = torch.zeros(len(rows), *self.coarse_size, device=rows.device)
-        count = torch.zeros(self.coarse_size, device=rows.device)
         height, width = self.window
         for view, (top, left) in zip(self.windows, self.corners, strict=True):
             place = (..., slice(top, top + height), slice(left, left + width))
             canvas[place] += self._window(view, rows)
-            count[place] += 1
-        canvas /= count
+        canvas /= self._count
         if self.whole is not None:
             canvas += resize_maps(self._window(self.whole, rows), self.coarse_size)
             canvas /= 2
@@ -85,6 +84,15 @@ class WindowScores:
             for _, upper in self._bounds(plan, parts, upper_bounds)
         )
         return torch.cat(list(contested))
+
+    @cached_property
+    def _count(self) -> Float[Tensor, "h w"]:
+        """The number of windows at every pixel of the canvas."""
+        count = torch.zeros(self.coarse_size, device=self.windows[0].device)
+        height, width = self.window
+        for top, left in self.corners:
+            count[top : top + height, left : left + width] += 1
+        return count
 
     def _plan(self, device: torch.device) -> BlockPlan | None:
         views = [*self.windows, *([] if self.whole is None else [self.whole])]
