@@ -17,7 +17,7 @@ def blocks(side: int, tile: int, grid: int, kind: str) -> list[BlockScores]:
     for _ in axis.places:
         logits = torch.randn(30, grid, grid, generator=draw)
         views.append(
-            View(logits.round() if kind == "equal" else logits * 3 - 6 * (torch.arange(30) > 4)[:, None, None], None)
+            View(logits.round() if kind == "equal" else logits * 0.5 - 6 * (torch.arange(30) > 4)[:, None, None], None)
         )
     down = TileConfig(size=tile).axis(tile, 32).reaches(0)[0]
     return [

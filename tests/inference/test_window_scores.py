@@ -1,6 +1,5 @@
 """Merging of windows: the rows that are left out change nothing, not even the last bit."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,22 +51,22 @@ def merged(draw: Any) -> tuple[WindowScores, Tensor, int]:
     grid = windows.grid(16, size)
     classes, fine = draw(st.integers(1, 9)), draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     pruned, views = draw(st.booleans()), []
+    scores = draw(st.sampled_from([torch.sigmoid, torch.exp, unchanged]))
     for _ in range(len(grid.corners) + windows.global_view):
         kept = torch.randperm(classes, generator=seed)[: 1 + classes // 2] if pruned else None
         fill = FILLS[int(torch.randint(len(FILLS), (1,), generator=seed))]
-        views.append(View(logits_of(fill, (classes if kept is None else len(kept), *fine), seed), kept))
+        logits = logits_of(fill, (classes if kept is None else len(kept), *fine), seed)
+        views.append(View(-logits.abs() / 8 if scores is torch.exp else logits, kept))
     maps = WindowScores(
         views[: len(grid.corners)],
         views[-1] if windows.global_view else None,
-        draw(st.sampled_from([torch.sigmoid, torch.exp, unchanged])),
+        scores,
         tuple(grid.corners),
         grid.window,
         grid.canvas,
         draw(st.sampled_from([size, grid.canvas])),
         score_last=draw(st.booleans()),
     )
-    if maps.scores is torch.exp:  # a logarithm of a score
-        maps = replace(maps, windows=[View(-one.logits.abs() / 8, one.kept_rows) for one in maps.windows])
     return maps, candidates(views, classes), classes
 
 
@@ -105,7 +104,7 @@ def test_the_best_few_classes_are_those_of_all_rows(case: Any, depth: int, rows_
     every = maps(rows)
     of = torch.tensor(row_class)[rows]
     held = torch.stack([every[of == one].amax(0) for one in present])
-    order = held.sort(0, descending=True, stable=True)
+    order = held.sort(stable=True, dim=0, descending=True)
     assert torch.equal(scores, order.values[:depth])
     assert torch.equal(labels, torch.tensor(present, dtype=torch.int32)[order.indices[:depth]])
 

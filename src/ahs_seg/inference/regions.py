@@ -108,7 +108,9 @@ def over_ranges(
 def ranges_on(device: torch.device, first: Int[np.ndarray, " n"], last: Int[np.ndarray, " n"]) -> Int[Tensor, "n m"]:
     """The indices from `first` to `last` (inclusive), one range in each row; shorter ranges repeat their last index."""
     longest = int((last - first).max()) + 1
-    return torch.from_numpy(np.minimum(first[:, None] + np.arange(longest), last[:, None])).to(device)
+    return torch.from_numpy(np.minimum(first[:, None] + np.arange(longest), last[:, None])).to(
+        device, non_blocking=True
+    )
 
 
 @lru_cache(maxsize=16)
@@ -169,7 +171,7 @@ def _spans(inputs: int, outputs: int, side: int, device: torch.device) -> tuple[
     for here in cuts:
         needed = slice(int(first[here.start]), int(second[here.stop - 1]) + 1)
         moved = [
-            one.to(device)
+            one.to(device, non_blocking=True)
             for one in (first[here] - needed.start, second[here] - needed.start, 1 - rest[here], rest[here])
         ]
         spans.append(Span(here, needed, *moved))

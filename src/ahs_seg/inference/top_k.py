@@ -88,17 +88,18 @@ def best_classes(
     """
     if isinstance(maps, SharedScores):
         ranked = maps.ranked()
-        labels, values = best_classes(ranked, rows, row_class, depth=depth, memory_bytes=memory_bytes)
-        return labels, ranked.scores(values)
+        best, logits = best_classes(ranked, rows, row_class, depth=depth, memory_bytes=memory_bytes)
+        return best, ranked.scores(logits)
     labels: Tensor | None = None
+    scores: Tensor | None = None
     held: dict[tuple[int, int], int] = {}
     for label, place, values in _found(maps, rows, row_class, depth, memory_bytes):
-        if labels is None:
+        if labels is None or scores is None:
             labels = values.new_empty(depth, *_size(maps, values), dtype=torch.int32)
             scores = values.new_empty(labels.shape)
         there, corner = (slice(None), *place), (place[0].start or 0, place[1].start or 0)
         held[corner] = _insert(labels[there], scores[there], held.get(corner, 0), label, values)
-    if labels is None:
+    if labels is None or scores is None:
         raise ValueError("there are no classes to choose from; give the text embeddings of at least one class")
     most = min(held.values())
     return labels[:most], scores[:most]

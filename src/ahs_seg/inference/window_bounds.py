@@ -86,8 +86,8 @@ def block_plan(geometry: Geometry, device: torch.device) -> BlockPlan:
         (tuple(axes[0].starts.tolist()), tuple(axes[1].starts.tolist())),
         tuple(windows),
         whole,
-        torch.from_numpy(steady).to(device),
-        torch.from_numpy(count).float().to(device),
+        torch.from_numpy(steady).to(device, non_blocking=True),
+        torch.from_numpy(count).float().to(device, non_blocking=True),
         int(count.max()),
     )
 
