@@ -75,6 +75,7 @@ class Regions:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept tensors may be used with gradients later
 def regions_of(grid: tuple[int, int], size: tuple[int, int], device: torch.device) -> Regions:
     """The regions of an image of `size` for maps of the size `grid`."""
     side = CPU_SIDE if device.type == "cpu" else DEVICE_SIDE
@@ -114,6 +115,7 @@ def ranges_on(device: torch.device, first: Int[np.ndarray, " n"], last: Int[np.n
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept tensors may be used with gradients later
 def blocks_under(
     grid: tuple[int, int], size: tuple[int, int], edges: tuple[tuple[int, ...], tuple[int, ...]], device: torch.device
 ) -> tuple[Int[Tensor, "n m"], Int[Tensor, "k l"]]:

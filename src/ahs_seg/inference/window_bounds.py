@@ -67,6 +67,7 @@ class BlockPlan:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # kept tensors may be used with gradients later
 def block_plan(geometry: Geometry, device: torch.device) -> BlockPlan:
     """The blocks for windows, computed once for each geometry and device."""
     axes = [_Axis.of(geometry, axis) for axis in (0, 1)]
