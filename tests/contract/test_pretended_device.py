@@ -50,7 +50,8 @@ CROPS = {
 WINNERS = {
     ("nonzero", "inference/score_maps:candidates"),
     ("nonzero", "inference/mask_scores:_span"),
-    ("index by a mask", "inference/score_maps:possible_winners"),
+    ("copy to the CPU", "inference/contests:contenders"),
+    ("index by a mask", "inference/tile_bounds:contested_rows"),
     ("index by a mask", "inference/mask_scores:MaskBand.possible_winners"),
     ("copy to the CPU", "inference/score_maps:_best_rows"),
 }

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
-from ahs_seg.inference.score_maps import WindowScores, best_rows
+from ahs_seg.inference.score_maps import best_rows
+from ahs_seg.inference.window_scores import WindowScores
 from ahs_seg.types import MaskProposals
 from tests.support.score_maps import LargestTensor
 

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from ahs_seg.inference.contests import Rivals
 from ahs_seg.inference.mask_scores import MaskScores, MaskView
 from ahs_seg.inference.merging import merged
-from ahs_seg.inference.score_maps import ScoreMaps, View, WholeScores, WindowScores
+from ahs_seg.inference.score_maps import ScoreMaps, View, WholeScores
 from ahs_seg.inference.softmax_scores import RefinedMaps, SoftmaxScores
+from ahs_seg.inference.window_scores import WindowScores
 from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
 from ahs_seg.methods.base import Merging
 from ahs_seg.methods.refinement import PamrConfig
@@ -64,8 +66,9 @@ def test_one_view(merging: Merging, kind: type[ScoreMaps]) -> None:
 def test_rows_that_never_win_are_left_out_without_a_softmax() -> None:
     logits = view().logits.clone()
     logits[2] = -5
-    rows, _ = maps_of(ColourMethod(), WholeImage(), View(logits, None))
-    assert 2 not in rows.tolist()
+    rows, maps = maps_of(ColourMethod(), WholeImage(), View(logits, None))
+    assert isinstance(maps, WholeScores)
+    assert not maps.contested(rows, Rivals(), 10_000)[2].any()
 
 
 def test_logits_of_windows_are_averaged_before_a_softmax() -> None:

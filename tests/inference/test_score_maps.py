@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.inference.score_maps import View, WholeScores, WindowScores, best_rows, candidates, possible_winners
+from ahs_seg.inference.contests import Rivals
+from ahs_seg.inference.score_maps import View, WholeScores, best_rows, candidates
 from ahs_seg.types import PRUNED_LOGIT
 from tests.support.score_maps import Fixed, LargestTensor
 
@@ -33,17 +34,7 @@ def test_memory_does_not_grow_with_the_classes():
         largest[classes] = watch.largest
         everything = F.interpolate(view.logits.sigmoid()[None], size, mode="bilinear")[0]
         assert torch.equal(rows, everything.argmax(0).int())
-    assert largest[400] == largest[10] == 5 * size[0] * size[1]
-
-
-def test_sliding_memory_does_not_grow_with_the_classes():
-    corners = [(0, 0), (0, 16), (16, 0), (16, 16)]
-    for classes in (4, 200):
-        views = [View(torch.randn(classes, 4, 4), None) for _ in range(5)]
-        maps = WindowScores(views[:4], views[4], torch.sigmoid, corners, (24, 24), (40, 40), (50, 70))
-        with LargestTensor() as watch:
-            best_rows(maps, candidates(views, classes), memory_bytes=2 * maps.row_bytes)
-        assert watch.largest <= 2 * 50 * 70
+    assert largest[400] == largest[10] == size[0] * size[1]
 
 
 def test_a_view_gives_rest_to_rows_it_did_not_keep():
@@ -81,13 +72,15 @@ def test_half_precision_logits_are_scored_in_float32():
 def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):
     coarse = torch.randn(1, 60, max(1, grid[0] // 3), max(1, grid[1] // 3))
     view = View(F.interpolate(coarse, grid, mode="bilinear")[0] + 2 * torch.randn(60, 1, 1), None)
-    rows = possible_winners(view, torch.sigmoid, torch.arange(60), memory_bytes=memory_bytes)
-    assert len(rows) < 60
+    maps, rows = WholeScores(view, torch.sigmoid, size), torch.arange(60)
+    contested = maps.contested(rows, Rivals(), memory_bytes)
+    assert contested.any(1).sum() < 60
     everything = F.interpolate(view.logits.sigmoid()[None], size, mode="bilinear")[0]
-    labels, _ = best_rows(WholeScores(view, torch.sigmoid, size), rows, memory_bytes=10**6)
+    labels, scores = best_rows(maps, rows, memory_bytes=10**6)
     assert torch.equal(labels, everything.argmax(0).int())
+    assert torch.equal(scores, maps(rows).amax(0))
 
 
 def test_equals_are_all_kept():
-    view = View(torch.zeros(5, 4, 4), None)
-    assert possible_winners(view, torch.sigmoid, torch.arange(5), memory_bytes=10**6).tolist() == list(range(5))
+    maps = WholeScores(View(torch.zeros(5, 4, 4), None), torch.sigmoid, (9, 9))
+    assert maps.contested(torch.arange(5), Rivals(), 10**6).all()

@@ -14,11 +14,10 @@ from ahs_seg.inference.score_maps import (
     ScoreMaps,
     View,
     WholeScores,
-    WindowScores,
     candidates,
-    possible_winners,
 )
 from ahs_seg.inference.softmax_scores import RefinedMaps, SoftmaxScores
+from ahs_seg.inference.window_scores import WindowScores, unchanged
 from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.methods.base import Method
 
@@ -34,42 +33,34 @@ def merged(
     image: Callable[[], Float[Tensor, "3 H W"]],
     memory_bytes: int,
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
-    """The text rows (of `rows`) that can have the highest score somewhere, and their score maps at `size` in pixels.
+    """The text rows (of `rows`) that some view kept, and their score maps at `size` in pixels.
 
     `grid` are the positions of the views, None for one view of the whole image; a view of the whole image is the last.
     `image` gives the image at `size` (RGB in [0, 1]).
     """
     found, merging = candidates(views, rows), method.merging
     if not merging.softmax:
-        return _merged(views, method.scores, found, windows, grid, size, memory_bytes)
+        return found, _merged(views, method.scores, windows, grid, size)
     maps = _logits(views, windows, grid, size)
     if merging.refine is not None:
         maps = RefinedMaps(maps, image().to(found.device), merging.refine)
     return found, SoftmaxScores(maps, found, size, memory_bytes)
 
 
-def unchanged(logits: Tensor) -> Tensor:
-    """The logits themselves, where scores follow after merging."""
-    return logits
-
-
 def _merged(
     views: Sequence[AnyView],
     scores: ScoreFunction,
-    rows: Int[Tensor, " c"],
     windows: WholeImage | SlidingWindows | ImageWindows,
     grid: WindowGrid | None,
     size: tuple[int, int],
-    memory_bytes: int,
-) -> tuple[Int[Tensor, " k"], ScoreMaps]:
+) -> ScoreMaps:
     if grid is not None:
-        return rows, _windows(views, scores, windows, grid, size)
+        return _windows(views, scores, windows, grid, size)
     view = views[0]
     if isinstance(view, MaskView):
-        return rows, MaskScores(view, size)
+        return MaskScores(view, size)
     assert isinstance(view, View)
-    rows = possible_winners(view, scores, rows, memory_bytes=memory_bytes)
-    return rows, WholeScores(view, scores, size)
+    return WholeScores(view, scores, size)
 
 
 def _logits(
@@ -97,7 +88,7 @@ def _windows(
         scores=scores,
         corners=grid.corners,
         window=grid.window,
-        canvas=grid.canvas,
+        coarse_size=grid.canvas,
         size=size,
         score_last=isinstance(windows, ImageWindows),
     )

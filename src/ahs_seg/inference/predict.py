@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.config import Config, Side
+from ahs_seg.inference.budget import merging_bytes, views_at_once
 from ahs_seg.inference.mask_scores import mask_views
 from ahs_seg.inference.merging import merged
 from ahs_seg.inference.score_maps import AnyView, ScoreMaps, View, best_rows, resize_maps
@@ -43,8 +44,9 @@ class InferenceConfig(Config):
     With `shortest_edge`, the image is first resized to that shortest edge (the longest edge to at most `longest_edge`),
     as CAT-Seg does with 640. Without it, edges longer than 5/3 of the backbone's resolution are reduced to that length:
     small images keep their size, and the method's own resizing skips no pixels of large images. `batch` views run
-    through the method at a time; merging needs about `memory_mb` in addition to the result. `options` are those of the
-    method (`Method.options`), such as `class_pooling` in the cost family; without them the method runs as trained.
+    through the method at a time; merging needs about `memory_mb` in addition to the result; on a GPU both grow with the
+    memory that is free (`inference.budget`). `options` are those of the method (`Method.options`), such as
+    `class_pooling` in the cost family; without them the method runs as trained.
     """
 
     windows: Annotated[WholeImage | SlidingWindows | ImageWindows, Field(discriminator="name")] = WholeImage()
@@ -132,7 +134,7 @@ def predict(
 def _best(
     rows: Int[Tensor, " c"], maps: ScoreMaps, config: InferenceConfig, row_class: Sequence[int] | None
 ) -> Prediction:
-    labels, scores = best_rows(maps, rows, memory_bytes=config.memory_bytes)
+    labels, scores = best_rows(maps, rows, memory_bytes=merging_bytes(config.memory_bytes, rows.device))
     if row_class is not None:
         labels = indices_on(labels.device, row_class).int()[labels]
     return Prediction(labels, scores)
@@ -146,7 +148,7 @@ def score_maps(
     *,
     size: tuple[int, int] | None = None,
 ) -> tuple[Int[Tensor, " c"], ScoreMaps]:
-    """The text rows that can have the highest score somewhere, and their score maps at `size` (None: the image's size).
+    """The text rows that some view kept, and their score maps at `size` (None: the size of the image).
 
     The method runs in this call; the returned maps resize and merge its outputs for a few text rows at a time.
     """
@@ -230,14 +232,14 @@ def merge_views(
         grid=shown.grid,
         size=shown.size,
         image=lambda: resize_maps(to_tensor(shown.image), shown.size),
-        memory_bytes=config.memory_bytes,
+        memory_bytes=merging_bytes(config.memory_bytes, text.device),
     )
 
 
 def run_views(method: Method, frames: Float[Tensor, "v 3 h w"], text: Words, batch: int) -> list[AnyView]:
-    """The output of the method for each view; `batch` views run at a time."""
+    """The output of the method for each view; `batch` views run at a time, more on a device with free memory."""
     views: list[AnyView] = []
-    for some in torch.split(frames, batch):
+    for some in torch.split(frames, views_at_once(batch, len(frames), frames.device)):
         with computing_in(method.compute_dtype, some.device):
             output = method(some, text)
         if output.proposals is not None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ahs_seg.inference.contests import RegionalScores, Rivals, at_full_size, best_of_regions
+from ahs_seg.inference.regions import contested_regions
 from ahs_seg.types import PRUNED_LOGIT
 
 FLOAT_BYTES = 4
@@ -114,52 +115,41 @@ class WholeScores:
         """Bytes of three maps at the method's resolution and one at full image size."""
         return FLOAT_BYTES * (3 * self.view.logits[0].numel() + self.size[0] * self.size[1])
 
-    def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
-        """The scores of the given text rows."""
-        return resize_maps(self.scores(self.view.of(rows)), self.size)
-
-
-@dataclass(frozen=True)
-class WindowScores:
-    """Scores of sliding windows averaged on a canvas, and averaged with the view of the whole image if there is one.
-
-    Logits are resized to the window and converted to scores. Source: CAT-Seg, sliding-window inference. With
-    `score_last`, logits are averaged, and converted to scores at full image size. Source: MMSegmentation, `slide` mode.
-    """
-
-    windows: Sequence[AnyView]
-    whole: AnyView | None
-    scores: ScoreFunction
-    corners: Sequence[tuple[int, int]]
-    window: tuple[int, int]
-    canvas: tuple[int, int]
-    size: tuple[int, int]
-    score_last: bool = False
-
     @property
-    def row_bytes(self) -> int:
-        """Bytes of two windows, three canvases and one map at full image size (two with `score_last`)."""
-        return FLOAT_BYTES * (2 * prod(self.window) + 3 * prod(self.canvas) + (1 + self.score_last) * prod(self.size))
+    def coarse_size(self) -> tuple[int, int]:
+        """The size of the logits."""
+        return self.view.logits.shape[-2], self.view.logits.shape[-1]
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
         """The scores of the given text rows."""
-        canvas = torch.zeros(len(rows), *self.canvas, device=rows.device)
-        count = torch.zeros(self.canvas, device=rows.device)
-        height, width = self.window
-        for view, (top, left) in zip(self.windows, self.corners, strict=True):
-            place = (..., slice(top, top + height), slice(left, left + width))
-            canvas[place] += self._window(view, rows)
-            count[place] += 1
-        canvas /= count
-        if self.whole is not None:
-            canvas += resize_maps(self._window(self.whole, rows), self.canvas)
-            canvas /= 2
-        merged = resize_maps(canvas, self.size)
-        return self.scores(merged) if self.score_last else merged
+        return at_full_size(self, rows)
 
-    def _window(self, view: AnyView, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
-        logits = view.logits_at(rows, self.window)
-        return logits if self.score_last else self.scores(logits)
+    def coarse(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
+        """The scores of the given text rows before they are resized."""
+        return self.scores(self.view.of(rows))
+
+    def finished(self, maps: Float[Tensor, "*c h w"]) -> Float[Tensor, "*c h w"]:
+        """The scores themselves."""
+        return maps
+
+    def contested(self, rows: Int[Tensor, " c"], rivals: Rivals, memory_bytes: int) -> Bool[Tensor, "c r"]:
+        """For each text row, the regions of the image in which it can be among the best; usually few.
+
+        Between four neighbours of the grid, a resized score lies between the minimum and the maximum of the four. A row
+        whose maximum is below the minimum of another row in every such cell of a region never has the highest score.
+        """
+        height, width = self.coarse_size
+        starts = tuple(range(max(1, height - 1))), tuple(range(max(1, width - 1)))
+        parts = torch.split(rows, max(1, memory_bytes // (6 * FLOAT_BYTES * height * width)))
+        bar = rivals.bar((some, _over_cells(self.coarse(some), torch.minimum)) for some in parts)
+        return torch.cat(
+            [
+                contested_regions(
+                    ~(_over_cells(self.coarse(some), torch.maximum) < bar), starts, (height, width), self.size
+                )
+                for some in parts
+            ]
+        )
 
 
 def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
@@ -178,21 +168,6 @@ def candidates(views: Sequence[AnyView], rows: int) -> Int[Tensor, " c"]:
     return torch.nonzero(~unseen)[:, 0]
 
 
-def possible_winners(
-    view: View, scores: ScoreFunction, rows: Int[Tensor, " c"], *, memory_bytes: int
-) -> Int[Tensor, " k"]:
-    """The text rows of `rows` that can have the highest score somewhere after the scores are resized; usually few.
-
-    Between four neighbours of the grid, a resized score lies between the minimum and the maximum of the four. A row
-    whose maximum is below the minimum of another row in every such cell never has the highest score.
-    """
-    parts = torch.split(rows, max(1, memory_bytes // (6 * FLOAT_BYTES * view.logits[0].numel())))
-    least = [_over_cells(scores(view.of(some)), torch.minimum).amax(0) for some in parts]
-    bar = torch.stack(least).amax(0) - ROUNDING
-    beaten = [(_over_cells(scores(view.of(some)), torch.maximum) < bar).flatten(1).all(1) for some in parts]
-    return rows[~torch.cat(beaten)]
-
-
 def best_rows(
     maps: ScoreMaps, rows: Int[Tensor, " c"], *, memory_bytes: int
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
@@ -204,6 +179,8 @@ def best_rows(
         ranked = maps.ranked()
         labels, best = _best_rows(ranked, rows, memory_bytes)
         return labels, ranked.scores(best)
+    if isinstance(maps, RegionalScores) and (found := best_of_regions(maps, rows, memory_bytes)) is not None:
+        return found
     if isinstance(maps, BandedScores):
         parts = [_best_rows(band, some, memory_bytes) for band, some in maps.bands(rows, memory_bytes)]
         return torch.cat([labels for labels, _ in parts]), torch.cat([scores for _, scores in parts])
@@ -214,8 +191,9 @@ def _best_rows(
     maps: ScoreMaps, rows: Int[Tensor, " c"], memory_bytes: int
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
     best: Tensor | None = None
+    names = iter(rows.tolist())
     for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
-        for row, scores in zip(some.tolist(), maps(some), strict=True):
+        for scores, row in zip(maps(some), names, strict=False):
             if best is None:
                 best, labels = scores.clone(), torch.full_like(scores, row, dtype=torch.int32)
             else:

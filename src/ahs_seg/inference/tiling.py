@@ -24,10 +24,12 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from ahs_seg.config import Config, ConfigError
-from ahs_seg.inference.merging import unchanged
+from ahs_seg.inference.contests import apart
 from ahs_seg.inference.predict import run_views, to_tensor
 from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, ScoreMaps, View, best_rows, candidates
 from ahs_seg.inference.softmax_scores import SoftmaxScores
+from ahs_seg.inference.tile_bounds import Share, contested_rows
+from ahs_seg.inference.window_scores import unchanged
 from ahs_seg.inference.windows import WORKING_SIDE
 from ahs_seg.io.rasters import ReadRows
 from ahs_seg.methods.base import Method
@@ -192,6 +194,8 @@ class TileMerger:
             )
             asked = candidates([part.view for part in parts], len(self.words))
             maps = self._maps(parts, asked, (height, len(block)))
+            if isinstance(maps, BlockScores):
+                asked = maps.possible_winners(asked, self.memory_bytes)
             found, best = best_rows(maps, asked, memory_bytes=self.memory_bytes)
             place = (slice(None), slice(block.start, block.stop))
             labels[place], scores[place] = found.cpu(), best.cpu()
@@ -209,18 +213,37 @@ class TilePart:
 
     def __call__(self, rows: Int[Tensor, " c"], scores: ScoreFunction) -> Float[Tensor, "c n m"]:
         """Weighted scores of the given text rows at the first n x m pixels of the block, those in the tile."""
-        down, across = (
-            torch.tensor(one.weights).to(rows.device, non_blocking=True) for one in (self.down, self.across)
-        )
         if isinstance(self.view, View):
-            grid = scores(self.view.of(rows))
-            resized = [
-                _resizer(side, of)[reach.inside].to(rows.device, non_blocking=True)
-                for side, of, reach in zip(self.size, grid.shape[-2:], (self.down, self.across), strict=True)
-            ]
-            return (down[:, None] * resized[0]) @ grid @ (across[:, None] * resized[1]).T
+            down, across = self._resizers
+            return down @ scores(self.view.of(rows)) @ across.T
         cut = self.view.logits_at(rows, self.size)[:, self.down.inside, self.across.inside]
+        down, across = self._weights
         return scores(cut) * down[:, None] * across
+
+    @property
+    def shares(self) -> tuple[Share, Share]:
+        """Where the tile lies in the block, along each axis."""
+        assert isinstance(self.view, View)
+        down, across = (
+            Share(one.inside.start, len(one.weights), side, grid)
+            for one, side, grid in zip((self.down, self.across), self.size, self.view.logits.shape[-2:], strict=True)
+        )
+        return down, across
+
+    @cached_property
+    def _weights(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
+        device = self.view.device
+        down, across = (torch.tensor(one.weights).to(device, non_blocking=True) for one in (self.down, self.across))
+        return down, across
+
+    @cached_property
+    def _resizers(self) -> tuple[Float[Tensor, "n h"], Float[Tensor, "m w"]]:
+        """Matrices that resize each axis of the grid to the pixels in the block, and weight them."""
+        down, across = (
+            weights[:, None] * _resizer(share.tile, share.grid)[reach.inside].to(weights.device, non_blocking=True)
+            for weights, share, reach in zip(self._weights, self.shares, (self.down, self.across), strict=True)
+        )
+        return down, across
 
 
 @dataclass(frozen=True)
@@ -238,6 +261,21 @@ class BlockScores:
 
     def __call__(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
         """The scores of the given text rows."""
+        return torch.cat([self._together(some) for some in apart(rows, len(rows))])
+
+    def possible_winners(self, rows: Int[Tensor, " c"], memory_bytes: int) -> Int[Tensor, " k"]:
+        """The text rows (ascending) that can have the highest score somewhere in the block; usually few."""
+        views = [part.view for part in self.parts]
+        grids = [view.logits[0].numel() for view in views if isinstance(view, View)]
+        if len(grids) < len(views):
+            return rows
+        split = torch.split(rows, max(1, memory_bytes // (2 * FLOAT_BYTES * sum(grids))))
+        return contested_rows(self._grids, split, [part.shares for part in self.parts], self.size)
+
+    def _grids(self, rows: Int[Tensor, " c"]) -> list[Float[Tensor, "c h w"]]:
+        return [self.scores(part.view.of(rows)) for part in self.parts if isinstance(part.view, View)]
+
+    def _together(self, rows: Int[Tensor, " c"]) -> Float[Tensor, "c H W"]:
         total = torch.zeros(len(rows), *self.size, device=rows.device)
         for part in self.parts:
             found = part(rows, self.scores)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -12,9 +14,13 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.inference.budget import merging_bytes
+from ahs_seg.inference.contests import Contender, RegionalScores, Rivals, contenders
 from ahs_seg.inference.predict import InferenceConfig, frames_of, merge_views, run_views
+from ahs_seg.inference.regions import regions_of
 from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreMaps, SharedScores
 from ahs_seg.methods.base import Method
+from ahs_seg.modules.constants import indices_on
 from ahs_seg.types import Words
 
 MAX_LOGIT_BYTES: Final = 4 * 2**30
@@ -66,7 +72,7 @@ def rank(
     _, maps = merge_views(views, frames, method, text, config)
     depth = min(depth, classes)
     rows = _rows(views, row_class, depth=classes if logits else depth)
-    memory = config.memory_bytes
+    memory = merging_bytes(config.memory_bytes, rows.device)
     labels, scores = best_classes(maps, rows, row_class, depth=depth, memory_bytes=memory)
     return Ranking(labels, scores, _log_odds(maps, rows, row_class, memory) if logits else None)
 
@@ -77,41 +83,80 @@ def best_classes(
     """The `depth` classes with the highest scores at every pixel, best first, and their scores.
 
     On ties the class with the lower index comes first. Text row r belongs to class `row_class[r]` (ascending); the
-    score of a class is that of its best row. Keeps `depth` + 1 maps in addition to those being computed.
+    score of a class is that of its best row. Keeps `depth` maps of labels and of scores in addition to those being
+    computed.
     """
     if isinstance(maps, SharedScores):
         ranked = maps.ranked()
-        labels, values = best_classes(ranked, rows, row_class, depth=depth, memory_bytes=memory_bytes)
-        return labels, ranked.scores(values)
-    ranks: list[tuple[Tensor, Tensor]] = []
-    current: tuple[int, Tensor] | None = None
-    for some in torch.split(rows, max(1, memory_bytes // maps.row_bytes)):
-        for row, scores in zip(some.tolist(), maps(some), strict=True):
-            if current is not None and current[0] == row_class[row]:
-                torch.maximum(current[1], scores, out=current[1])
-                continue
-            if current is not None:
-                _insert(ranks, *current, depth=depth)
-            current = (row_class[row], scores.clone())
-    if current is None:
+        best, logits = best_classes(ranked, rows, row_class, depth=depth, memory_bytes=memory_bytes)
+        return best, ranked.scores(logits)
+    labels: Tensor | None = None
+    scores: Tensor | None = None
+    held: dict[tuple[int, int], int] = {}
+    for label, place, values in _found(maps, rows, row_class, depth, memory_bytes):
+        if labels is None or scores is None:
+            labels = values.new_empty(depth, *_size(maps, values), dtype=torch.int32)
+            scores = values.new_empty(labels.shape)
+        there, corner = (slice(None), *place), (place[0].start or 0, place[1].start or 0)
+        held[corner] = _insert(labels[there], scores[there], held.get(corner, 0), label, values)
+    if labels is None or scores is None:
         raise ValueError("there are no classes to choose from; give the text embeddings of at least one class")
-    _insert(ranks, *current, depth=depth)
-    return torch.stack([labels for labels, _ in ranks]), torch.stack([scores for _, scores in ranks])
+    most = min(held.values())
+    return labels[:most], scores[:most]
 
 
-def _insert(ranks: list[tuple[Tensor, Tensor]], label: int, scores: Tensor, *, depth: int) -> None:
-    """Insert one class into the ranking of every pixel, which keeps at most `depth` classes.
+def _found(
+    maps: ScoreMaps, rows: Int[Tensor, " c"], row_class: Sequence[int], depth: int, memory_bytes: int
+) -> Iterator[tuple[int, tuple[slice, slice], Float[Tensor, "n m"]]]:
+    """Yield class after class with its scores wherever it can be among the best: in some regions, or everywhere."""
+    if isinstance(maps, RegionalScores):
+        rivals = Rivals(depth, indices_on(rows.device, row_class))
+        contested = maps.contested(rows, rivals, memory_bytes)
+        if contested is not None:
+            yield from _in_regions(maps, contenders(maps, rows, contested, memory_bytes), row_class)
+            return
+    parts = torch.split(rows, max(1, memory_bytes // maps.row_bytes))
+    scored = zip((one for some in parts for one in maps(some)), rows.tolist(), strict=True)
+    for label, same in groupby(scored, key=lambda one: row_class[one[1]]):
+        yield label, (slice(None), slice(None)), reduce(torch.maximum, (scores for scores, _ in same))
+
+
+def _in_regions(
+    maps: RegionalScores, found: Iterable[Contender], row_class: Sequence[int]
+) -> Iterator[tuple[int, tuple[slice, slice], Float[Tensor, "n m"]]]:
+    for label, same in groupby(found, key=lambda one: row_class[one.row]):
+        rows = list(same)
+        regions = regions_of(maps.coarse_size, maps.size, rows[0].coarse.device)
+        for index in sorted({index for one in rows for index in one.regions}):
+            region = regions[index]
+            scores = [maps.finished(region.resized(one.coarse)) for one in rows if index in one.regions]
+            yield label, region.place, reduce(torch.maximum, scores)
+
+
+def _size(maps: ScoreMaps, values: Float[Tensor, "n m"]) -> tuple[int, int]:
+    """The size of the image, of whose regions `values` may be one."""
+    return maps.size if isinstance(maps, RegionalScores) else (values.shape[0], values.shape[1])
+
+
+def _insert(
+    labels: Int[Tensor, "k n m"], scores: Float[Tensor, "k n m"], held: int, label: int, new: Float[Tensor, "n m"]
+) -> int:
+    """Insert one class in place into the ranking of every pixel, which holds `held` classes; the number it holds then.
 
     All classes below it move down by one. On ties the class that was inserted first stays first.
     """
-    labels = torch.full_like(scores, label, dtype=torch.int32)
-    higher = torch.zeros_like(scores, dtype=torch.bool)
-    for rank, (above, best) in enumerate(ranks):
-        higher = higher | (scores > best)
-        ranks[rank] = (torch.where(higher, labels, above), torch.where(higher, scores, best))
-        labels, scores = torch.where(higher, above, labels), torch.where(higher, best, scores)
-    if len(ranks) < depth:
-        ranks.append((labels, scores))
+    below = torch.full_like(new, label, dtype=torch.int32)
+    higher = torch.zeros_like(new, dtype=torch.bool)
+    for above, best in zip(labels[:held], scores[:held], strict=True):
+        higher = higher | (new > best)
+        pushed = torch.where(higher, above, below), torch.where(higher, best, new)
+        above.copy_(torch.where(higher, below, above))
+        best.copy_(torch.where(higher, new, best))
+        below, new = pushed
+    if held == len(labels):
+        return held
+    labels[held], scores[held] = below, new
+    return held + 1
 
 
 def _rows(views: Sequence[AnyView], row_class: Sequence[int], *, depth: int) -> Int[Tensor, " c"]:

@@ -101,7 +101,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores in [0, 1] from logits, element by element."""
+        """Scores in [0, 1] from logits, element by element; a score never falls where its logit rises."""
 
     def for_inference(self, options: Mapping[str, Any] | None = None) -> Method:
         """A copy in evaluation mode, with the tuning merged into the weights and the given options set.
