@@ -52,8 +52,9 @@ from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_singl
 class Segmenter(InferenceModel):
     """Segments images into classes named in plain words.
 
-    Has its own copy of the method with the tuner merged, so that further training does not change it. Text embeddings
-    are computed once (`TextCache`; with a directory they are kept between runs). May be shared between threads.
+    Has its own copy of the method with the tuner merged, so that further training does not change it (with `own`, the
+    method itself is taken and changed, without a copy). Text embeddings are computed once (`TextCache`). May be shared
+    between threads.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Segmenter(InferenceModel):
         cache: TextCache | None = None,
         description: ModelDescription | None = None,
         calibration: Calibration | None = None,
+        own: bool = False,
     ) -> None:
         super().__init__(
             method,
@@ -73,6 +75,7 @@ class Segmenter(InferenceModel):
             cache=cache,
             calibration=calibration,
             seen=description.seen if description else not_known,
+            own=own,
         )
         self.description = description
 
@@ -118,6 +121,7 @@ class Segmenter(InferenceModel):
             cache=cache,
             description=told,
             calibration=told.calibration,
+            own=True,
         )
         return segmenter.to(dtype=kind)
 

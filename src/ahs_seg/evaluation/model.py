@@ -148,7 +148,9 @@ def predictors_for(
                 f"protocol {protocol.name} gives {prompts.prompts_per_row} prompt(s) per class, the model takes "
                 f"{needed}. Use the protocol `own`."
             )
-        segmenter = Segmenter(method, prompts=prompts, inference=protocol.inference, cache=cache)
+        segmenter = Segmenter(
+            method, prompts=prompts, inference=protocol.inference, cache=cache, own=protocol is protocols[-1]
+        )
         predictors.append(segmenter.predictor(vocabulary))
     return predictors
 

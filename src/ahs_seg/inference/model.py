@@ -32,8 +32,10 @@ Model = TypeVar("Model", bound="InferenceModel")
 class InferenceModel:
     """A copy of a method with its tuner merged, in evaluation mode, with prompts, protocol and text-embedding cache.
 
-    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known). May be shared
-    between threads, except while `to` runs; pickling and `copy.deepcopy` give an independent one with equal results.
+    `seen` returns for every class of a vocabulary whether it occurred in training (None: not known). With `own` the
+    method is used itself, not copied, and is changed; give one that nobody else holds, as it takes half of the memory.
+    May be shared between threads, except while `to` runs; pickling and `copy.deepcopy` give an independent one with
+    equal results.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class InferenceModel:
         cache: TextCache | None = None,
         calibration: Calibration | None = None,
         seen: Callable[[Vocabulary], Sequence[bool] | None] = not_known,
+        own: bool = False,
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
-        self.method = method.for_inference(self.inference.options)
+        self.method = (method.become_inference if own else method.for_inference)(self.inference.options)
         self.cache = cache or TextCache()
         self.calibration = calibration
         self._encoder = VocabularyEncoder(self.prompts, self.cache, seen)
