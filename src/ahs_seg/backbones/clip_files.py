@@ -175,7 +175,7 @@ def checked_config(values: Mapping[str, Any], *, source: str, kind: Kind = KINDS
         for key, sizes in (("vision_config", _ImageTower), ("text_config", _TextTower)):
             if isinstance(values.get(key), dict):
                 sizes.parse(values[key], source=f"{source}: {key}")
-        return kind.config_class().from_dict(dict(values))
+        return kind.read_config(values)
     except ConfigError as error:
         raise BackboneError(str(error)) from None
     except _UNBUILDABLE as error:

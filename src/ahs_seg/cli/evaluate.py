@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError, check_report_path
+from ahs_seg.cli.options import DtypeOption, NoCacheOption, OptionError, ThreadsOption, check_report_path
 from ahs_seg.cli.output import say
 
 
@@ -40,6 +40,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto distributes processes over the GPUs.")
     ] = "auto",
+    dtype: DtypeOption = "fp32",
+    threads: ThreadsOption = None,
+    no_cache: NoCacheOption = False,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
     parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
     overrides: Annotated[
@@ -55,10 +58,12 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.evaluation.protocols import choose_protocols
     from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
     from ahs_seg.io.overwrite import check_output_file
+    from ahs_seg.io.precision import dtype_name, find_dtype
     from ahs_seg.metrics import Measures, ParentTable
 
     if (data is None) == (suite is None):
         raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
+    kind = dtype_name(find_dtype(dtype))
     directory = find_model(model)
     description = read_description(directory)
     protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
@@ -75,6 +80,9 @@ def command(  # noqa: PLR0913  # a command line has many options
             measures=measures,
             processes=processes,
             device=device,
+            dtype=kind,
+            threads=threads,
+            cache=not no_cache,
             say=say,
         )
         say(f"{score_table(found.reports)}\nwritten to {folder}")
@@ -91,6 +99,9 @@ def command(  # noqa: PLR0913  # a command line has many options
         measures=Measures(boundary=boundary, parents=table),
         journal=journal,
         device=device,
+        dtype=kind,
+        threads=threads,
+        cache=not no_cache,
     )
     reports = evaluate_model(job, processes=processes)
     say("\n".join(map(str, reports)))
