@@ -1,8 +1,8 @@
 """The sizes of a CLIP as its `config.json` gives them, without the config class of `transformers`.
 
 Importing that class takes almost as long as importing PyTorch. A config that gives every size in plain form, as this
-package and newer versions of `transformers` write it, is read here; any other one is read by `transformers`, which knows
-the defaults, the older forms and what is wrong.
+package and newer versions of `transformers` write it, is read here; any other one is read by `transformers`, which
+knows the defaults, the older forms and what is wrong.
 """
 
 from __future__ import annotations
