@@ -102,18 +102,16 @@ class Segmenter(InferenceModel):
         `source` may also be a run that holds one, a known checkpoint, which is downloaded once (the default is the
         published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
         `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
-        "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it; weights, cosines and scores
-        stay in float32. `threads` is the number that computes in this process (`io.cores.use_threads`). Text embeddings
-        are kept between runs (`TextCache.shared`); with `cache=TextCache()` they are in memory only. `methods` and
-        `tuners` are your own config classes that the directory may name.
+        "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it, and no weights or scores.
+        `threads` is the number that computes in this process (`io.cores.use_threads`). Text embeddings are kept on disk
+        (`TextCache.shared`) unless `cache` is given. `methods` and `tuners` are classes that the directory may name.
 
         Raises:
             DeviceError, ThreadsError: this machine has no such device, or cannot have so many threads.
             PrecisionError: no type has this name, or the device cannot compute in it.
             CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
-        place, kind = find_device(device), find_dtype(dtype)
-        use_threads(threads)
+        place, kind, _ = find_device(device), find_dtype(dtype), use_threads(threads)
         description, method = open_model(source, methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference

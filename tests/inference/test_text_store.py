@@ -125,10 +125,10 @@ def test_directory_that_cannot_be_written_is_reported_once(backbone, tmp_path: P
 
 
 def test_a_full_disk_is_reported_once(backbone, tmp_path: Path, caplog, monkeypatch: pytest.MonkeyPatch):
-    def full(self: Path, content: bytes) -> int:
-        raise OSError(28, "No space left on device", str(self))
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("ahs_seg.inference.text_store.write_bytes", full)
     cache = TextCache(tmp_path)
     for names in ("cat", "sofa"):
         assert torch.equal(cache.encode(backbone, table(names)), TextCache().encode(backbone, table(names)))

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ahs_seg.io.atomic import unsynced_path
+from ahs_seg.io.atomic import write_bytes
 from ahs_seg.io.digest import weights_digest
 from ahs_seg.io.provenance import processor
 
@@ -74,8 +74,7 @@ class TextStore:
         try:
             _make_private(self.directory)
             _make_private(path.parent)
-            with unsynced_path(path) as draft:  # what a crash damages is noticed and computed again
-                draft.write_bytes(content)
+            write_bytes(path, content)
             self._make_room()
         except OSError as error:
             self._report(error)
