@@ -68,7 +68,7 @@ def full_size_model(folder: Path) -> Path:
     CLIPConfig(
         projection_dim=512,
         vision_config={"patch_size": 16, "hidden_act": "quick_gelu"},
-        text_config={"hidden_act": "quick_gelu"},
+        text_config={"hidden_act": "quick_gelu", "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0},
     ).save_pretrained(clip)
     packaged = ROOT / "src" / "ahs_seg" / "assets" / "tiny_clip"
     for name in ("tokenizer.json", "preprocessor_config.json"):

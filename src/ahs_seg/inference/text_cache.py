@@ -55,14 +55,14 @@ class TextCache:
 
     def __init__(
         self,
-        directory: Path | None = None,
+        directory: Path | str | None = None,
         *,
         memory_bytes: int = 256 * 2**20,
         batch: int = 256,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self.batch = batch
-        self._store = None if directory is None else TextStore(directory, max_bytes=max_bytes)
+        self._store = None if directory is None else TextStore(Path(directory), max_bytes=max_bytes)
         self._memory: LRUCache[tuple[str, str], Tensor] = LRUCache(memory_bytes, getsizeof=_bytes_of)
         self._digests: WeakKeyDictionary[Backbone, tuple[object, str]] = WeakKeyDictionary()
         self._lock = threading.Lock()
