@@ -4,12 +4,17 @@ import gc
 import importlib
 import os
 import sys
+import tempfile
 
 # The hook below rewrites every module. Keep the result, whatever the environment says: only the first process pays.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nothing is written into the cache of the user: text embeddings, downloads. Processes of the tests inherit it.
+_CACHE = tempfile.TemporaryDirectory(prefix="ahs-seg-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread only waits
 
 # A collector would go through the million objects of the imported packages again and again, and find nothing.

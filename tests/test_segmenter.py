@@ -241,3 +241,22 @@ def test_calibration_measures_how_certain_the_model_is_at_home(tmp_path: Path):
     assert other.description is not None
     assert other.description.training is not None
     assert other.description.training.certainty is None
+
+
+def test_a_loaded_model_is_merged_without_a_copy_and_a_given_method_is_copied(tmp_path: Path) -> None:
+    method = ZeroShotConfig(backbone=ClipConfig(source="tiny")).build()
+    assert Segmenter(method).method is not method
+    assert Segmenter(method, own=True).method is method
+
+
+def test_texts_of_a_loaded_model_are_kept_and_those_of_a_method_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words = Vocabulary.parse("cat, dog")
+    expected = Segmenter(ZeroShotConfig(backbone=ClipConfig(source="tiny")).build()).encode(words)
+    assert torch.equal(Segmenter.from_pretrained("clip:tiny", cache=TextCache()).encode(words), expected)
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        assert torch.equal(Segmenter.from_pretrained("clip:tiny").encode(words), expected)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 1

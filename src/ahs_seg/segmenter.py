@@ -34,6 +34,7 @@ from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.results import OutputOptions, to_segmentations
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.vocabulary_encoder import not_known
+from ahs_seg.io.cores import use_threads
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageSource
@@ -52,8 +53,8 @@ from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_singl
 class Segmenter(InferenceModel):
     """Segments images into classes named in plain words.
 
-    Has its own copy of the method with the tuner merged, so that further training does not change it. Text embeddings
-    are computed once (`TextCache`; with a directory they are kept between runs). May be shared between threads.
+    Has its own copy of the method with the tuner merged, so that further training does not change it; with `own`, the
+    method itself. Text embeddings are computed once (`TextCache`). May be shared between threads.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Segmenter(InferenceModel):
         cache: TextCache | None = None,
         description: ModelDescription | None = None,
         calibration: Calibration | None = None,
+        own: bool = False,
     ) -> None:
         super().__init__(
             method,
@@ -74,6 +76,7 @@ class Segmenter(InferenceModel):
             calibration=calibration,
             seen=description.seen if description else not_known,
             trained=description.names_in_training if description else None,
+            own=own,
         )
         self.description = description
 
@@ -91,6 +94,7 @@ class Segmenter(InferenceModel):
         device: torch.device | str | int = "auto",
         dtype: torch.dtype | str = "fp32",
         compile: bool = False,  # noqa: A002  # as in PyTorch
+        threads: int | None = None,
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
@@ -100,16 +104,17 @@ class Segmenter(InferenceModel):
         `source` may also be a run that holds one, a known checkpoint, which is downloaded once (the default is the
         published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
         `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
-        "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it; weights, cosines and scores
-        stay in float32. With `compile` PyTorch compiles the model at the first call (`optimize`).
-        `methods` and `tuners` are your own config classes that the directory may name.
+        "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it, and no weights or scores. With
+        `compile` PyTorch compiles the model at the first call (`optimize`). `threads` is the number that computes in
+        this process (`io.cores.use_threads`). Text embeddings are kept on disk (`TextCache.shared`) unless `cache` is
+        given. `methods` and `tuners` are classes that the directory may name.
 
         Raises:
-            DeviceError: this machine has no such device.
+            DeviceError, ThreadsError: this machine has no such device, or cannot have so many threads.
             PrecisionError: no type has this name, or the device cannot compute in it.
             CheckpointError: `source` is none of these, or cannot be downloaded or read.
         """
-        place, kind = find_device(device), find_dtype(dtype)
+        place, kind, _ = find_device(device), find_dtype(dtype), use_threads(threads)
         description, method = open_model(source, methods=methods, tuners=tuners)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
@@ -118,9 +123,10 @@ class Segmenter(InferenceModel):
             method.to(place),
             prompts=prompts,
             inference=inference,
-            cache=cache,
+            cache=cache or TextCache.shared(),
             description=told,
             calibration=told.calibration,
+            own=True,
         )
         segmenter.to(dtype=kind)
         return segmenter.optimize(compile=True) if compile else segmenter

@@ -47,6 +47,13 @@ def test_another_tokenizer_or_image_statistics_are_refused(segmenter, photos, tm
         run(other, photos, tmp_path / "out", resume=True)
 
 
+def test_another_type_is_refused(segmenter, photos, tmp_path):
+    run(segmenter, photos, tmp_path / "out")
+    other = Segmenter(ColourMethod(), prompts=segmenter.prompts).to(dtype="bf16")
+    with pytest.raises(JournalError, match="made with other dtype"):
+        run(other, photos, tmp_path / "out", resume=True)
+
+
 def test_another_batch_or_format_does_not_hinder_resuming(segmenter, photos, tmp_path):
     out = tmp_path / "out"
     run(segmenter, photos, out, config=BatchConfig(formats=("png",)))

@@ -11,7 +11,9 @@ import pytest
 
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.session import Workbench
+from ahs_seg.demo.web.viewer import times_text
 from tests.support.command_line import fails, output_of
+from tests.support.drawn_images import drawn, save
 
 pytestmark = pytest.mark.xdist_group("browser")  # whose process has gradio imported
 
@@ -88,4 +90,26 @@ def test_without_gradio_the_extra_is_named_before_a_model_is_looked_for(
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert "pip install 'ahs-seg[web]'" in fails(capsys, monkeypatch, "serve", "--model", "nowhere")
+    assert served == []
+
+
+def test_type_threads_and_cache_reach_the_models(
+    model: Path, served: list[tuple[Workbench, str, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    output_of("serve", "--model", model, "--dtype", "bf16", "--threads", 1, "--no-cache", "--device", "cpu")
+    ((bench, _, _),) = served
+    save(tmp_path / "a.png", drawn(32, 32, 0))
+    answer = bench.segment(tmp_path / "a.png", "sky, sand", bench.models[0])
+    assert times_text(answer).endswith("Computed in bf16.")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_type_that_is_not_known_is_told_before_anything_is_served(
+    model: Path,
+    served: list[tuple[Workbench, str, int]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "dtype 'fp8' is not known" in fails(capsys, monkeypatch, "serve", "--model", model, "--dtype", "fp8")
     assert served == []

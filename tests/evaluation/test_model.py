@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
@@ -72,6 +73,8 @@ def test_a_journal_belongs_to_the_weights(model: Path, tmp_path: Path) -> None:
     other = save_model(method, description, tmp_path / "other")
     with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity: was "):
         evaluate_model(job.replace(model=other), progress=False)
+    with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity: was "):
+        evaluate_model(job.replace(dtype="bf16"), progress=False)
 
 
 def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) -> None:
@@ -94,3 +97,22 @@ def test_two_evaluations_do_not_share_a_journal(model: Path, tmp_path: Path) -> 
     job = EvaluationJob(model=model, data=WORLD, protocols=(OWN,), journal=tmp_path / "journal")
     with locked(tmp_path / "journal"), pytest.raises(FolderInUseError, match="another run is writing there"):
         evaluate_model(job, progress=False)
+
+
+def test_texts_are_kept_between_evaluations_unless_told(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    job = EvaluationJob(model=model, data=WORLD.replace(count=1), protocols=(SMALL,), threads=1)
+    (without,) = evaluate_model(job.replace(cache=False), progress=False)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    (first,) = evaluate_model(job, progress=False)
+    assert len(list(tmp_path.rglob("*.safetensors"))) >= 1
+    monkeypatch.setattr(ClipBackbone, "encode_text", None)
+    (second,) = evaluate_model(job, progress=False)
+    assert without.counts == first.counts == second.counts
+
+
+def test_a_type_that_is_not_known_is_an_error_of_the_job(model: Path) -> None:
+    with pytest.raises(ConfigError, match="dtype"):
+        EvaluationJob.parse({"model": model, "data": WORLD, "protocols": (SMALL,), "dtype": "fp8"}, source="job")

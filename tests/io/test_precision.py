@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ahs_seg.io.precision import PrecisionError, check_precision, computing_in, find_dtype, has_instructions
+from ahs_seg.io.precision import PrecisionError, check_precision, computing_in, dtype_name, find_dtype, has_instructions
 
 CPU = torch.device("cpu")
 
@@ -18,6 +18,7 @@ CPU = torch.device("cpu")
 )
 def test_every_spelling_of_a_type(names: list[str], dtype: torch.dtype) -> None:
     assert [find_dtype(name) for name in names] == [dtype] * len(names)
+    assert dtype_name(dtype) == names[0]
 
 
 @pytest.mark.parametrize("name", ["int8", "", "FP16", torch.float64, "fp8"])

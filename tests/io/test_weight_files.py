@@ -1,6 +1,7 @@
 """Names and shapes before values, and every difference by its name."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ahs_seg.errors import CheckpointError
-from ahs_seg.io.weight_files import differences, fill, in_memory, largest_index, stored_tensors
+from ahs_seg.io.weight_files import differences, fill, in_memory, is_finite, largest_index, stored_tensors
+from ahs_seg.modules.unfilled import unfilled
 from tests.support.memory import cost_of
 
 
@@ -103,3 +105,69 @@ def test_layers_are_counted_by_their_largest_index() -> None:
     names = dict.fromkeys(["x.layers.0.a", "x.layers.7.b", "x.layers.last", "y.layers.9.a"])
     assert largest_index(names, "x.layers.") == 8
     assert largest_index(names, "z.layers.") == 0
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_values_are_read_into_tensors_of_any_type_and_layout(kind: torch.dtype, tmp_path: Path) -> None:
+    values = (torch.randn(5, 4) * 3).to(kind)
+    save_file({"first": torch.ones(3), "a": values, "none": torch.ones(0), "one": torch.tensor(2.0)}, tmp_path / "a")
+    stored = stored_tensors(tmp_path / "a")
+    assert torch.equal(stored["a"].read(), values)
+    stored["a"].into(same := torch.empty(5, 4, dtype=kind))
+    stored["a"].into(wider := torch.empty(5, 4, dtype=torch.float64))
+    stored["a"].into(turned := torch.empty(4, 5, dtype=kind).T)
+    stored["one"].into(one := torch.empty(()))
+    assert torch.equal(same, values)
+    assert torch.equal(wider, values.double())
+    assert torch.equal(turned, values)
+    assert one.item() == 2
+    assert stored["none"].read().shape == (0,)
+
+
+def test_a_filled_network_does_not_depend_on_its_file(tmp_path: Path) -> None:
+    network, path = nn.Linear(2, 1), tmp_path / "a"
+    save_file({"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([3.0])}, path)
+    fill(network, stored_tensors(path), path)
+    path.write_bytes(bytes(path.stat().st_size))
+    os.truncate(path, 1)
+    assert network(torch.ones(2)).item() == 6
+
+
+@pytest.mark.parametrize("change", ["shortened", "written", "replaced"])
+def test_a_file_that_changes_while_it_is_read_is_never_mixed(change: str, tmp_path: Path) -> None:
+    path, other = tmp_path / "a", tmp_path / "b"
+    save_file({"weight": torch.ones(64)}, path)
+    save_file({"weight": torch.zeros(64)}, other)
+    stored = stored_tensors(path)
+    if change == "shortened":
+        os.truncate(path, path.stat().st_size - 4)
+    elif change == "written":
+        path.write_bytes(other.read_bytes())
+        os.utime(path, ns=(1, 1))
+    else:
+        other.replace(path)
+    with pytest.raises(CheckpointError, match="was changed while it was read; do the same again"):
+        stored["weight"].read()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_numbers_that_are_not_finite_are_found_anywhere(value: float) -> None:
+    values = torch.ones(100, dtype=torch.float16)
+    assert is_finite(values)
+    values[57] = value
+    assert not is_finite(values)
+    assert is_finite(torch.ones(0))
+
+
+def test_filling_takes_the_memory_of_the_weights_once(tmp_path: Path) -> None:
+    size = 48 * 2**20
+    save_file({f"{index}.weight": torch.ones(1, size // 8 // 4) for index in range(8)}, tmp_path / "a")
+
+    def load() -> None:
+        with unfilled():
+            network = nn.Sequential(*(nn.Linear(size // 8 // 4, 1, bias=False) for _ in range(8)))
+        fill(network, stored_tensors(tmp_path / "a"), "a")
+
+    cost = cost_of(load)
+    assert not cost.error
+    assert cost.mib < 1.6 * size / 2**20, "weights once, and what a process takes"

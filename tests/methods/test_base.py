@@ -70,6 +70,18 @@ def test_words_are_prepared_once() -> None:
 
 
 @torch.no_grad()
+def test_becoming_inference_changes_the_method_itself() -> None:
+    method = Sharp().train()
+    method.extra.fill_(3.0)
+    expected = method.for_inference({"sharpness": 2.0})(IMAGES, TEXT).logits
+    assert method.become_inference({"sharpness": 2.0}) is method
+    assert not method.training
+    assert torch.equal(method(IMAGES, TEXT).logits, expected)
+    with pytest.raises(ConfigError, match="softness"):
+        method.become_inference({"softness": 1})
+
+
+@torch.no_grad()
 def test_inference_is_a_copy_merged_and_with_the_options() -> None:
     method = Sharp().train()
     method.extra.fill_(3.0)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import torch
 from huggingface_hub.errors import StrictDataclassError
 from pydantic import ConfigDict, Field, PositiveFloat
 
@@ -24,6 +23,7 @@ from ahs_seg.config import Config, ConfigError, Layers, Side, Width
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, largest_index
 from ahs_seg.io.wrappers import unwrap
+from ahs_seg.modules.unfilled import shapes_only
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class ClipFiles:
             logger.warning("%s: %s was left out (%s)", self.directory, name, why)
         weights = kind.own_weights(stored.tensors, self.config)
         self.check_layers(weights, "")
-        with torch.device("meta"):
+        with shapes_only():
             expected = self.build_empty(resolution).model.state_dict()
         if faults := differences(weights, expected):
             named = named_by_keys(weights, self.model_type)
@@ -175,7 +175,7 @@ def checked_config(values: Mapping[str, Any], *, source: str, kind: Kind = KINDS
         for key, sizes in (("vision_config", _ImageTower), ("text_config", _TextTower)):
             if isinstance(values.get(key), dict):
                 sizes.parse(values[key], source=f"{source}: {key}")
-        return kind.config_class().from_dict(dict(values))
+        return kind.read_config(values)
     except ConfigError as error:
         raise BackboneError(str(error)) from None
     except _UNBUILDABLE as error:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.conv_stem import ConvStem
 from ahs_seg.modules.attention import multi_head_attention
+from ahs_seg.modules.unfilled import unfilled
 
 
 def quick_gelu(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
@@ -166,11 +167,10 @@ class ClipNetwork(nn.Module):
     @classmethod
     def empty(cls, config: Any) -> ClipNetwork:
         """A network whose weights are not initialised, on the default device."""
-        torch.randn(config.vision_config.hidden_size)  # as `CLIPModel` draws: seeded runs keep their random numbers
-        device = torch.get_default_device()
-        with torch.device("meta"):
-            network = cls(config)
-        return network.to_empty(device=device)
+        if torch.get_default_device().type != "meta":
+            torch.randn(config.vision_config.hidden_size)  # as `CLIPModel` draws: seeded runs keep their random numbers
+        with unfilled():
+            return cls(config)
 
     @torch.no_grad()
     def _initialise(self) -> None:

@@ -18,6 +18,7 @@ from ahs_seg.backbones.clip import (
     MetaClip2Backbone,
 )
 from ahs_seg.backbones.clip_network import ClipNetwork
+from ahs_seg.backbones.clip_sizes import ClipSizes
 from ahs_seg.backbones.image_statistics import Numbers
 from ahs_seg.backbones.siglip import Siglip2Backbone, SiglipBackbone
 from ahs_seg.backbones.tips import Tipsv2Backbone, tips_weights
@@ -78,6 +79,11 @@ class Kind:
     def config_class(self) -> Any:
         """The class of its config."""
         return _of_transformers(self.config, self.title)
+
+    def read_config(self, values: Mapping[str, Any]) -> Any:
+        """The config with the values of a `config.json`, of which `transformers` is asked only if it has to be."""
+        sizes = ClipSizes.of_plain(values) if self.network is ClipNetwork else None
+        return sizes or self.config_class().from_dict(dict(values))
 
     def network_class(self) -> Any:
         """The class of the network."""

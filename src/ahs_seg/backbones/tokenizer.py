@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import ftfy
 import torch
 from jaxtyping import Int
 from tokenizers import Tokenizer
@@ -123,4 +122,6 @@ def clean(text: str) -> str:
 
     Broken unicode is fixed, HTML is unescaped twice, whitespace is collapsed, and all letters are lower case.
     """
+    import ftfy  # takes a while, and not every tokenizer needs it
+
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()

@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt, model_validator
 from ahs_seg.batch.sources import InputSource
 from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.config import Config
+from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.failures import ends_run, reason_of
@@ -198,21 +199,33 @@ class ModelSource:
     """A model that any process can load: the argument of `Segmenter.from_pretrained`, device and batch size.
 
     The device "auto" is a CUDA GPU if there is one; `batch` is the number of views per forward pass (None: as the
-    model's config says).
+    model's config says). `dtype` and `threads` are those of `Segmenter.from_pretrained`; without `cache`, text
+    embeddings are not kept on disk.
     """
 
     source: str = DEFAULT_MODEL
     device: str = "auto"
     batch: int | None = None
+    dtype: str = "fp32"
+    threads: int | None = None
+    cache: bool = True
 
     def load(self) -> Segmenter:
         """Load the segmenter on its device.
 
         Raises:
             DeviceError: there is no such device.
+            PrecisionError: there is no such type, or the device cannot compute in it.
+            ThreadsError: the number of threads is not allowed.
             CheckpointError: the model cannot be found or read.
         """
-        segmenter = Segmenter.from_pretrained(self.source, device=find_device(self.device))
+        segmenter = Segmenter.from_pretrained(
+            self.source,
+            device=find_device(self.device),
+            dtype=self.dtype,
+            threads=self.threads,
+            cache=None if self.cache else TextCache(),
+        )
         if self.batch is not None:
             segmenter.inference = segmenter.inference.replace(batch=self.batch)
         return segmenter

@@ -28,7 +28,8 @@ PORTION: Final = 16
 class RayEngine:
     """Engine with `workers` processes on the cluster that Ray finds (RAY_ADDRESS), or on a local one that it starts.
 
-    If the cluster has enough GPUs, every worker gets one, unless the device of the model is "cpu".
+    Every worker computes with as many CPUs as `model` has threads, one by default. If the cluster has enough GPUs, it
+    gets one, unless the device of the model is "cpu".
 
     Raises:
         MissingPackageError: Ray is not installed.
@@ -54,7 +55,7 @@ class RayEngine:
             batch_size=portion,
             batch_format="numpy",
             num_gpus=gpus,
-            num_cpus=1,
+            num_cpus=self.model.threads or 1,
             concurrency=min(self.workers, blocks),
         )
         for row in data.iter_rows():
@@ -70,9 +71,10 @@ class RayEngine:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         resources = ray.cluster_resources()
-        if resources.get("CPU", 0) < self.workers:
+        if resources.get("CPU", 0) < self.workers * (self.model.threads or 1):
+            threads = "" if self.model.threads is None else f" of {self.model.threads} threads"
             raise BatchError(
-                f"{self.workers} workers on a cluster with {resources.get('CPU', 0):.0f} CPUs; "
+                f"{self.workers} workers{threads} on a cluster with {resources.get('CPU', 0):.0f} CPUs; "
                 "use fewer workers, or add machines to the cluster."
             )
         return int(self.model.device != "cpu" and resources.get("GPU", 0) >= self.workers)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
 from torch import nn
 
 from ahs_seg.batch.jobs import BatchConfig, BatchJob, ExporterClass, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
@@ -20,6 +21,7 @@ from ahs_seg.errors import RunInterrupted
 from ahs_seg.inference.results import OutputOptions
 from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.folder_lock import locked
+from ahs_seg.io.precision import dtype_name
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter, FormatError
@@ -196,6 +198,7 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
         "protocol": segmenter.inference.identity,
         "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
         **({} if config.top_k is None else {"top_k": config.top_k}),
+        **({} if segmenter.dtype == torch.float32 else {"dtype": dtype_name(segmenter.dtype)}),
         **({} if config.unknown_below is None else {"threshold of unknown pixels": config.unknown_below}),
     }
 

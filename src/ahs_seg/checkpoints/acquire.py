@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from ahs_seg.checkpoints.importing.clip_tokenizer import PLACES as TOKENIZER_FILES
 from ahs_seg.checkpoints.importing.clip_tokenizer import REPOSITORY as TOKENIZER
-from ahs_seg.checkpoints.importing.run import import_checkpoint
 from ahs_seg.checkpoints.known import KNOWN_CHECKPOINTS, KnownCheckpoint
 from ahs_seg.checkpoints.local import local_models
 from ahs_seg.errors import CheckpointError
@@ -41,6 +40,8 @@ def imported(name: HubName, *, tokenizer: Path | None = None, endpoint: str | No
         return target
     with _locked(target):
         if not target.exists():
+            from ahs_seg.checkpoints.importing.run import import_checkpoint  # takes seconds, once per checkpoint
+
             files = _files(name, known, tokenizer, endpoint, target)
             report = import_checkpoint(
                 files[0], known.method, target, description=known.description(), tokenizer=files[1], endpoint=endpoint

@@ -7,15 +7,16 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
-
-from huggingface_hub import EvalResult, ModelCardData
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, read_description
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.outside_text import markdown_text, on_one_line
 from ahs_seg.io.provenance import Provenance
 from ahs_seg.metrics import Scores
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
 
 CARD: Final = "README.md"
 LIBRARY: Final = "ahs-seg"
@@ -94,6 +95,8 @@ def model_card(
 
 
 def _header(description: ModelDescription, reports: Sequence[Evaluated], title: str, licence: str | None) -> str:
+    from huggingface_hub import ModelCardData  # takes a while, and only cards need it
+
     data = ModelCardData(
         library_name=LIBRARY,
         license=licence,
@@ -107,6 +110,8 @@ def _header(description: ModelDescription, reports: Sequence[Evaluated], title: 
 
 
 def _result(report: Evaluated) -> EvalResult:
+    from huggingface_hub import EvalResult  # as above
+
     return EvalResult(
         task_type="image-segmentation",
         dataset_type=re.sub(r"\W+", "-", report.dataset).strip("-").lower(),

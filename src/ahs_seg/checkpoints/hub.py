@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from huggingface_hub import HfApi, snapshot_download
-
 from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
 from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
 from ahs_seg.checkpoints.remote_code import CODE_FILE, write_remote_code
@@ -43,6 +41,8 @@ def push_to_hub(
     if reports or licence is not None or not (source / CARD).exists():
         write_card(source, reports, title=repository, licence=licence, description=description)
     write_remote_code(source / CONFIG)
+    from huggingface_hub import HfApi  # takes a while, and only exchange with the hub needs it
+
     api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repository, private=private, exist_ok=True)
@@ -67,6 +67,8 @@ def fetch_model(repository: str, *, revision: str | None = None, endpoint: str |
     """
     wanted = [CONFIG, WEIGHTS, f"{BACKBONE}/*"]
     name = HubName.parse(repository) or HubName(repository)
+    from huggingface_hub import snapshot_download  # as above
+
     try:
         return Path(
             snapshot_download(

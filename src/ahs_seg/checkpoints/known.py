@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ahs_seg.checkpoints.importing.run import published
 from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.checkpoints.published import Published, published_numbers
 from ahs_seg.io.hub import HubFile, HubName, RepositoryKind
@@ -71,6 +70,8 @@ class KnownCheckpoint:
 
     def description(self) -> ModelDescription:
         """The description of the published method, with the class names and images of the training."""
+        from ahs_seg.checkpoints.importing.sources import published  # importing takes seconds, and only imports need it
+
         trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
         return published(self.method).replace(trained_on=trained_on, training=self.training)
 

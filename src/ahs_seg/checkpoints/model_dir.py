@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-import torch
 from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,6 +25,7 @@ from ahs_seg.io.digest import file_digest
 from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
+from ahs_seg.modules.unfilled import shapes_only, unfilled
 from ahs_seg.output.calibration import Calibration
 from ahs_seg.output.familiarity import TrainingImages, usual
 from ahs_seg.tuners import Frozen, TunerConfig
@@ -164,9 +164,12 @@ def _load(
     except BackboneError as error:
         raise CheckpointError(f"{source} is not a whole model directory: {error}.") from None
     if type(description.method) in METHODS:  # a method of your own may not support the meta device
-        with torch.device("meta"):
+        with shapes_only():
             _check(stored, _composed(description, files), source, description)
-    method = _composed(description, files)
+        with unfilled():
+            method = _composed(description, files)
+    else:
+        method = _composed(description, files)
     _check(stored, method, source, description)
     fill(method, stored, source / WEIGHTS)
     return description, method.eval()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ahs_seg.cli.options import OptionError, check_report_path
+from ahs_seg.cli.options import DtypeOption, NoCacheOption, OptionError, ThreadsOption, check_report_path
 from ahs_seg.cli.output import say
 
 
@@ -40,6 +40,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto distributes processes over the GPUs.")
     ] = "auto",
+    dtype: DtypeOption = "fp32",
+    threads: ThreadsOption = None,
+    no_cache: NoCacheOption = False,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
     parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
     overrides: Annotated[
@@ -55,27 +58,26 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.evaluation.protocols import choose_protocols
     from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
     from ahs_seg.io.overwrite import check_output_file
+    from ahs_seg.io.precision import dtype_name, find_dtype
     from ahs_seg.metrics import Measures, ParentTable
 
-    if (data is None) == (suite is None):
-        raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
+    _check_choice(data, suite, parents)
+    computing: dict[str, Any] = {"device": device, "dtype": dtype_name(find_dtype(dtype))}
+    computing |= {"threads": threads, "cache": not no_cache}
     directory = find_model(model)
     description = read_description(directory)
     protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
     if suite is not None:
-        if parents is not None:
-            raise OptionError("--parents, a table of parent classes, belongs to one dataset; give --data, not --suite.")
         folder = output or Path("runs") / f"{suite}-{directory.resolve().name}"
-        measures = Measures(boundary=boundary)
         found = run_suite(
             directory,
             suite_data(suite, root),
             protocols,
             folder,
-            measures=measures,
+            measures=Measures(boundary=boundary),
             processes=processes,
-            device=device,
             say=say,
+            **computing,
         )
         say(f"{score_table(found.reports)}\nwritten to {folder}")
         return
@@ -90,7 +92,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         protocols=tuple(protocols),
         measures=Measures(boundary=boundary, parents=table),
         journal=journal,
-        device=device,
+        **computing,
     )
     reports = evaluate_model(job, processes=processes)
     say("\n".join(map(str, reports)))
@@ -98,6 +100,13 @@ def command(  # noqa: PLR0913  # a command line has many options
         say(score_table(reports))
     if output is not None:
         say(save_reports(reports, output))
+
+
+def _check_choice(data: str | None, suite: str | None, parents: Path | None) -> None:
+    if (data is None) == (suite is None):
+        raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
+    if suite is not None and parents is not None:
+        raise OptionError("--parents, a table of parent classes, belongs to one dataset; give --data, not --suite.")
 
 
 def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command

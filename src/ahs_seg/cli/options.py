@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+import typer
 
 from ahs_seg.errors import AhsSegError
 
@@ -21,6 +23,22 @@ _MEANT: Final = {
     **dict.fromkeys(["label-studio", "label_studio"], "labelstudio"),
 }
 """Formats that other names of formats are given for."""
+
+
+DeviceOption: TypeAlias = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+DtypeOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--dtype", help="fp32, or bf16 or fp16 for matrix products; weights, cosines and scores stay in float32."
+    ),
+]
+ThreadsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Threads that compute; default: one per core, within the limits of cgroups."),
+]
+NoCacheOption: TypeAlias = Annotated[
+    bool, typer.Option("--no-cache", help="Neither read nor keep text embeddings in the cache folder.")
+]
 
 
 class OptionError(AhsSegError, ValueError):

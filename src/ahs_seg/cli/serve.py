@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import DeviceOption, DtypeOption, NoCacheOption, ThreadsOption
 from ahs_seg.cli.output import say
 
 
-def command(
+def command(  # noqa: PLR0913  # a command line has many options
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,6 +32,10 @@ def command(
     names: Annotated[int, typer.Option(min=1, help="Most class names in a request.")] = 1500,
     queue: Annotated[int, typer.Option(min=1, help="Most waiting requests.")] = 16,
     seconds: Annotated[int, typer.Option(min=1, help="Time limit of a request, in seconds.")] = 60,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "fp32",
+    threads: ThreadsOption = None,
+    no_cache: NoCacheOption = False,
 ) -> None:
     """Serve a web page: upload an image, type class names, explore the result. Nothing leaves this machine.
 
@@ -46,9 +51,13 @@ def command(
     from ahs_seg.demo.web.serve import find_models, serving
     from ahs_seg.demo.web.server import ending_on_sigterm
     from ahs_seg.demo.web.session import Workbench
+    from ahs_seg.inference.text_cache import TextCache
+    from ahs_seg.io.cores import use_threads
 
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
-    bench = Workbench(find_models(model or []), limits)
+    use_threads(threads)
+    cache = TextCache() if no_cache else None
+    bench = Workbench(find_models(model or [], device=device, dtype=dtype, cache=cache), limits)
     bench.ready()
     with ending_on_sigterm(), serving(bench, host=host, port=port, allowed_hosts=allowed_host or []) as address:
         say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import ThreadsOption
 from ahs_seg.cli.output import say
 
 
@@ -17,16 +18,19 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, e.g. training.steps=500")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the run.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted, bit for bit.")] = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """Train a method on labelled images and write a model directory."""
     from ahs_seg.experiments.ablation import find_experiment
     from ahs_seg.experiments.experiment import run_experiment
     from ahs_seg.experiments.train import CONFIG
+    from ahs_seg.io.cores import use_threads
     from ahs_seg.io.overwrite import check_output_file
     from ahs_seg.training.run import CHECKPOINTS
 
     if not resume and not (output / CHECKPOINTS).exists():  # a run that is there has written its own config.yaml
         check_output_file(output / CONFIG, [config])
+    use_threads(threads)
     experiment = find_experiment(config, overrides or [])
     result = run_experiment(experiment, output, resume=resume)
     if result.evaluation is not None:

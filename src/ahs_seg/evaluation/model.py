@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Int32, UInt8
+from pydantic import Field
 
 from ahs_seg.checkpoints.model_dir import ModelDescription, load_model, model_digest
 from ahs_seg.config import Config, ConfigError
@@ -22,8 +23,10 @@ from ahs_seg.data.config import DataConfig
 from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate_together, merge_reports
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.cores import MAX_THREADS, available_cores, use_threads
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.folder_lock import locked
+from ahs_seg.io.precision import Precision, check_precision, find_dtype
 from ahs_seg.io.processes import check_processes
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.metrics import Measures
@@ -36,7 +39,9 @@ class EvaluationJob(Config):
     """Settings of one evaluation as plain values that can be sent to other processes.
 
     `model` is a directory. With a folder as `journal`, a run that was killed resumes. The device "auto" distributes the
-    processes over the available GPUs, or uses the CPU.
+    processes over the available GPUs, or uses the CPU. `dtype` as in `Segmenter.from_pretrained`. All processes
+    together have `threads` threads (None: as many as there are cores). Without `cache`, text embeddings are not kept on
+    disk.
     """
 
     model: Path
@@ -45,6 +50,9 @@ class EvaluationJob(Config):
     measures: Measures = Measures()
     journal: Path | None = None
     device: str = "auto"
+    dtype: Precision = "fp32"
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
+    cache: bool = True
 
 
 def evaluate_model(
@@ -64,11 +72,12 @@ def evaluate_model(
         EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
         ConfigError: a protocol has prompts that the method does not support.
         DeviceError: this machine has no such device.
+        PrecisionError: the device cannot compute in this type.
         ProcessCountError: the number of processes is not allowed.
         FolderInUseError: another evaluation writes to the journal.
     """
     check_processes(processes, "processes")
-    find_device(job.device)
+    check_precision(find_dtype(job.dtype), find_device(job.device))
     with locked(job.journal) if job.journal is not None else nullcontext():
         return _evaluate(job, processes, methods, tuners, progress=progress)
 
@@ -103,12 +112,17 @@ def _evaluate(
 
 def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
     """Reports over the images of process `rank` of `world`."""
-    if world > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+    use_threads(job.threads if world == 1 else max(1, (job.threads or available_cores()) // world))
     dataset = job.data.open()
     description, method = load()
     predictors = predictors_for(
-        description, method, job.protocols, dataset.vocabulary, device=find_device(job.device, rank=rank)
+        description,
+        method,
+        job.protocols,
+        dataset.vocabulary,
+        device=find_device(job.device, rank=rank),
+        dtype=job.dtype,
+        cache=TextCache.shared() if job.cache else TextCache(),
     )
     return evaluate_together(
         [(protocol, _on_samples(predict)) for protocol, predict in zip(job.protocols, predictors, strict=True)],
@@ -119,9 +133,14 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
         indices=range(rank, len(dataset), world),
         measures=job.measures,
         journal=job.journal,
-        identity=model_digest(job.model) if job.journal is not None else "",
+        identity=_identity(job) if job.journal is not None else "",
         progress=progress,
     )
+
+
+def _identity(job: EvaluationJob) -> str:
+    """What the counts of a journal belong to: the model, and the type in which it computes."""
+    return model_digest(job.model) + ("" if job.dtype == "fp32" else f" {job.dtype}")
 
 
 Load = Callable[[], tuple[ModelDescription, Method]]
@@ -135,9 +154,11 @@ def predictors_for(
     vocabulary: Vocabulary,
     *,
     device: torch.device | str = "cpu",
+    dtype: torch.dtype | str = "fp32",
+    cache: TextCache | None = None,
 ) -> list[Predict]:
     """One predictor per protocol; texts that protocols share are encoded once."""
-    cache = TextCache()
+    cache = cache or TextCache()
     method = method.to(find_device(device))
     predictors = []
     for protocol in protocols:
@@ -149,8 +170,14 @@ def predictors_for(
                 f"{needed}. Use the protocol `own`."
             )
         segmenter = Segmenter(
-            method, prompts=prompts, inference=protocol.inference, cache=cache, description=description
+            method,
+            prompts=prompts,
+            inference=protocol.inference,
+            cache=cache,
+            description=description,
+            own=protocol is protocols[-1],
         )
+        segmenter.to(dtype=dtype)
         predictors.append(segmenter.predictor(vocabulary))
     return predictors
 

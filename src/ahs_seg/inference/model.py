@@ -35,8 +35,9 @@ class InferenceModel:
     """A copy of a method with its tuner merged, in evaluation mode, with prompts, protocol and text-embedding cache.
 
     `seen` returns for every class of a vocabulary whether it occurred in training (None: not known), `trained` are the
-    names of the training classes. May be shared between threads, except while `to` or `with_seen` runs; pickling and
-    `copy.deepcopy` give an independent one with equal results.
+    names of the training classes. With `own` the method is used itself, not copied, and is changed; give one that
+    nobody else holds, as it takes half of the memory. May be shared between threads, except while `to`, `optimize` or
+    `with_seen` runs; pickling and `copy.deepcopy` give an independent one with equal results.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class InferenceModel:
         calibration: Calibration | None = None,
         seen: Callable[[Vocabulary], Sequence[bool] | None] = not_known,
         trained: Vocabulary | None = None,
+        own: bool = False,
     ) -> None:
         self.prompts = prompts or PromptConfig()
         self.inference = inference or InferenceConfig()
-        self.method = method.for_inference(self.inference.options)
+        self.method = (method.become_inference if own else method.for_inference)(self.inference.options)
         self.optimize()
         self.cache = cache or TextCache()
         self.calibration = calibration

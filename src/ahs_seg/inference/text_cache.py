@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+from zlib import crc32
 
 import torch
 from cachetools import LRUCache
@@ -17,10 +19,17 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import TextTokenizer, TextTooLongError, Tokens
-from ahs_seg.inference.text_store import TextStore
+from ahs_seg.errors import CheckpointError
+from ahs_seg.inference.text_store import MAX_BYTES, TextStore
+from ahs_seg.io.cache_folder import cache_folder
 from ahs_seg.io.digest import labelled, tensor_bytes, weights_digest
 from ahs_seg.modules.full_precision import full_precision
 from ahs_seg.vocabulary.prompts import PromptTable
+
+logger = logging.getLogger(__name__)
+
+FOLDER: Final = "text"
+"""Where text embeddings lie in the cache folder of this package."""
 
 ENCODING: Final = 1
 """Version of the text encoding; increased whenever `encode_text` or the text cleaning changes its results."""
@@ -37,17 +46,38 @@ class TextCache:
     adapter, tokenizer. Entries are single prompts, so that a class added to a long list costs only its own prompts. May
     be shared between threads and between models.
 
-    Texts that are missing are encoded together, with their common beginning once. The shapes of a batch choose the
-    order in which sums are computed, so that an embedding depends on what was in the cache before, by less than
-    `TOLERANCE`. The same vocabulary, in any order, has bit-equal embeddings from any two caches that were empty.
+    Texts that are missing in memory are encoded together, with their common beginning once. The shapes of a batch
+    choose the order in which sums are computed, so that an embedding depends on what was in memory before, by less than
+    `TOLERANCE`. The same vocabulary, in any order, has bit-equal embeddings from any two caches whose memory was empty:
+    the directory keeps the results of whole batches (`TextStore`), so that every result with it is, bit for bit, the
+    one without it, whatever earlier runs have stored. A directory holds at most `max_bytes`.
     """
 
-    def __init__(self, directory: Path | None = None, *, memory_bytes: int = 256 * 2**20, batch: int = 256) -> None:
+    def __init__(
+        self,
+        directory: Path | str | None = None,
+        *,
+        memory_bytes: int = 256 * 2**20,
+        batch: int = 256,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self.batch = batch
-        self._store = None if directory is None else TextStore(directory)
+        self._store = None if directory is None else TextStore(Path(directory), max_bytes=max_bytes)
         self._memory: LRUCache[tuple[str, str], Tensor] = LRUCache(memory_bytes, getsizeof=_bytes_of)
         self._digests: WeakKeyDictionary[Backbone, tuple[object, str]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+
+    @classmethod
+    def shared(cls) -> TextCache:
+        """A cache in `$XDG_CACHE_HOME/ahs-seg/text` (`~/.cache/ahs-seg/text`), which all runs of a user share.
+
+        Without a home folder, it is in memory only.
+        """
+        try:
+            return cls(cache_folder() / FOLDER)
+        except CheckpointError as error:
+            logger.warning("text embeddings are not kept on disk: %s", error)
+            return cls()
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: the embeddings in memory and the directory, without lock and known weights."""
@@ -70,27 +100,30 @@ class TextCache:
             model = self._fingerprint(backbone)
             found = {text: self._memory[model, text] for text in texts if (model, text) in self._memory}
             missing = [text for text in texts if text not in found]
-            if missing and self._store is not None:
-                found |= self._store.read(model, missing)
-                missing = [text for text in missing if text not in found]
             if missing:
-                new = self._compute(backbone, table, missing)
-                found |= new
-                if self._store is not None:
-                    self._store.write(model, new)
+                found |= self._compute(backbone, table, missing, model)
             self._remember(model, {text: found[text] for text in texts})
             device = backbone.device
             return table.assemble(torch.stack([found[text] for text in texts]).to(device))
 
-    def _compute(self, backbone: Backbone, table: PromptTable, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Embeddings of texts, encoded in sorted order so that the texts of a batch have common beginnings."""
-        ordered = sorted(texts)
-        batches = [ordered[start : start + self.batch] for start in range(0, len(ordered), self.batch)]
+    def _compute(self, backbone: Backbone, table: PromptTable, texts: Sequence[str], model: str) -> dict[str, Tensor]:
+        """Embeddings of texts, read batch by batch if they are stored, else encoded and stored."""
+        device, found = backbone.device, dict[str, Tensor]()
+        batches = batches_of(texts, self.batch)
+        if self._store is not None:
+            stored = [(batch, self._store.read(model, batch, device)) for batch in batches]
+            batches = [batch for batch, rows in stored if rows is None]
+            found = {
+                text: row for batch, rows in stored if rows is not None for text, row in zip(batch, rows, strict=True)
+            }
         tokens = [tokenize(backbone.tokenizer, table, batch) for batch in batches]
-        device = backbone.device
-        with full_precision(device):
-            rows = [row for part in tokens for row in backbone.encode_text(part).float().cpu()]
-        return dict(zip(ordered, rows, strict=True))
+        for batch, read in zip(batches, tokens, strict=True):
+            with full_precision(device):
+                rows = backbone.encode_text(read).float().cpu()
+            if self._store is not None:
+                self._store.write(model, batch, device, rows)
+            found |= dict(zip(batch, rows, strict=True))
+        return found
 
     def _remember(self, model: str, embeddings: dict[str, Tensor]) -> None:
         for text, embedding in embeddings.items():
@@ -106,6 +139,25 @@ class TextCache:
         if known is None or known[0] != probe:
             known = self._digests[backbone] = (probe, fingerprint(backbone))
         return known[1]
+
+
+def batches_of(texts: Iterable[str], size: int) -> list[list[str]]:
+    """The texts in sorted order, so that those of a batch have common beginnings, in batches of at most `size`.
+
+    Of more than one batch, the texts decide where a batch ends: a text that is added or removed changes its own batch,
+    and seldom the next one, so that the others are found in the store.
+    """
+    ordered = sorted(texts)
+    if len(ordered) <= size:
+        return [ordered]
+    least = max(1, size // 4)
+    batches: list[list[str]] = [[]]
+    for text in ordered:
+        last = batches[-1]
+        last.append(text)
+        if len(last) == size or (len(last) >= least and crc32(text.encode(errors="surrogatepass")) % least == 0):
+            batches.append([])
+    return [batch for batch in batches if batch]
 
 
 def _bytes_of(embedding: Tensor) -> int:

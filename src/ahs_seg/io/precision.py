@@ -23,7 +23,7 @@ _TYPES: Final = {
     **dict.fromkeys(("bf16", "bfloat16"), torch.bfloat16),
     **dict.fromkeys(("fp16", "float16", "half"), torch.float16),
 }
-_SHORT: Final = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+_SHORT: Final[dict[torch.dtype, Precision]] = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 class PrecisionError(AhsSegError, ValueError):
@@ -43,6 +43,11 @@ def find_dtype(name: torch.dtype | str) -> torch.dtype:
             "bf16 keeps the range of fp32 and is the safer one of the short types."
         )
     return found
+
+
+def dtype_name(dtype: torch.dtype) -> Precision:
+    """The short name of a type: fp32, bf16 or fp16."""
+    return _SHORT[find_dtype(dtype)]
 
 
 def check_precision(dtype: torch.dtype, device: torch.device) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.cores import available_cores
 
 MAX_PROCESSES: Final = 256
 """Each process takes hundreds of megabytes; more than this on one machine is a slip of the keyboard."""
@@ -23,7 +23,7 @@ def check_processes(count: int, name: str) -> int:
     """
     if not 1 <= count <= MAX_PROCESSES:
         raise ProcessCountError(
-            f"{name}: {count} is not allowed; give 1 to {MAX_PROCESSES}. This machine has {os.cpu_count()} cores, and "
+            f"{name}: {count} is not allowed; give 1 to {MAX_PROCESSES}. There are {available_cores()} cores here, and "
             "more processes than cores are slower."
         )
     return count

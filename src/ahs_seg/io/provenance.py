@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Final
 import torch
 
 from ahs_seg.config import Config
+from ahs_seg.io.cores import available_cores
 
 PACKAGES: Final = ("ahs-seg", "torch", "transformers", "numpy", "pillow")
 
@@ -54,8 +54,8 @@ def _versions() -> dict[str, str]:
 def _hardware() -> dict[str, str | int | float]:
     facts: dict[str, str | int | float] = {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "processor": processor(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
     }
     if torch.cuda.is_available():
@@ -64,7 +64,8 @@ def _hardware() -> dict[str, str | int | float]:
     return facts
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the processor, or "unknown"."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

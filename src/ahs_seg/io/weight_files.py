@@ -2,18 +2,25 @@
 
 Every weight of a network comes from the file, and every weight of the file goes into the network: anything else is an
 error that names the keys.
+
+Values are read straight into the network, one tensor after the other, and the file is never mapped into memory: a
+mapped file that another program overwrites or shortens would change the weights of a running model, or end it. So the
+peak of loading is the size of the weights, and what happens to the file later has no effect.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias, runtime_checkable
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -52,6 +59,17 @@ class StoredTensor:
     shape: torch.Size
     dtype: torch.dtype
     read: Callable[[], Tensor]
+    fill: Callable[[Tensor], None] | None = None
+    """Reads the values into a tensor of this shape and type in the memory of the CPU; None: there is no shorter way."""
+
+    def into(self, target: Shaped[Tensor, "*b"]) -> None:
+        """Set all values of `target`, a tensor of this shape on any device, in its own type."""
+        plain = target.device.type == "cpu" and target.dtype == self.dtype and target.is_contiguous()
+        if self.fill is not None and plain:
+            self.fill(target)
+            return
+        with torch.no_grad():
+            target.copy_(self.read())
 
 
 def stored_tensors(path: Path) -> dict[str, StoredTensor]:
@@ -63,21 +81,64 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-    if length > MAX_HEADER_BYTES:
-        raise CheckpointError(f"{path} is damaged (its header claims {length:,} bytes); copy or download it again.")
-    try:
-        opened = safe_open(path, "pt")
-        found = {}
-        for name in opened.keys():  # noqa: SIM118  # not a dictionary
-            part = opened.get_slice(name)
-            kind = part.get_dtype()
-            if kind not in _ALL_TYPES:
-                raise CheckpointError(f"{path}: {name} is of type {kind}; weights are floats of 16, 32 or 64 bits.")
-            read = partial(opened.get_tensor, name)
-            found[name] = StoredTensor(torch.Size(part.get_shape()), _ALL_TYPES[kind], read)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); copy or download it again.") from None
+        if length > MAX_HEADER_BYTES:
+            raise CheckpointError(f"{path} is damaged (its header claims {length:,} bytes); copy or download it again.")
+        state = _state(file)
+        try:
+            with safe_open(path, "numpy"):  # checks the header, and that the file has all that it claims
+                header: dict[str, Any] = json.loads(file.read(length))
+        except (SafetensorError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged ({error}); copy or download it again.") from None
+    header.pop("__metadata__", None)
+    found = {}
+    for name, entry in header.items():
+        kind = entry["dtype"]
+        if kind not in _ALL_TYPES:
+            raise CheckpointError(f"{path}: {name} is of type {kind}; weights are floats of 16, 32 or 64 bits.")
+        place = _Place(path, state, 8 + length + entry["data_offsets"][0])
+        found[name] = _of_file(place, torch.Size(entry["shape"]), _ALL_TYPES[kind])
     return found
+
+
+FileState: TypeAlias = tuple[int, int, int, int]
+"""What changes when a file is replaced or written: device, number, size and time of the last change."""
+
+
+def _state(file: BinaryIO) -> FileState:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the values of a tensor begin in a file of this state."""
+
+    path: Path
+    state: FileState
+    start: int
+
+    def fill(self, target: Tensor) -> None:
+        """Read as many bytes as the tensor has.
+
+        Raises:
+            CheckpointError: the file is not the one any more whose header was read.
+        """
+        content = memoryview(target.detach().reshape(-1).view(torch.uint8).numpy())
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.start)
+            done = 0
+            while done < len(content) and (count := file.readinto(content[done:])):
+                done += count
+            if done < len(content) or _state(file) != self.state:
+                raise CheckpointError(f"{self.path} was changed while it was read; do the same again.")
+
+
+def _of_file(place: _Place, shape: torch.Size, dtype: torch.dtype) -> StoredTensor:
+    def read() -> Tensor:
+        place.fill(values := torch.empty(shape, dtype=dtype, device="cpu"))
+        return values
+
+    return StoredTensor(shape, dtype, read, place.fill)
 
 
 def in_memory(tensors: Mapping[str, Tensor]) -> dict[str, StoredTensor]:
@@ -143,7 +204,10 @@ def check_finite(broken: Sequence[str], source: object) -> None:
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether a tensor holds neither NaN nor infinity."""
-    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    least, largest = tensor.aminmax()  # NaN if there is one; `isfinite` would need as much memory as the tensor
+    return bool(least.isfinite()) and bool(largest.isfinite())
 
 
 def fill(network: nn.Module, stored: Mapping[str, StoredTensor], source: object) -> None:
@@ -156,11 +220,9 @@ def fill(network: nn.Module, stored: Mapping[str, StoredTensor], source: object)
     check_types(stored, own, source)
     broken = []
     for key, value in own.items():
-        tensor = stored[key].read()
-        if not is_finite(tensor):
+        stored[key].into(value)
+        if not is_finite(value):
             broken.append(key)
-        with torch.no_grad():
-            value.copy_(tensor)
     check_finite(broken, source)
 
 

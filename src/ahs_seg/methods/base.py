@@ -109,11 +109,22 @@ class Method(nn.Module, ABC):
         Raises:
             ConfigError: the method does not have an option; the message lists the available ones.
         """
-        chosen = self.options.parse(dict(options or {}), source=f"inference.options of {type(self).__name__}")
-        twin = copy.deepcopy(self)
-        twin.merge()
-        twin.set_options(chosen)
-        return twin.eval()
+        self._parse_options(options)  # before the copy, which takes time and memory
+        return copy.deepcopy(self).become_inference(options)
+
+    def become_inference(self, options: Mapping[str, Any] | None = None) -> Method:
+        """`for_inference` without the copy: the method itself, which is changed; for one that nobody else holds.
+
+        Raises:
+            ConfigError: as `for_inference`.
+        """
+        chosen = self._parse_options(options)
+        self.merge()
+        self.set_options(chosen)
+        return self.eval()
+
+    def _parse_options(self, options: Mapping[str, Any] | None) -> MethodOptions:
+        return self.options.parse(dict(options or {}), source=f"inference.options of {type(self).__name__}")
 
     def merge(self) -> None:
         """Fold the parameters added by the tuner into the weights, in place; by default there are none."""

@@ -16,9 +16,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import matplotlib
-from matplotlib.font_manager import findSystemFonts
-from matplotlib.ft2font import FT2Font
 from PIL import ImageFont, features
 
 from ahs_seg.io.outside_text import on_one_line
@@ -100,6 +97,8 @@ def _can_be_shaped(text: str) -> bool:
 
 @cache
 def _packaged() -> tuple[Path, ...]:
+    import matplotlib  # takes a quarter of a second, and only names on images need it
+
     folder = Path(str(resources.files("ahs_seg").joinpath("assets", "fonts")))
     first = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return first, *(folder / name for name in _PACKAGED)
@@ -118,12 +117,16 @@ def _fonts() -> Iterator[Path]:
 
 @cache
 def _of_the_system() -> tuple[Path, ...]:
+    from matplotlib.font_manager import findSystemFonts  # as above
+
     return tuple(sorted(map(Path, findSystemFonts()), key=lambda path: ("Regular" not in path.name, str(path))))
 
 
 @lru_cache(1024)
 def _characters(path: Path) -> frozenset[int]:
     """Characters of a font; none of one that cannot be read, or that has pictures of one size only."""
+    from matplotlib.ft2font import FT2Font  # as above
+
     try:
         ImageFont.truetype(str(path), _PROBE)
         return frozenset(FT2Font(str(path)).get_charmap())

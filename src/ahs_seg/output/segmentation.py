@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, UInt8
-from PIL import Image, ImageShow
+from PIL import Image
 
 from ahs_seg.integrations.fiftyone import to_segmentation_label
 from ahs_seg.integrations.pandas import to_frame
@@ -243,7 +243,10 @@ class Segmentation:
         notebook = sys.modules.get("IPython")
         if notebook is not None and notebook.get_ipython() is not None:
             importlib.import_module("IPython.display").display(drawn)
-        elif not ImageShow.show(drawn, "segmentation"):
+            return
+        from PIL import ImageShow  # it imports IPython where that is installed, which takes longer than NumPy
+
+        if not ImageShow.show(drawn, "segmentation"):
             logger.warning(
                 "there is no image viewer on this machine; write the overlay with result.save('overlay.jpg')"
             )

@@ -15,6 +15,7 @@ from lightning_fabric.strategies import DDPStrategy, FSDPStrategy, Strategy
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from ahs_seg.io.cores import available_cores
 from ahs_seg.io.devices import AUTO, DeviceError, find_device
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.sampler import global_seed
@@ -138,7 +139,7 @@ def own_threads(recipe: Recipe, fabric: Fabric) -> Iterator[None]:
     """Context that, on a CPU, leaves one core to each data-loading worker; more threads than cores are slower."""
     before = torch.get_num_threads()
     processes = fabric.world_size // recipe.num_nodes
-    share = (os.cpu_count() or 1) // processes - recipe.workers
+    share = available_cores() // processes - recipe.workers
     if fabric.device.type == "cpu":
         torch.set_num_threads(min(before, max(1, share)))
     try:

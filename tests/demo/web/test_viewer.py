@@ -83,6 +83,8 @@ def test_large_images_are_reduced_for_the_screen_without_mixing_labels(monkeypat
 def test_times_tell_what_was_computed(encoding: float | None, decoding: float | None, text: str) -> None:
     answer = SessionResult(made([[0]]), "tiny", Times(encoding, decoding), Path("a.png"))
     assert times_text(answer) == text
+    short = SessionResult(made([[0]]), "tiny", Times(encoding, decoding, dtype="bf16"), Path("a.png"))
+    assert times_text(short) == f"{text} Computed in bf16."
 
 
 def test_files_of_the_page_are_in_the_package() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from tokenizers import Tokenizer
-from transformers import CLIPTokenizer
 
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.documents import MAX_DOCUMENT_BYTES, DocumentError, parse_json, read_text
@@ -84,6 +83,8 @@ def _from_merges(path: Path, words: int) -> Tokenizer:
         raise CheckpointError(f"{path} is not OpenAI's list of merges: a line does not hold two parts.")
     vocabulary = [*letters, *("".join(pair) for pair in pairs), START, END]
     ids = {word: index for index, word in enumerate(vocabulary)}
+    from transformers import CLIPTokenizer  # takes seconds, and few checkpoints have a list of merges
+
     core: Tokenizer = CLIPTokenizer(vocab=ids, merges=pairs).backend_tokenizer
     return core
 

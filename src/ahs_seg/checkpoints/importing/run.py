@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import torch
 from torch import Tensor
 from transformers import CLIPConfig
 
@@ -26,6 +25,7 @@ from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import training_free_protocol
 from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import check_finite, check_types, is_finite
+from ahs_seg.modules.unfilled import shapes_only
 
 __all__ = ["CheckpointKind", "ClipSettings", "ImportReport", "import_checkpoint", "published", "recognise"]
 
@@ -90,7 +90,7 @@ def import_checkpoint(
 def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | None) -> ClipBackbone:
     text = sizes.text_config
     words = find_tokenizer(tokenizer, words=text.vocab_size, context=text.max_position_embeddings, endpoint=endpoint)
-    with torch.device("meta"):
+    with shapes_only():
         return ClipBackbone(ClipNetwork(sizes), words, resolution=sizes.vision_config.image_size)
 
 
@@ -126,7 +126,7 @@ def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> d
     """The expected state dict of the whole network, on the meta device: shapes without values."""
     if description is None:
         return {BACKBONE + key: value for key, value in backbone.model.state_dict().items()}
-    with torch.device("meta"):
+    with shapes_only():
         method = description.method.compose(backbone)
     return dict(method.state_dict())
 

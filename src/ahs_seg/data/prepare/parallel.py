@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
 
+from ahs_seg.io.cores import available_cores
 from ahs_seg.io.processes import check_processes
 from ahs_seg.io.progress import ProgressBar
 
@@ -30,7 +31,7 @@ def run_parallel(
     track = ProgressBar(description, shown=progress)
     if workers is not None:
         check_processes(workers, "workers")
-    count = workers or min(os.cpu_count() or 1, 1 + len(items) // _WORTH_A_PROCESS)
+    count = workers or min(available_cores(), 1 + len(items) // _WORTH_A_PROCESS)
     if count == 1:
         for item in track(items):
             yield work(item)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.digest import labelled, weights_digest
+from ahs_seg.io.precision import Precision, dtype_name
 from ahs_seg.methods.base import Merging, Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
 
@@ -31,13 +32,15 @@ class TimeUpError(AhsSegError, RuntimeError):
 class Times:
     """Seconds that a request spent on encoding and decoding; None: the result was cached.
 
-    After the `deadline` (of `time.monotonic`) no further step starts. `words` is the text input of the method.
+    After the `deadline` (of `time.monotonic`) no further step starts. `words` is the text input of the method, and
+    `dtype` the type in which it computes.
     """
 
     encoding: float | None = None
     decoding: float | None = None
     deadline: float = float("inf")
     words: Words | None = None
+    dtype: Precision = "fp32"
 
     def check(self) -> None:
         """Raise `TimeUpError` after the deadline."""
@@ -96,7 +99,7 @@ class CachedMethod(Method):
     @contextmanager
     def timed(self, *, deadline: float = float("inf")) -> Iterator[Times]:
         """Context that measures the encoding and decoding time of forward passes in this thread."""
-        self._local.times = times = Times(deadline=deadline)
+        self._local.times = times = Times(deadline=deadline, dtype=dtype_name(self.compute_dtype))
         try:
             yield times
         finally:

@@ -15,6 +15,9 @@ from ahs_seg.demo.web.app import application
 from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.server import running
 from ahs_seg.demo.web.session import Workbench
+from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.devices import find_device
+from ahs_seg.io.precision import check_precision, find_dtype
 from ahs_seg.segmenter import Segmenter
 
 LOCALHOST: Final = "127.0.0.1"
@@ -22,19 +25,25 @@ PORT: Final = 7860
 BASELINE: Final = "drawn scenes, no training"
 
 
-def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
+def find_models(
+    sources: Sequence[str], *, device: str = "auto", dtype: str = "fp32", cache: TextCache | None = None
+) -> dict[str, Callable[[], Segmenter]]:
     """Loaders of the models to serve, by display name; sources are model directories, known checkpoints or hub names.
 
+    `device`, `dtype` and `cache` are those of `Segmenter.from_pretrained`.
     Without sources: the models of a quickstart in the current folder, and the baseline on the packaged tiny CLIP.
 
     Raises:
         CheckpointError: a model cannot be found.
+        PrecisionError: there is no such type, or the device cannot compute in it.
     """
+    check_precision(find_dtype(dtype), find_device(device))
+    load = partial(Segmenter.from_pretrained, device=device, dtype=dtype, cache=cache)
     found: dict[str, Callable[[], Segmenter]] = {}
     for source in sources or sorted(map(str, Path("quickstart").glob("run-*/model"))):
         place = source if clip_of(source) is not None else find_model(source)
-        found[_name(source, found)] = partial(Segmenter.from_pretrained, place)
-    return found if sources else found | {BASELINE: _baseline}
+        found[_name(source, found)] = partial(load, place)
+    return found if sources else found | {BASELINE: partial(load, PREFIX + TINY)}
 
 
 @contextmanager
@@ -60,7 +69,3 @@ def _name(source: str, taken: dict[str, Callable[[], Segmenter]]) -> str:
         return source
     name = parts[-2] if parts[-1] == "model" and len(parts) > 1 else parts[-1]
     return name if name not in taken else source
-
-
-def _baseline() -> Segmenter:
-    return Segmenter.from_pretrained(PREFIX + TINY)

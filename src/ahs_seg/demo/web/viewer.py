@@ -102,11 +102,12 @@ def _size(result: Segmentation) -> tuple[int, int]:
 
 
 def times_text(answer: SessionResult) -> str:
-    """Text with the computing times of the two steps, or "cached"."""
+    """Text with the computing times of the two steps, or "cached", and the type if it is not float32."""
     times = answer.times
     encoding = "cached" if times.encoding is None else f"{times.encoding:.2f} s"
     decoding = "cached" if times.decoding is None else f"{times.decoding:.2f} s"
-    return f"Image: {encoding}. Classes: {decoding}."
+    kind = "" if times.dtype == "fp32" else f" Computed in {times.dtype}."
+    return f"Image: {encoding}. Classes: {decoding}.{kind}"
 
 
 def _classes(result: Segmentation, together: Sequence[Segmentation]) -> list[dict[str, object]]:

@@ -17,6 +17,7 @@ import torch
 from ahs_seg.experiments.ablation.runs import steps_done
 from ahs_seg.experiments.ablation.worker import JOB, RunJob
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.cores import available_cores
 from ahs_seg.io.progress import QUIET_SECONDS, ProgressBar
 
 OUTPUT: Final = "log.txt"
@@ -94,7 +95,7 @@ def run_all(specs: Sequence[Spec], jobs: int, *, custom: Sequence[str] = (), pro
 def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
     spec.directory.mkdir(parents=True, exist_ok=True)
     recipe = spec.job.experiment.training
-    if jobs >= (os.cpu_count() or 1) and recipe.workers:  # no core is left for loading; the data does not change
+    if jobs >= available_cores() and recipe.workers:  # no core is left for loading; the data does not change
         recipe = recipe.replace(workers=0)
     experiment = spec.job.experiment.replace(training=recipe)
     job = spec.job.replace(experiment=experiment)

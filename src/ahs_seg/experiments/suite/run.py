@@ -27,6 +27,7 @@ from ahs_seg.experiments.suite.tables import class_table, suite_table
 from ahs_seg.experiments.suite.worst import worst_figures
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.precision import Precision
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures
@@ -72,12 +73,16 @@ def run_suite(
     measures: Measures | None = None,
     processes: int = 1,
     device: str = "auto",
+    dtype: Precision = "fp32",
+    threads: int | None = None,
+    cache: bool = True,
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> SuiteResult:
     """Evaluate a model directory on all available datasets under all protocols; writes the results to `output`.
 
-    The tables are rewritten after each benchmark. Benchmarks that are not prepared are skipped with a message.
+    `dtype`, `threads` and `cache` are those of `EvaluationJob`. The tables are rewritten after each benchmark.
+    Benchmarks that are not prepared are skipped with a message.
 
     Raises:
         EvaluationError: none of the datasets is available.
@@ -103,6 +108,9 @@ def run_suite(
             measures=measures,
             journal=output / "journal" / slug(source.title),
             device=device,
+            dtype=dtype,
+            threads=threads,
+            cache=cache,
         )
         reports += evaluate_model(job, processes=processes, progress=progress)
         sources.append(source)
