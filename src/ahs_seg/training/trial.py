@@ -140,9 +140,7 @@ def _forward(run: Run, names: StepNames, part: Pictures, count: int) -> Mapping[
     step: Callable[..., Mapping[str, Tensor]] = run.step
     images = part.images[:count].to(device)
     with run.fabric.autocast():
-        return run_step(
-            part.images[:images].to(device), labels, names.text, names.table.row_class, rows.to(device), 0.0
-        )
+        return step(images, labels, names.text, names.table.row_class, rows.to(device), 0.0)
 
 
 @contextmanager
