@@ -21,8 +21,8 @@ ALLOCATORS: Final[dict[str, dict[str, str]]] = {
         "MALLOC_TOP_PAD_": "268435456",
     },
 }
-"""Environment of both settings of glibc. By default large tensors are given back to the system as soon as they are freed
-and cost page faults when they are made again; `keeping` keeps freed memory. Other allocators ignore the variables."""
+"""Environment of both settings of glibc. By default large tensors are given back to the system when they are freed, and
+cost page faults when they are made again; `keeping` keeps freed memory. Other allocators ignore the variables."""
 
 _GIGA: Final = 1e9
 
