@@ -10,7 +10,7 @@ from torch import nn
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.training.class_sampling import NameSource
 from ahs_seg.training.forward import Objective, TrainingStep
-from ahs_seg.training.launch import create_fabric, own_randomness, own_threads, seed_generators
+from ahs_seg.training.launch import create_fabric, own_products, own_randomness, own_threads, seed_generators
 from ahs_seg.training.loop import names_of_step
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import start_run
@@ -33,7 +33,12 @@ def estimate(
     alone = recipe.replace(devices=1, num_nodes=1, strategy="auto")
     fabric = create_fabric(alone)
     step = TrainingStep(method, objective).train()
-    with tempfile.TemporaryDirectory() as nowhere, own_randomness(recipe, fabric.device), own_threads(alone, fabric):
+    with (
+        tempfile.TemporaryDirectory() as nowhere,
+        own_randomness(recipe, fabric.device),
+        own_threads(alone, fabric),
+        own_products(recipe),
+    ):
         run, _ = start_run(alone, step, dataset, Path(nowhere), settings={}, fabric=fabric, resume=False)
         seed_generators(recipe, 0, 0)
         (both,) = StepDataset(dataset, alone.replace(batch_size=2, accumulation=1), augment, 0, 1)[0]

@@ -22,7 +22,7 @@ from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProg
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.interrupt import stopping_on_interrupt
-from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
+from ahs_seg.training.launch import launch, own_products, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
@@ -95,6 +95,7 @@ def fit(
     with (
         own_randomness(recipe, fabric.device),
         own_threads(recipe, fabric),
+        own_products(recipe),
         log,
         stopping_on_interrupt(log.say) as stop,
     ):
