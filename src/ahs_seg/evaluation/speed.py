@@ -97,8 +97,9 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"matrix products, GFLOP/s: {peaks}; copies: {copied:.1f} GB/s; {result['threads']} thread(s)"
     yield f"{'part':<20}{'words':>8}{'seconds':>10}{'GFLOP':>9}{'GFLOP/s':>9}{'of peak':>9}"
     for row in result["parts"]:
-        flop = [f"{row['gflop']:.1f}", f"{row['gflop_per_second']:.0f}", f"{row['of_peak']:.0%}"]
-        cells = flop if row["gflop"] is not None else ["", "", ""]
+        cells = ["", "", ""]  # operations are counted where they are known
+        if row["gflop"] is not None:
+            cells = [f"{row['gflop']:.1f}", f"{row['gflop_per_second']:.0f}", f"{row['of_peak']:.0%}"]
         yield f"{row['part']:<20}{row['words']:>8,}{row['seconds']:>10.3f}" + "".join(f"{cell:>9}" for cell in cells)
     yield f"peak memory of the process {result['peak_mib']:,} MiB"
 
