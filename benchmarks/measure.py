@@ -24,7 +24,8 @@ def measure(call: Callable[[], object]) -> Measurement:
     """Time and peak memory of one call (Linux with glibc only).
 
     Before the call, freed memory that the allocator kept is returned, and the kernel's peak value is reset: otherwise a
-    second call would seem to need no memory.
+    second call would seem to need no memory. The pages must then be mapped again, which costs the side with large
+    tensors most: times of this function favour the economical side (`benchmarks.protocol` shows by how much).
     """
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -19,6 +19,7 @@ from benchmarks.cost_tables import (
     throughput,
 )
 from benchmarks.markdown import head, table
+from benchmarks.speed_tables import overlays, protocol, training
 
 RESULTS = Path(__file__).parent / "results"
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
@@ -202,6 +203,8 @@ def scan_stages(values: dict[str, Any]) -> Iterator[str]:
 
 
 TABLES = (
+    protocol,
+    training,
     cost_family,
     mask_family,
     scan_stages,
@@ -214,6 +217,7 @@ TABLES = (
     precision,
     training_free,
     throughput,
+    overlays,
     big_image,
     start_up,
 )

@@ -12,6 +12,7 @@ from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.rasters import open_raster
+from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.support.drawn_images import drawn, save
@@ -46,6 +47,14 @@ def test_files_are_those_of_whole_images(local, tmp_path, suffix):
     assert list(names[0]["pixels"]) == list(names[1]["pixels"])
     overlays = [np.asarray(Image.open(tmp_path / folder / "big.overlay.png")) for folder in ("tiles", "whole")]
     assert (overlays[0] == overlays[1]).mean() > 0.99
+
+
+def test_overlays_of_tiled_runs_have_the_format_that_was_asked_for(local, tmp_path):
+    path = save(tmp_path / "big.png", drawn(160, 224))
+    config = BatchConfig(formats=("overlay",), tiles=TILES, overlay=OverlayStyle(file_format="jpg"))
+    segment_files(local, [path], FIVE, tmp_path / "tiles", config=config, progress=False)
+    with Image.open(tmp_path / "tiles/big.overlay.jpg") as found:
+        assert found.format == "JPEG"
 
 
 def test_warnings_are_those_of_whole_images(local, tmp_path, monkeypatch):

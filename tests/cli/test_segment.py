@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from PIL import Image
 from ahs_seg.batch import ModelSource
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.cli import app
-from ahs_seg.cli.segment import FORMATS
+from ahs_seg.cli.segment import FORMATS, OVERLAY_FORMATS
 from ahs_seg.output.formats import FORMATS as KNOWN
+from ahs_seg.output.legend import OverlayFormat
 from tests.support.command_line import fails, run
 from tests.support.drawn_images import drawn, save
 from tests.support.forks import forked
@@ -32,6 +34,14 @@ def photos(tmp_path: Path) -> Path:
 
 def test_the_formats_in_the_help_are_those_there_are():
     assert FORMATS.split(", ") == list(KNOWN)
+    assert get_args(OverlayFormat) == OVERLAY_FORMATS
+
+
+def test_overlays_in_another_format(model, photos, tmp_path, capsys, monkeypatch):
+    given = ["segment", photos, "--classes", WORDS, "--model", model, "-o", tmp_path / "out", "--format", "overlay"]
+    run(*given, "--overlay-format", "jpg")
+    assert {path.name for path in (tmp_path / "out").glob("*.overlay.*")} == {f"{index}.overlay.jpg" for index in range(3)}
+    assert "allowed are png, jpg, webp" in fails(capsys, monkeypatch, *given, "--overlay-format", "gif")
 
 
 def test_json_is_one_document_on_standard_output(model, photos, tmp_path):

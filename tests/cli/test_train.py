@@ -35,6 +35,13 @@ def test_a_finished_run_is_not_overwritten_but_resumed(
     assert "trained 6 steps" in output_of(*arguments, "--resume")
 
 
+def test_an_estimate_trains_nothing(trained: Path, tmp_path: Path) -> None:
+    told = output_of("train", trained / "config.yaml", "-o", tmp_path / "none", "--estimate")
+    assert "largest batch that fits" in told
+    assert "activations recomputed" in told
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_run_does_not_replace_the_config_that_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("# my notes\n")
     with pytest.raises(OverwriteError, match=r"config\.yaml: is the input"):

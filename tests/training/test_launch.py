@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from ahs_seg.training import checkpoint
+from ahs_seg.training.launch import own_products
 from ahs_seg.training.run import CHECKPOINTS
 from tests.support.programs.processes import CASES
+from tests.support.training import tiny_recipe
 from tests.support.training_runs import assert_same_run, contents, gradients, table
 
 pytestmark = pytest.mark.xdist_group("launch")  # what their fixture trains is trained once
@@ -72,3 +74,13 @@ def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:
         assert report["tensors"] > 30
         assert report["error"] < 1e-5 < 1e-3 < report["largest"]
         assert report["restored"]
+
+
+def test_the_precision_of_products_is_that_of_the_run_only() -> None:
+    before = torch.get_float32_matmul_precision()
+    with own_products(tiny_recipe(matmul="high")):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == before
+    with pytest.raises(ZeroDivisionError), own_products(tiny_recipe(matmul="medium")):
+        raise ZeroDivisionError
+    assert torch.get_float32_matmul_precision() == before

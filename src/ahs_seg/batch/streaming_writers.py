@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Int32, Shaped, UInt, UInt8
 
 from ahs_seg.inference.tiling import Band
-from ahs_seg.io.atomic import replacing_file, write_png
+from ahs_seg.io.atomic import replacing_file
+from ahs_seg.io.png import SIGNATURE, png_chunk
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
+from ahs_seg.output.formats.overlay import write_image
 from ahs_seg.output.formats.png import PALETTE_SIZE, palette_of, write_names
 from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -48,7 +50,7 @@ class PngSink:
         self._packer = zlib.compressobj(6)
         self._wide = len(vocabulary) > PALETTE_SIZE
         depth, kind = (16, 0) if self._wide else (8, 3)
-        file.write(b"\x89PNG\r\n\x1a\n")
+        file.write(SIGNATURE)
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], depth, kind, 0, 0, 0))
         if not self._wide:
             self._chunk(b"PLTE", palette_of(vocabulary))
@@ -69,8 +71,7 @@ class PngSink:
         write_names(self._path, self._vocabulary.labels, {label: pixels[label] for label in order})
 
     def _chunk(self, kind: bytes, content: bytes) -> None:
-        body = kind + content
-        self._file.write(struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body)))
+        self._file.write(png_chunk(kind, content))
 
 
 class RowBuffer:
@@ -145,7 +146,7 @@ class OverlaySink:
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
-        write_png(self._path, overlay_with_legend(image, labels, self._vocabulary.labels, style=self._style))
+        write_image(self._path, overlay_with_legend(image, labels, self._vocabulary.labels, style=self._style))
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class TiledWorker:
     def _paths(self, name: str) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for kind in self.job.config.formats:
-            exporter = open_format(kind, self.job.output, self.job.vocabulary)
+            exporter = open_format(kind, self.job.output, self.job.vocabulary, self.job.config.overlay)
             assert isinstance(exporter, SingleFiles), "all of TILED_FORMATS are"
             found[kind] = exporter.path(Path(name))
         return found

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from ahs_seg.cli import (
     ablate,
+    benchmark,
     data,
     evaluate,
     finetune_crop_clip,
@@ -111,6 +112,7 @@ app.command("shift", hidden=True)(finetune_crop_clip.command)  # its former name
 app.command("evaluate")(evaluate.command)
 app.command("ablate")(ablate.command)
 app.command("score")(score.command)
+app.command("benchmark")(benchmark.command)
 app.command("import")(import_.command)
 app.command("models")(models.command)
 app.add_typer(data.app, name="data")

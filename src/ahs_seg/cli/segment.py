@@ -12,6 +12,7 @@ from ahs_seg.cli.completion import known_list, output_format
 from ahs_seg.cli.options import DeviceOption, DtypeOption, NoCacheOption, OptionError, ThreadsOption, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
 
+OVERLAY_FORMATS = ("png", "jpg", "webp")
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video"
 
 
@@ -88,6 +89,9 @@ def command(  # noqa: PLR0913  # a command line has many options
         bool, typer.Option("--no-names", help="Leave the names of classes off the regions of overlays.")
     ] = False,
     no_legend: Annotated[bool, typer.Option("--no-legend", help="Leave the legend of overlays out.")] = False,
+    overlay_format: Annotated[
+        str, typer.Option(help="Files of overlays: png (exact), jpg (quick and small) or webp (smallest).")
+    ] = "png",
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster (extra scale).")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Number of Ray workers; default: 1.")] = None,
 ) -> None:
@@ -116,7 +120,9 @@ def command(  # noqa: PLR0913  # a command line has many options
         raise OptionError("--unknown-below is for whole images; leave it or --tile out.")
     settings: dict[str, object] = {"formats": written, "every": every, "tiles": given if tile else None, "top_k": top_k}
     settings["unknown_below"] = unknown_below
-    settings["overlay"] = {"names": not no_names, "legend": not no_legend}
+    if overlay_format not in OVERLAY_FORMATS:
+        raise OptionError(f"--overlay-format is {overlay_format!r}; allowed are {', '.join(OVERLAY_FORMATS)}.")
+    settings["overlay"] = {"names": not no_names, "legend": not no_legend, "file_format": overlay_format}
     config = BatchConfig.parse(settings, source="options")
     vocabulary = Vocabulary.join(classes)
     if background is not None:

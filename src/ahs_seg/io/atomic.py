@@ -15,10 +15,10 @@ from typing import IO, Final, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.drafts import FILE_ENDING, claimed_draft, draft_prefix, take_place
+from ahs_seg.io.png import encode_png
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 20
@@ -47,8 +47,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     """Replace a PNG file atomically."""
-    with replacing_file(path) as file:
-        Image.fromarray(pixels).save(file, "PNG")
+    write_bytes(path, encode_png(pixels))
 
 
 @contextmanager

@@ -97,11 +97,12 @@ def touching(labels: Integer[np.ndarray, "H W"]) -> set[tuple[int, int]]:
     """Pairs of different labels (the smaller first) that touch, side by side or one above the other."""
     found: set[tuple[int, int]] = set()
     for rows, columns in blocks(labels.shape):
-        part = labels[rows.start : rows.stop + 1, columns.start : columns.stop + 1].astype(np.int64)
+        part = labels[rows.start : rows.stop + 1, columns.start : columns.stop + 1]
         for one, other in ((part[:, :-1], part[:, 1:]), (part[:-1], part[1:])):
-            edge = (one != other) & (one != IGNORE) & (other != IGNORE)
-            pairs = np.stack([np.minimum(one[edge], other[edge]), np.maximum(one[edge], other[edge])])
-            codes = np.unique(pairs[0] << 32 | pairs[1])
+            edge = one != other  # few pixels: all further work is done for these only
+            first, second = one[edge].astype(np.int64), other[edge].astype(np.int64)
+            codes = np.minimum(first, second) << 32 | np.maximum(first, second)
+            codes = np.unique(codes[(first != IGNORE) & (second != IGNORE)])
             found.update(zip((codes >> 32).tolist(), (codes & 0xFFFFFFFF).tolist(), strict=True))
     return found
 

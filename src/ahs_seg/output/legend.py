@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -36,12 +36,19 @@ _NAME_WIDTHS: Final = (6, 20)
 _WIDEST_NOTE: Final = "100 %"
 
 
+OverlayFormat = Literal["png", "jpg", "webp"]
+
+
 class OverlayStyle(Config):
-    """What is drawn on an overlay: names on the large regions, a legend beside it; opacity of the colours, 0 to 1."""
+    """What is drawn on an overlay: names on the large regions, a legend beside it; opacity of the colours, 0 to 1.
+
+    `file_format` is that of the overlays of runs over folders; in `Segmentation.save`, the path says it.
+    """
 
     names: bool = True
     legend: bool = True
     strength: Annotated[float, Field(ge=0, le=1)] = 0.6
+    file_format: OverlayFormat = "png"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Integer, UInt8
+from jaxtyping import Bool, Integer, UInt8, UInt32
 from PIL import Image
 
 from ahs_seg.io.blocks import blocks
@@ -20,6 +20,7 @@ ENLARGED_SIDE: Final = 4096
 """Longest side in pixels to which a small image is enlarged for viewing."""
 
 _CONTOUR_SHADE: Final = 0.55
+_GREYS: Final = 256
 
 
 def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
@@ -79,12 +80,32 @@ def _tinted(
     strength: float,
 ) -> UInt8[np.ndarray, "h w 3"]:
     grey = np.asarray(Image.fromarray(image).convert("L"))
-    result = render_labels(labels, colours) * np.float32(strength)
-    result += (grey * np.float32(1 - strength))[..., None]
-    unlabelled = labels == IGNORE
-    result[unlabelled] = image[unlabelled]
-    result[contour] *= _CONTOUR_SHADE
-    return np.rint(result, out=result).astype(np.uint8)
+    counts = np.bincount((labels - np.intp(IGNORE)).ravel())
+    present = np.flatnonzero(counts) + IGNORE
+    place = np.zeros(len(counts), np.intp)
+    place[present - IGNORE] = np.arange(len(present)) * (2 * _GREYS)
+    index = place.take(labels - np.intp(IGNORE))  # a table of all (label, contour or not, grey), and one look per pixel
+    index += grey
+    index += contour * np.intp(_GREYS)
+    result = _tints(present, colours, strength).take(index.ravel())
+    result = result.view(np.uint8).reshape(*labels.shape, 4)[..., :3].copy()
+    if present[:1] == IGNORE:
+        unlabelled = labels == IGNORE
+        plain = image[unlabelled] * np.where(contour[unlabelled], np.float32(_CONTOUR_SHADE), np.float32(1))[:, None]
+        result[unlabelled] = np.rint(plain).astype(np.uint8)
+    return result
+
+
+def _tints(
+    labels: Integer[np.ndarray, " k"], colours: Mapping[int, Colour], strength: float
+) -> UInt32[np.ndarray, " n"]:
+    """Tinted pixels, four bytes each, for every label, both without and with contour, and every brightness."""
+    grey = np.arange(_GREYS, dtype=np.uint8) * np.float32(1 - strength)
+    plain = render_labels(labels[:, None], colours) * np.float32(strength) + grey[None, :, None]
+    both = np.stack([plain, plain * np.float32(_CONTOUR_SHADE)], 1)
+    table = np.zeros((*both.shape[:-1], 4), np.uint8)
+    table[..., :3] = np.rint(both)
+    return table.view(np.uint32).ravel()
 
 
 def enlarge(pixels: UInt8[np.ndarray, "H W 3"] | Integer[np.ndarray, "H W"], *, least: int = 256) -> np.ndarray:

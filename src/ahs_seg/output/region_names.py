@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from ahs_seg.output.palette import areas
+
 LARGE: Final = 0.004
 """Smallest share of the image of a region that has its name on it."""
 MOST: Final = 80
@@ -63,18 +65,26 @@ def _regions(
     from scipy import ndimage  # takes half a second, and few results are drawn
 
     found = []
-    for label in named:
+    pixels = areas(labels)
+    large = [label for label in named if pixels.get(label, 0) >= LARGE * labels.size]
+    for label in large:
         mask = labels == label
-        if mask.sum() < LARGE * labels.size:
-            continue
-        parts, _ = ndimage.label(mask)
+        outer = _window(mask)
+        parts, _ = ndimage.label(mask[outer])
         sizes = np.bincount(parts.ravel())
-        windows = ndimage.find_objects(parts)
         for part in np.flatnonzero(sizes[1:] >= LARGE * labels.size) + 1:
-            window = windows[part - 1]
-            found.append((int(sizes[part]), label, window, parts[window] == part))
+            region = parts == part
+            inner = _window(region)
+            window = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(outer, inner, strict=True))
+            found.append((int(sizes[part]), label, (window[0], window[1]), region[inner]))
     found.sort(key=lambda one: (-one[0], one[1]))
     return [one[1:] for one in found]
+
+
+def _window(mask: Bool[np.ndarray, "_ _"]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest window with all pixels of a mask that has some."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _free_pole(

@@ -105,13 +105,22 @@ def class_logits(
     return max_of_rows(logits, indices_on(logits.device, row_class), classes, dim=1)
 
 
+def can_recompute(module: nn.Module) -> bool:
+    """Whether a submodule supports activation checkpointing."""
+    return bool(_recomputing_parts(module))
+
+
+def _recomputing_parts(module: nn.Module) -> list[nn.Module]:
+    return [part for part in module.modules() if isinstance(getattr(part, "checkpointing", None), bool)]
+
+
 def set_checkpointing(module: nn.Module, enabled: bool) -> None:
     """Enable or disable activation checkpointing in every submodule that has an attribute `checkpointing`.
 
     Raises:
         TrainingSetupError: it is enabled and no submodule supports it.
     """
-    parts = [part for part in module.modules() if isinstance(getattr(part, "checkpointing", None), bool)]
+    parts = _recomputing_parts(module)
     if enabled and not parts:
         raise TrainingSetupError(
             f"{type(module).__name__} does not support activation checkpointing: no submodule has `checkpointing`. "

@@ -135,6 +135,17 @@ def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def own_products(recipe: Recipe) -> Iterator[None]:
+    """Context with the precision of float32 matrix products of a recipe; the setting of the process is put back."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(recipe.matmul)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
 def own_threads(recipe: Recipe, fabric: Fabric) -> Iterator[None]:
     """Context that, on a CPU, leaves one core to each data-loading worker; more threads than cores are slower."""
     before = torch.get_num_threads()

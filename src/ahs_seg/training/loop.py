@@ -22,13 +22,14 @@ from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProg
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.interrupt import stopping_on_interrupt
-from ahs_seg.training.launch import launch, own_randomness, own_threads, seed_generators
+from ahs_seg.training.launch import launch, own_products, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
 from ahs_seg.training.state import whole_parameters
+from ahs_seg.training.trial import activations_too_large
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -84,7 +85,6 @@ def fit(
     """
     began = time.monotonic()
     fabric = fabric or launch(recipe)
-    set_checkpointing(method, enabled=recipe.checkpointing)
     step = TrainingStep(method, objective).train()
     run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
@@ -95,11 +95,14 @@ def fit(
     with (
         own_randomness(recipe, fabric.device),
         own_threads(recipe, fabric),
+        own_products(recipe),
         log,
         stopping_on_interrupt(log.say) as stop,
     ):
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
+        if choose_recomputing(run, names, data) and recipe.checkpointing == "auto":
+            log.say("activations do not fit into the free memory and are recomputed, which takes more time")
         if run.done:
             log.say(f"resuming after step {run.done}")
         for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
@@ -130,12 +133,30 @@ def fit(
     return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
 
 
+def choose_recomputing(run: Run, names: NameSource, data: StepDataset) -> bool:
+    """Whether the run recomputes activations; the method is set to it, and checkpoints note it.
+
+    Raises:
+        TrainingSetupError: the recipe asks for it, and the method does not support it.
+    """
+    wanted: bool | str | None = run.recipe.checkpointing
+    decided = run.facts.recomputing if wanted == "auto" else wanted
+    if not isinstance(decided, bool):
+        decided = False
+        if run.done < run.recipe.steps:
+            parts = data[run.done]
+            decided = activations_too_large(run, names(names_of_step(run, run.done, parts)), parts[0])
+    set_checkpointing(run.step.method, enabled=decided)
+    run.facts = run.facts.replace(recomputing=decided)
+    return decided
+
+
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:
     """Update the weights once from the micro-batches of a step; returns losses, learning rate and gradient norm."""
     began = time.monotonic()
     fabric = run.fabric
     classes = len(names.vocabulary)
-    rows = _names_of_step(run, index, parts, classes)
+    rows = names_of_step(run, index, parts)
     chosen = names(rows)
     step_names = (chosen.text, chosen.table.row_class, chosen.rows.to(fabric.device, non_blocking=True))
     totals: dict[str, Tensor] = {}
@@ -186,9 +207,9 @@ def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
     return result
 
 
-def _names_of_step(run: Run, index: int, parts: list[Pictures], classes: int) -> Int[Tensor, " t"]:
+def names_of_step(run: Run, index: int, parts: list[Pictures]) -> Int[Tensor, " t"]:
     """Class indices of a step, the same in every process: chosen from the classes present in the labels of all."""
-    wanted = run.recipe.names_per_step
+    wanted, classes = run.recipe.names_per_step, run.classes
     if wanted is None:
         return torch.arange(classes)
     present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)

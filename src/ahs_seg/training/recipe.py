@@ -83,8 +83,11 @@ class Recipe(Config):
     with random others (None: all classes). In steps: `log_every`, `evaluate_every` and `checkpoint_every` (0: never).
     The `keep_last` newest checkpoints and the `keep_best` best ones by `best_metric` are kept. `workers` is the number
     of data-loading processes (0: load in the training process); it never changes the data. `checkpointing` recomputes
-    activations in the backward pass to save memory. `deterministic` makes runs on a GPU bitwise reproducible, at some
-    cost in speed. `logger` names what is told of the run besides its CSV files, which are always written.
+    activations in the backward pass to save memory; "auto" does so if they do not fit into the free memory.
+    `matmul` is the precision of float32 matrix products (`torch.set_float32_matmul_precision`) during the run: below
+    "highest" a GPU takes TF32, and a CPU oneDNN, which may round to bf16 where it has instructions for it.
+    `deterministic` makes runs on a GPU bitwise reproducible, at some cost in speed. `logger` names what is told of the
+    run besides its CSV files, which are always written.
     """
 
     steps: PositiveInt = 80_000
@@ -96,7 +99,8 @@ class Recipe(Config):
     names_per_step: PositiveInt | None = None
     ignore_as_negative: bool = True
     precision: Precision = "fp32"
-    checkpointing: bool = False
+    matmul: Literal["highest", "high", "medium"] = "highest"
+    checkpointing: bool | Literal["auto"] = "auto"
     deterministic: bool = False
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: PositiveInt | Literal["auto"] = 1

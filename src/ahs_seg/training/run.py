@@ -37,7 +37,8 @@ class RunIdentity(Config):
 
     `settings` are all other values that shape the result, such as method, augmentation and the backbone's tokenizer;
     `pictures` is the number of training images, `names` the names of each class, `frozen` the digest of the frozen
-    weights, `scores` the latest evaluation scores, `precision` the state of the gradient scaler.
+    weights, `scores` the latest evaluation scores, `precision` the state of the gradient scaler, `recomputing` whether
+    activations are recomputed (None: not decided yet).
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class RunIdentity(Config):
     settings: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Annotated[float, Field(allow_inf_nan=True)]] = Field(default_factory=dict)
     precision: dict[str, int | float] = Field(default_factory=dict)
+    recomputing: bool | None = None
 
 
 @dataclass
@@ -73,6 +75,11 @@ class Run:
     def recipe(self) -> Recipe:
         """Training settings of this run."""
         return self.facts.recipe
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the training data."""
+        return len(self.facts.names)
 
     def save(self, *, scored: bool) -> None:
         """Write a checkpoint of the current state and remove those no longer kept; must be called in every process."""
@@ -137,6 +144,7 @@ def start_run(
         restore_moments(core, optimizer, found.tensors)
         fabric.strategy.precision.load_state_dict(earlier.precision)
         run.done, run.saved, run.scores = found.step, found.step, earlier.scores
+        run.facts = facts.replace(recomputing=earlier.recomputing)
     return run, faults
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import ExportItem, open_format
-from ahs_seg.output.formats.overlay import DOUBTFUL, write_overlay
-from ahs_seg.output.legend import overlay_with_legend
+from ahs_seg.output.formats.overlay import DOUBTFUL, overlay_of, write_overlay
+from ahs_seg.output.legend import OverlayFormat, OverlayStyle, overlay_with_legend
 from tests.support.results import WORDS, blobs, item, made
 
 
@@ -27,3 +28,16 @@ def test_the_legend_of_a_doubtful_result_says_so_first(tmp_path: Path):
     expected = overlay_with_legend(result.image, result.labels, result.vocabulary.labels, note=DOUBTFUL)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "doubt.png")), expected)
     assert (tmp_path / "doubt.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+@pytest.mark.parametrize("file_format", ["png", "jpg", "webp"])
+def test_a_run_writes_overlays_in_the_format_that_was_asked_for(tmp_path: Path, file_format: OverlayFormat):
+    style = OverlayStyle(file_format=file_format)
+    exporter, given = open_format("overlay", tmp_path, WORDS, style), item("x", blobs(0, size=(300, 300)))
+    assert not exporter.has(Path("x"))
+    exporter.add(given)
+    assert exporter.has(Path("x"))
+    image = Image.open(tmp_path / f"x.overlay.{file_format}")
+    assert image.format == {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}[file_format]
+    wrong = np.abs(np.asarray(image.convert("RGB")).astype(int) - overlay_of(given, style))
+    assert wrong.mean() <= {"png": 0, "jpg": 12, "webp": 16}[file_format]

@@ -50,7 +50,8 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: Overl
         case "png":
             return SingleFiles(output, vocabulary, ".png", write_label_map)
         case "overlay":
-            return SingleFiles(output, vocabulary, ".overlay.png", partial(write_overlay, style=style))
+            suffix = f".overlay.{(style or OverlayStyle()).file_format}"
+            return SingleFiles(output, vocabulary, suffix, partial(write_overlay, style=style))
         case "npz":
             return SingleFiles(output, vocabulary, ".npz", write_npz)
         case "coco":

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ahs_seg.io.atomic import replacing_file
+from ahs_seg.io.atomic import replacing_file, write_png
 from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem
 from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
@@ -17,15 +17,25 @@ from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 IMAGE_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 DOUBTFUL: Final = "doubtful: new to this model"
 """First line of the legend of a result with warnings, which are too long for it."""
-PNG_LEVEL: Final = 1
-"""PNG compression level; higher ones gain little on photographs (level 6: 7 % smaller files, four times the time)."""
+QUALITY: Final = {".jpg": 90, ".jpeg": 90, ".webp": 80}
+"""Quality of the formats with loss, from 0 to 100; with less, the letters of names show rings."""
+_WEBP_METHOD: Final = 0
+"""Effort of the WebP encoder, 0 to 6; higher ones gain a tenth in size for three times the time."""
 
 
 def write_overlay(item: ExportItem, path: Path, style: OverlayStyle | None = None) -> None:
     """Write the overlay with its names and legend as PNG, JPEG or WebP, depending on the suffix of the path."""
-    rendered = Image.fromarray(overlay_of(item, style))
+    write_image(path, overlay_of(item, style))
+
+
+def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Replace a PNG, JPEG or WebP file, depending on the suffix of the path; a PNG holds the pixels without loss."""
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        write_png(path, pixels)
+        return
     with replacing_file(path) as file:
-        rendered.save(file, IMAGE_FORMATS[path.suffix.lower()], compress_level=PNG_LEVEL)
+        Image.fromarray(pixels).save(file, IMAGE_FORMATS[suffix], quality=QUALITY[suffix], method=_WEBP_METHOD)
 
 
 def overlay_of(item: ExportItem, style: OverlayStyle | None = None) -> UInt8[np.ndarray, "_ _ 3"]:

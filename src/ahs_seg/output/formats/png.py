@@ -22,6 +22,8 @@ PALETTE_SIZE: Final = 256
 UNKNOWN_8_BIT: Final = 255
 UNKNOWN_16_BIT: Final = 65535
 _GREY: Final = (128, 128, 128)
+_LEVEL: Final = 3
+"""Compression level of label maps, 0 to 9."""
 
 
 def write_names(path: Path, labels: Sequence[str], pixels: Mapping[int, int], **more: object) -> None:
@@ -42,7 +44,7 @@ def write_label_map(item: ExportItem, path: Path) -> None:
     more = {"unknown": {"value": value, "pixels": unknown}} if unknown else {}
     write_names(path, result.vocabulary.labels, areas(result.labels), **more)
     with replacing_file(path) as file:
-        label_map_image(result).save(file, "PNG")
+        label_map_image(result).save(file, "PNG", compress_level=_LEVEL)
 
 
 def label_map_image(result: ExportResult) -> Image.Image:

@@ -1,0 +1,124 @@
+"""`ahs-seg benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ahs_seg.cli.options import OptionError, parse_numbers
+from ahs_seg.cli.output import say
+
+AS_IT_IS = "as-it-is"
+ALLOCATORS = ("both", "default", "keeping", AS_IT_IS)
+
+
+def command(  # a command line has many options
+    model: Annotated[
+        str | None, typer.Argument(help="A model directory or known checkpoint; default: random weights, see below.")
+    ] = None,
+    architecture: Annotated[
+        str, typer.Option(help="Without MODEL: CAT-Seg with random weights of this size, vit-b16 or vit-l14.")
+    ] = "vit-b16",
+    words: Annotated[str, typer.Option(help="Numbers of words, separated by commas.")] = "20,150,847,10000",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch; default: as it chooses.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each part; medians are shown.")] = 5,
+    allocator: Annotated[
+        str, typer.Option(help="C allocator: both settings in a process each, default, keeping, or as-it-is.")
+    ] = "both",
+    quick: Annotated[bool, typer.Option("--quick", help="One turn, 20 and 150 words.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was measured to a file.")] = None,
+) -> None:
+    """Time image tower, text, head and merging by number of words, beside what this machine could do."""
+    import json
+
+    from ahs_seg.cli.options import check_report_path
+    from ahs_seg.io.atomic import write_text
+    from ahs_seg.io.provenance import provenance
+
+    if allocator not in ALLOCATORS:
+        raise OptionError(f"--allocator is {allocator!r}; allowed are {', '.join(ALLOCATORS)}.")
+    check_report_path(json_file)
+    counts, turns = ((20, 150), 1) if quick else (parse_numbers(words, "--words"), rounds)
+    if min(counts) < 1:
+        raise OptionError(f"--words is {words!r}; give numbers of at least 1, e.g. 20,150.")
+    settings = ("default", "keeping") if allocator == "both" else (allocator,)
+    given = (model, architecture, counts, dtype, device, threads, turns)
+    found: dict[str, Any] = {}
+    for name in settings:
+        found[name] = _here(*given) if name == AS_IT_IS else _in_a_child(name, *given)
+        say(f"allocator {name}:")
+        for line in found[name]["table"]:
+            say(line)
+    if json_file is not None:
+        record = {
+            "model": model or architecture,
+            "allocators": found,
+            "provenance": provenance().model_dump(mode="json"),
+        }
+        write_text(json_file, json.dumps(record, indent=1) + "\n")
+
+
+def _here(
+    model: str | None,
+    architecture: str,
+    words: tuple[int, ...],
+    dtype: str,
+    device: str,
+    threads: int | None,
+    rounds: int,
+) -> dict[str, Any]:
+    """Measure in this process."""
+    import torch
+
+    from ahs_seg.cli.output import others_on_stderr
+    from ahs_seg.evaluation.speed import measure_parts, random_model, table
+    from ahs_seg.io.devices import find_device
+    from ahs_seg.segmenter import Segmenter
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with others_on_stderr():
+        place = find_device(device)
+        segmenter = random_model(architecture) if model is None else Segmenter.from_pretrained(model)
+        result = measure_parts(segmenter.to(place, dtype), words, rounds=rounds, dtype=dtype)
+    return {**result, "table": list(table(result))}
+
+
+def _in_a_child(
+    name: str,
+    model: str | None,
+    architecture: str,
+    words: tuple[int, ...],
+    dtype: str,
+    device: str,
+    threads: int | None,
+    rounds: int,
+) -> dict[str, Any]:
+    """Measure in a process of its own, whose C allocator is set by its environment."""
+    import json
+    import os
+    import subprocess
+    import sys
+    import tempfile
+
+    from ahs_seg.evaluation.machine import ALLOCATORS as VARIABLES
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "measured.json"
+        options = {"architecture": architecture, "words": ",".join(map(str, words)), "dtype": dtype, "device": device}
+        options |= {"rounds": rounds, "allocator": AS_IT_IS, "json": file}
+        options |= {} if threads is None else {"threads": threads}
+        line = [sys.executable, "-m", "ahs_seg", "benchmark", *([] if model is None else [model])]
+        line += [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        environment = {key: value for key, value in os.environ.items() if key not in VARIABLES["keeping"]}
+        done = subprocess.run(  # noqa: S603  # the same command with checked options
+            line, env={**environment, **VARIABLES[name]}, stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+        measured: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["allocators"][AS_IT_IS]
+    return measured

@@ -1,0 +1,47 @@
+"""Parts of a model timed: every part and number of words, with operations that can be counted by hand."""
+
+import pytest
+import torch
+
+from ahs_seg.config import ConfigError
+from ahs_seg.evaluation import speed
+from ahs_seg.evaluation.speed import PARTS, measure_parts, peak_mib, random_model, table
+from ahs_seg.segmenter import Segmenter
+from tests.support.training_runs import cat_seg
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "machine_limits", lambda **_: {"fp32, BLAS": 50.0, "copy": 5.0})
+
+
+@pytest.mark.usefixtures("limits")
+def test_every_part_has_its_row_for_every_number_of_words():
+    result = measure_parts(Segmenter(cat_seg()), [3, 5], rounds=1, side=24)
+    rows = [(row["part"], row["words"]) for row in result["parts"]]
+    assert rows == [("text tower", 64), *((part, count) for count in (3, 5) for part in PARTS)]
+    head = [row["gflop"] for row in result["parts"] if row["part"] == "head"]
+    assert head[0] is not None
+    assert [row["gflop"] for row in result["parts"] if row["part"] == "whole image"] == [None, None]
+    lines = list(table(result))
+    assert len(lines) == 3 + len(rows)
+    assert "copies: 5.0 GB/s" in lines[0]
+
+
+def test_operations_are_two_for_each_product():
+    left, right = torch.rand(3, 4), torch.rand(4, 5)
+    assert speed._flop(lambda: left @ right) == 2 * 3 * 4 * 5
+
+
+def test_a_rate_is_compared_with_the_peak():
+    row = speed._row("head", 20, 2.0, 100e9, 200.0)
+    assert (row["gflop"], row["gflop_per_second"], row["of_peak"]) == (100.0, 50.0, 0.25)
+
+
+def test_wrong_architectures_are_told():
+    with pytest.raises(ConfigError, match="allowed are vit-b16, vit-l14"):
+        random_model("vit-g14")
+
+
+def test_memory_is_that_of_a_process():
+    assert 10 < peak_mib() < 1e6
