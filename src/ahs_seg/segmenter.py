@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32, UInt8
 
-from ahs_seg.checkpoints.card import Evaluated, write_card
-from ahs_seg.checkpoints.hub import push_to_hub
+from ahs_seg.checkpoints.described import DescribedModel
+from ahs_seg.checkpoints.exporting.load import Runtime, place_of, with_runtime
 from ahs_seg.checkpoints.known import DEFAULT_MODEL
-from ahs_seg.checkpoints.model_dir import ModelDescription, merged_description, save_model
 from ahs_seg.checkpoints.zoo import open_model
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import CheckpointError, SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.many_images import (
     CallOptions,
     ImageIterator,
@@ -29,17 +27,15 @@ from ahs_seg.inference.many_images import (
     check_on_error,
     segment_each,
 )
-from ahs_seg.inference.model import InferenceModel, labels_of
+from ahs_seg.inference.model import labels_of
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.results import OutputOptions, to_segmentations
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.inference.vocabulary_encoder import not_known
-from ahs_seg.io.devices import find_device
 from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.precision import find_dtype
 from ahs_seg.io.urls import file_of, read_source
-from ahs_seg.methods import BaseMethodConfig, Method
+from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.familiarity import certainty, doubts
 from ahs_seg.output.segmentation import Segmentation
@@ -49,35 +45,12 @@ from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 
-class Segmenter(InferenceModel):
+class Segmenter(DescribedModel):
     """Segments images into classes named in plain words.
 
     Has its own copy of the method with the tuner merged, so that further training does not change it. Text embeddings
     are computed once (`TextCache`; with a directory they are kept between runs). May be shared between threads.
     """
-
-    def __init__(
-        self,
-        method: Method,
-        *,
-        prompts: PromptConfig | None = None,
-        inference: InferenceConfig | None = None,
-        cache: TextCache | None = None,
-        description: ModelDescription | None = None,
-        calibration: Calibration | None = None,
-    ) -> None:
-        super().__init__(
-            method,
-            prompts=prompts,
-            inference=inference,
-            cache=cache,
-            calibration=calibration,
-            seen=description.seen if description else not_known,
-        )
-        self.description = description
-
-    def __repr__(self) -> str:
-        return f"Segmenter({type(self.method).__name__ if self.description is None else self.description.title})"
 
     @classmethod
     def from_pretrained(
@@ -89,6 +62,7 @@ class Segmenter(InferenceModel):
         cache: TextCache | None = None,
         device: torch.device | str | int = "auto",
         dtype: torch.dtype | str = "fp32",
+        runtime: Runtime = "torch",
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
@@ -99,15 +73,18 @@ class Segmenter(InferenceModel):
         published CAT-Seg on ViT-B/16), `owner/name` on the hub, or `clip:owner/name` (`checkpoints.zoo.open_model`).
         `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
         "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it; weights, cosines and scores
-        stay in float32. `methods` and `tuners` are your own config classes that the directory may name.
+        stay in float32. With `runtime` "onnxruntime" or "openvino" the graphs that `export` has written into the
+        directory run in place of PyTorch, on the CPU in fp32. `methods` and `tuners` are your own config classes that
+        the directory may name.
 
         Raises:
             DeviceError: this machine has no such device.
             PrecisionError: no type has this name, or the device cannot compute in it.
-            CheckpointError: `source` is none of these, or cannot be downloaded or read.
+            CheckpointError: `source` is none of these, or cannot be downloaded or read, or has no such graphs.
         """
-        place, kind = find_device(device), find_dtype(dtype)
+        place, kind = place_of(runtime, device), find_dtype(dtype)
         description, method = open_model(source, methods=methods, tuners=tuners)
+        method = with_runtime(method, source, runtime)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
         told = description if same else description.uncalibrated()
@@ -120,39 +97,6 @@ class Segmenter(InferenceModel):
             calibration=told.calibration,
         )
         return segmenter.to(dtype=kind)
-
-    def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
-        """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
-
-        The scores on the card are those of `reports` (`EvaluationReport`).
-
-        Raises:
-            CheckpointError: the segmenter was created from a method without a description, so its config is unknown.
-        """
-        target = save_model(self.method, self._description(), directory)
-        write_card(target, reports, description=self._description())
-        return target
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        reports: Sequence[Evaluated] = (),
-        licence: str | None = None,
-        private: bool | None = None,
-        token: str | None = None,
-    ) -> str:
-        """Upload the model directory to `owner/name` on the hub and return the URL of the commit.
-
-        Raises:
-            CheckpointError: as `save_pretrained`, or the hub refuses.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            directory = save_model(self.method, self._description(), Path(folder) / "model")
-            told = self._description()
-            return push_to_hub(
-                directory, repository, reports=reports, licence=licence, private=private, token=token, description=told
-            )
 
     @overload
     def __call__(self, image: ImageSource, classes: ClassSource, **options: Unpack[CallOptions]) -> Segmentation: ...
@@ -259,16 +203,6 @@ class Segmenter(InferenceModel):
         self.calibration = calibrate(found, dataset, images=images)
         self.description = None if self.description is None else self.description.at_home(reached)
         return self.calibration
-
-    def _description(self) -> ModelDescription:
-        """The description of this segmenter for a model directory."""
-        if self.description is None:
-            raise CheckpointError(
-                "this segmenter was created from a method alone and has no config; write the method with "
-                "save_model(method, ModelDescription(method=config), directory)."
-            )
-        used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
-        return merged_description(self.description).replace(**used)
 
     def _read(self, image: Any) -> tuple[Path | None, UInt8[np.ndarray, "H W 3"]]:
         return file_of(image), read_source(image)

@@ -14,6 +14,7 @@ from ahs_seg.cli import (
     ablate,
     data,
     evaluate,
+    export,
     finetune_crop_clip,
     import_,
     models,
@@ -112,6 +113,7 @@ app.command("evaluate")(evaluate.command)
 app.command("ablate")(ablate.command)
 app.command("score")(score.command)
 app.command("import")(import_.command)
+app.command("export")(export.command)
 app.command("models")(models.command)
 app.add_typer(data.app, name="data")
 app.add_typer(vocab.app, name="vocab")
