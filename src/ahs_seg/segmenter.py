@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 
 from ahs_seg.checkpoints.described import DescribedModel
-from ahs_seg.checkpoints.exporting.load import Runtime, place_of, with_runtime
+from ahs_seg.checkpoints.exporting.load import place_of, with_runtime
 from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.checkpoints.zoo import open_model
 from ahs_seg.data.base import SegmentationDataset
@@ -31,6 +31,7 @@ from ahs_seg.inference.model import labels_of
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.results import OutputOptions, to_segmentations
 from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.io.extras import Runtime
 from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.precision import find_dtype

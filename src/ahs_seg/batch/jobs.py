@@ -17,6 +17,7 @@ from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.config import Config
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.extras import Runtime
 from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.image_files import has_several_images
 from ahs_seg.io.images import MAX_PIXELS
@@ -195,7 +196,7 @@ def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that any process can load: the argument of `Segmenter.from_pretrained`, device and batch size.
+    """A model that any process can load: the argument of `Segmenter.from_pretrained`, device, batch size and runtime.
 
     The device "auto" is a CUDA GPU if there is one; `batch` is the number of views per forward pass (None: as the
     model's config says).
@@ -204,15 +205,17 @@ class ModelSource:
     source: str = DEFAULT_MODEL
     device: str = "auto"
     batch: int | None = None
+    runtime: Runtime = "torch"
 
     def load(self) -> Segmenter:
         """Load the segmenter on its device.
 
         Raises:
             DeviceError: there is no such device.
-            CheckpointError: the model cannot be found or read.
+            CheckpointError: the model cannot be found or read, or has no graphs for the runtime.
         """
-        segmenter = Segmenter.from_pretrained(self.source, device=find_device(self.device))
+        device = find_device(self.device) if self.runtime == "torch" else self.device
+        segmenter = Segmenter.from_pretrained(self.source, device=device, runtime=self.runtime)
         if self.batch is not None:
             segmenter.inference = segmenter.inference.replace(batch=self.batch)
         return segmenter

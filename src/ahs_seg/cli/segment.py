@@ -11,6 +11,7 @@ import typer
 from ahs_seg.cli.completion import known_list, output_format
 from ahs_seg.cli.options import OptionError, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
+from ahs_seg.io.extras import Runtime
 
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video"
 
@@ -64,6 +65,9 @@ def command(  # noqa: PLR0913  # a command line has many options
         int | None, typer.Option(min=1, help="Views per forward pass; default: as the model's config says.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    runtime: Annotated[
+        Runtime, typer.Option(help="torch, or onnxruntime or openvino for what `ahs-seg export` has written.")
+    ] = "torch",
     every: Annotated[int, typer.Option(min=1, help="Segment every n-th frame of videos.")] = 1,
     tile: Annotated[
         bool, typer.Option("--tile", help="Segment images of any size at full resolution, in tiles.")
@@ -118,7 +122,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     vocabulary = Vocabulary.join(classes)
     if background is not None:
         vocabulary = vocabulary.with_background(background_names(background))
-    source = ModelSource(model, device, batch)
+    source = ModelSource(model, device, batch, runtime)
     run_on = engine_for(engine, source, workers=workers)
     with fetched(inputs, getattr(sys.stdin, "buffer", None)) as (files, failed):
         sources = replace(list_sources(files, output=output), unreachable=tuple(failed))

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ahs_seg.cli.options import OptionError
 from ahs_seg.cli.output import say
+from ahs_seg.io.extras import Runtime
 
 
 def command(
@@ -18,6 +20,9 @@ def command(
             help="A model or run directory, a known checkpoint, owner/name or clip:owner/name; may be repeated.",
         ),
     ] = None,
+    runtime: Annotated[
+        Runtime, typer.Option(help="torch, or onnxruntime or openvino for what `ahs-seg export` has written.")
+    ] = "torch",
     host: Annotated[
         str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")
     ] = ("127.0.0.1"),
@@ -47,8 +52,10 @@ def command(
     from ahs_seg.demo.web.server import ending_on_sigterm
     from ahs_seg.demo.web.session import Workbench
 
+    if runtime != "torch" and not model:
+        raise OptionError(f"--runtime {runtime} runs exported models only; give one with --model.")
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
-    bench = Workbench(find_models(model or []), limits)
+    bench = Workbench(find_models(model or [], runtime), limits)
     bench.ready()
     with ending_on_sigterm(), serving(bench, host=host, port=port, allowed_hosts=allowed_host or []) as address:
         say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")

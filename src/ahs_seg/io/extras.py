@@ -8,6 +8,8 @@ from typing import Final, Literal
 from ahs_seg.errors import MissingPackageError
 
 Extra = Literal["web", "scale", "geo", "video", "hf", "wandb", "mlflow", "onnx", "openvino"]
+Runtime = Literal["torch", "onnxruntime", "openvino"]
+"""What computes the networks of a model; all but PyTorch belong to an extra."""
 PACKAGES: Final[dict[Extra, tuple[str, str]]] = {
     "web": ("gradio", "Gradio"),
     "scale": ("ray", "Ray Data"),

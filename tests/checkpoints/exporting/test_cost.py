@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ahs_seg.checkpoints.exporting.cost import StagedCost
+from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.types import ClassText
@@ -24,14 +24,14 @@ def test_without_padding_and_without_a_limit_of_classes() -> None:
 
 def test_class_pooling_is_part_of_the_graph() -> None:
     method = small(CatSegConfig, class_pooling=1)
-    assert StagedCost(method).fixed == {"class_pooling": 1}
+    assert staged(method).fixed == {"class_pooling": 1}
     assert difference(method, 5) < 1e-5
 
 
 def test_what_cannot_be_exported_says_why() -> None:
-    full = CAT_SEG.replace(cost=SMALL.replace(attention="full")).compose(random_backbone()).for_inference()
+    full = CAT_SEG.replace(cost=SMALL.replace(attention="full")).compose(random_backbone())
     with torch.no_grad(), pytest.raises(ExportError, match=r'"full" is not exported: .* cost\.attention="linear"'):
-        StagedCost(full).stages()
+        staged(full).stages()
     text = torch.randn(13, 1, 24)
     with pytest.raises(ExportError, match=r"13 text rows cannot be baked in: above 12 .* Bake fewer names"):
-        StagedCost(small(CatSegConfig)).texts(ClassText(text, text))
+        staged(small(CatSegConfig)).texts(ClassText(text, text))

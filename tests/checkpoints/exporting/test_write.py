@@ -15,16 +15,17 @@ from ahs_seg.checkpoints.exporting.write import check_format, export_graphs
 from ahs_seg.config import Config
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.windows import SlidingWindows
+from ahs_seg.io.extras import Runtime
 from ahs_seg.methods import METHODS, CatSegConfig, ScanConfig, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.every_method import SMALL_CONFIGS
-from tests.support.exported import small
+from tests.support.exported import small, tracing
 
 SIZES = ((64, 64), (80, 110), (50, 40))
 IMAGES = [np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8) for size in SIZES]
-RUNTIME_OF: dict[Format, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
+RUNTIME_OF: dict[Format, Runtime] = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 def described(kind: type[Config], inference: InferenceConfig | None = None) -> Segmenter:
@@ -41,7 +42,8 @@ def names(count: int) -> Vocabulary:
 
 def test_a_program_of_torch_is_written_with_any_number_of_classes(tmp_path: Path) -> None:
     segmenter = described(ZeroShotConfig)
-    directory = segmenter.export(tmp_path / "model", "torch-export")
+    with tracing():
+        directory = segmenter.export(tmp_path / "model", "torch-export")
     manifest = read_manifest(directory, "torch-export")
     assert [graph.files[0].name for graph in manifest.graphs.values()] == ["image.pt2", "head.pt2"]
     assert manifest.graphs["head"].inputs == ("dense", "text")
@@ -51,7 +53,7 @@ def test_a_program_of_torch_is_written_with_any_number_of_classes(tmp_path: Path
 
 def test_what_is_not_known_is_refused() -> None:
     with pytest.raises(ExportError, match="'tflite' is not known; allowed are onnx, openvino, torch-export"):
-        check_format("tflite")  # type: ignore[arg-type]  # no format
+        check_format("tflite")
     with pytest.raises(ExportError, match="int8 is written in the format onnx only, not in openvino"):
         check_format("openvino", int8=True)
 
@@ -77,7 +79,9 @@ def test_every_method_runs_in_every_runtime(kind: type[Config], form: Format, tm
     pytest.importorskip("onnxscript")
     square = InferenceConfig(windows=SlidingWindows(side=100, kernel=64))  # a size that every method's graphs have
     plain = described(kind, square)
-    found = Segmenter.from_pretrained(plain.export(tmp_path / "model", form), runtime=runtime)  # type: ignore[arg-type]
+    with tracing():
+        directory = plain.export(tmp_path / "model", form)
+    found = Segmenter.from_pretrained(directory, runtime=runtime)
     for count in (1, 4, 20):
         parity = compare(plain, found, IMAGES, names(count), runtime=runtime, rounds=1)
         assert parity.equal > 0.999
@@ -88,7 +92,8 @@ def test_every_method_runs_in_every_runtime(kind: type[Config], form: Format, tm
 def test_names_are_baked_in_and_the_image_tower_has_8_bits(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     plain = described(CatSegConfig)
-    directory = plain.export(tmp_path / "model", "onnx", classes="sky, road, tree", int8=True)
+    with tracing():
+        directory = plain.export(tmp_path / "model", "onnx", classes="sky, road, tree", int8=True)
     manifest = read_manifest(directory, "onnx")
     assert (manifest.weights, manifest.classes) == ("int8", ("sky", "road", "tree"))
     assert manifest.baked is not None
@@ -112,5 +117,5 @@ def test_names_are_not_baked_into_scan(tmp_path: Path) -> None:
     segmenter = described(ScanConfig)
     directory = segmenter.save_pretrained(tmp_path / "model")
     text = segmenter.method.ensure_prepared(segmenter.encode(names(2)))
-    with pytest.raises(ExportError, match="cannot be baked into the graphs of SCAN"):
+    with tracing(), pytest.raises(ExportError, match="cannot be baked into the graphs of SCAN"):
         export_graphs(segmenter.method, directory, "torch-export", baked=(text, ("a", "b")))

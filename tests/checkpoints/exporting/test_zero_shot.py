@@ -17,7 +17,7 @@ def test_images_keep_their_aspect_and_texts_have_any_number_of_prompts() -> None
     with torch.no_grad():
         run = eager(parts)
         found = parts.decode(parts.encode(images, run), text, run)
-        assert torch.equal(found.logits, method(images, text).logits)
+        assert torch.allclose(found.logits, method(images, text).logits, atol=1e-5)
     assert found.logits.shape[-1] > found.logits.shape[-2]
     assert parts.texts(ClassText(text, text)) == {"text": text}
-    assert difference(method, 1) == 0
+    assert difference(method, 1) < 1e-6

@@ -77,8 +77,8 @@ class _Head(nn.Module):
             first, second = self.paddings[2 * index], self.paddings[2 * index + 1]
             summary = ClassSummary(summary.first + copies * first, summary.second + copies * second)
             maps = classwise(maps, terms, summary, count=0, pooling=head.class_pooling)
-        terms = DecoderTerms(head.decoder.up1.guide(fine), head.decoder.up2.guide(finest), *self.kernels)
-        return head.decoder(maps, terms)
+        guided = DecoderTerms(head.decoder.up1.guide(fine), head.decoder.up2.guide(finest), *self.kernels)
+        return head.decoder(maps, guided)
 
 
 def _padding(layer: ClassAggregation) -> ClassSummary:
@@ -132,8 +132,15 @@ class StagedCost(StagedMethod):
     def encode(self, images: Tensor, run: Run) -> ImageFeatures:
         """Dense features and the maps of the `image` graph."""
         resized = resize(images, self.method.backbone.resolution)
-        found = [run("image", {"images": one[None]}) for one in resized]
-        return _Features(**{name: torch.cat([one[name] for one in found]) for name in found[0]})
+        each = [run("image", {"images": one[None]}) for one in resized]
+        found = {name: torch.cat([one[name] for one in each]) for name in each[0]}
+        return _Features(
+            dense=found["dense"],
+            compared=found["compared"],
+            appearance=found["appearance"],
+            fine=found["fine"],
+            finest=found["finest"],
+        )
 
     def decode(self, features: ImageFeatures, text: Words, run: Run) -> Output:
         """Logits of the `head` graph."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.io.devices import AUTO, DeviceError, find_device
+from ahs_seg.io.extras import Runtime
 from ahs_seg.methods.base import Method
 
-Runtime = Literal["torch", "onnxruntime", "openvino"]
-"""What computes the image tower and the head of a model."""
 _TORCH: Final = "torch"
 
 

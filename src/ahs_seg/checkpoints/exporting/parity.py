@@ -36,9 +36,9 @@ class Parity:
 
     def __str__(self) -> str:
         return (
-            f"{self.runtime}: {self.equal:.3%} of the labels of {self.images} image(s) with {self.classes} "
-            f"classes equal those of PyTorch, scores differ by at most {self.score:.1e}; {self.seconds:.3f} s an image, PyTorch "
-            f"{self.torch_seconds:.3f} s"
+            f"{self.runtime}: {self.equal:.3%} of the labels of {self.images} image(s) with {self.classes} classes "
+            f"equal those of PyTorch, scores differ by at most {self.score:.1e}; "
+            f"{self.seconds:.3f} s an image, PyTorch {self.torch_seconds:.3f} s"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class RuntimeMethod(Method):
         self._staged = staged(method)
 
     @property
-    def compute_dtype(self) -> torch.dtype:  # type: ignore[override]  # graphs have one type
+    def compute_dtype(self) -> torch.dtype:
         """float32."""
         return torch.float32
 

@@ -50,10 +50,10 @@ def export_graphs(
     with torch.no_grad(), replacing_directory(directory / kind) as fresh:
         stages = parts.stages()
         graphs = {name: _written(write, stage, fresh, name, kind, int8=int8) for name, stage in stages.items()}
-        whole, names = None, ()
+        whole, names = None, tuple[str, ...]()
         if baked is not None:
             text, names = baked
-            stage = _joined(stages, parts.texts(text), len(text))
+            stage = _joined(stages, parts.texts(text))
             whole = _written(write, stage, fresh, BAKED, kind, int8=False)
         manifest = Manifest(
             format=kind,
@@ -68,7 +68,7 @@ def export_graphs(
     return manifest
 
 
-def check_format(kind: Format, *, int8: bool = False) -> None:
+def check_format(kind: str, *, int8: bool = False) -> None:
     """Check that a format is known, and that what writes it is installed.
 
     Raises:
@@ -133,7 +133,7 @@ def _write_torch(stage: Stage, path: Path) -> list[Path]:
     return [path.with_suffix(".pt2")]
 
 
-_WRITERS: Final[dict[Format, Callable[[Stage, Path], list[Path]]]] = {
+_WRITERS: Final[dict[str, Callable[[Stage, Path], list[Path]]]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,
     "torch-export": _write_torch,
@@ -173,11 +173,10 @@ class _Joined(nn.Module):
         return found
 
 
-def _joined(stages: Mapping[str, Stage], texts: Mapping[str, Tensor], count: int) -> Stage:
+def _joined(stages: Mapping[str, Stage], texts: Mapping[str, Tensor]) -> Stage:
     first, last = next(iter(stages.values())), list(stages.values())[-1]
     images = {"images": first.inputs["images"]}
     dynamic = {name: axes for name, axes in first.dynamic.items() if name == "images"}
-    del count
     return Stage(_Joined(stages, texts), images, last.outputs, dynamic)
 
 

@@ -15,6 +15,7 @@ from ahs_seg.demo.web.app import application
 from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.server import running
 from ahs_seg.demo.web.session import Workbench
+from ahs_seg.io.extras import Runtime
 from ahs_seg.segmenter import Segmenter
 
 LOCALHOST: Final = "127.0.0.1"
@@ -22,10 +23,11 @@ PORT: Final = 7860
 BASELINE: Final = "drawn scenes, no training"
 
 
-def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
+def find_models(sources: Sequence[str], runtime: Runtime = "torch") -> dict[str, Callable[[], Segmenter]]:
     """Loaders of the models to serve, by display name; sources are model directories, known checkpoints or hub names.
 
-    Without sources: the models of a quickstart in the current folder, and the baseline on the packaged tiny CLIP.
+    `runtime` is that of `Segmenter.from_pretrained`. Without sources: the models of a quickstart in the current folder,
+    and the baseline on the packaged tiny CLIP.
 
     Raises:
         CheckpointError: a model cannot be found.
@@ -33,7 +35,7 @@ def find_models(sources: Sequence[str]) -> dict[str, Callable[[], Segmenter]]:
     found: dict[str, Callable[[], Segmenter]] = {}
     for source in sources or sorted(map(str, Path("quickstart").glob("run-*/model"))):
         place = source if clip_of(source) is not None else find_model(source)
-        found[_name(source, found)] = partial(Segmenter.from_pretrained, place)
+        found[_name(source, found)] = partial(Segmenter.from_pretrained, place, runtime=runtime)
     return found if sources else found | {BASELINE: _baseline}
 
 
