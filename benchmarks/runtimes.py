@@ -88,7 +88,7 @@ def main() -> None:
                 found = stage.module(*(inputs[name] for name in stage.inputs))
                 return dict(zip(stage.outputs, found if isinstance(found, tuple) else (found,), strict=True))
 
-            return {"torch": plain} | {name: found[graph] for name, found in sessions.items()}
+            return {"torch": plain, **{name: found[graph] for name, found in sessions.items()}}
 
         results = {"image": timed(sides("image"), stages["image"].inputs, arguments.rounds)}
         for count in arguments.classes:

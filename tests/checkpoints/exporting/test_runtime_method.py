@@ -42,6 +42,8 @@ def test_several_classes_per_pixel_are_the_same(both: tuple[Segmenter, Segmenter
     assert (plain.labels == found.labels).mean() > 0.999  # ties aside
     assert np.allclose(plain.scores, found.scores, atol=1e-5)
     assert plain.top_labels.shape == found.top_labels.shape == (2, 70, 90)
+    assert plain.top_scores is not None
+    assert found.top_scores is not None
     assert np.allclose(plain.top_scores, found.top_scores, atol=1e-5)
 
 

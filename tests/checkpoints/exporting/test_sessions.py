@@ -17,12 +17,12 @@ from ahs_seg.errors import MissingPackageError
 onnx = pytest.importorskip("onnx")
 
 
-def doubled(path: Path, *, external: bool = False) -> Graph:
+def doubled(path: Path, *, elsewhere: str | None = None) -> Graph:
     """The graph y = 2 x for vectors of any length; the 2 may lie in another file."""
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     two = onnx.numpy_helper.from_array(np.array([2.0], np.float32), "two")
-    if external:
-        onnx.external_data_helper.set_external_data(two, "../../secret")
+    if elsewhere is not None:
+        onnx.external_data_helper.set_external_data(two, elsewhere)
         two.data_location = onnx.TensorProto.EXTERNAL
         two.ClearField("raw_data")
     nodes = [helper.make_node("Mul", ["x", "two"], ["y"])]
@@ -45,9 +45,11 @@ def test_a_session_runs_inputs_of_any_length_also_after_copies(
     assert copy.deepcopy(session) is session
 
 
-def test_weights_in_another_file_are_not_read(tmp_path: Path) -> None:
-    graph = doubled(tmp_path / "graph.onnx", external=True)
-    with pytest.raises(ExportError, match="refers to other files for its weights, which is not read"):
+@pytest.mark.parametrize("elsewhere", ["weights", "../weights", "/etc/hostname"])
+def test_weights_in_another_file_are_not_read(tmp_path: Path, elsewhere: str) -> None:
+    (tmp_path / "weights").write_bytes(np.array([2.0], np.float32).tobytes())
+    graph = doubled(tmp_path / "graph.onnx", elsewhere=elsewhere)
+    with pytest.raises(ExportError, match=r"refers to other files for its weights|is no graph that"):
         OnnxSession(tmp_path / "graph.onnx", graph)
 
 

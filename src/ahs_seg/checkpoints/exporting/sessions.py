@@ -59,6 +59,10 @@ class OnnxSession(Session):
         import onnx
         import onnxruntime
 
+        try:
+            onnx.checker.check_model(self.path)
+        except onnx.checker.ValidationError as error:
+            raise ExportError(f"{self.path} is no graph that ONNX Runtime can run: {error}") from None
         _check_inline(onnx.load(self.path, load_external_data=False), self.path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

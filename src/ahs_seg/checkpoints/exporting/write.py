@@ -144,12 +144,8 @@ def _to_int8(file: Path) -> None:
     """Replace the weights of a graph's matrix products by 8-bit ones, with one scale per output channel."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    fresh = file.with_name(f"int8_{file.name}")
-    quantize_dynamic(
-        file, fresh, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
-    )
-    file.unlink()
-    fresh.rename(file)
+    kinds = ["MatMul", "Gemm"]
+    quantize_dynamic(file, file, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=kinds)
 
 
 class _Joined(nn.Module):
