@@ -1,5 +1,6 @@
 """Graphs written by the exporters, and run by the runtimes."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -72,20 +73,19 @@ def test_an_exporter_that_fails_names_the_graph_and_the_operator(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", METHODS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("form", RUNTIME_OF)
-def test_every_method_runs_in_every_runtime(kind: type[Config], form: Format, tmp_path: Path) -> None:
-    runtime = RUNTIME_OF[form]
-    pytest.importorskip(runtime)
+def test_every_method_runs_in_every_runtime(kind: type[Config], tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
+    forms = [form for form, runtime in RUNTIME_OF.items() if find_spec(runtime)]
     square = InferenceConfig(windows=SlidingWindows(side=100, kernel=64))  # a size that every method's graphs have
     plain = described(kind, square)
     with tracing():
-        directory = plain.export(tmp_path / "model", form)
-    found = Segmenter.from_pretrained(directory, runtime=runtime)
-    for count in (1, 4, 20):
-        parity = compare(plain, found, IMAGES, names(count), runtime=runtime, rounds=1)
-        assert parity.equal > 0.999
-        assert parity.score < 1e-4
+        directory = plain.export(tmp_path / "model", forms)
+    for runtime in (RUNTIME_OF[form] for form in forms):
+        found = Segmenter.from_pretrained(directory, runtime=runtime)
+        for count in (1, 4, 20):
+            parity = compare(plain, found, IMAGES, names(count), runtime=runtime, rounds=1)
+            assert parity.equal > 0.999, parity
+            assert parity.score < 1e-4, parity
 
 
 @pytest.mark.slow
