@@ -74,6 +74,7 @@ benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/result
 	$(BIN)/python -m benchmarks.mask_family
 	$(BIN)/python -m benchmarks.hyperspherical
 	$(BIN)/python -m benchmarks.all_classes
+	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.big_image

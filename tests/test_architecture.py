@@ -42,6 +42,9 @@ ONLY_IN = {
     "fiftyone": {"integrations"},
     "pandas": {"integrations"},
     "datasets": {"data"},
+    "onnx": {"checkpoints"},
+    "onnxruntime": {"checkpoints"},
+    "openvino": {"checkpoints"},
 }
 NEVER = {"torchvision", "timm", "open_clip", "detectron2", "mmcv", "cv2", "joblib", "dill", "shelve", "marshal"}
 # Some files of others are pickles. These files read them without executing anything, and say how.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32, UInt8
 
-from ahs_seg.checkpoints.card import Evaluated, write_card
-from ahs_seg.checkpoints.hub import push_to_hub
+from ahs_seg.checkpoints.described import DescribedModel
+from ahs_seg.checkpoints.exporting.load import place_of, with_runtime
 from ahs_seg.checkpoints.known import DEFAULT_MODEL
-from ahs_seg.checkpoints.model_dir import ModelDescription, merged_description, save_model
 from ahs_seg.checkpoints.zoo import open_model
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import CheckpointError, SampleError
+from ahs_seg.errors import SampleError
 from ahs_seg.inference.many_images import (
     CallOptions,
     ImageIterator,
@@ -29,18 +27,17 @@ from ahs_seg.inference.many_images import (
     check_on_error,
     segment_each,
 )
-from ahs_seg.inference.model import InferenceModel, labels_of
+from ahs_seg.inference.model import labels_of
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.results import OutputOptions, to_segmentations
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.inference.vocabulary_encoder import not_known
 from ahs_seg.io.cores import use_threads
-from ahs_seg.io.devices import find_device
+from ahs_seg.io.extras import Runtime
 from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageSource
 from ahs_seg.io.precision import find_dtype
 from ahs_seg.io.urls import file_of, read_source
-from ahs_seg.methods import BaseMethodConfig, Method
+from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.output.calibration import Calibration, calibrate
 from ahs_seg.output.familiarity import certainty, doubts
 from ahs_seg.output.segmentation import Segmentation
@@ -50,38 +47,12 @@ from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 
-class Segmenter(InferenceModel):
+class Segmenter(DescribedModel):
     """Segments images into classes named in plain words.
 
     Has its own copy of the method with the tuner merged, so that further training does not change it; with `own`, the
     method itself. Text embeddings are computed once (`TextCache`). May be shared between threads.
     """
-
-    def __init__(
-        self,
-        method: Method,
-        *,
-        prompts: PromptConfig | None = None,
-        inference: InferenceConfig | None = None,
-        cache: TextCache | None = None,
-        description: ModelDescription | None = None,
-        calibration: Calibration | None = None,
-        own: bool = False,
-    ) -> None:
-        super().__init__(
-            method,
-            prompts=prompts,
-            inference=inference,
-            cache=cache,
-            calibration=calibration,
-            seen=description.seen if description else not_known,
-            trained=description.names_in_training if description else None,
-            own=own,
-        )
-        self.description = description
-
-    def __repr__(self) -> str:
-        return f"Segmenter({type(self.method).__name__ if self.description is None else self.description.title})"
 
     @classmethod
     def from_pretrained(
@@ -95,6 +66,7 @@ class Segmenter(InferenceModel):
         dtype: torch.dtype | str = "fp32",
         compile: bool = False,  # noqa: A002  # as in PyTorch
         threads: int | None = None,
+        runtime: Runtime = "torch",
         methods: Sequence[type[BaseMethodConfig]] = (),
         tuners: Sequence[type[TunerConfig]] = (),
     ) -> Segmenter:
@@ -106,16 +78,18 @@ class Segmenter(InferenceModel):
         `device` is "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda:1" or 1 for one of several GPUs,
         "mps" or "xpu". With `dtype` "bf16" or "fp16" matrix products are computed in it, and no weights or scores. With
         `compile` PyTorch compiles the model at the first call (`optimize`). `threads` is the number that computes in
-        this process (`io.cores.use_threads`). Text embeddings are kept on disk (`TextCache.shared`) unless `cache` is
-        given. `methods` and `tuners` are classes that the directory may name.
+        this process (`io.cores.use_threads`). With `runtime` "onnxruntime" or "openvino" the graphs that `export` has
+        written into the directory run in place of PyTorch, on the CPU in fp32. Text embeddings are kept on disk
+        (`TextCache.shared`) unless `cache` is given. `methods` and `tuners` are classes that the directory may name.
 
         Raises:
             DeviceError, ThreadsError: this machine has no such device, or cannot have so many threads.
             PrecisionError: no type has this name, or the device cannot compute in it.
-            CheckpointError: `source` is none of these, or cannot be downloaded or read.
+            CheckpointError: `source` is none of these, or cannot be downloaded or read, or has no such graphs.
         """
-        place, kind, _ = find_device(device), find_dtype(dtype), use_threads(threads)
+        place, kind, _ = place_of(runtime, device), find_dtype(dtype), use_threads(threads)
         description, method = open_model(source, methods=methods, tuners=tuners)
+        method = with_runtime(method, source, runtime)
         prompts, inference = prompts or description.prompts, inference or description.inference
         same = prompts == description.prompts and inference == description.inference
         told = description if same else description.uncalibrated()
@@ -130,39 +104,6 @@ class Segmenter(InferenceModel):
         )
         segmenter.to(dtype=kind)
         return segmenter.optimize(compile=True) if compile else segmenter
-
-    def save_pretrained(self, directory: Path | str, *, reports: Sequence[Evaluated] = ()) -> Path:
-        """Write a model directory: the method with the tuner merged, prompts, protocol, calibration and a model card.
-
-        The scores on the card are those of `reports` (`EvaluationReport`).
-
-        Raises:
-            CheckpointError: the segmenter was created from a method without a description, so its config is unknown.
-        """
-        target = save_model(self.method, self._description(), directory)
-        write_card(target, reports, description=self._description())
-        return target
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        reports: Sequence[Evaluated] = (),
-        licence: str | None = None,
-        private: bool | None = None,
-        token: str | None = None,
-    ) -> str:
-        """Upload the model directory to `owner/name` on the hub and return the URL of the commit.
-
-        Raises:
-            CheckpointError: as `save_pretrained`, or the hub refuses.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            directory = save_model(self.method, self._description(), Path(folder) / "model")
-            told = self._description()
-            return push_to_hub(
-                directory, repository, reports=reports, licence=licence, private=private, token=token, description=told
-            )
 
     @overload
     def __call__(self, image: ImageSource, classes: ClassSource, **options: Unpack[CallOptions]) -> Segmentation: ...
@@ -269,16 +210,6 @@ class Segmenter(InferenceModel):
         self.calibration = calibrate(found, dataset, images=images)
         self.description = None if self.description is None else self.description.at_home(reached)
         return self.calibration
-
-    def _description(self) -> ModelDescription:
-        """The description of this segmenter for a model directory."""
-        if self.description is None:
-            raise CheckpointError(
-                "this segmenter was created from a method alone and has no config; write the method with "
-                "save_model(method, ModelDescription(method=config), directory)."
-            )
-        used = {"prompts": self.prompts, "inference": self.inference, "calibration": self.calibration}
-        return merged_description(self.description).replace(**used)
 
     def _read(self, image: Any) -> tuple[Path | None, UInt8[np.ndarray, "H W 3"]]:
         return file_of(image), read_source(image)

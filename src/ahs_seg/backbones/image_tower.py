@@ -50,7 +50,7 @@ def embed_patches(
     embeddings = tower.vision_model.embeddings
     patches = embeddings.patch_embedding(pixels)
     grid = (patches.shape[-2], patches.shape[-1])
-    start = embeddings.class_embedding.expand(len(pixels), 1, -1)
+    start = embeddings.class_embedding.expand(pixels.shape[0], 1, -1)
     tokens = torch.cat([start, patches.flatten(2).transpose(1, 2)], 1)
     positions = resample_positions(embeddings.position_embedding.weight, grid)
     return tower.vision_model.pre_layrnorm(tokens + positions), grid

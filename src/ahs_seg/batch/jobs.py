@@ -18,6 +18,7 @@ from ahs_seg.config import Config
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.extras import Runtime
 from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.image_files import has_several_images
 from ahs_seg.io.images import MAX_PIXELS
@@ -196,7 +197,7 @@ def count_labels(labels: Int32[np.ndarray, "H W"]) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that any process can load: the argument of `Segmenter.from_pretrained`, device and batch size.
+    """A model that any process can load: the argument of `Segmenter.from_pretrained`, device, batch size and runtime.
 
     The device "auto" is a CUDA GPU if there is one; `batch` is the number of views per forward pass (None: as the
     model's config says). `dtype` and `threads` are those of `Segmenter.from_pretrained`; without `cache`, text
@@ -209,6 +210,7 @@ class ModelSource:
     dtype: str = "fp32"
     threads: int | None = None
     cache: bool = True
+    runtime: Runtime = "torch"
 
     def load(self) -> Segmenter:
         """Load the segmenter on its device.
@@ -217,14 +219,15 @@ class ModelSource:
             DeviceError: there is no such device.
             PrecisionError: there is no such type, or the device cannot compute in it.
             ThreadsError: the number of threads is not allowed.
-            CheckpointError: the model cannot be found or read.
+            CheckpointError: the model cannot be found or read, or has no graphs for the runtime.
         """
         segmenter = Segmenter.from_pretrained(
             self.source,
-            device=find_device(self.device),
+            device=find_device(self.device) if self.runtime == "torch" else self.device,
             dtype=self.dtype,
             threads=self.threads,
             cache=None if self.cache else TextCache(),
+            runtime=self.runtime,
         )
         if self.batch is not None:
             segmenter.inference = segmenter.inference.replace(batch=self.batch)

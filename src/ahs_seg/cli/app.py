@@ -15,6 +15,7 @@ from ahs_seg.cli import (
     benchmark,
     data,
     evaluate,
+    export,
     finetune_crop_clip,
     import_,
     models,
@@ -114,6 +115,7 @@ app.command("ablate")(ablate.command)
 app.command("score")(score.command)
 app.command("benchmark")(benchmark.command)
 app.command("import")(import_.command)
+app.command("export")(export.command)
 app.command("models")(models.command)
 app.add_typer(data.app, name="data")
 app.add_typer(vocab.app, name="vocab")

@@ -11,6 +11,7 @@ import typer
 from ahs_seg.cli.completion import known_list, output_format
 from ahs_seg.cli.options import DeviceOption, DtypeOption, NoCacheOption, OptionError, ThreadsOption, parse_formats
 from ahs_seg.cli.output import others_on_stderr, say, say_json
+from ahs_seg.io.extras import Runtime
 
 OVERLAY_FORMATS = ("png", "jpg", "webp")
 FORMATS = "png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat, video"
@@ -68,6 +69,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     dtype: DtypeOption = "fp32",
     threads: ThreadsOption = None,
     no_cache: NoCacheOption = False,
+    runtime: Annotated[
+        Runtime, typer.Option(help="torch, or onnxruntime or openvino for what `ahs-seg export` has written.")
+    ] = "torch",
     every: Annotated[int, typer.Option(min=1, help="Segment every n-th frame of videos.")] = 1,
     tile: Annotated[
         bool, typer.Option("--tile", help="Segment images of any size at full resolution, in tiles.")
@@ -127,7 +131,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     vocabulary = Vocabulary.join(classes)
     if background is not None:
         vocabulary = vocabulary.with_background(background_names(background))
-    source = ModelSource(model, device, batch, dtype, threads, cache=not no_cache)
+    source = ModelSource(model, device, batch, dtype, threads, cache=not no_cache, runtime=runtime)
     run_on = engine_for(engine, source, workers=workers)
     with fetched(inputs, getattr(sys.stdin, "buffer", None)) as (files, failed):
         sources = replace(list_sources(files, output=output), unreachable=tuple(failed))

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ahs_seg.cli.options import DeviceOption, DtypeOption, NoCacheOption, ThreadsOption
+from ahs_seg.cli.options import DeviceOption, DtypeOption, NoCacheOption, OptionError, ThreadsOption
 from ahs_seg.cli.output import say
+from ahs_seg.io.extras import Runtime
 
 
 def command(  # noqa: PLR0913  # a command line has many options
@@ -19,6 +20,9 @@ def command(  # noqa: PLR0913  # a command line has many options
             help="A model or run directory, a known checkpoint, owner/name or clip:owner/name; may be repeated.",
         ),
     ] = None,
+    runtime: Annotated[
+        Runtime, typer.Option(help="torch, or onnxruntime or openvino for what `ahs-seg export` has written.")
+    ] = "torch",
     host: Annotated[
         str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 the network.")
     ] = ("127.0.0.1"),
@@ -54,10 +58,13 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.inference.text_cache import TextCache
     from ahs_seg.io.cores import use_threads
 
+    if runtime != "torch" and not model:
+        raise OptionError(f"--runtime {runtime} runs exported models only; give one with --model.")
     limits = Limits(upload_mb=upload_mb, megapixels=megapixels, names=names, queue=queue, seconds=seconds)
     use_threads(threads)
     cache = TextCache() if no_cache else None
-    bench = Workbench(find_models(model or [], device=device, dtype=dtype, cache=cache), limits)
+    models = find_models(model or [], device=device, dtype=dtype, cache=cache, runtime=runtime)
+    bench = Workbench(models, limits)
     bench.ready()
     with ending_on_sigterm(), serving(bench, host=host, port=port, allowed_hosts=allowed_host or []) as address:
         say(f"Serving {', '.join(bench.models)} at {address} (Ctrl-C stops)")

@@ -7,7 +7,9 @@ from typing import Final, Literal
 
 from ahs_seg.errors import MissingPackageError
 
-Extra = Literal["web", "scale", "geo", "video", "hf", "wandb", "mlflow"]
+Extra = Literal["web", "scale", "geo", "video", "hf", "wandb", "mlflow", "onnx", "openvino"]
+Runtime = Literal["torch", "onnxruntime", "openvino"]
+"""What computes the networks of a model; all but PyTorch belong to an extra."""
 PACKAGES: Final[dict[Extra, tuple[str, str]]] = {
     "web": ("gradio", "Gradio"),
     "scale": ("ray", "Ray Data"),
@@ -16,6 +18,8 @@ PACKAGES: Final[dict[Extra, tuple[str, str]]] = {
     "hf": ("datasets", "datasets of Hugging Face"),
     "wandb": ("wandb", "Weights & Biases"),
     "mlflow": ("mlflow", "MLflow"),
+    "onnx": ("onnxruntime", "ONNX Runtime"),
+    "openvino": ("openvino", "OpenVINO"),
 }
 """The module of each extra that is imported, and the name of its package."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ahs_seg.backbones.clip_config import TINY
+from ahs_seg.checkpoints.exporting.load import place_of
 from ahs_seg.checkpoints.training_free import PREFIX, clip_of
 from ahs_seg.checkpoints.zoo import find_model
 from ahs_seg.demo.web.app import application
@@ -16,7 +17,7 @@ from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.server import running
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.io.devices import find_device
+from ahs_seg.io.extras import Runtime
 from ahs_seg.io.precision import check_precision, find_dtype
 from ahs_seg.segmenter import Segmenter
 
@@ -26,23 +27,28 @@ BASELINE: Final = "drawn scenes, no training"
 
 
 def find_models(
-    sources: Sequence[str], *, device: str = "auto", dtype: str = "fp32", cache: TextCache | None = None
+    sources: Sequence[str],
+    *,
+    device: str = "auto",
+    dtype: str = "fp32",
+    cache: TextCache | None = None,
+    runtime: Runtime = "torch",
 ) -> dict[str, Callable[[], Segmenter]]:
     """Loaders of the models to serve, by display name; sources are model directories, known checkpoints or hub names.
 
-    `device`, `dtype` and `cache` are those of `Segmenter.from_pretrained`.
+    `device`, `dtype`, `cache` and `runtime` are those of `Segmenter.from_pretrained`.
     Without sources: the models of a quickstart in the current folder, and the baseline on the packaged tiny CLIP.
 
     Raises:
         CheckpointError: a model cannot be found.
         PrecisionError: there is no such type, or the device cannot compute in it.
     """
-    check_precision(find_dtype(dtype), find_device(device))
+    check_precision(find_dtype(dtype), place_of(runtime, device))
     load = partial(Segmenter.from_pretrained, device=device, dtype=dtype, cache=cache)
     found: dict[str, Callable[[], Segmenter]] = {}
     for source in sources or sorted(map(str, Path("quickstart").glob("run-*/model"))):
         place = source if clip_of(source) is not None else find_model(source)
-        found[_name(source, found)] = partial(load, place)
+        found[_name(source, found)] = partial(load, place, runtime=runtime)
     return found if sources else found | {BASELINE: partial(load, PREFIX + TINY)}
 
 

@@ -128,22 +128,18 @@ class EBSegSegmenter(Method):
     def decode(self, features: EBSegFeatures, text: Words) -> Output:
         """Scores of every text row from image features and text embeddings."""
         words = self.ensure_prepared(text)
-        with full_precision(features.dense.device):
-            classifier = self.classifier(words)
-            logits = [
-                embeddings.float() @ classifier.T
-                for embeddings in (features.supervised[-1], features.recognised[-1], features.averaged)
-            ]
-        classes = balanced_scores(
-            logits[0],
-            logits[1],
-            logits[2],
-            words.seen if words.seen_share is None else words.seen_share,
-            alpha=self.alpha,
-            beta=self.beta,
-            gamma=self.gamma,
-        )
+        classes = self.class_scores((features.supervised[-1], features.recognised[-1], features.averaged), words)
         return proposal_output(features, classes, words, features.dense)
+
+    def class_scores(self, embeddings: Sequence[Float[Tensor, "b q d"]], words: ClassText) -> Float[Tensor, "b q t"]:
+        """Scores of every text row from the supervised, recognised and averaged embeddings of the masks."""
+        with full_precision(embeddings[0].device):
+            classifier = self.classifier(words)
+            supervised, recognised, averaged = (one.float() @ classifier.T for one in embeddings)
+        seen = words.seen if words.seen_share is None else words.seen_share
+        return balanced_scores(
+            supervised, recognised, averaged, seen, alpha=self.alpha, beta=self.beta, gamma=self.gamma
+        )
 
     def classifier(self, words: ClassText) -> Float[Tensor, "r d"]:
         """Classifier weights: embeddings of all text rows and, last, of the no-object class, times CLIP's scale."""

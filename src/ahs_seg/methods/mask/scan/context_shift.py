@@ -93,17 +93,21 @@ def embed_regions(
     selected anew by `choose`, are replaced with the class token given for that block. Source: SCAN (Liu et al., CVPR
     2024), contextual shift.
     """
-    background = ~foreground
-    wanted = (background.sum(1).double() * ratio).long()
 
     def shift(number: int, tokens: Tensor) -> Tensor:
         if number not in starts:
             return tokens
-        places = F.pad(choose(background, wanted), (1, 0))
+        places = F.pad(patches_to_shift(foreground, ratio, choose), (1, 0))
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
 
     tokens = run_blocks(tower, embed_patches(tower, pixels)[0], shift)
     return F.normalize(project_tokens(tower, tokens[:, :1])[:, 0], dim=-1)
+
+
+def patches_to_shift(foreground: Bool[Tensor, "n l"], ratio: float, choose: SelectPatches) -> Bool[Tensor, "n l"]:
+    """The background patches that the class token replaces after one block: `int(ratio * n)` of n in each crop."""
+    background = ~foreground
+    return choose(background, (background.sum(1).double() * ratio).long())
 
 
 def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,6 +40,9 @@ TEMPERATURE = 100.0
 ContextView = Literal["padded", "whole"]
 """CLIP's input for the context: "padded" (padded image, nearest-neighbour resize, as published) or "whole"
 (image without padding, antialiased bilinear resize)."""
+
+EncodeCrops = Callable[[Tensor, Tensor, Mapping[int, Tensor], float, SelectPatches], Tensor]
+"""Computes the embeddings of crops [n d] from the arguments of `embed_regions` without its tower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +179,18 @@ class ScanSegmenter(Method):
 
     @torch.no_grad()
     def embed_crops(
-        self, seen: Float[Tensor, "b 3 H W"], features: ScanFeatures, context: Context, settings: EnsembleConfig
+        self,
+        seen: Float[Tensor, "b 3 H W"],
+        features: ScanFeatures,
+        context: Context,
+        settings: EnsembleConfig,
+        *,
+        encode: EncodeCrops | None = None,
     ) -> tuple[Float[Tensor, "b q d"], Bool[Tensor, "b q"]]:
-        """CLIP embeddings of the masked crops of all proposals, and True for proposals whose mask is not empty."""
+        """CLIP embeddings of the masked crops of all proposals, and True for proposals whose mask is not empty.
+
+        `encode` computes the embeddings in place of `shifted`, if another runtime does.
+        """
         masks = features.predictions[-1].masks
         crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim, dtype=torch.float32)
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
@@ -192,7 +204,7 @@ class ScanSegmenter(Method):
                 found = indices_on(masks.device, shown)
                 valid[index].index_fill_(0, first + found, 1)
                 embedded = self.embed_image_crops(
-                    image, cover[found], context, index, ratio=settings.ratio, choose=choose
+                    image, cover[found], context, index, ratio=settings.ratio, choose=choose, encode=encode
                 )
                 crop_embeddings[index].index_copy_(0, first + found, embedded)
         return crop_embeddings, valid
@@ -206,6 +218,7 @@ class ScanSegmenter(Method):
         *,
         ratio: float,
         choose: SelectPatches,
+        encode: EncodeCrops | None = None,
     ) -> Float[Tensor, "n d"]:
         """CLIP embeddings of the masked crops of some non-empty masks of image `index`."""
         if not len(masks):
@@ -213,6 +226,8 @@ class ScanSegmenter(Method):
         regions = cut_regions(image, masks, self.backbone.resolution)
         foreground = regions.foreground(self.backbone.patch_size)
         starts = context.of(index, len(masks))
+        if encode is not None:
+            return encode(regions.pixels, foreground, starts, ratio, choose)
         return embed_regions(self.shifted, regions.pixels, foreground, starts, ratio=ratio, choose=choose).float()
 
     def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -1,0 +1,71 @@
+"""Graphs in ONNX Runtime and OpenVINO; the graphs are made by hand."""
+
+import copy
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ahs_seg.checkpoints.exporting.manifest import Graph, listed_file
+from ahs_seg.checkpoints.exporting.sessions import OnnxSession, OpenVinoSession, Session, check_runtime
+from ahs_seg.checkpoints.exporting.stages import ExportError
+from ahs_seg.errors import MissingPackageError
+
+onnx = pytest.importorskip("onnx")
+
+
+def doubled(path: Path, *, elsewhere: str | None = None) -> Graph:
+    """The graph y = 2 x for vectors of any length; the 2 may lie in another file."""
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    two = onnx.numpy_helper.from_array(np.array([2.0], np.float32), "two")
+    if elsewhere is not None:
+        onnx.external_data_helper.set_external_data(two, elsewhere)
+        two.data_location = onnx.TensorProto.EXTERNAL
+        two.ClearField("raw_data")
+    nodes = [helper.make_node("Mul", ["x", "two"], ["y"])]
+    ends = [[helper.make_tensor_value_info(name, number, ["n"])] for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "doubled", *ends, initializer=[two])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return Graph(files=(listed_file(path),), inputs=("x",), outputs=("y",))
+
+
+@pytest.mark.parametrize(("kind", "package"), [(OnnxSession, "onnxruntime"), (OpenVinoSession, "openvino")])
+def test_a_session_runs_inputs_of_any_length_also_after_copies(
+    tmp_path: Path, kind: type[Session], package: str
+) -> None:
+    pytest.importorskip(package)
+    session = kind(tmp_path / "graph.onnx", doubled(tmp_path / "graph.onnx"))
+    for one in (session, copy.deepcopy(session), pickle.loads(pickle.dumps(session))):
+        assert one({"x": torch.tensor([1.0, 3.0])})["y"].tolist() == [2.0, 6.0]
+        assert one({"x": torch.ones(5)})["y"].tolist() == [2.0] * 5
+    assert copy.deepcopy(session) is session
+
+
+@pytest.mark.parametrize("elsewhere", ["weights", "../weights", "/etc/hostname"])
+def test_weights_in_another_file_are_not_read(tmp_path: Path, elsewhere: str) -> None:
+    (tmp_path / "weights").write_bytes(np.array([2.0], np.float32).tobytes())
+    graph = doubled(tmp_path / "graph.onnx", elsewhere=elsewhere)
+    with pytest.raises(ExportError, match=r"refers to other files for its weights|is no graph that"):
+        OnnxSession(tmp_path / "graph.onnx", graph)
+
+
+@pytest.mark.parametrize(("kind", "package"), [(OnnxSession, "onnxruntime"), (OpenVinoSession, "openvino")])
+def test_a_file_that_is_no_graph_is_an_error(tmp_path: Path, kind: type[Session], package: str) -> None:
+    pytest.importorskip(package)
+    path = tmp_path / "graph.onnx"
+    graph = doubled(path)
+    path.write_bytes(b"no graph")
+    with pytest.raises(ExportError, match=r"graph\.onnx is no graph that"):
+        kind(path, graph)
+
+
+def test_runtimes_have_formats_and_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match="'tensorrt' is not known; allowed are torch, onnxruntime, openvino"):
+        check_runtime("tensorrt")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'ahs-seg\[openvino\]', or use runtime='torch'"):
+        check_runtime("openvino")

@@ -1,0 +1,121 @@
+"""Graphs written by the exporters, and run by the runtimes."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ahs_seg.checkpoints import ModelDescription
+from ahs_seg.checkpoints.exporting.manifest import Format, read_manifest
+from ahs_seg.checkpoints.exporting.parity import compare
+from ahs_seg.checkpoints.exporting.sessions import OnnxSession, open_sessions
+from ahs_seg.checkpoints.exporting.stages import ExportError
+from ahs_seg.checkpoints.exporting.write import check_format, export_graphs
+from ahs_seg.config import Config
+from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.inference.windows import SlidingWindows
+from ahs_seg.io.extras import Runtime
+from ahs_seg.methods import METHODS, CatSegConfig, ScanConfig, ZeroShotConfig
+from ahs_seg.segmenter import Segmenter
+from ahs_seg.tuners import Frozen
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.every_method import SMALL_CONFIGS
+from tests.support.exported import small, tracing
+
+SIZES = ((64, 64), (80, 110), (50, 40))
+IMAGES = [np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8) for size in SIZES]
+RUNTIME_OF: dict[Format, Runtime] = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+def described(kind: type[Config], inference: InferenceConfig | None = None) -> Segmenter:
+    config = SMALL_CONFIGS[kind]
+    if "tuner" in type(config).model_fields:
+        config = config.replace(tuner=Frozen())
+    description = ModelDescription(method=config, inference=inference or InferenceConfig())
+    return Segmenter(small(kind), description=description, inference=description.inference)
+
+
+def names(count: int) -> Vocabulary:
+    return Vocabulary.parse([f"thing {index}" for index in range(count)])
+
+
+def test_a_program_of_torch_is_written_with_any_number_of_classes(tmp_path: Path) -> None:
+    segmenter = described(ZeroShotConfig)
+    with tracing():
+        directory = segmenter.export(tmp_path / "model", "torch-export")
+    manifest = read_manifest(directory, "torch-export")
+    assert [graph.files[0].name for graph in manifest.graphs.values()] == ["image.pt2", "head.pt2"]
+    assert manifest.graphs["head"].inputs == ("dense", "text")
+    again = Segmenter.from_pretrained(directory)  # it is a model directory as well
+    assert (again(IMAGES[0], names(3)).labels == segmenter(IMAGES[0], names(3)).labels).all()
+
+
+def test_what_is_not_known_is_refused() -> None:
+    with pytest.raises(ExportError, match="'tflite' is not known; allowed are onnx, openvino, torch-export"):
+        check_format("tflite")
+    with pytest.raises(ExportError, match="int8 is written in the format onnx only, not in openvino"):
+        check_format("openvino", int8=True)
+
+
+def test_an_exporter_that_fails_names_the_graph_and_the_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("Failed.\nNo ONNX function found for aten.geqrf.default\nmore")
+
+    monkeypatch.setattr(torch.export, "export", failing)
+    with pytest.raises(ExportError, match=r"graph 'image' cannot be written as torch-export: .*aten\.geqrf"):
+        described(ZeroShotConfig).export(tmp_path / "model", "torch-export")
+    assert not (tmp_path / "model" / "torch-export").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", METHODS, ids=lambda kind: kind.__name__)
+def test_every_method_runs_in_every_runtime(kind: type[Config], tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    forms = [form for form, runtime in RUNTIME_OF.items() if find_spec(runtime)]
+    square = InferenceConfig(windows=SlidingWindows(side=100, kernel=64))  # a size that every method's graphs have
+    plain = described(kind, square)
+    with tracing():
+        directory = plain.export(tmp_path / "model", forms)
+    for runtime in (RUNTIME_OF[form] for form in forms):
+        found = Segmenter.from_pretrained(directory, runtime=runtime)
+        for count in (1, 4, 20):
+            parity = compare(plain, found, IMAGES, names(count), runtime=runtime, rounds=1)
+            assert parity.equal > 0.999, parity
+            assert parity.score < 1e-4, parity
+
+
+@pytest.mark.slow
+def test_names_are_baked_in_and_the_image_tower_has_8_bits(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    plain = described(CatSegConfig)
+    with tracing():
+        directory = plain.export(tmp_path / "model", "onnx", classes="sky, road, tree", int8=True)
+    manifest = read_manifest(directory, "onnx")
+    assert (manifest.weights, manifest.classes) == ("int8", ("sky", "road", "tree"))
+    assert manifest.baked is not None
+    whole = OnnxSession(directory / "onnx" / manifest.baked.files[0].name, manifest.baked)
+    images, words = torch.rand(1, 3, 64, 64), plain.encode(Vocabulary.parse("sky, road, tree"))
+    with torch.no_grad():
+        exact = plain.method(images, words).logits
+    found = whole({"images": images})["logits"]
+    assert (found - exact).abs().max() < 1e-4 * exact.abs().max()  # the baked graph is fp32
+    sessions = open_sessions(directory / "onnx", manifest.graphs, "onnxruntime")
+    dense = sessions["image"]({"images": images})["dense"]
+    with torch.no_grad():
+        plain_dense = plain.method.backbone.encode_image(images).dense
+    error = float((dense - plain_dense).norm() / plain_dense.norm())
+    assert 0 < error < 0.1
+
+
+@pytest.mark.slow
+def test_names_are_not_baked_into_scan(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    segmenter = described(ScanConfig)
+    directory = segmenter.save_pretrained(tmp_path / "model")
+    text = segmenter.method.ensure_prepared(segmenter.encode(names(2)))
+    with tracing(), pytest.raises(ExportError, match="cannot be baked into the graphs of SCAN"):
+        export_graphs(segmenter.method, directory, "torch-export", baked=(text, ("a", "b")))

@@ -1,0 +1,52 @@
+"""`ahs-seg export`."""
+
+from pathlib import Path
+
+import pytest
+
+from ahs_seg.batch import ModelSource
+from ahs_seg.cli.options import OptionError
+from ahs_seg.demo.web.serve import find_models
+from ahs_seg.errors import CheckpointError
+from tests.support.command_line import done, run
+from tests.support.exported import tracing
+
+
+def test_a_model_is_written_with_graphs(model: Path, tmp_path: Path) -> None:
+    with tracing():
+        text = run("export", model, "--format", "torch-export", "-o", tmp_path / "out")
+    assert "torch-export: written" in text
+    assert (tmp_path / "out" / "torch-export" / "head.pt2").is_file()
+    assert (tmp_path / "out" / "config.json").is_file()
+
+
+def test_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="'tflite' is not known; formats are onnx, openvino, torch-export"):
+        done("export", tmp_path, "--format", "tflite", "-o", tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_the_parity_of_a_drawn_scene_is_printed(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    with tracing():
+        text = run("export", model, "-o", tmp_path / "out")
+    assert "onnxruntime: " in text
+    assert "of the labels of 1 image(s) with 20 classes equal those of PyTorch" in text
+
+
+def test_the_page_runs_no_model_of_its_own_in_another_runtime() -> None:
+    with pytest.raises(OptionError, match="--runtime openvino runs exported models only; give one with --model"):
+        done("serve", "--runtime", "openvino")
+
+
+def test_a_runtime_reaches_the_model(model: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    loaders = [ModelSource(str(model), runtime="onnxruntime").load, *find_models([str(model)], "onnxruntime").values()]
+    for load in loaders:
+        with pytest.raises(CheckpointError, match="has no onnx graphs"):
+            load()
+
+
+@pytest.mark.parametrize("command", ["segment", "serve"])
+def test_the_shell_and_the_page_take_a_runtime(command: str) -> None:
+    assert "--runtime" in run(command, "--help")

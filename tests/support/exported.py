@@ -1,0 +1,64 @@
+"""Small methods in stages, run by PyTorch in place of another runtime."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import jaxtyping
+import torch
+from torch import Tensor
+
+from ahs_seg.checkpoints.exporting.families import staged
+from ahs_seg.checkpoints.exporting.stages import Run, StagedMethod
+from ahs_seg.config import Config
+from ahs_seg.methods.base import Method
+from tests.support.builders import random_backbone
+from tests.support.every_method import SMALL_CONFIGS
+
+
+def small(kind: type[Config], **options: object) -> Method:
+    """A small random method of a class of configs, ready for inference."""
+    torch.manual_seed(0)
+    return SMALL_CONFIGS[kind].compose(random_backbone()).for_inference(options)
+
+
+def eager(parts: StagedMethod) -> Run:
+    """A runtime that calls the modules of the stages."""
+    with torch.no_grad():
+        stages = parts.stages()
+
+    def run(name: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        stage = stages[name]
+        assert set(inputs) == set(stage.inputs)
+        for axis_of, example in stage.inputs.items():  # only the axes that are called dynamic may differ
+            fixed = [axis for axis in range(example.ndim) if axis not in stage.dynamic.get(axis_of, {})]
+            assert [inputs[axis_of].shape[axis] for axis in fixed] == [example.shape[axis] for axis in fixed]
+        found = stage.module.eval()(*(inputs[key] for key in stage.inputs))
+        return dict(zip(stage.outputs, found if isinstance(found, tuple) else (found,), strict=True))
+
+    return run
+
+
+def difference(method: Method, classes: int, *, prompts: int = 1) -> float:
+    """The largest difference of logits between a method and its stages, relative to the largest logit."""
+    generator = torch.Generator().manual_seed(classes)
+    images, text = (
+        torch.rand(2, 3, 64, 64, generator=generator),
+        torch.randn(classes, prompts, 24, generator=generator),
+    )
+    parts = staged(method)
+    with torch.no_grad():
+        run, whole = eager(parts), method(images, text)
+        found = parts.decode(parts.encode(images, run), text, run)
+    rows = [None if one.kept_rows is None else one.kept_rows.tolist() for one in (whole, found)]
+    assert rows[0] == rows[1]
+    return float((whole.logits - found.logits).abs().max() / whole.logits.abs().max())
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Context without the checks of types in signatures: a tracer passes symbols in place of integers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
