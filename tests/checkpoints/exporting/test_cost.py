@@ -5,11 +5,13 @@ import torch
 
 from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.stages import ExportError
-from ahs_seg.methods import CatSegConfig
+from ahs_seg.methods import AhsSegConfig, CatSegConfig
+from ahs_seg.methods.cost.parts.projection import ProjectionConfig
+from ahs_seg.tuners import Orthogonal
 from ahs_seg.types import ClassText
 from tests.support.builders import random_backbone
 from tests.support.exported import difference, small
-from tests.support.small_methods import CAT_SEG, SMALL
+from tests.support.small_methods import AHS_SEG_SMALL, CAT_SEG, SMALL
 
 
 @pytest.mark.parametrize("classes", [1, 12, 13], ids=lambda count: f"{count} of 12")
@@ -32,6 +34,9 @@ def test_what_cannot_be_exported_says_why() -> None:
     full = CAT_SEG.replace(cost=SMALL.replace(attention="full")).compose(random_backbone())
     with torch.no_grad(), pytest.raises(ExportError, match=r'"full" is not exported: .* cost\.attention="linear"'):
         staged(full).stages()
+    own = AHS_SEG_SMALL.replace(fusion=None, projection=ProjectionConfig(rank=4, hidden=(12, 8), per_class=True))
+    with pytest.raises(ExportError, match=r"a projection per class is not exported: .* projection\.per_class=false"):
+        staged(AhsSegConfig(cost=own, tuner=Orthogonal(block=8)).compose(random_backbone()))
     text = torch.randn(13, 1, 24)
     with pytest.raises(ExportError, match=r"13 text rows cannot be baked in: above 12 .* Bake fewer names"):
         staged(small(CatSegConfig)).texts(ClassText(text, text))

@@ -102,6 +102,11 @@ class StagedCost(StagedMethod):
     """
 
     def __init__(self, method: CostSegmenter) -> None:
+        if method.parts.changes_per_class:
+            raise ExportError(
+                "a projection per class is not exported: it changes the compared map between the two graphs. Export a "
+                "model with projection.per_class=false, as published."
+            )
         self.method = method
         self.fixed = {"class_pooling": method.head.class_pooling}
 

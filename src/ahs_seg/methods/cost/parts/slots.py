@@ -134,6 +134,11 @@ class CostParts(nn.Module):
         return PerClassShift(projection.shift(aligned), shares)
 
     @property
+    def changes_per_class(self) -> bool:
+        """Whether the patch features that are compared differ from class to class (`change`)."""
+        return self._per_class is not None
+
+    @property
     def _per_class(self) -> DynamicProjection | None:
         found = self.projection
         return found if isinstance(found, DynamicProjection) and found.per_class else None
