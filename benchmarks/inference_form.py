@@ -173,7 +173,7 @@ def matrix_peak() -> float:
     return round(2 * 1536**3 / best / 1e9, 1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
