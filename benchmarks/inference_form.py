@@ -7,7 +7,7 @@ ViT-L/14 with 150. Forms take turns in one process: the plain one, the inference
 packed. Every form runs once before it is timed; the first call of the inference form is reported with its self-test.
 Freed memory is kept by the allocator as far as the environment says so (`MALLOC_MMAP_THRESHOLD_` and
 `MALLOC_TRIM_THRESHOLD_` are in the result). `matrix_peak` is the speed of one large product, in GFLOP/s. `profile` has
-the operations of one forward in products and convolutions, its seconds, and the share of every operator in them.
+the operations of image tower and head (GFLOP), their seconds, and the share of every operator in them.
 `--quick` has one round of ViT-B with 20 words, and writes nothing unless `--output` is given. `--compile` measures
 `torch.compile` of the head, too (ViT-B, 20 words): its first call takes minutes. Writes
 `benchmarks/results/inference_form.json`.
@@ -37,7 +37,7 @@ from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import CatSegConfig, Method
+from ahs_seg.methods import CatSegConfig, CostSegmenter, Method
 from ahs_seg.modules import fused_linear
 from ahs_seg.modules.inference_form import prepared_bytes
 from tests.support.builders import byte_tokenizer
@@ -62,13 +62,19 @@ SIZES: dict[str, tuple[dict[str, Any], int]] = {
 ALLOCATOR = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 
 
-def forms(size: str) -> dict[str, Method]:
-    """The same method in every form."""
+def build(size: str) -> CostSegmenter:
+    """CAT-Seg with random weights on the default device."""
     torch.manual_seed(0)
     config, resolution = SIZES[size]
     backbone = ClipBackbone(ClipNetwork(CLIPConfig(**config)), byte_tokenizer(), resolution=resolution)
     plain = CatSegConfig().compose(backbone).eval()
     plain.head.class_pooling = 1
+    return plain
+
+
+def forms(size: str) -> dict[str, Method]:
+    """The same method in every form."""
+    plain = build(size)
     shared = [*plain.parameters(), *plain.buffers()]  # copies of the modules, not of their weights
     optimised, packed = (copy.deepcopy(plain, {id(one): one for one in shared}) for _ in range(2))
     optimised.optimize()
@@ -122,27 +128,33 @@ def relative(one: Tensor, other: Tensor) -> float:
 
 def profiled(size: str, words: int) -> dict[str, Any]:
     """Where the time of one forward of the inference form goes."""
-    built, side = forms(size), SIZES[size][1]
-    plain, method = built["plain"], built["inference"]
+    method, side = forms(size)["inference"], SIZES[size][1]
     image, text = torch.rand(1, 3, side, side), F.normalize(torch.randn(words, 1, method.backbone.dim), dim=-1)
-    method(image, text)
-    parts: dict[str, Any] = {}
-    for name, call, counted in (
-        ("tower", lambda: method.encode(image), lambda: plain.encode(image)),
-        ("forward", lambda: method(image, text), lambda: plain(image, text)),
-    ):
-        with FlopCounterMode(display=False) as counter:
-            counted()
+    features = method.encode(image)
+    method.decode(features, text)
+    counts, parts = operations(size, words), {}
+    for name, call in (("tower", partial(method.encode, image)), ("head", partial(method.decode, features, text))):
         with profile(activities=[ProfilerActivity.CPU]) as events:
             call()
         rows = sorted(events.key_averages(), key=lambda row: -row.self_cpu_time_total)
         total = sum(row.self_cpu_time_total for row in rows)
         parts[name] = {
-            "gflop of counted products": round(counter.get_total_flops() / 1e9, 1),
+            "gflop": counts[name],
             "seconds": round(total / 1e6, 3),
             "share": {row.key: round(row.self_cpu_time_total / total, 3) for row in rows[:10]},
         }
     return {"model": size, "words": words, **parts}
+
+
+def operations(size: str, words: int) -> dict[str, float]:
+    """GFLOP of products, attention and convolutions of the plain form, counted without computing."""
+    with torch.device("meta"):
+        method, side = build(size), SIZES[size][1]
+        with FlopCounterMode(display=False) as tower:
+            features = method.encode(torch.rand(1, 3, side, side))
+        with FlopCounterMode(display=False) as head:
+            method.decode(features, torch.rand(words, 1, method.backbone.dim))
+    return {name: round(one.get_total_flops() / 1e9, 1) for name, one in (("tower", tower), ("head", head))}
 
 
 def compiled(size: str, words: int) -> dict[str, Any]:
@@ -173,7 +185,7 @@ def matrix_peak() -> float:
     return round(2 * 1536**3 / best / 1e9, 1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
