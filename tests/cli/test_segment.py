@@ -197,7 +197,12 @@ def test_type_threads_and_cache_reach_the_model(model, photos, tmp_path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = []
     load = ModelSource.load
-    monkeypatch.setattr(ModelSource, "load", lambda self: made.append(load(self)) or made[-1])
+
+    def remembered(source):
+        made.append(load(source))
+        return made[-1]
+
+    monkeypatch.setattr(ModelSource, "load", remembered)
     arguments = ["segment", photos / "0.png", "--classes", WORDS, "--model", model, "--format", "png"]
     run(*arguments, "-o", tmp_path / "short", "--dtype", "bf16", "--threads", 1, "--no-cache")
     assert made[0].dtype == torch.bfloat16

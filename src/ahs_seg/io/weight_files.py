@@ -123,7 +123,7 @@ class _Place:
         Raises:
             CheckpointError: the file is not the one any more whose header was read.
         """
-        content = memoryview(target.detach().reshape(-1).view(torch.uint8).numpy())
+        content = target.detach().reshape(-1).view(torch.uint8).numpy().data
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.start)
             done = 0
