@@ -42,7 +42,8 @@ def merged(number: int) -> tuple[WindowScores, Tensor, int]:
     """Windows with logits that are hard to tell apart, the text rows, and the number of them."""
     pick, draw = random.Random(number), torch.Generator().manual_seed(number)
     size = pick.randint(1, 30), pick.randint(1, 30)
-    windows: Any = ImageWindows(kernel=pick.randint(9, 20), stride=pick.randint(9, 20))
+    kernel = pick.randint(9, 20)
+    windows: Any = ImageWindows(kernel=kernel, stride=pick.randint(7, kernel))
     if pick.random() < 0.6:
         side, kernel = pick.choice([(24, 16), (20, 11), (13, 5), (7, 7), (3, 2), (1, 1)])
         overlap, whole = pick.choice([0, 0.4]), pick.random() < 0.5
