@@ -26,7 +26,7 @@ class Rivals:
     row_class: Int[Tensor, " t"] | None = None
 
     def bar(
-        self, parts: Iterable[tuple[Int[Tensor, " c"], Float[Tensor, "c i j"]]], windows: int = 1
+        self, parts: Iterable[tuple[Int[Tensor, " _"], Float[Tensor, "_ i j"]]], windows: int = 1
     ) -> Float[Tensor, "i j"]:
         """What a text row must reach in a block to be among the best, from lower bounds of the rows (ascending).
 

@@ -39,8 +39,8 @@ def _seen(share: Share, device: torch.device) -> Int[Tensor, "n m"]:
 
 
 def contested_rows(
-    grids: Callable[[Int[Tensor, " c"]], Sequence[Float[Tensor, "c h w"]]],
-    parts: Sequence[Int[Tensor, " c"]],
+    grids: Callable[[Tensor], Sequence[Tensor]],
+    parts: Sequence[Int[Tensor, " _"]],
     shares: Sequence[tuple[Share, Share]],
     size: tuple[int, int],
 ) -> Int[Tensor, " k"]:

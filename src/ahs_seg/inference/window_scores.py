@@ -103,8 +103,8 @@ class WindowScores:
         return block_plan(Geometry(tuple(self.corners), self.window, self.coarse_size, grids[0], whole), device)
 
     def _bounds(
-        self, plan: BlockPlan, parts: Sequence[Int[Tensor, " c"]], bounds: Bounds
-    ) -> Iterator[tuple[Int[Tensor, " c"], Float[Tensor, "c i j"]]]:
+        self, plan: BlockPlan, parts: Sequence[Int[Tensor, " _"]], bounds: Bounds
+    ) -> Iterator[tuple[Int[Tensor, " _"], Float[Tensor, "_ i j"]]]:
         for rows in parts:
             views = [view.of(rows) for view in (*self.windows, self.whole) if isinstance(view, View)]
             whole = None if self.whole is None else views[-1]
