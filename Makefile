@@ -70,6 +70,9 @@ check: $(READY) ## Check lint rules, format, types, and the files that GitHub re
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 benchmark: $(READY) ## Measure speed and memory; results go to benchmarks/results.
+	$(BIN)/python -m benchmarks.protocol
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.overlays
 	$(BIN)/python -m benchmarks.cost_family
 	$(BIN)/python -m benchmarks.mask_family
 	$(BIN)/python -m benchmarks.hyperspherical

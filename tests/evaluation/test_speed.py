@@ -6,6 +6,7 @@ import torch
 from ahs_seg.config import ConfigError
 from ahs_seg.evaluation import speed
 from ahs_seg.evaluation.speed import PARTS, measure_parts, peak_mib, random_model, table
+from ahs_seg.methods.base import Method
 from ahs_seg.segmenter import Segmenter
 from tests.support.training_runs import cat_seg
 
@@ -17,7 +18,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("limits")
 def test_every_part_has_its_row_for_every_number_of_words():
-    result = measure_parts(Segmenter(cat_seg()), [3, 5], rounds=1, side=24)
+    method = cat_seg()
+    assert isinstance(method, Method)
+    result = measure_parts(Segmenter(method), [3, 5], rounds=1, side=24)
     rows = [(row["part"], row["words"]) for row in result["parts"]]
     assert rows == [("text tower", 64), *((part, count) for count in (3, 5) for part in PARTS)]
     head = [row["gflop"] for row in result["parts"] if row["part"] == "head"]

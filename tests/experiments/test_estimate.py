@@ -7,6 +7,7 @@ from ahs_seg.experiments.experiment import Experiment
 
 def test_an_experiment_tells_what_it_needs():
     experiment = Experiment.read(find_config("quickstart/cat_seg"))
+    experiment = experiment.replace(training=experiment.training.replace(names_per_step=4))
     found = estimate_experiment(experiment)
     assert found.batch == experiment.training.batch_size
     assert found.recomputed is not None

@@ -109,7 +109,12 @@ def _in_a_child(
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        options = {"architecture": architecture, "words": ",".join(map(str, words)), "dtype": dtype, "device": device}
+        options: dict[str, object] = {
+            "architecture": architecture,
+            "words": ",".join(map(str, words)),
+            "dtype": dtype,
+            "device": device,
+        }
         options |= {"rounds": rounds, "allocator": AS_IT_IS, "json": file}
         options |= {} if threads is None else {"threads": threads}
         line = [sys.executable, "-m", "ahs_seg", "benchmark", *([] if model is None else [model])]

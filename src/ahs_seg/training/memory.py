@@ -28,7 +28,7 @@ class TensorBytes(TorchDispatchMode):
     """
 
     def __init__(self, limit: int | float = float("inf")) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.limit = limit
         self.now = self.peak = 0
         self._known: set[int] = set()

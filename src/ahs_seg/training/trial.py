@@ -131,7 +131,7 @@ def _measured(run: Run, names: StepNames, both: Pictures, *, enabled: bool) -> S
 def whole_step(run: Run, names: StepNames, part: Pictures, images: int) -> None:
     """One forward and backward pass over the first images of a micro-batch; gradients are added to those there are."""
     losses = _forward(run, names, part, images)
-    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
+    torch.stack(list(losses.values())).sum().backward()
 
 
 def _forward(run: Run, names: StepNames, part: Pictures, count: int) -> Mapping[str, Tensor]:
