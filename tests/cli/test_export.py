@@ -12,6 +12,7 @@ from tests.support.command_line import done, run
 from tests.support.exported import tracing
 
 
+@pytest.mark.slow
 def test_a_model_is_written_with_graphs(model: Path, tmp_path: Path) -> None:
     with tracing():
         text = run("export", model, "--format", "torch-export", "-o", tmp_path / "out")

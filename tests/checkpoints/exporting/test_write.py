@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from ahs_seg.checkpoints import ModelDescription
 from ahs_seg.checkpoints.exporting.manifest import Format, read_manifest
 from ahs_seg.checkpoints.exporting.parity import compare
 from ahs_seg.checkpoints.exporting.sessions import OnnxSession, open_sessions
-from ahs_seg.checkpoints.exporting.stages import ExportError
+from ahs_seg.checkpoints.exporting.stages import ExportError, Stage
 from ahs_seg.checkpoints.exporting.write import check_format, export_graphs
+from ahs_seg.checkpoints.exporting.zero_shot import StagedZeroShot
 from ahs_seg.config import Config
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.windows import SlidingWindows
@@ -41,6 +43,51 @@ def names(count: int) -> Vocabulary:
     return Vocabulary.parse([f"thing {index}" for index in range(count)])
 
 
+class Product(nn.Module):
+    """Products of one image and any number of text embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(24, 12)
+
+    def forward(self, images: Tensor, text: Tensor) -> Tensor:
+        return images.flatten(1) @ self.layer(text).T
+
+
+class OneProduct(StagedZeroShot):
+    """One small graph, which takes an exporter no time."""
+
+    module = Product()
+
+    def stages(self) -> dict[str, Stage]:
+        inputs = {"images": torch.rand(1, 3, 2, 2), "text": torch.rand(5, 24)}
+        return {"head": Stage(self.module, inputs, ("logits",), {"text": {0: "classes"}})}
+
+
+@pytest.mark.parametrize("form", ["torch-export", "onnx", "openvino"])
+def test_graphs_take_any_number_of_texts(form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in {"torch-export": [], "onnx": ["onnxruntime"], "openvino": ["openvino"]}[form]:
+        pytest.importorskip(package)
+        pytest.importorskip("onnxscript")
+    monkeypatch.setattr("ahs_seg.checkpoints.exporting.write.staged", OneProduct)
+    segmenter = described(ZeroShotConfig)
+    directory = segmenter.export(tmp_path / "model", form)
+    manifest = read_manifest(directory, form)
+    assert manifest.graphs["head"].inputs == ("images", "text")
+    assert {path.name for path in (directory / form).iterdir()} == {
+        "graphs.json",
+        *(file.name for file in manifest.graphs["head"].files),
+    }
+    if form == "torch-export":
+        return
+    (session,) = open_sessions(directory / form, manifest.graphs, RUNTIME_OF[form]).values()
+    for count in (1, 5, 9):
+        inputs = {"images": torch.rand(1, 3, 2, 2), "text": torch.rand(count, 24)}
+        with torch.no_grad():
+            assert torch.allclose(session(inputs)["logits"], OneProduct.module(*inputs.values()), atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_program_of_torch_is_written_with_any_number_of_classes(tmp_path: Path) -> None:
     segmenter = described(ZeroShotConfig)
     with tracing():
