@@ -9,8 +9,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from ahs_seg.batch import ModelSource
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.cli import app
 from ahs_seg.cli.segment import FORMATS, OVERLAY_FORMATS
@@ -174,3 +176,37 @@ def test_pixels_below_a_threshold_are_unknown(model, photos, tmp_path):
             run(*arguments, *wrong)
     with pytest.raises(ValueError, match="threshold of unknown pixels"):
         run(*arguments, "--format", "png", "--resume", "--unknown-below", 0.4)
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--dtype", "int8", "dtype 'int8' is not known; allowed are fp32, bf16 and fp16"),
+        ("--threads", "100000", "threads: 100000 is not allowed; give 1 to 1024"),
+    ],
+)
+def test_a_type_and_a_number_of_threads_are_checked_before_a_model_is_loaded(
+    option, value, message, photos, capsys, monkeypatch
+):
+    words = ["segment", str(photos), "--classes", WORDS, "--model", "m", option, value]
+    assert message in fails(capsys, monkeypatch, *words)
+
+
+def test_type_threads_and_cache_reach_the_model(model, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = []
+    load = ModelSource.load
+
+    def remembered(source):
+        made.append(load(source))
+        return made[-1]
+
+    monkeypatch.setattr(ModelSource, "load", remembered)
+    arguments = ["segment", photos / "0.png", "--classes", WORDS, "--model", model, "--format", "png"]
+    run(*arguments, "-o", tmp_path / "short", "--dtype", "bf16", "--threads", 1, "--no-cache")
+    assert made[0].dtype == torch.bfloat16
+    assert torch.get_num_threads() == 1
+    assert not (tmp_path / "cache").exists()
+    run(*arguments, "-o", tmp_path / "out")
+    assert len(list((tmp_path / "cache" / "ahs-seg" / "text").rglob("*.safetensors"))) == 1
