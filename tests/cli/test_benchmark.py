@@ -10,7 +10,16 @@ from tests.support.command_line import fails, output_of
 
 
 def test_parts_are_measured_and_written(trained: Path, tmp_path: Path):
-    words = ["benchmark", trained / "model", "--words", "2", "--rounds", "1", "--device", "cpu"]
+    words: list[str | Path | float] = [
+        "benchmark",
+        trained / "model",
+        "--words",
+        "2",
+        "--rounds",
+        "1",
+        "--device",
+        "cpu",
+    ]
     told = output_of(*words, "--allocator", "keeping", "--json", tmp_path / "found.json")
     assert "allocator keeping:" in told
     assert "whole image" in told

@@ -42,7 +42,10 @@ def test_the_page_runs_no_model_of_its_own_in_another_runtime() -> None:
 
 def test_a_runtime_reaches_the_model(model: Path) -> None:
     pytest.importorskip("onnxruntime")
-    loaders = [ModelSource(str(model), runtime="onnxruntime").load, *find_models([str(model)], "onnxruntime").values()]
+    loaders = [
+        ModelSource(str(model), runtime="onnxruntime").load,
+        *find_models([str(model)], runtime="onnxruntime").values(),
+    ]
     for load in loaders:
         with pytest.raises(CheckpointError, match="has no onnx graphs"):
             load()

@@ -1,6 +1,7 @@
 """Merging of windows: the rows that are left out change nothing, not even the last bit."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def merged(number: int) -> tuple[WindowScores, Tensor, int]:
         overlap, whole = pick.choice([0, 0.4]), pick.random() < 0.5
         windows = SlidingWindows(side=side, kernel=kernel, overlap=overlap, global_view=whole)
     grid = windows.grid(16, size)
+    scores: Callable[[Tensor], Tensor]
     classes, fine = pick.randint(1, 9), (pick.randint(1, 9), pick.randint(1, 9))
     pruned, scores = pick.random() < 0.5, pick.choice([torch.sigmoid, torch.exp, unchanged])
     views = []
