@@ -9,6 +9,7 @@ from ahs_seg.cli import benchmark
 from tests.support.command_line import fails, output_of
 
 
+@pytest.mark.slow
 def test_parts_are_measured_and_written(trained: Path, tmp_path: Path):
     words: list[str | Path | float] = [
         "benchmark",

@@ -35,6 +35,7 @@ def test_a_finished_run_is_not_overwritten_but_resumed(
     assert "trained 6 steps" in output_of(*arguments, "--resume")
 
 
+@pytest.mark.slow
 def test_an_estimate_trains_nothing(trained: Path, tmp_path: Path) -> None:
     told = output_of("train", trained / "config.yaml", "-o", tmp_path / "none", "--estimate")
     assert "largest batch that fits" in told

@@ -4,11 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ahs_seg.config import ConfigError
 from ahs_seg.inference.predict import (
     InferenceConfig,
     predict,
 )
-from ahs_seg.inference.windows import SlidingWindows
+from ahs_seg.inference.windows import ImageWindows, SlidingWindows
 from tests.support.predictions import assert_same, random_image, tensor, words
 from tests.support.tiny_models import ColourMethod
 
@@ -46,3 +47,11 @@ def test_the_stride_is_rounded_down() -> None:
     grid = SlidingWindows(side=480, kernel=160).grid(384)
     assert sorted({top for top, _ in grid.corners}) == [0, 106, 212, 318, 320]
     assert sorted({left for _, left in SlidingWindows().grid(384).corners}) == [0, 256]
+
+
+def test_windows_of_an_image_leave_no_gap() -> None:
+    assert ImageWindows(kernel=4, stride=4).grid(32, (8, 9)).corners == [
+        (top, left) for top in (0, 4) for left in (0, 4, 5)
+    ]
+    with pytest.raises(ConfigError, match=r"stride 5 is larger than kernel 4; pixels between two windows"):
+        ImageWindows(kernel=4, stride=5)

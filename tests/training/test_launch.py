@@ -17,7 +17,7 @@ from tests.support.programs.processes import CASES
 from tests.support.training import tiny_recipe
 from tests.support.training_runs import assert_same_run, contents, gradients, table
 
-pytestmark = pytest.mark.xdist_group("launch")  # what their fixture trains is trained once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("launch")]  # what their fixture trains is trained once
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> float:

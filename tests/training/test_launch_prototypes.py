@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.support.programs.prototypes import CASES
 
-pytestmark = pytest.mark.xdist_group("launch")  # what their fixture trains is trained once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("launch")]  # what their fixture trains is trained once
 
 
 def state(launches: Path, devices: str, case: str, rank: int = 0) -> dict[str, Tensor]:

@@ -79,6 +79,15 @@ class ImageWindows(Config):
     stride: Side = 112
     global_view: Literal[False] = False
 
+    @model_validator(mode="after")
+    def _check_stride(self) -> ImageWindows:
+        if self.stride > self.kernel:
+            raise ValueError(
+                f"stride {self.stride} is larger than kernel {self.kernel}; pixels between two windows would have no "
+                "score. Set it to at most the kernel"
+            )
+        return self
+
     @property
     def title(self) -> str:
         """Part of the title of the protocol (`InferenceConfig.title`)."""

@@ -64,7 +64,7 @@ class OneProduct(StagedZeroShot):
         return {"head": Stage(self.module, inputs, ("logits",), {"text": {0: "classes"}})}
 
 
-@pytest.mark.parametrize("form", ["torch-export", "onnx", "openvino"])
+@pytest.mark.parametrize("form", ["torch-export", "onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_graphs_take_any_number_of_texts(form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in {"torch-export": [], "onnx": ["onnxruntime"], "openvino": ["openvino"]}[form]:
         pytest.importorskip(package)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ahs_seg.data.prepare.index import index_path
 from tests.support import miniature
 from tests.support.miniature import NAME, SPEC, prepare, stored
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_files(tmp_path):
     one, two = miniature.ade150(tmp_path / "one", count=20), miniature.ade150(tmp_path / "two", count=20)
     prepare(NAME, one)
