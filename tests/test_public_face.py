@@ -20,7 +20,7 @@ FACE = ast.parse(Path(ahs_seg.__file__).read_text(encoding="utf-8"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 SEGMENT = """Segmenter Segmentation Vocabulary known_vocabularies lint_vocabulary diff_vocabularies PromptConfig
-    InferenceConfig WholeImage SlidingWindows ImageWindows TileConfig segment_files BatchConfig BatchSummary
+    InferenceConfig TextCache WholeImage SlidingWindows ImageWindows TileConfig segment_files BatchConfig BatchSummary
     ModelSource Exporter ExportItem open_format IDENTITY_CALIBRATION register_pipeline
     AhsSegModel AhsSegPipeline AhsSegProcessor"""
 TRAIN = """train ExperimentResult Experiment run_experiment AblationOptions run_ablation Recipe OptimizerConfig

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ahs_seg.experiments.experiment import Experiment, run_experiment
     from ahs_seg.experiments.train import ExperimentResult, train
     from ahs_seg.inference.predict import InferenceConfig
+    from ahs_seg.inference.text_cache import TextCache
     from ahs_seg.inference.tiling import TileConfig
     from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
     from ahs_seg.methods import (
@@ -116,6 +117,7 @@ __all__ = [
     "SegmentationDataset",
     "Segmenter",
     "SlidingWindows",
+    "TextCache",
     "TileConfig",
     "TrainingCallback",
     "TrainingProgress",
@@ -158,6 +160,7 @@ _MODULES: Final = {
     "inference.predict": "InferenceConfig",
     "inference.windows": "WholeImage SlidingWindows ImageWindows",
     "inference.tiling": "TileConfig",
+    "inference.text_cache": "TextCache",
     "batch": "segment_files BatchConfig BatchSummary ModelSource",
     "output.formats": "ExportItem Exporter open_format",
     "output.calibration": "IDENTITY_CALIBRATION",

@@ -182,7 +182,7 @@ def _surround(folder: Path, limits: Limits) -> None:
 
 
 def _usual(inside: Path) -> dict[str, str | None]:
-    return {"HOME": str(inside), "TMPDIR": str(inside / "tmp")}
+    return {"HOME": str(inside), "XDG_CACHE_HOME": None, "TMPDIR": str(inside / "tmp")}
 
 
 def _ended(call: Callable[..., object], words: tuple[str, ...]) -> Kind:

@@ -24,6 +24,8 @@ BASES: dict[str, Sequence[str]] = {
     "evaluate": ["MODEL", "--data", "world-20", "--count", "1"],
     "ablate": ["training.steps=100", "-o", "OUT"],
     "score": ["IMAGES", "--data", "world-20", "--count", "1"],
+    "export": ["MODEL", "-o", "OUT"],
+    "benchmark": ["MODEL"],
     "import": ["FILE", "-o", "OUT"],
     "models": [],
     "data prepare": ["ade20k-150", "--root", "OUT"],

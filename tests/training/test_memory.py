@@ -1,10 +1,13 @@
 """Bytes of tensors while they live, counted in blocks whose tensors are known."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ahs_seg.training.memory import OverLimitError, TensorBytes, fits, state_bytes, unchanged
+from ahs_seg.training.memory import OverLimitError, TensorBytes, remembered, state_bytes, unchanged
 
 
 def test_bytes_are_counted_while_tensors_live():
@@ -40,8 +43,8 @@ def test_what_the_backward_pass_needs_is_counted():
 def test_a_block_ends_at_its_limit():
     with pytest.raises(OverLimitError, match="more than the limit of 100"), TensorBytes(100):
         torch.zeros(50)
-    assert fits(lambda: {"loss": torch.zeros(25)}, 100)
-    assert not fits(lambda: {"loss": torch.zeros(26)}, 100)
+    with TensorBytes(100):
+        torch.zeros(25)
 
 
 def test_a_trial_leaves_buffers_and_gradients_as_they_were():
@@ -54,6 +57,17 @@ def test_a_trial_leaves_buffers_and_gradients_as_they_were():
     assert norm.running_mean.tolist() == [0, 0, 0]
     assert norm.weight.grad.tolist() == [7, 7, 7]
     assert norm.bias.grad is None
+
+
+def test_buffers_and_random_states_are_put_back():
+    norm = nn.BatchNorm1d(3)
+    put_back = remembered(norm, torch.device("cpu"))
+    drawn = torch.rand(2), random.random(), np.random.rand()
+    norm(torch.arange(12.0).view(4, 3))
+    put_back()
+    assert norm.num_batches_tracked == 0
+    assert torch.equal(torch.rand(2), drawn[0])
+    assert (random.random(), np.random.rand()) == drawn[1:]
 
 
 def test_state_is_weights_buffers_gradients_and_two_moments():

@@ -1,4 +1,4 @@
-"""Trials before a run: whether activations are recomputed, which changes no weight, and what a step needs."""
+"""Trial steps: what a step needs."""
 
 from __future__ import annotations
 
@@ -16,40 +16,10 @@ from ahs_seg.training.memory import SHARE, TensorBytes
 from ahs_seg.training.run import start_run
 from ahs_seg.training.sampler import StepDataset
 from ahs_seg.training.trial import StepMemory, TrainingEstimate
-from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
-from tests.support.training_runs import assert_same_run, cat_seg, contents, run
+from tests.support.training import TinyDataset, tiny_recipe
+from tests.support.training_runs import cat_seg
 
 MIB = 2**20
-
-
-def with_memory(monkeypatch: pytest.MonkeyPatch, free: int | None) -> None:
-    monkeypatch.setattr(trial, "free_bytes", lambda _: free)
-
-
-@pytest.mark.parametrize("build", [TinyMethod, cat_seg])
-def test_a_run_short_of_memory_recomputes_and_gives_the_same_weights(build, tmp_path, monkeypatch):
-    recipe = tiny_recipe(steps=3)
-    for name, free, chosen in (("short", MIB // 4, True), ("long", 2**40, False), ("unknown", None, False)):
-        with_memory(monkeypatch, free)
-        method = build()
-        run(recipe, tmp_path / name, method)
-        assert method.backbone.checkpointing is chosen
-        assert contents(tmp_path / name, 3).state["recomputing"] is chosen
-    weights = [contents(tmp_path / name, 3).tensors for name in ("short", "long")]
-    assert {key for key in weights[0] if not torch.equal(weights[0][key], weights[1][key])} == set()
-    assert_same_run(tmp_path / "long", tmp_path / "unknown", 3)
-
-
-def test_a_run_goes_on_as_it_began_whatever_is_free(tmp_path, monkeypatch):
-    with_memory(monkeypatch, MIB // 4)
-    run(tiny_recipe(steps=3), tmp_path, TinyMethod())
-    with_memory(monkeypatch, 2**40)
-    method = TinyMethod()
-    run(tiny_recipe(steps=3), tmp_path, method, resume=True)
-    assert method.backbone.checkpointing is True
-    method = TinyMethod()
-    run(tiny_recipe(steps=3, checkpointing=False), tmp_path, method, resume=True)
-    assert method.backbone.checkpointing is False, "the recipe says so"
 
 
 def test_a_step_of_many_images_is_foretold_from_one_and_two(tmp_path):

@@ -6,7 +6,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,24 @@ from ahs_seg.backbones.blocks import Block, pre_norm_attention, pre_norm_block, 
 from ahs_seg.backbones.text_towers import TextTower
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
 from ahs_seg.io.atomic import write_text
+
+_NOT_OF_THE_TOWER: Final = frozenset(
+    [
+        "architectures",
+        "output_hidden_states",
+        "output_attentions",
+        "return_dict",
+        "dtype",
+        "chunk_size_feed_forward",
+        "is_encoder_decoder",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "_name_or_path",
+        "transformers_version",
+    ]
+)
+"""Settings of any config of `transformers`, which have no effect on a text tower."""
 
 
 class TwoTowerBackbone(Backbone):
@@ -126,7 +144,7 @@ class TwoTowerBackbone(Backbone):
     def text_settings(self) -> dict[str, Any]:
         """The configuration of the text tower, and how it is read."""
         settings: dict[str, Any] = self.model.config.text_config.to_dict()
-        settings.pop("transformers_version", None)
+        settings = {name: value for name, value in settings.items() if name not in _NOT_OF_THE_TOWER}
         return {**settings, "kind": self.kind, "reading": self.text_tower.reading}
 
     def save_description(self, directory: Path) -> None:

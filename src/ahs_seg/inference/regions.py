@@ -83,6 +83,7 @@ def regions_of(grid: tuple[int, int], size: tuple[int, int], device: torch.devic
     return Regions(downs, acrosses)
 
 
+@torch.no_grad()
 def resize_by_regions(
     maps: Float[Tensor, "c h w"], size: tuple[int, int], finished: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "c H W"]:

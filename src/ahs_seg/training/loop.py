@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
 from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.training.first_step import first_losses
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.interrupt import stopping_on_interrupt
 from ahs_seg.training.launch import launch, own_products, own_randomness, own_threads, seed_generators
@@ -29,7 +31,6 @@ from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
 from ahs_seg.training.state import whole_parameters
-from ahs_seg.training.trial import activations_too_large
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -101,8 +102,7 @@ def fit(
     ):
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
-        if choose_recomputing(run, names, data) and recipe.checkpointing == "auto":
-            log.say("activations do not fit into the free memory and are recomputed, which takes more time")
+        start_recomputing(run)
         if run.done:
             log.say(f"resuming after step {run.done}")
         for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
@@ -111,7 +111,10 @@ def fit(
                 left_out.add(reason)
             seed_generators(recipe, index, fabric.global_rank)
             set_rate(run.optimizer, index, recipe)
+            undecided = run.facts.recomputing is None
             values = update(run, names, index, parts)
+            if undecided and run.facts.recomputing:
+                log.say("activations do not fit into the free memory and are recomputed, which takes more time")
             run.done = index + 1
             log.step(run.done, values)
             hooks.step(run.done, values)
@@ -133,22 +136,16 @@ def fit(
     return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
 
 
-def choose_recomputing(run: Run, names: NameSource, data: StepDataset) -> bool:
-    """Whether the run recomputes activations; the method is set to it, and checkpoints note it.
+def start_recomputing(run: Run) -> None:
+    """Let the method recompute activations if the recipe says so, or an earlier part of the run decided it.
 
     Raises:
         TrainingSetupError: the recipe asks for it, and the method does not support it.
     """
-    wanted: bool | str | None = run.recipe.checkpointing
+    wanted = run.recipe.checkpointing
     decided = run.facts.recomputing if wanted == "auto" else wanted
-    if not isinstance(decided, bool):
-        decided = False
-        if run.done < run.recipe.steps:
-            parts = data[run.done]
-            decided = activations_too_large(run, names(names_of_step(run, run.done, parts)), parts[0])
-    set_checkpointing(run.step.method, enabled=decided)
+    set_checkpointing(run.step.method, enabled=decided is True)
     run.facts = run.facts.replace(recomputing=decided)
-    return decided
 
 
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:
@@ -164,7 +161,8 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
         images = part.images.to(fabric.device, non_blocking=True)
         labels = relabel(part.labels, rows, classes).to(fabric.device, non_blocking=True)
         with fabric.no_backward_sync(run.wrapped, enabled=number + 1 < len(parts)):
-            losses = run.wrapped(images, labels, *step_names, index / run.recipe.steps)
+            forward = partial(run.wrapped, images, labels, *step_names, index / run.recipe.steps)
+            losses = forward() if run.facts.recomputing is not None else first_losses(run, forward)
             shares = {name: loss / len(parts) for name, loss in losses.items()}
             fabric.backward(torch.stack(list(shares.values())).sum())
         for name, share in shares.items():

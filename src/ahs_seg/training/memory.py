@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ahs_seg.errors import AhsSegError
+
 SHARE: Final = 0.8
 """Part of the free memory that a step may take; the rest is for what libraries allocate besides tensors."""
 
 
-class OverLimitError(RuntimeError):
+class OverLimitError(AhsSegError, RuntimeError):
     """The tensors of a block take more than its limit; the block ends there, and they are freed."""
 
 
@@ -76,14 +80,23 @@ def unchanged(module: nn.Module) -> Iterator[None]:
             parameter.grad = grad
 
 
-def fits(forward: Callable[[], Mapping[str, Tensor]], limit: int | float) -> bool:
-    """Whether the tensors that a forward pass keeps for its backward pass stay within a limit in bytes."""
-    try:
-        with TensorBytes(limit):
-            forward()
-    except OverLimitError:
-        return False
-    return True
+def remembered(module: nn.Module, device: torch.device) -> Callable[[], None]:
+    """A function that puts the buffers of a module and all random states back to what they are now."""
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    python, numpy, own = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    other = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def put_back() -> None:
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(own)
+        if other is not None:
+            torch.cuda.set_rng_state(other, device)
+
+    return put_back
 
 
 def state_bytes(module: nn.Module) -> tuple[int, int]:

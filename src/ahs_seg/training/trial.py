@@ -1,4 +1,4 @@
-"""Trial steps of a run, which change nothing: whether activations fit into memory, and what a step needs."""
+"""Trial steps of a run, which change nothing: what a step needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ahs_seg.io.free_memory import free_bytes
 from ahs_seg.training.class_sampling import StepNames, relabel
 from ahs_seg.training.forward import can_recompute, set_checkpointing
-from ahs_seg.training.memory import SHARE, TensorBytes, fits, state_bytes, unchanged
+from ahs_seg.training.memory import SHARE, TensorBytes, state_bytes, unchanged
 from ahs_seg.training.run import Run
 from ahs_seg.training.sampler import Pictures
 
@@ -23,22 +23,6 @@ _MIB: Final = 2**20
 
 def _mib(size: int | float) -> str:
     return f"{size / _MIB:,.0f} MiB"
-
-
-def activations_too_large(run: Run, names: StepNames, part: Pictures) -> bool:
-    """Whether the activations of a micro-batch do not fit into the free memory, and can be recomputed.
-
-    The forward pass of its first image is tried, and ends where it takes more than its share. False where free memory
-    is not known, or parameters are sharded.
-    """
-    free = free_bytes(run.fabric.device)
-    if free is None or run.core is not run.step or not can_recompute(run.step.method):
-        return False
-    processes = run.fabric.world_size // run.recipe.num_nodes if run.fabric.device.type == "cpu" else 1
-    limit = SHARE * (free / processes - state_bytes(run.step)[1]) / len(part.images)
-    with _trial(run, enabled=False):
-        short = not fits(lambda: _forward(run, names, part, 1), limit)
-    return bool(run.fabric.all_reduce(torch.tensor(float(short), device=run.fabric.device), reduce_op="max") > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""Whether activations are recomputed, which changes no weight and calls nothing twice without need."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ahs_seg.training import first_step
+from tests.support.training import TinyMethod, tiny_recipe
+from tests.support.training_runs import assert_same_run, cat_seg, contents, run
+
+MIB = 2**20
+
+
+def with_memory(monkeypatch: pytest.MonkeyPatch, free: int | None) -> None:
+    monkeypatch.setattr(first_step, "free_bytes", lambda _: free)
+
+
+@pytest.mark.parametrize("build", [TinyMethod, cat_seg])
+def test_a_run_short_of_memory_recomputes_and_gives_the_same_weights(build, tmp_path, monkeypatch):
+    recipe = tiny_recipe(steps=3)
+    for name, free, chosen in (("short", MIB // 4, True), ("long", 2**40, False), ("unknown", None, False)):
+        with_memory(monkeypatch, free)
+        method = build()
+        run(recipe, tmp_path / name, method)
+        assert method.backbone.checkpointing is chosen
+        assert contents(tmp_path / name, 3).state["recomputing"] is chosen
+    weights = [contents(tmp_path / name, 3).tensors for name in ("short", "long")]
+    assert {key for key in weights[0] if not torch.equal(weights[0][key], weights[1][key])} == set()
+    assert_same_run(tmp_path / "long", tmp_path / "unknown", 3)
+
+
+def test_a_run_goes_on_as_it_began_whatever_is_free(tmp_path, monkeypatch):
+    with_memory(monkeypatch, MIB // 4)
+    run(tiny_recipe(steps=3), tmp_path, TinyMethod())
+    with_memory(monkeypatch, 2**40)
+    method = TinyMethod()
+    run(tiny_recipe(steps=3), tmp_path, method, resume=True)
+    assert method.backbone.checkpointing is True
+    method = TinyMethod()
+    run(tiny_recipe(steps=3, checkpointing=False), tmp_path, method, resume=True)
+    assert method.backbone.checkpointing is False, "the recipe says so"
+
+
+def test_a_forward_pass_runs_twice_only_if_it_did_not_fit(tmp_path, monkeypatch):
+    counts = {}
+    for name, free in (("short", 2 * MIB), ("long", 2**40)):
+        with_memory(monkeypatch, free)
+        method, asked = cat_seg(), []
+        method.register_forward_pre_hook(lambda *_, asked=asked: asked.append(1))
+        run(tiny_recipe(steps=2), tmp_path / name, method)
+        counts[name] = len(asked)
+    assert counts == {"short": counts["long"] + 1, "long": counts["long"]}
