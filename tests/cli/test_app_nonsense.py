@@ -25,7 +25,7 @@ BASES: dict[str, Sequence[str]] = {
     "ablate": ["training.steps=100", "-o", "OUT"],
     "score": ["IMAGES", "--data", "world-20", "--count", "1"],
     "export": ["MODEL", "-o", "OUT"],
-    "benchmark": ["MODEL"],
+    "benchmark": [],
     "import": ["FILE", "-o", "OUT"],
     "models": [],
     "data prepare": ["ade20k-150", "--root", "OUT"],
@@ -45,6 +45,7 @@ TAKEN = {
     ("score", "--seen"),
     ("segment", "--classes"),
     ("segment", "--background"),
+    ("export", "--classes"),
     ("score", "--root"),  # may come from the environment, for benchmarks alone
     ("evaluate", "--root"),
     ("data check", "--root"),

@@ -19,8 +19,9 @@ def command(  # a command line has many options
         str | None, typer.Argument(help="A model directory or known checkpoint; default: random weights, see below.")
     ] = None,
     architecture: Annotated[
-        str, typer.Option(help="Without MODEL: CAT-Seg with random weights of this size, vit-b16 or vit-l14.")
-    ] = "vit-b16",
+        str | None,
+        typer.Option(help="Without MODEL: CAT-Seg with random weights of this size, vit-b16 (default) or vit-l14."),
+    ] = None,
     words: Annotated[str, typer.Option(help="Numbers of words, separated by commas.")] = "20,150,847,10000",
     dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -36,17 +37,24 @@ def command(  # a command line has many options
     import json
 
     from ahs_seg.cli.options import check_report_path
+    from ahs_seg.evaluation.speed import checked_architecture
     from ahs_seg.io.atomic import write_text
+    from ahs_seg.io.devices import find_device
+    from ahs_seg.io.precision import check_precision, find_dtype
     from ahs_seg.io.provenance import provenance
 
     if allocator not in ALLOCATORS:
         raise OptionError(f"--allocator is {allocator!r}; allowed are {', '.join(ALLOCATORS)}.")
-    check_report_path(json_file)
+    if model is not None and architecture is not None:
+        raise OptionError(f"--architecture {architecture!r} is for a model with random weights; leave it or MODEL out.")
+    size = checked_architecture(architecture or "vit-b16")
+    check_precision(find_dtype(dtype), find_device(device))
+    check_report_path(json_file, "--json")
     counts, turns = ((20, 150), 1) if quick else (parse_numbers(words, "--words"), rounds)
     if min(counts) < 1:
         raise OptionError(f"--words is {words!r}; give numbers of at least 1, e.g. 20,150.")
     settings = ("default", "keeping") if allocator == "both" else (allocator,)
-    given = (model, architecture, counts, dtype, device, threads, turns)
+    given = (model, size, counts, dtype, device, threads, turns)
     found: dict[str, Any] = {}
     for name in settings:
         found[name] = _here(*given) if name == AS_IT_IS else _in_a_child(name, *given)
@@ -55,7 +63,7 @@ def command(  # a command line has many options
             say(line)
     if json_file is not None:
         record = {
-            "model": model or architecture,
+            "model": model or size,
             "allocators": found,
             "provenance": provenance().model_dump(mode="json"),
         }
@@ -109,8 +117,8 @@ def _in_a_child(
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        options: dict[str, object] = {
-            "architecture": architecture,
+        options: dict[str, object] = {"architecture": architecture} if model is None else {}
+        options |= {
             "words": ",".join(map(str, words)),
             "dtype": dtype,
             "device": device,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ahs_seg.cli.completion import known_list
-from ahs_seg.cli.options import OptionError
+from ahs_seg.cli.options import OptionError, check_model_path
 from ahs_seg.cli.output import say, say_json
 
 
@@ -47,11 +47,13 @@ def command(
     chosen = list(dict.fromkeys(formats or ["onnx"]))
     if wrong := [name for name in chosen if name not in FORMATS]:
         raise OptionError(f"--format {wrong[0]!r} is not known; formats are {', '.join(FORMATS)}.")
+    check_model_path(output)
+    shown = [read_image(path) for path in images or ()]
     plain = Segmenter.from_pretrained(model, device="cpu")
     baked = None if classes is None else Vocabulary.join(classes)
     plain.export(output, [name for name in FORMATS if name in chosen], classes=baked, int8=int8)
     scenes = WorldDataset(seed=TEST_SEED, count=1, names=20)
-    shown = [read_image(path) for path in images] if images else [scenes[0].image]
+    shown = shown or [scenes[0].image]
     vocabulary = baked or scenes.vocabulary
     found = []
     for runtime, (_, kind) in RUNTIMES.items():

@@ -88,7 +88,19 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
         raise OptionError(f"{option} is {text!r}; give whole numbers separated by commas, e.g. 0,1,2.") from None
 
 
-def check_report_path(path: Path | None) -> None:
+def check_model_path(path: Path) -> None:
+    """Check, before a model is computed, that its directory can be written below the folder of `--output`.
+
+    Raises:
+        OptionError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"--output {str(path)!r} cannot be written ({error.strerror}); choose another.") from None
+
+
+def check_report_path(path: Path | None, option: str = "--output") -> None:
     """Check, before hours of work, that a report can be written to a file; its folder is created.
 
     Raises:
@@ -97,8 +109,8 @@ def check_report_path(path: Path | None) -> None:
     if path is None:
         return
     if path.is_dir():
-        raise OptionError(f"--output {str(path)!r} is a folder; give the path of a file, e.g. {path / 'report.json'}.")
+        raise OptionError(f"{option} {str(path)!r} is a folder; give the path of a file, e.g. {path / 'report.json'}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"--output {str(path)!r} cannot be written ({error.strerror}); choose another.") from None
+        raise OptionError(f"{option} {str(path)!r} cannot be written ({error.strerror}); choose another.") from None

@@ -104,6 +104,17 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"peak memory of the process {result['peak_mib']:,} MiB"
 
 
+def checked_architecture(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ConfigError: there is no such architecture.
+    """
+    if name not in ARCHITECTURES:
+        raise ConfigError(f"architecture {name!r} is not known; allowed are {', '.join(ARCHITECTURES)}.")
+    return name
+
+
 def random_model(architecture: str) -> Segmenter:
     """CAT-Seg with random weights at a published size, `vit-b16` or `vit-l14`: nothing is downloaded.
 
@@ -112,9 +123,7 @@ def random_model(architecture: str) -> Segmenter:
     """
     from transformers import CLIPConfig
 
-    if architecture not in ARCHITECTURES:
-        raise ConfigError(f"architecture {architecture!r} is not known; allowed are {', '.join(ARCHITECTURES)}.")
-    settings, resolution = ARCHITECTURES[architecture]
+    settings, resolution = ARCHITECTURES[checked_architecture(architecture)]
     torch.manual_seed(0)
     network = ClipNetwork(CLIPConfig(**settings))
     backbone = ClipBackbone(network, ClipConfig(source=TINY).build().tokenizer, resolution=resolution)
