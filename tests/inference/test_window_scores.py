@@ -22,6 +22,8 @@ from tests.support.score_maps import LargestTensor
 
 FILLS = ("noise", "whole numbers", "a peak", "one class everywhere", "far apart", "all equal", "all negative")
 
+SCORES: tuple[Callable[[Tensor], Tensor], ...] = (torch.sigmoid, torch.exp, unchanged)
+
 
 def logits_of(fill: str, shape: tuple[int, int, int], draw: torch.Generator) -> Tensor:
     noise = torch.randn(shape, generator=draw)
@@ -50,9 +52,8 @@ def merged(number: int) -> tuple[WindowScores, Tensor, int]:
         overlap, whole = pick.choice([0, 0.4]), pick.random() < 0.5
         windows = SlidingWindows(side=side, kernel=kernel, overlap=overlap, global_view=whole)
     grid = windows.grid(16, size)
-    scores: Callable[[Tensor], Tensor]
     classes, fine = pick.randint(1, 9), (pick.randint(1, 9), pick.randint(1, 9))
-    pruned, scores = pick.random() < 0.5, pick.choice([torch.sigmoid, torch.exp, unchanged])
+    pruned, scores = pick.random() < 0.5, pick.choice(SCORES)
     views = []
     for _ in range(len(grid.corners) + windows.global_view):
         kept = torch.randperm(classes, generator=draw)[: 1 + classes // 2] if pruned else None

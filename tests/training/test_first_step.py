@@ -46,7 +46,7 @@ def test_a_forward_pass_runs_twice_only_if_it_did_not_fit(tmp_path, monkeypatch)
     counts = {}
     for name, free in (("short", 2 * MIB), ("long", 2**40)):
         with_memory(monkeypatch, free)
-        method, asked = cat_seg(), []
+        method, asked = cat_seg(), list[int]()
         method.register_forward_pre_hook(lambda *_, asked=asked: asked.append(1))
         run(tiny_recipe(steps=2), tmp_path / name, method)
         counts[name] = len(asked)
