@@ -11,7 +11,8 @@ from tests.support.programs.killed import EVERY
 from tests.support.training_runs import assert_same_run
 
 
-@pytest.mark.parametrize(("steps", "kills"), [(12, 3), pytest.param(400, 80, marks=pytest.mark.slow)])
+@pytest.mark.slow  # `make test` kills runs in the campaign
+@pytest.mark.parametrize(("steps", "kills"), [(20, 4), (400, 80)])
 def test_a_run_killed_many_times_ends_as_if_it_had_not_been(tmp_path: Path, steps: int, kills: int) -> None:
     command = [sys.executable, "-m", "tests.support.programs.killed", str(tmp_path), str(steps), str(kills), "0"]
     root = Path(__file__).parents[2]

@@ -66,12 +66,13 @@ assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 """Without the check of shapes around every function (`conftest.py`), in which graphs would break."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "parts"),
     [
         ("eager", "parts"),
-        pytest.param("eager", "whole", marks=pytest.mark.slow),
-        pytest.param("inductor", "parts", marks=pytest.mark.slow),
+        ("eager", "whole"),
+        ("inductor", "parts"),
     ],
 )
 def test_compiled_without_a_break_and_equal(backend: str, parts: str) -> None:
