@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -54,10 +54,10 @@ def command(  # a command line has many options
     if min(counts) < 1:
         raise OptionError(f"--words is {words!r}; give numbers of at least 1, e.g. 20,150.")
     settings = ("default", "keeping") if allocator == "both" else (allocator,)
-    given = (model, size, counts, dtype, device, threads, turns)
+    asked = _Asked(model, size, counts, dtype, device, threads, turns)
     found: dict[str, Any] = {}
     for name in settings:
-        found[name] = _here(*given) if name == AS_IT_IS else _in_a_child(name, *given)
+        found[name] = _here(asked) if name == AS_IT_IS else _in_a_child(name, asked)
         say(f"allocator {name}:")
         for line in found[name]["table"]:
             say(line)
@@ -70,42 +70,39 @@ def command(  # a command line has many options
         write_text(json_file, json.dumps(record, indent=1) + "\n")
 
 
-def _here(
-    model: str | None,
-    architecture: str,
-    words: tuple[int, ...],
-    dtype: str,
-    device: str,
-    threads: int | None,
-    rounds: int,
-) -> dict[str, Any]:
-    """Measure in this process."""
-    import torch
+class _Asked(NamedTuple):
+    """What is measured: a model, or one with random weights of this architecture."""
 
+    model: str | None
+    architecture: str
+    words: tuple[int, ...]
+    dtype: str
+    device: str
+    threads: int | None
+    rounds: int
+
+
+def _here(asked: _Asked) -> dict[str, Any]:
+    """Measure in this process."""
     from ahs_seg.cli.output import others_on_stderr
     from ahs_seg.evaluation.speed import measure_parts, random_model, table
+    from ahs_seg.inference.text_cache import TextCache
+    from ahs_seg.io.cores import use_threads
     from ahs_seg.io.devices import find_device
     from ahs_seg.segmenter import Segmenter
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(asked.threads)
     with others_on_stderr():
-        place = find_device(device)
-        segmenter = random_model(architecture) if model is None else Segmenter.from_pretrained(model)
-        result = measure_parts(segmenter.to(place, dtype), words, rounds=rounds, dtype=dtype)
+        if asked.model is None:
+            segmenter = random_model(asked.architecture)
+        else:
+            segmenter = Segmenter.from_pretrained(asked.model, cache=TextCache())  # what is timed is not read from disk
+        segmenter.to(find_device(asked.device), asked.dtype)
+        result = measure_parts(segmenter, asked.words, rounds=asked.rounds, dtype=asked.dtype)
     return {**result, "table": list(table(result))}
 
 
-def _in_a_child(
-    name: str,
-    model: str | None,
-    architecture: str,
-    words: tuple[int, ...],
-    dtype: str,
-    device: str,
-    threads: int | None,
-    rounds: int,
-) -> dict[str, Any]:
+def _in_a_child(name: str, asked: _Asked) -> dict[str, Any]:
     """Measure in a process of its own, whose C allocator is set by its environment."""
     import json
     import os
@@ -117,15 +114,15 @@ def _in_a_child(
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        options: dict[str, object] = {"architecture": architecture} if model is None else {}
+        options: dict[str, object] = {"architecture": asked.architecture} if asked.model is None else {}
         options |= {
-            "words": ",".join(map(str, words)),
-            "dtype": dtype,
-            "device": device,
+            "words": ",".join(map(str, asked.words)),
+            "dtype": asked.dtype,
+            "device": asked.device,
         }
-        options |= {"rounds": rounds, "allocator": AS_IT_IS, "json": file}
-        options |= {} if threads is None else {"threads": threads}
-        line = [sys.executable, "-m", "ahs_seg", "benchmark", *([] if model is None else [model])]
+        options |= {"rounds": asked.rounds, "allocator": AS_IT_IS, "json": file}
+        options |= {} if asked.threads is None else {"threads": asked.threads}
+        line = [sys.executable, "-m", "ahs_seg", "benchmark", *([] if asked.model is None else [asked.model])]
         line += [word for key, value in options.items() for word in (f"--{key}", str(value))]
         environment = {key: value for key, value in os.environ.items() if key not in VARIABLES["keeping"]}
         done = subprocess.run(  # noqa: S603  # the same command with checked options

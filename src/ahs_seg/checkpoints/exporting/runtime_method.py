@@ -14,6 +14,7 @@ from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.io.precision import PrecisionError
 from ahs_seg.methods.base import Merging, Method
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+from ahs_seg.vocabulary.seen_classes import SoftOverlap
 
 RunGraph: TypeAlias = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 """Runs one graph: a `Session`, as a rule."""
@@ -48,6 +49,16 @@ class RuntimeMethod(Method):
         """How the method merges views."""
         return self.method.merging
 
+    @property
+    def uses_seen(self) -> bool:  # type: ignore[override]  # that of the method
+        """Whether the method scores classes that were seen in training in another way."""
+        return self.method.uses_seen
+
+    @property
+    def soft_overlap(self) -> SoftOverlap | None:  # type: ignore[override]  # that of the method
+        """How far a class counts as seen by its text embedding, as in the method."""
+        return self.method.soft_overlap
+
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """Image features, computed by the graphs."""
         return self._staged.encode(images, self._run)
@@ -79,6 +90,7 @@ class RuntimeMethod(Method):
             ExportError: as `for_inference`.
         """
         self.method.become_inference(options)
+        self._staged = staged(self.method)
         return self._checked()
 
     def optimize(self, *, pack_all: bool = False, compile: bool = False) -> None:  # noqa: A002  # as in PyTorch
