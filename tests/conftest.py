@@ -23,6 +23,7 @@ gc.disable()
 from hypothesis import settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
+from tests.support.forks import kill_what_is_left  # noqa: E402
 from tests.support.shape_checks import at_first_call  # noqa: E402
 
 install_import_hook("ahs_seg", f"{at_first_call.__module__}.{at_first_call.__name__}")
@@ -40,6 +41,11 @@ def pytest_collection_finish() -> None:
     importlib.import_module("lightning_fabric")
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let nothing keep this process from its end."""
+    kill_what_is_left()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

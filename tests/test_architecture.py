@@ -156,6 +156,15 @@ def test_tests_share_through_support_only() -> None:
     assert faults == []
 
 
+def test_tests_fork_through_support_only() -> None:
+    """A child that frees what waits for threads of its parent never ends, and its parent waits for it."""
+    files = [path for path in TESTS.rglob("*.py") if path.name != Path(__file__).name]
+    found = {
+        path.relative_to(TESTS).as_posix() for path in files if re.search(r"\.Process\(|os\.fork\(", path.read_text())
+    }
+    assert found == {"support/forks.py", "campaign/driver.py", "support/programs/killed.py", "mutants/run.py"}
+
+
 def test_nothing_executes_on_load() -> None:
     faults = []
     for path in FILES:

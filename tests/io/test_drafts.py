@@ -5,13 +5,13 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
 from ahs_seg.io.atomic import replacing_directory
 from ahs_seg.io.drafts import claimed_draft
+from tests.support.forks import forked
 
 
 def write(target: Path, content: str) -> None:
@@ -58,21 +58,19 @@ def test_where_directories_cannot_be_exchanged_they_are_renamed(
     assert names(tmp_path) == ["model"]
 
 
-def _write_until_killed(target: Path, started: Event) -> None:
-    with claimed_draft(target) as draft:
-        (draft / "weights").write_bytes(bytes(1000))
-        started.set()
-        signal.pause()
-
-
 @pytest.fixture
 def writer(tmp_path: Path) -> multiprocessing.process.BaseProcess:
     """A process that has begun to write `model`."""
-    context = multiprocessing.get_context("fork")
-    started = context.Event()
-    process = context.Process(target=_write_until_killed, args=(tmp_path / "model", started))
-    process.start()
-    assert started.wait(30)
+    started = multiprocessing.get_context("fork").Event()
+
+    def work() -> None:
+        with claimed_draft(tmp_path / "model") as draft:
+            (draft / "weights").write_bytes(bytes(1000))
+            started.set()
+            signal.pause()
+
+    process = forked(work)
+    assert started.wait(60)
     return process
 
 

@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.folder_lock import FOLDER, FolderInUseError, locked
 from ahs_seg.io.overwrite import OverwriteError
+from tests.support.forks import forked
 
 
 def test_a_second_run_is_told_who_is_writing(tmp_path: Path) -> None:
@@ -38,40 +42,39 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_text() == "image"
 
 
-def _hold(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
-    with locked(folder):
-        ready.set()
-        signal.pause()
+def started(write: Callable[[], AbstractContextManager[object]]) -> BaseProcess:
+    """A process that has entered the block and stays in it until it is killed."""
+    ready = multiprocessing.get_context("fork").Event()
+
+    def work() -> None:
+        with write():
+            ready.set()
+            signal.pause()
+
+    process = forked(work)
+    assert ready.wait(60)
+    return process
 
 
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, ready))
-    process.start()
-    assert ready.wait(10)
+    process = started(lambda: locked(tmp_path))
     with pytest.raises(FolderInUseError, match=f"process {process.pid} on"), locked(tmp_path):
         pass
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join()
     with locked(tmp_path):
         pass
 
 
-def _die_while_writing(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
+@contextmanager
+def _half_written(folder: Path) -> Iterator[None]:
     with locked(folder), replacing_file(folder / "png" / "a.png") as file:
         file.write(b"half")
-        ready.set()
-        signal.pause()
+        yield
 
 
 def test_drafts_of_a_killed_run_go_with_the_next_run(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    process = context.Process(target=_die_while_writing, args=(tmp_path, ready))
-    process.start()
-    assert ready.wait(10)
+    process = started(lambda: _half_written(tmp_path))
     process.kill()
     process.join()
     (draft,) = (tmp_path / "png").iterdir()

@@ -6,11 +6,13 @@ import gc
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from weakref import WeakSet
 
 import torch
 
 CAN_TRAIN = not torch.cuda.is_available()
 """Whether such a child can train: autograd has threads for GPUs, which a child does not inherit."""
+_STARTED: WeakSet[BaseProcess] = WeakSet()
 
 
 def forked(call: Callable[[], object]) -> BaseProcess:
@@ -21,7 +23,14 @@ def forked(call: Callable[[], object]) -> BaseProcess:
         process.start()
     finally:
         gc.enable()
+    _STARTED.add(process)
     return process
+
+
+def kill_what_is_left() -> None:
+    """Kill the children that failed tests have left: this process would wait for them when it ends, for ever."""
+    for process in list(_STARTED):
+        process.kill()
 
 
 def _alone(call: Callable[[], object]) -> None:
