@@ -11,11 +11,10 @@ UNFINISHED := $(VENV)/unfinished
 WORKERS ?= 2
 PROGRESS ?= on
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-FAST := not slow and not browser
 COVERAGE := build/coverage
 INSTALLED := build/installed
 
-.PHONY: help install quickstart test test-all fast slow campaign evidence evidence-check mutants floors coverage check benchmark docs package smoke release browser clean
+.PHONY: help install quickstart test page test-all slow campaign evidence evidence-check mutants floors coverage check benchmark docs package smoke release browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,16 +24,16 @@ install: $(USABLE) ## Install the package into .venv, with what the web page nee
 quickstart: $(USABLE) ## Train, evaluate and look at a small model; METHOD=h_clip and OUT=folder choose.
 	$(BIN)/ahs-seg quickstart $(if $(METHOD),--method $(METHOD)) $(if $(OUT),--output $(OUT))
 
-test: $(READY) browser ## Run the tests, except those marked slow.
-	$(PYTEST) -m "not slow" $(ARGS)
+test: $(READY) ## Run the tests, except the slow ones and those of "make page".
+	$(PYTEST) -m "not slow and not browser" $(ARGS)
+
+page: $(READY) browser ## Run the tests of pages in a browser, except the slow ones.
+	$(PYTEST) -m "browser and not slow" $(ARGS)
 
 test-all: $(READY) browser ## Run every test.
 	$(PYTEST) $(ARGS)
 
-fast: $(READY) ## Run the tests that are neither slow nor in need of a browser.
-	$(PYTEST) -m "$(FAST)" $(ARGS)
-
-slow: $(READY) ## Run the slow tests but the campaign: every recording of the original code, ViT-L too, long runs, the site.
+slow: $(READY) browser ## Run the slow tests but the campaign: every recording of the original code, ViT-L too, long runs, the site.
 	$(PYTEST) -m slow --ignore tests/campaign $(ARGS)
 
 campaign: $(READY) ## Give the library damaged and hostile input and kill its runs, in 20 minutes; SEED=7 draws other cases.
@@ -51,8 +50,8 @@ evidence-check: $(READY) ## Compare the texts and tables of the documentation wi
 mutants: $(READY) ## Change numbers of the code one by one and see which change no test notices; hours; SEED=7 COUNT=400.
 	nice -n 10 $(BIN)/python -m tests.mutants.run $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
-floors: ## Run the fast tests with the oldest versions that pyproject.toml admits, in .venv-floors.
-	$(MAKE) fast VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
+floors: ## Run "make test" with the oldest versions that pyproject.toml admits, in .venv-floors.
+	$(MAKE) test VENV=.venv-floors CONSTRAINTS=constraints-floors.txt
 
 coverage: $(READY) browser ## Measure which lines the tests run; the report goes to build/coverage.
 	$(PYTEST) -m "not slow" --cov --cov-report= $(ARGS)
@@ -105,7 +104,7 @@ browser: ## Install chromium, in which the tests drive the web page, unless it i
 	@command -v chromium >/dev/null || { \
 		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 		$$sudo apt-get update --quiet && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium; \
-	} || echo "No chromium could be installed; install it, or leave its tests out: make test ARGS=\"-m 'not slow and not browser'\"" >&2
+	} || echo "No chromium could be installed; install it, or use targets that need none: make test" >&2
 
 clean: ## Remove what make and the tools made; results of runs stay.
 	rm -rf $(VENV) .venv-floors build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,6 +26,8 @@ SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan")
 SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep")
 METHODS: Final = ("cat_seg", "scan", "ebseg")
 """Methods whose quickstart is a row of a table; the others are rows of their ablation tables."""
+OTHERS: Final = ("h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg")
+"""The other methods that are trained, once each, for the comparison of number types."""
 MEASUREMENTS: Final = (
     "training_free",
     "cost_family",
@@ -58,7 +60,7 @@ class EvidenceError(ValueError):
 def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS) -> list[Step]:
     """All steps in order; trained models lie below `output`."""
     starts = {(method, seed): output / "quickstart" / f"{method}-{seed}" for method in METHODS for seed in seeds}
-    crops, model = output / "crop_clip", starts["cat_seg", seeds[0]] / f"run-cat_seg-seed{seeds[0]}" / "model"
+    crops = output / "crop_clip"
     numbers = ",".join(map(str, seeds))
     found = [
         Step(
@@ -68,6 +70,16 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         for (method, seed), to in starts.items()
     ]
     found.append(Step("quickstart", (), lambda: join(list(starts.values()), results / "quickstart.json")))
+    seed = seeds[0]
+    each = {method: output / "quickstart" / f"{method}-{seed}" for method in (*METHODS, *OTHERS)}
+    models = [str(to / f"run-{method}-seed{seed}" / "model") for method, to in each.items()]
+    found += [
+        Step(
+            f"quickstart-{method}-{seed}",
+            (_shell("quickstart", "--method", method, "--seed", str(seed), "-o", str(each[method])),),
+        )
+        for method in OTHERS
+    ]
     found.append(Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(crops)),)))
     for suite in (*SUITES, *SWEEPS):
         sweep = suite in SWEEPS
@@ -79,7 +91,8 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         found.append(Step(suite, (command,), _copy(table, results / f"ablation_{suite}.json")))
     folders = [str(starts["scan", seed]) for seed in seeds]
     found.append(Step("scan_stages", (_module("scan_stages", *folders),)))
-    found += [Step(name, (_module(name, str(model)),)) for name in ("calibration", "precision")]
+    found.append(Step("calibration", (_module("calibration", models[0]),)))
+    found.append(Step("precision", (_module("precision", *models),)))
     found += [Step(name, (_module(name),)) for name in MEASUREMENTS]
     return [*found, Step("tables", (_module("tables"),))]
 

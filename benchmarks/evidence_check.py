@@ -30,6 +30,11 @@ PAGES: Final = {
     "scan_stages": "docs/methods/scan.md",
     "training_free": "docs/methods/zero_shot.md",
     "quickstart": "docs/methods/index.md",
+    "protocol": "docs/methods/cat_seg.md",
+    "inference_form": "docs/python.md",
+    "precision": "docs/python.md",
+    "runtimes": "docs/export.md",
+    "training": "docs/own-data.md",
 }
 """The page that shows the tables of a result."""
 _LINK = re.compile(r"benchmarks/results/([a-z_]+\.(?:json|txt))")
@@ -45,7 +50,7 @@ def lines_of(name: str, values: dict[str, Any]) -> list[str]:
         return rows if len(table.seeds) > 1 else rows[: len(table.rows)]  # one seed has no difference worth a table
     if name == "scan_stages":  # rows of the page have titles of their own
         return [line.split(" | ", 1)[1] for line in tables.scan_stages(values) if " ± " in line]
-    told = list(tables.training_free(values) if name == "training_free" else tables.methods())
+    told = list(tables.methods() if name == "quickstart" else getattr(tables, name)(values))
     start = ("| ", "Calibration")
     return [line for line in told if line.startswith(start)]
 

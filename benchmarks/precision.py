@@ -1,10 +1,10 @@
-"""Agreement of labels computed in bf16 and fp16 with those in fp32, and the time they take.
+"""Agreement of labels computed in bf16 and fp16 with those in fp32, their mIoU, and the time they take.
 
-    python -m benchmarks.precision MODEL [--scenes 25] [--names 150]
+    python -m benchmarks.precision MODEL ... [--scenes 300] [--names 150] [--dtypes bf16 fp16]
 
-MODEL is a directory as `make quickstart` writes it. Labels and scores are compared on test scenes of the drawn world;
-seconds are of the process, whose threads OMP_NUM_THREADS sets. Accuracy is the share of labelled pixels that are right.
-Writes `benchmarks/results/precision.json`.
+Each MODEL is a directory as `make quickstart` writes it. Labels and scores are compared on test scenes of the drawn
+world; seconds are of the process, whose threads OMP_NUM_THREADS sets. Writes `benchmarks/results/precision.json` after
+every model; models that the file has from the same commit and settings are not measured again.
 """
 
 from __future__ import annotations
@@ -22,34 +22,35 @@ from ahs_seg.data.config import WorldData
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.precision import find_dtype, has_instructions
 from ahs_seg.io.provenance import provenance
+from ahs_seg.metrics.confusion import ConfusionMatrix
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import IGNORE
 
 RESULTS = Path(__file__).parent / "results" / "precision.json"
 
 
 def measured(segmenter: Segmenter, data: Any, dtype: str, exact: list[Segmentation]) -> dict[str, Any]:
+    """The row of one type; the results of the first go to `exact`, and the others are compared with them."""
     segmenter.to(dtype=dtype)
     segmenter.encode(data.vocabulary)
-    found, seconds, right, known = [], 0.0, 0, 0
+    counts, agreement, error, seconds = ConfusionMatrix(len(data.vocabulary)), [], 0.0, 0.0
+    compared = list(exact)
     for index in range(len(data)):
         sample = data[index]
         began = time.process_time()
-        found.append(segmenter(sample.image, data.vocabulary))
+        found = segmenter(sample.image, data.vocabulary)
         seconds += time.process_time() - began
-        inside = sample.labels != IGNORE
-        right += int((found[-1].labels == sample.labels)[inside].sum())
-        known += int(inside.sum())
-    exact += found if not exact else []
-    agreement = [float((one.labels == other.labels).mean()) for one, other in zip(found, exact, strict=True)]
-    error = max(float(np.abs(one.scores - other.scores).max()) for one, other in zip(found, exact, strict=True))
+        counts.update(found.labels, sample.labels)
+        if not compared:
+            exact.append(found)
+        agreement.append(float((found.labels == exact[index].labels).mean()))
+        error = max(error, float(np.abs(found.scores - exact[index].scores).max()))
     return {
         "dtype": dtype,
         "agreement": float(np.mean(agreement)),
         "lowest_agreement": min(agreement),
         "largest_score_difference": error,
-        "accuracy": right / known,
+        "miou": counts.scores().miou,
         "seconds_per_scene": seconds / len(data),
         "instructions": has_instructions(find_dtype(dtype), segmenter.device),
     }
@@ -57,25 +58,31 @@ def measured(segmenter: Segmenter, data: Any, dtype: str, exact: list[Segmentati
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--scenes", type=int, default=25)
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
+    parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--names", type=int, default=150)
+    parser.add_argument("--dtypes", nargs="+", choices=("bf16", "fp16"), default=["bf16", "fp16"])
     options = parser.parse_args()
-    segmenter = Segmenter.from_pretrained(options.model)
     data = WorldData.parse({"scenes": "test", "count": options.scenes, "names": options.names}).open()
-    exact: list[Segmentation] = []
-    rows = [measured(segmenter, data, dtype, exact) for dtype in ("fp32", "bf16", "fp16")]
-    command = ("precision.py", "MODEL", *sys.argv[2:])
-    result = {
-        "method": None if segmenter.description is None else segmenter.description.method.name,
-        "device": str(segmenter.device),
-        "scenes": options.scenes,
-        "names": options.names,
-        "rows": rows,
-        "provenance": provenance().replace(command=command).model_dump(mode="json"),
-    }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
-    print(json.dumps(rows, indent=1))
+    command = ("precision.py", *("MODEL" for _ in options.models), *sys.argv[1 + len(options.models) :])
+    made = provenance().replace(command=command).model_dump(mode="json")
+    settings = {"scenes": options.scenes, "names": options.names, "dtypes": options.dtypes}
+    methods: dict[str, Any] = {}
+    if RESULTS.exists():
+        before = json.loads(RESULTS.read_text())
+        if all(before.get(key) == value for key, value in settings.items()):
+            methods = before["methods"] if before["provenance"]["commit"] == made["commit"] else {}
+    for path in options.models:
+        segmenter = Segmenter.from_pretrained(path)
+        assert segmenter.description is not None
+        name = segmenter.description.method.name
+        if name in methods:
+            continue
+        exact: list[Segmentation] = []
+        methods[name] = [measured(segmenter, data, dtype, exact) for dtype in ("fp32", *options.dtypes)]
+        result = {"device": str(segmenter.device), **settings, "methods": methods, "provenance": made}
+        write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+        print(name, json.dumps(methods[name], indent=1), flush=True)
 
 
 if __name__ == "__main__":

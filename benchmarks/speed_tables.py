@@ -1,4 +1,4 @@
-"""Tables of speed beside the published computation, of training steps and of overlays, from the stored results."""
+"""Tables of speed beside the published computation, of forms, runtimes, training steps and overlays."""
 
 from __future__ import annotations
 
@@ -48,6 +48,64 @@ def training(values: dict[str, Any]) -> Iterator[str]:
         for row in values["rows"]
     ]
     yield from table(["variant", "classes", "step", "memory", "tensors", "difference of gradients"], rows)
+
+
+def inference_form(values: dict[str, Any]) -> Iterator[str]:
+    """Tables of the inference form beside the plain modules, and of where its time goes."""
+    yield from head(
+        "CAT-Seg in its inference form",
+        f"{values['provenance']['hardware']['processor']}, {values['threads']} thread(s), float32, one image, in "
+        "turns, with an allocator that keeps freed memory. `all packed`: self-test and packing of all linear layers, "
+        f"CLIP's too. A product of two 1536x1536 matrices reaches {values['matrix_peak']:.0f} GFLOP/s here.",
+    )
+    rows = [
+        [
+            f"{case['model']}, {name}",
+            f"{case['words']:,}",
+            *(f"{row[f'{part} wall']:.2f} s" for part in ("tower", "head", "forward")),
+            f"{case['forms']['plain']['forward wall'] / row['forward wall']:.2f}",
+            f"{row['other labels']:,} of {case['labels']:,}",
+        ]
+        for case in values["rows"]
+        for name, row in case["forms"].items()
+    ]
+    yield from table(["form", "classes", "tower", "head", "forward", "ratio to plain", "other labels"], rows)
+    parts = [
+        [
+            f"{case['model']}, {part}",
+            f"{case[part]['gflop']:,.0f}",
+            f"{case[part]['seconds']:.2f} s",
+            f"{case[part]['gflop'] / case[part]['seconds']:.0f}",
+            ", ".join(
+                f"{name.rpartition(':')[2]} {share:.0%}" for name, share in list(case[part]["share"].items())[:4]
+            ),
+        ]
+        for case in values["profile"]
+        for part in ("tower", "head")
+    ]
+    yield from table(["", "GFLOP", "time", "GFLOP/s", "largest shares"], parts)
+
+
+def runtimes(values: dict[str, Any]) -> Iterator[str]:
+    """Table of exported graphs beside PyTorch."""
+    yield from head(
+        "CAT-Seg, ViT-B/16, in other runtimes",
+        f"{values['provenance']['hardware']['processor']}, {values['settings']['threads']} thread(s), float32, one "
+        "384x384 image, in turns. The ratio is the time of the same modules in PyTorch by that of the runtime; the "
+        "difference is that of the outputs, relative to the largest.",
+    )
+    rows = [
+        [
+            part,
+            name,
+            f"{row['seconds']:.2f} s",
+            f"{found['torch']['seconds'] / row['seconds']:.2f}",
+            f"{row['error']:.0e}" if name != "torch" else "",
+        ]
+        for part, found in values["results"].items()
+        for name, row in found.items()
+    ]
+    yield from table(["", "program", "time", "ratio", "difference"], rows)
 
 
 def overlays(values: dict[str, Any]) -> Iterator[str]:

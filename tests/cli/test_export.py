@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from starlette.testclient import TestClient
 
 from ahs_seg.batch import ModelSource
 from ahs_seg.cli.options import OptionError
+from ahs_seg.demo.web.app import application
+from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.serve import find_models
+from ahs_seg.demo.web.session import Workbench
 from ahs_seg.errors import CheckpointError
 from tests.support.command_line import done, run
+from tests.support.drawn_images import drawn, save
 from tests.support.exported import tracing
+from tests.support.page_calls import ADDRESS, noise, segmented
 
 
 @pytest.mark.slow
@@ -27,12 +35,30 @@ def test_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_parity_of_a_drawn_scene_is_printed(model: Path, tmp_path: Path) -> None:
+def test_the_parity_of_a_drawn_scene_is_printed_and_everything_runs_the_graphs(model: Path, tmp_path: Path) -> None:
+    """A folder, tiles and the page."""
     pytest.importorskip("onnxruntime")
     with tracing():
         text = run("export", model, "-o", tmp_path / "out")
     assert "onnxruntime: " in text
     assert "of the labels of 1 image(s) with 20 classes equal those of PyTorch" in text
+
+    for number in range(2):
+        save(tmp_path / "photos" / f"{number}.png", drawn(96, 128, number))
+    words = ("--classes", "sky, grass, red star", "--format", "png")
+    graphs = ("--model", tmp_path / "out", "--runtime", "onnxruntime")
+    for tiles in ((), ("--tile", "--tile-size", 64, "--tile-overlap", 0.5)):
+        found, plain = tmp_path / f"graphs {len(tiles)}", tmp_path / f"plain {len(tiles)}"
+        run("segment", tmp_path / "photos", *words, *graphs, *tiles, "-o", found)
+        run("segment", tmp_path / "photos", *words, "--model", model, *tiles, "-o", plain)
+        for name in ("0.png", "1.png"):
+            labels = [np.asarray(Image.open(folder / name)) for folder in (found, plain)]
+            assert (labels[0] == labels[1]).mean() > 0.999  # ties aside
+
+    served = find_models([str(tmp_path / "out")], runtime="onnxruntime")
+    with application(Workbench({"one": next(iter(served.values()))}), Hosts("127.0.0.1")) as page:
+        counts = segmented(TestClient(page.gate, base_url=ADDRESS), noise(1), "sky, grass")
+    assert sum(counts.values()) == 48 * 64
 
 
 def test_the_page_runs_no_model_of_its_own_in_another_runtime() -> None:

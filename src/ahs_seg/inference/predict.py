@@ -24,7 +24,7 @@ from ahs_seg.inference.score_maps import AnyView, ScoreMaps, View, best_rows, re
 from ahs_seg.inference.windows import WORKING_SIDE, ImageWindows, SlidingWindows, WholeImage, WindowGrid
 from ahs_seg.io.precision import computing_in
 from ahs_seg.methods.base import Method
-from ahs_seg.modules.constants import indices_on
+from ahs_seg.modules.constants import indices_on, uploaded
 from ahs_seg.modules.resize import LONGEST, shortest_edge_size
 from ahs_seg.types import Words
 
@@ -154,7 +154,7 @@ def score_maps(
     """
     shown = frames_of(image, config, method.backbone, size=size, keep_aspect=method.keeps_aspect)
     return merge_views(
-        run_views(method, shown.pixels.to(text.device, non_blocking=True), text, config.batch),
+        run_views(method, uploaded(shown.pixels, text.device), text, config.batch),
         shown,
         method,
         text,
@@ -176,7 +176,7 @@ def predict_many(
     views: dict[int, list[AnyView]] = {}
     for shape in dict.fromkeys(one.pixels.shape[-2:] for one in shown):
         alike = [index for index, one in enumerate(shown) if one.pixels.shape[-2:] == shape]
-        pixels = torch.cat([shown[index].pixels for index in alike]).to(text.device, non_blocking=True)
+        pixels = uploaded(torch.cat([shown[index].pixels for index in alike]), text.device)
         found = iter(run_views(method, pixels, text, config.batch))
         views |= {index: list(islice(found, len(shown[index].pixels))) for index in alike}
     return [

@@ -33,6 +33,7 @@ from ahs_seg.inference.window_scores import unchanged
 from ahs_seg.inference.windows import WORKING_SIDE
 from ahs_seg.io.rasters import ReadRows
 from ahs_seg.methods.base import Method
+from ahs_seg.modules.constants import uploaded
 from ahs_seg.types import Words
 
 RESTING = 0.25
@@ -173,9 +174,7 @@ class TileMerger:
         for start in range(0, len(columns.places), self.batch):
             places = columns.places[start : start + self.batch]
             frames = [to_tensor(strip[:, left : left + columns.size]) for left in places]
-            views += run_views(
-                self.method, torch.stack(frames).to(self.words.device, non_blocking=True), self.words, self.batch
-            )
+            views += run_views(self.method, uploaded(torch.stack(frames), self.words.device), self.words, self.batch)
         return views
 
     @torch.inference_mode()

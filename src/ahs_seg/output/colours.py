@@ -75,7 +75,7 @@ class ClassColours:
         are both present, one of them takes another shade of its hue.
         """
         found = self.for_images(maps)
-        return {label: found[label] for label in by_area(*maps)}
+        return {label: found[label] for label in by_area(*maps)} if len(maps) > 1 else found
 
     def for_images(self, maps: Iterable[Integer[np.ndarray, "_ _"]]) -> dict[int, Colour]:
         """Colours for many label maps, such as the frames of a film, of which one at a time is in memory.

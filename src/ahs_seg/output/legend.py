@@ -148,8 +148,9 @@ def with_legend(
         write(draw, (left, top + size / 2), shortened(name, size, name_width), size, _INK)
         note_left = width - margin - width_of(entry.note, size)
         write(draw, (note_left, top + size / 2), entry.note, size, _QUIET)
-    canvas = np.full((height, image.shape[1] + width, 3), _PAPER, np.uint8)
+    canvas = np.empty((height, image.shape[1] + width, 3), np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
+    canvas[image.shape[0] :, : image.shape[1]] = _PAPER
     canvas[:, image.shape[1] :] = panel
     return canvas
 

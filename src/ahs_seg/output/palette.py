@@ -27,7 +27,7 @@ def areas(labels: Integer[np.ndarray, "_ _"]) -> dict[int, int]:
     """Pixel count of every label in a label map, largest first; ignored pixels are not counted."""
     counts: Counter[int] = Counter()
     for rows, columns in blocks(labels.shape):
-        block = np.bincount(labels[rows, columns].ravel().astype(np.intp) - IGNORE)[-IGNORE:]
+        block = np.bincount((labels[rows, columns] - np.intp(IGNORE)).ravel())[-IGNORE:]
         found = np.flatnonzero(block)
         counts.update(dict(zip(found.tolist(), block[found].tolist(), strict=True)))
     return {label: counts[label] for label in sorted(counts, key=lambda label: (-counts[label], label))}

@@ -21,7 +21,7 @@ LARGE: Final = 0.004
 MOST: Final = 80
 """Most names on an image."""
 
-_LONGEST: Final = 480
+_LONGEST: Final = 240
 """Rows and columns of the label map in which the places are looked for."""
 _ROOM: Final = 0.45
 """Smallest radius of the circle inside a region, as a share of the height of its name."""
