@@ -22,8 +22,17 @@ def test_indices_may_be_none_at_all() -> None:
 @pytest.mark.parametrize(("kind", "pinned"), [("cuda", True), ("cpu", False), ("mps", False)])
 def test_a_gpu_fetches_images_from_page_locked_memory(monkeypatch: pytest.MonkeyPatch, kind: str, pinned: bool) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(Tensor, "pin_memory", lambda images: asked.append("pinned") or images)
-    monkeypatch.setattr(Tensor, "to", lambda images, *where, **how: asked.append((*where, how)) or images)
+
+    def pin(images: Tensor) -> Tensor:
+        asked.append("pinned")
+        return images
+
+    def move(images: Tensor, *where: object, **how: object) -> Tensor:
+        asked.append((*where, how))
+        return images
+
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    monkeypatch.setattr(Tensor, "to", move)
     images = torch.rand(2, 3, 4, 5)
     device = torch.device(kind)
     assert uploaded(images, device) is images
