@@ -102,8 +102,8 @@ def start_up(values: dict[str, Any]) -> Iterator[str]:
     """Table of processor time and memory of starting."""
     yield from head(
         "Starting: imports and a first answer",
-        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread; `before` imported the "
-        "models of transformers with the package. Sides in turns.",
+        "Processor seconds (median) and peak memory in MiB of a process of its own, one thread, in turns. `before` is "
+        f"commit 71abfea; the weights of the ViT-B take {values['mib_of_weights']} MiB.",
     )
     sides = [side for side in ("before", "now") if side in values["programs"][0]]
     yield from table(

@@ -29,6 +29,7 @@ METHODS: Final = ("cat_seg", "scan", "ebseg")
 OTHERS: Final = ("h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg")
 """The other methods that are trained, once each, for the comparison of number types."""
 MEASUREMENTS: Final = (
+    "baselines",
     "training_free",
     "cost_family",
     "mask_family",

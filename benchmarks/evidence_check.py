@@ -35,6 +35,7 @@ PAGES: Final = {
     "precision": "docs/python.md",
     "runtimes": "docs/export.md",
     "training": "docs/own-data.md",
+    "start_up": "docs/python.md",
 }
 """The page that shows the tables of a result."""
 _LINK = re.compile(r"benchmarks/results/([a-z_]+\.(?:json|txt))")

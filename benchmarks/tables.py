@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ahs_seg.configs import find_config
+from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.io.atomic import write_text
 from benchmarks.cost_tables import (
     all_classes,
@@ -22,6 +24,8 @@ from benchmarks.markdown import head, table
 from benchmarks.speed_tables import inference_form, overlays, protocol, runtimes, training
 
 RESULTS = Path(__file__).parent / "results"
+NAMES: Final = 150
+"""Names of the table of methods."""
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
 METHODS: Final = {
     "CAT-Seg": ("quickstart", "cat_seg"),
@@ -36,13 +40,18 @@ METHODS: Final = {
 
 
 def methods() -> Iterator[str]:
-    """Table of all methods on the drawn world, on the same scenes for every seed."""
-    free = _read("quickstart")["runs"][0]["baselines"][0]["scores"]
-    rows = [["zero-shot", "", *(f"{100 * free[key]:.1f}" for key in METRICS)]]
+    """Table of all methods on the drawn world, on the same scenes for every seed, beside training-free baselines."""
+    rows = [
+        [row["form"], str(row["templates"]), "", *(f"{100 * row['scores'][key]:.1f}" for key in METRICS)]
+        for row in _read("baselines")["rows"]
+        if row["names"] == NAMES
+    ]
     for title, (file, name) in METHODS.items():
         found = [_of_method(_read(file), name, key) for key in METRICS]
-        rows.append([title, str(len(found[0])), *map(_spread, found)])
-    yield from table(["method", "seeds", *METRICS.values()], rows)
+        config = name if file == "quickstart" else file.removeprefix("ablation_")
+        prompts = Experiment.read(find_config(f"quickstart/{config}")).training.prompts
+        rows.append([title, str(len(prompts.texts)), str(len(found[0])), *map(_spread, found)])
+    yield from table(["method", "templates", "seeds", *METRICS.values()], rows)
 
 
 def _of_method(values: dict[str, Any], name: str, key: str) -> list[float]:

@@ -8,7 +8,7 @@ import torch
 
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.config import ConfigError
-from ahs_seg.experiments.quickstart import BASELINE
+from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.inference.predict import InferenceConfig, predict, score_maps
 from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
 from ahs_seg.methods import ZeroShotConfig
@@ -48,9 +48,10 @@ def test_defaults_depend_on_the_clip(backbone: dict[str, Any], form: str, temper
     assert ZeroShotConfig.parse(config.model_dump()) == config
 
 
-def test_the_baseline_of_the_tables_keeps_its_form() -> None:
-    method = BASELINE.compose(random_backbone())
-    assert (method.backbone.dense_form, method.temperature, method.merging.softmax) == ("cat_seg", 0.01, False)
+def test_the_baselines_of_the_tables_keep_their_form() -> None:
+    best, other = (config.compose(random_backbone()) for config in BASELINES.values())
+    assert (best.backbone.dense_form, best.temperature, best.merging.softmax) == ("value", 0.05, True)
+    assert (other.backbone.dense_form, other.temperature, other.merging.softmax) == ("cat_seg", 0.01, False)
 
 
 @torch.no_grad()

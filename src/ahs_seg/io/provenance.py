@@ -17,10 +17,12 @@ from ahs_seg.config import Config
 from ahs_seg.io.cores import available_cores
 
 PACKAGES: Final = ("ahs-seg", "torch", "transformers", "numpy", "pillow")
+_RESULTS: Final = "benchmarks/results"
+"""Files of the repository that are no code: measurements made one after the other belong to one commit."""
 
 
 class Provenance(Config):
-    """Data to judge and repeat a measurement; `commit` ends in `+changes` if there were uncommitted changes."""
+    """Data to judge and repeat a measurement; `commit` ends in `+changes` if code was not committed."""
 
     versions: dict[str, str]
     hardware: dict[str, str | int | float]
@@ -84,7 +86,7 @@ def _commit(folder: Path) -> str | None:
         return None
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", f":(top,exclude){_RESULTS}")
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}+changes" if changes else commit
