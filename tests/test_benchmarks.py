@@ -26,7 +26,8 @@ def test_every_table_of_a_page_is_compared() -> None:
     def lines(name: str) -> list[str]:
         return evidence_check.lines_of(name, json.loads((tables.RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
-    assert len(lines("quickstart")) == 9
+    assert len(lines("quickstart")) == 1 + 4 + len(tables.METHODS)
+    assert len(lines("protocol")) == 1 + 2 * 2 * 2
     assert len(lines("ablation_ahs_seg")) == 8 + 7
     assert len(lines("ablation_ahs_seg_sweep")) == 5  # one seed: scores alone
     assert len(lines("scan_stages")) == 3
