@@ -94,6 +94,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
     found.append(Step("scan_stages", (_module("scan_stages", *folders),)))
     found.append(Step("calibration", (_module("calibration", models[0]),)))
     found.append(Step("precision", (_module("precision", *models),)))
+    found.append(Step("runtime_agreement", (_module("runtime_agreement", models[0]),)))
     found += [Step(name, (_module(name),)) for name in MEASUREMENTS]
     return [*found, Step("tables", (_module("tables"),))]
 

@@ -34,6 +34,7 @@ PAGES: Final = {
     "inference_form": "docs/python.md",
     "precision": "docs/python.md",
     "runtimes": "docs/export.md",
+    "runtime_agreement": "docs/export.md",
     "training": "docs/own-data.md",
     "start_up": "docs/python.md",
 }

@@ -108,6 +108,20 @@ def runtimes(values: dict[str, Any]) -> Iterator[str]:
     yield from table(["", "program", "time", "ratio", "difference"], rows)
 
 
+def runtime_agreement(values: dict[str, Any]) -> Iterator[str]:
+    """Table of labels and mIoU of exported graphs."""
+    yield from head(
+        "Labels of exported graphs",
+        f"{values['method']} of the quickstart, {values['scenes']} test scenes of the drawn world, {values['names']} "
+        "names: pixels with the label of PyTorch over all scenes and in the worst one, and mIoU.",
+    )
+    rows = [
+        [row["program"], f"{row['agreement']:.3%}", f"{row['lowest_agreement']:.2%}", f"{100 * row['miou']:.2f}"]
+        for row in values["rows"]
+    ]
+    yield from table(["program", "same label", "worst scene", "mIoU"], rows)
+
+
 def overlays(values: dict[str, Any]) -> Iterator[str]:
     """Table of the processor time of an image's steps in a run over a folder."""
     yield from head("One image of a folder, tiny CLIP", "Processor time, median, one thread, 640x480 pixels.")

@@ -21,7 +21,7 @@ from benchmarks.cost_tables import (
     throughput,
 )
 from benchmarks.markdown import head, table
-from benchmarks.speed_tables import inference_form, overlays, protocol, runtimes, training
+from benchmarks.speed_tables import inference_form, overlays, protocol, runtime_agreement, runtimes, training
 
 RESULTS = Path(__file__).parent / "results"
 NAMES: Final = 150
@@ -214,6 +214,7 @@ TABLES = (
     protocol,
     inference_form,
     runtimes,
+    runtime_agreement,
     training,
     cost_family,
     mask_family,
