@@ -76,14 +76,16 @@ def inference_form(values: dict[str, Any]) -> Iterator[str]:
             f"{case[part]['gflop']:,.0f}",
             f"{case[part]['seconds']:.2f} s",
             f"{case[part]['gflop'] / case[part]['seconds']:.0f}",
-            ", ".join(
-                f"{name.rpartition(':')[2]} {share:.0%}" for name, share in list(case[part]["share"].items())[:4]
-            ),
+            ", ".join(f"{_operation(name)} {share:.0%}" for name, share in list(case[part]["share"].items())[:4]),
         ]
         for case in values["profile"]
         for part in ("tower", "head")
     ]
     yield from table(["", "GFLOP", "time", "GFLOP/s", "largest shares"], parts)
+
+
+def _operation(name: str) -> str:
+    return "attention" if "attention" in name else name.rpartition(":")[2].strip("_")
 
 
 def runtimes(values: dict[str, Any]) -> Iterator[str]:
