@@ -3,6 +3,7 @@
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,21 @@ def test_they_are_read_from_their_beginning_as_often_as_one_likes(path: Path) ->
         assert np.array_equal(read_image(temporary), PIXELS)
         for source in (opened, written, opened, written, io.BytesIO(path.read_bytes()), Download(path.read_bytes())):
             assert np.array_equal(read_image(source), PIXELS)
+
+
+class Upload:
+    """What a framework for web pages gives: it passes on to the file that it wraps."""
+
+    def __init__(self, content: bytes) -> None:
+        self.stream = io.BytesIO(content)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def test_a_file_that_passes_on_is_one(path: Path) -> None:
+    upload: Any = Upload(path.read_bytes())
+    assert np.array_equal(read_image(upload), PIXELS)
 
 
 def test_the_file_behind_it_is_known_so_that_no_result_replaces_it(path: Path) -> None:

@@ -1,13 +1,17 @@
-"""Small methods in stages, run by PyTorch in place of another runtime."""
+"""Small methods in stages, run by PyTorch in place of another runtime, and a graph that is made by hand."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import jaxtyping
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from ahs_seg.checkpoints.exporting.families import staged
+from ahs_seg.checkpoints.exporting.manifest import Graph, listed_file
 from ahs_seg.checkpoints.exporting.stages import Run, StagedMethod
 from ahs_seg.config import Config
 from ahs_seg.methods.base import Method
@@ -52,6 +56,23 @@ def difference(method: Method, classes: int, *, prompts: int = 1) -> float:
     rows = [None if one.kept_rows is None else one.kept_rows.tolist() for one in (whole, found)]
     assert rows[0] == rows[1]
     return float((whole.logits - found.logits).abs().max() / whole.logits.abs().max())
+
+
+def doubled(path: Path, *, elsewhere: str | None = None) -> Graph:
+    """The graph y = 2 x for vectors of any length; the 2 may lie in another file. Skips without onnx."""
+    onnx = pytest.importorskip("onnx")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    two = onnx.numpy_helper.from_array(np.array([2.0], np.float32), "two")
+    if elsewhere is not None:
+        onnx.external_data_helper.set_external_data(two, elsewhere)
+        two.data_location = onnx.TensorProto.EXTERNAL
+        two.ClearField("raw_data")
+    nodes = [helper.make_node("Mul", ["x", "two"], ["y"])]
+    ends = [[helper.make_tensor_value_info(name, number, ["n"])] for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "doubled", *ends, initializer=[two])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return Graph(files=(listed_file(path),), inputs=("x",), outputs=("y",))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from ahs_seg.types import ByAttribute
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
@@ -24,7 +25,7 @@ class Sample:
 
 
 @runtime_checkable
-class SegmentationDataset(Protocol):
+class SegmentationDataset(Protocol, metaclass=ByAttribute):
     """Dataset with deterministic samples by index, and the vocabulary that the labels refer to.
 
     If it also has an attribute `image_kind` ("photographs" or "drawn scenes"), a model that is trained on it says so.

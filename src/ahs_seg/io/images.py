@@ -28,10 +28,11 @@ from ahs_seg.io.pillow_files import (
 from ahs_seg.io.pixels import Bands, Raster
 from ahs_seg.io.pixels import ImageError as ImageError  # where its users look for it
 from ahs_seg.io.rasters import open_raster
+from ahs_seg.types import ByAttribute
 
 
 @runtime_checkable
-class BinaryFile(Protocol):
+class BinaryFile(Protocol, metaclass=ByAttribute):
     """A file that is open for reading bytes, or an object like it, such as `io.BytesIO`."""
 
     def read(self, size: int = -1, /) -> bytes:

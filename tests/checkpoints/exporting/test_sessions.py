@@ -11,29 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from ahs_seg.checkpoints.exporting.manifest import Graph, listed_file
 from ahs_seg.checkpoints.exporting.sessions import OnnxSession, OpenVinoSession, Session, check_runtime
 from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.errors import MissingPackageError
+from tests.support.exported import doubled
 from tests.support.forks import forked
 
 onnx = pytest.importorskip("onnx")
-
-
-def doubled(path: Path, *, elsewhere: str | None = None) -> Graph:
-    """The graph y = 2 x for vectors of any length; the 2 may lie in another file."""
-    helper, number = onnx.helper, onnx.TensorProto.FLOAT
-    two = onnx.numpy_helper.from_array(np.array([2.0], np.float32), "two")
-    if elsewhere is not None:
-        onnx.external_data_helper.set_external_data(two, elsewhere)
-        two.data_location = onnx.TensorProto.EXTERNAL
-        two.ClearField("raw_data")
-    nodes = [helper.make_node("Mul", ["x", "two"], ["y"])]
-    ends = [[helper.make_tensor_value_info(name, number, ["n"])] for name in ("x", "y")]
-    graph = helper.make_graph(nodes, "doubled", *ends, initializer=[two])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    path.write_bytes(model.SerializeToString())
-    return Graph(files=(listed_file(path),), inputs=("x",), outputs=("y",))
 
 
 def installed(package: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from filelock import FileLock
 from ahs_seg.demo.web import spool as module
 from ahs_seg.demo.web.limits import RefusedError
 from ahs_seg.demo.web.spool import LOCK, PREFIX, Spool, page_folder, process_folder, remove_crashed
+from tests.support.forks import forked
 
 
 class Clock:
@@ -150,3 +152,12 @@ def test_a_page_has_a_private_folder_as_long_as_it_runs() -> None:
         assert process_folder().stat().st_mode & 0o077 == 0
     assert not one.exists()
     assert not two.exists()
+
+
+def test_a_fork_that_forgets_what_is_done_at_exit_leaves_the_folder_alone() -> None:
+    """As children of `multiprocessing` do from Python 3.13 on."""
+    with page_folder() as page:
+        child = forked(atexit._clear)
+        child.join(60)
+        assert child.exitcode == 0
+        assert page.exists()

@@ -141,11 +141,28 @@ _WRITERS: Final[dict[str, Callable[[Stage, Path], list[Path]]]] = {
 
 
 def _to_int8(file: Path) -> None:
-    """Replace the weights of a graph's matrix products by 8-bit ones, with one scale per output channel."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    """Replace the weights of a graph's matrix products by 8-bit ones, with one scale per output channel.
 
-    kinds = ["MatMul", "Gemm"]
-    quantize_dynamic(file, file, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=kinds)
+    Raises:
+        ExportError: no product has weights of the graph.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.preprocess import quant_pre_process
+
+    # The exporter writes weights and their transposition apart; products of such a result would be left as they are.
+    quant_pre_process(file, file, skip_onnx_shape=True, skip_symbolic_shape=True)
+    quantize_dynamic(
+        file,
+        file,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,  # x86 processors without VNNI add two products of 8 bits in 16, which saturates
+        op_types_to_quantize=["MatMul", "Gemm"],
+    )
+    kinds = {node.op_type for node in onnx.load(file).graph.node}
+    if "MatMulInteger" not in kinds:
+        raise ExportError("int8: the image tower has no matrix product that ONNX Runtime quantizes; leave int8 out.")
 
 
 class _Joined(nn.Module):

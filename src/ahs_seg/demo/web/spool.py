@@ -34,6 +34,9 @@ KEPT_SECONDS: Final = 3600
 """Age after which a file is removed although its session is open."""
 PREFIX: Final = "ahs-seg-page-"
 LOCK: Final = "lock"
+_HELD: Final[list[object]] = []
+"""The folder of the process and its lock. A fork forgets what is to be done at exit (`multiprocessing`, Python 3.13);
+what only that held would be freed there, and the folder would be removed under the running page."""
 FRESH_SECONDS: Final = 60
 GONE: Final = "The image is no longer on this server; upload it again."
 
@@ -176,6 +179,7 @@ def process_folder() -> Path:
     root = Path(folder.name).resolve()
     lock = FileLock(root / LOCK)
     lock.acquire()
+    _HELD.extend((folder, lock))
     atexit.register(folder.cleanup)
     atexit.register(lock.release)  # the last registered is the first called
     remove_crashed(root)
