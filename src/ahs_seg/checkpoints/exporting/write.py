@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.manifest import Format, Graph, Manifest, listed_file, write_manifest
+from ahs_seg.checkpoints.exporting.sessions import RUNTIMES, open_sessions
 from ahs_seg.checkpoints.exporting.stages import ExportError, Stage
 from ahs_seg.checkpoints.model_dir import model_digest
 from ahs_seg.io.atomic import replacing_directory
@@ -22,6 +24,8 @@ from ahs_seg.methods.base import Method
 from ahs_seg.types import ClassText
 
 _OPSET: Final = 20
+_ROUNDING: Final = 1e-3
+"""Largest difference of a runtime's output, relative to its largest value, that counts as rounding."""
 _NOISE: Final = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export", "nncf")
 BAKED: Final = "segment"
 """Name of the graph with names baked in."""
@@ -41,7 +45,8 @@ def export_graphs(
     rows. With `int8` the matrices of the image tower are stored and multiplied in 8 bits (ONNX only).
 
     Raises:
-        ExportError: the method cannot be exported; the message names the graph, and the operator if it is one.
+        ExportError: the method cannot be exported, or the runtime of the format computes something else than PyTorch;
+            the message names the graph, and the operator or the output.
         MissingPackageError: the package that writes the format is not installed.
     """
     check_format(kind, int8=int8)
@@ -50,6 +55,7 @@ def export_graphs(
     with torch.no_grad(), replacing_directory(directory / kind) as fresh:
         stages = parts.stages()
         graphs = {name: _written(write, stage, fresh, name, kind, int8=int8) for name, stage in stages.items()}
+        _check_numbers(fresh, kind, graphs, {name: stages[name] for name in stages if not int8 or name != "image"})
         whole, names = None, tuple[str, ...]()
         if baked is not None:
             text, names = baked
@@ -97,6 +103,28 @@ def _written(
     if int8 and name == "image":
         _to_int8(files[0])
     return Graph(files=tuple(map(listed_file, files)), inputs=tuple(stage.inputs), outputs=stage.outputs)
+
+
+def _check_numbers(folder: Path, kind: Format, graphs: Mapping[str, Graph], stages: Mapping[str, Stage]) -> None:
+    """Compare what the runtime of a format computes from the inputs of the export with what PyTorch computes.
+
+    Raises:
+        ExportError: an output differs by more than rounding.
+    """
+    runtime = next((name for name, (_, form) in RUNTIMES.items() if form == kind), None)
+    if runtime is None or find_spec(runtime) is None:
+        return
+    sessions = open_sessions(folder, {name: graphs[name] for name in stages}, runtime)
+    for name, stage in stages.items():
+        values = stage.module(*stage.inputs.values())
+        found = sessions[name](stage.inputs)
+        for output, exact in zip(stage.outputs, values if isinstance(values, tuple) else (values,), strict=True):
+            error = float((found[output] - exact).abs().max() / exact.abs().max().clamp(min=1e-12))
+            if error > _ROUNDING:
+                raise ExportError(
+                    f"{runtime} computes the output {output!r} of the graph {name!r} otherwise than PyTorch, by "
+                    f"{error:.1g} of its largest value. Choose another format than {kind}."
+                )
 
 
 def traced(stage: Stage) -> torch.export.ExportedProgram:
