@@ -6,8 +6,9 @@ ViT-B/16 with generated weights, one 640x480 image: four windows of 384 and the 
 side follows the published code: unfold, all views, fold, every class at the size of the image, argmax. Both sides take
 turns in one process, and every setting of the C allocator has a process of its own, since by default large tensors
 cost page faults, which the plain side pays most: `default` is what users see, `keeping` compares the arithmetic. Other
-than `benchmarks.measure`, nothing is trimmed before a call. Memory is the peak beyond what was resident before the
-call, in the default setting, where freed memory is given back. Writes `benchmarks/results/protocol.json`.
+than `benchmarks.measure`, nothing is trimmed before a call. `peak_mib` is what a call adds to the
+memory that earlier calls have left to the process, less than it needs; `benchmarks.cost_family` measures that.
+Writes `benchmarks/results/protocol.json`.
 """
 
 from __future__ import annotations

@@ -20,12 +20,9 @@ def protocol(values: dict[str, Any]) -> Iterator[str]:
     rows = []
     for allocator, found in values["allocators"].items():
         for row in found["rows"]:
-            seconds, memory = row["median_seconds"], row["peak_mib"]
-            shown = [f"{memory[side]:,} MiB" if allocator == "default" else "" for side in ("ours", "textbook")]
-            times = [f"{seconds[side]:.2f} s" for side in ("ours", "textbook")]
-            rows.append([row["what"], f"{row['classes']:,}", allocator, *times, f"{row['times_faster']:.2f}", *shown])
-    columns = ["", "classes", "allocator", "ours", "published", "ratio", "memory", "memory, published"]
-    yield from table(columns, rows)
+            times = [f"{row['median_seconds'][side]:.2f} s" for side in ("ours", "textbook")]
+            rows.append([row["what"], f"{row['classes']:,}", allocator, *times, f"{row['times_faster']:.2f}"])
+    yield from table(["", "classes", "allocator", "ours", "published", "ratio"], rows)
 
 
 def training(values: dict[str, Any]) -> Iterator[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,23 +11,6 @@ from torch import Tensor
 
 IGNORE: Final = -1
 """Label of a pixel without a class. In files it is 255, 65535 or 0; in memory it is always this value."""
-
-if TYPE_CHECKING:
-    _ProtocolType = ABCMeta
-else:
-    _ProtocolType = type(Protocol)
-
-
-class ByAttribute(_ProtocolType):
-    """Metaclass of protocols that an object fulfils which has their members in any way.
-
-    From Python 3.12 on, `isinstance` does not see what `__getattr__` gives, as in files of `tempfile` and `werkzeug`.
-    """
-
-    def __instancecheck__(self, instance: object) -> bool:
-        members: frozenset[str] = getattr(self, "__protocol_attrs__", frozenset())
-        return super().__instancecheck__(instance) or bool(members and all(hasattr(instance, name) for name in members))
-
 
 ImageKind = Literal["photographs", "drawn scenes"]
 """What the images of a dataset are."""

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ahs_seg.types import ByAttribute
+from ahs_seg.io.protocols import ByAttribute
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 

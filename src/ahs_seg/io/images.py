@@ -27,8 +27,8 @@ from ahs_seg.io.pillow_files import (
 )
 from ahs_seg.io.pixels import Bands, Raster
 from ahs_seg.io.pixels import ImageError as ImageError  # where its users look for it
+from ahs_seg.io.protocols import ByAttribute
 from ahs_seg.io.rasters import open_raster
-from ahs_seg.types import ByAttribute
 
 
 @runtime_checkable
