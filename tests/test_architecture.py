@@ -2,7 +2,6 @@
 
 import ast
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ import typer
 
 import ahs_seg
 from ahs_seg.cli import app
-from tests.support.forks import forked, kill_what_is_left
 from tests.support.import_graph import ORDER, arrows_up, circles, imports_of, room_arrows, room_of
 from tests.support.mirror import without_mirror, without_module
 
@@ -164,13 +162,6 @@ def test_tests_fork_through_support_only() -> None:
     files = [path for path in TESTS.rglob("*.py") if path != Path(__file__) and forks.search(path.read_text())]
     own = {"campaign/driver.py", "campaign/surroundings.py", "support/programs/killed.py", "mutants/run.py"}
     assert {path.relative_to(TESTS).as_posix() for path in files} == own | {"support/forks.py"}
-
-
-def test_forks_that_are_left_do_not_outlive_the_tests() -> None:
-    child = forked(signal.pause)
-    kill_what_is_left()
-    child.join(30)
-    assert child.exitcode == -signal.SIGKILL
 
 
 def test_nothing_executes_on_load() -> None:

@@ -13,7 +13,7 @@ import pytest
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.folder_lock import FOLDER, FolderInUseError, locked
 from ahs_seg.io.overwrite import OverwriteError
-from tests.support.forks import forked
+from tests.support.forks import forked, kill_what_is_left
 
 
 def test_a_second_run_is_told_who_is_writing(tmp_path: Path) -> None:
@@ -86,3 +86,10 @@ def test_drafts_of_a_killed_run_go_with_the_next_run(tmp_path: Path) -> None:
             assert not draft.exists()
             assert sorted((tmp_path / "other").iterdir()) == others  # another run is writing there
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".a.png.settings", "a.png"]
+
+
+def test_forks_that_are_left_do_not_outlive_the_tests() -> None:
+    child = forked(signal.pause)
+    kill_what_is_left()
+    child.join(30)
+    assert child.exitcode == -signal.SIGKILL
