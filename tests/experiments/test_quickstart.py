@@ -42,7 +42,8 @@ def test_the_quickstart_writes_a_page_and_results(
     if results["baselines"]:  # the best form first: it is what the report compares with
         assert results["baselines"][0]["method"] == "zero_shot"
         assert {one["method"] for one in results["baselines"]} == set(BASELINES)
-    assert any("world-150" in line for line in said)
+    (table,) = (line.splitlines() for line in said if "world-150" in line)
+    assert len({len(line) for line in table}) == 1, "columns stand below one another"
     (model,) = tmp_path.glob("run*/model")
     calibration = read_description(model).calibration
     assert calibration is not None

@@ -224,10 +224,12 @@ def _summary(main: EvaluationReport, baseline: EvaluationReport | None) -> str:
 
 
 def _table(evaluations: list[EvaluationReport], baselines: list[EvaluationReport]) -> str:
-    lines = [f"{'mIoU in percent':42} {'all':>6} {'seen':>6} {'unseen':>6} {'harmonic':>8}"]
-    for report in [*evaluations, *baselines]:
+    titles = {id(report): f"{report.method}, {report.dataset}" for report in (*evaluations, *baselines)}
+    width = max(map(len, titles.values()))
+    lines = [f"{'mIoU in percent':{width}} {'all':>6} {'seen':>6} {'unseen':>6} {'harmonic':>8}"]
+    for report in (*evaluations, *baselines):
         scores = report.scores
         cells = (scores.miou, scores.seen, scores.unseen, scores.harmonic)
         row = [f"{100 * value:.1f}" if value is not None else "-" for value in cells]
-        lines.append(f"{report.method + ', ' + report.dataset:42} {row[0]:>6} {row[1]:>6} {row[2]:>6} {row[3]:>8}")
+        lines.append(f"{titles[id(report)]:{width}} {row[0]:>6} {row[1]:>6} {row[2]:>6} {row[3]:>8}")
     return "\n".join(lines)
