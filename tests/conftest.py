@@ -21,12 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread 
 gc.disable()
 
 from hypothesis import settings  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
 
 from tests.support.forks import kill_what_is_left  # noqa: E402
-from tests.support.shape_checks import at_first_call  # noqa: E402
+from tests.support.shape_checks import check_package  # noqa: E402
 
-install_import_hook("ahs_seg", f"{at_first_call.__module__}.{at_first_call.__name__}")
+check_package("ahs_seg")
 
 # A case is not wrong because the machine is busy.
 settings.register_profile("any machine", deadline=None)

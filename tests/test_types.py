@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 
 from ahs_seg.types import ClassText, ImageFeatures, Output
 
@@ -31,7 +31,7 @@ def test_words_know_how_many_rows_they_have_and_where_they_lie() -> None:
     ids=["three axes", "whole numbers", "guidance without prompts", "seen as numbers", "logits without a batch"],
 )
 def test_other_shapes_are_refused_in_tests(wrong: object) -> None:
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintViolation):
         wrong()  # a function
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 
 from ahs_seg.methods.cost import correlation
 from ahs_seg.methods.cost.correlation import cosine_cost, most_similar_classes
@@ -53,5 +53,5 @@ def test_words_shared_by_all_images_may_have_a_leading_axis() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 4, 2, 8), (3, 4, 2, 5), (4, 2, 5), (1, 1, 4, 2, 8), (4, 8)])
 def test_text_of_another_shape_fails_the_check(shape: tuple[int, ...]) -> None:
-    with pytest.raises(TypeCheckError, match="text"):
+    with pytest.raises(BeartypeCallHintViolation, match="text"):
         cosine_cost(dense(3, 8, 2, 5), torch.ones(shape))
