@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from importlib import metadata
 from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -47,7 +47,6 @@ Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 _Config = TypeVar("_Config", bound="Config")
-_Module = TypeVar("_Module", bound="ModuleConfig")
 
 
 class ConfigError(AhsSegError, ValueError):
@@ -136,42 +135,6 @@ class Config(BaseModel):
     def to_yaml(self) -> str:
         """The configuration as yaml text; `read` restores the same configuration from it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-
-SETTING: Final = "setting"
-"""Key that names a setting of a module."""
-
-
-class ModuleConfig(Config):
-    """Config of a module of a method, with settings by name: `{setting: tuned, rank: 16}`.
-
-    `documented` are the values of the publication, which are also the defaults; `tuned` are those that we chose on
-    validation data, where they differ. A setting gives the values of all keys that are not given themselves.
-    """
-
-    TUNED: ClassVar[Mapping[str, Any]] = {}
-    """The values of the setting `tuned` that differ from the documented ones."""
-
-    @classmethod
-    def in_setting(cls: type[_Module], setting: str, **values: Any) -> _Module:
-        """The config in a setting, with these values changed.
-
-        Raises:
-            ConfigError: no setting has this name, or a value is invalid.
-        """
-        return cls.parse({SETTING: setting, **values}, source=cls.__name__)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _apply_setting(cls, values: object) -> object:
-        if not isinstance(values, dict) or SETTING not in values:
-            return values
-        settings: dict[object, Mapping[str, Any]] = {"documented": {}, "tuned": cls.TUNED}
-        given = {key: value for key, value in values.items() if key != SETTING}
-        name = values[SETTING]
-        if not isinstance(name, str) or name not in settings:
-            raise ValueError(f"{SETTING} is {name!r}, but must be {' or '.join(map(str, settings))}")
-        return {**settings[name], **given}
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from ahs_seg.demo.web.session import Workbench
 from ahs_seg.errors import CheckpointError
 from tests.support.command_line import done, run
 from tests.support.drawn_images import drawn, save
-from tests.support.exported import tracing
 from tests.support.page_calls import ADDRESS, noise, segmented
+from tests.support.shape_checks import unchecked
 
 
 @pytest.mark.slow
 def test_a_model_is_written_with_graphs(model: Path, tmp_path: Path) -> None:
-    with tracing():
+    with unchecked():
         text = run("export", model, "--format", "torch-export", "-o", tmp_path / "out")
     assert "torch-export: written" in text
     assert (tmp_path / "out" / "torch-export" / "head.pt2").is_file()
@@ -38,7 +38,7 @@ def test_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> N
 def test_the_parity_of_a_drawn_scene_is_printed_and_everything_runs_the_graphs(model: Path, tmp_path: Path) -> None:
     """A folder, tiles and the page."""
     pytest.importorskip("onnxruntime")
-    with tracing():
+    with unchecked():
         text = run("export", model, "-o", tmp_path / "out")
     assert "onnxruntime: " in text
     assert "of the labels of 1 image(s) with 20 classes equal those of PyTorch" in text

@@ -1,10 +1,8 @@
 """Small methods in stages, run by PyTorch in place of another runtime, and a graph that is made by hand."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -73,13 +71,3 @@ def doubled(path: Path, *, elsewhere: str | None = None) -> Graph:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     path.write_bytes(model.SerializeToString())
     return Graph(files=(listed_file(path),), inputs=("x",), outputs=("y",))
-
-
-@contextmanager
-def tracing() -> Iterator[None]:
-    """Context without the checks of types in signatures: a tracer passes symbols in place of integers."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)

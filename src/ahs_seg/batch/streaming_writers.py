@@ -79,16 +79,16 @@ class RowBuffer:
 
     def __init__(self, multiple: int) -> None:
         self._multiple = multiple
-        self._rows: Shaped[np.ndarray, ...] | None = None
+        self._rows: Shaped[np.ndarray, "*_"] | None = None
 
-    def add(self, rows: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    def add(self, rows: Shaped[np.ndarray, "*_"]) -> Shaped[np.ndarray, "*_"]:
         """Add rows; returns the rows that are complete multiples now, possibly none."""
         rows = rows if self._rows is None else np.concatenate([self._rows, rows])
         whole = len(rows) - len(rows) % self._multiple
         self._rows = rows[whole:].copy()
         return rows[:whole]
 
-    def rest(self) -> Shaped[np.ndarray, ...]:
+    def rest(self) -> Shaped[np.ndarray, "*_"]:
         """The remaining rows."""
         assert self._rows is not None, "something was added"
         return self._rows

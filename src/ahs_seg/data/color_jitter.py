@@ -94,7 +94,7 @@ def _rounded(fixed_point: Int32[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
     return (fixed_point + (1 << (_FIXED_POINT - 1))) >> _FIXED_POINT
 
 
-def _scaled(values: UInt8[np.ndarray, ...], *, factor: float = 1, shift: float = 0) -> UInt8[np.ndarray, ...]:
+def _scaled(values: UInt8[np.ndarray, "*_"], *, factor: float = 1, shift: float = 0) -> UInt8[np.ndarray, "*_"]:
     changed = values.astype(np.float32) * np.float32(factor) + np.float32(shift)
     result: np.ndarray = changed.clip(0, 255).astype(np.uint8)
     return result

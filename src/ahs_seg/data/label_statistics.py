@@ -193,6 +193,6 @@ def _count(stored: UInt[np.ndarray, "H W"] | None, labels: Int[np.ndarray, "H W"
     return _Counts(values, Counter(known), _tally(shown[outside]), border, blurred)
 
 
-def _tally(values: Integer[np.ndarray, ...]) -> Counter[int]:
+def _tally(values: Integer[np.ndarray, "*_"]) -> Counter[int]:
     found, pixels = np.unique(values, return_counts=True)
     return Counter(dict(zip(found.tolist(), pixels.tolist(), strict=True)))

@@ -39,7 +39,7 @@ class BinaryFile(Protocol, metaclass=ByAttribute):
         """The next bytes, all of them without a size."""
 
 
-ImageSource: TypeAlias = str | Path | bytes | BinaryFile | Image.Image | Shaped[np.ndarray, "..."] | Tensor
+ImageSource: TypeAlias = str | Path | bytes | BinaryFile | Image.Image | Shaped[np.ndarray, "*_"] | Tensor
 
 MAX_PIXELS: Final = 400_000_000
 """Maximum number of pixels of an image (20,000 x 20,000); decoding it takes at most 4 GB. Some formats allow fewer."""
@@ -171,7 +171,7 @@ def _stretch(image: ImageFile.ImageFile) -> int:
     return _PACKED_GREY.get(raw_mode(image)[:3], 1)
 
 
-def _channels_last(tensor: Tensor) -> Shaped[np.ndarray, ...]:
+def _channels_last(tensor: Tensor) -> Shaped[np.ndarray, "*_"]:
     if tensor.ndim not in (2, 3) or (tensor.ndim == 3 and tensor.shape[0] not in (1, 3, 4)):
         raise ImageError(
             f"tensor of shape {tuple(tensor.shape)}; allowed are (H W) and (c H W) with c 1, 3 or 4. "
@@ -183,7 +183,7 @@ def _channels_last(tensor: Tensor) -> Shaped[np.ndarray, ...]:
     return (tensor if tensor.ndim == 2 else tensor.permute(1, 2, 0)).numpy()
 
 
-def _rgb_of_array(values: Shaped[np.ndarray, ...], name: str) -> UInt8[np.ndarray, "H W 3"]:
+def _rgb_of_array(values: Shaped[np.ndarray, "*_"], name: str) -> UInt8[np.ndarray, "H W 3"]:
     shape = values.shape
     if values.ndim == 2:
         values = values[..., None]

@@ -38,12 +38,12 @@ class Orientation:
         """(height, width) of the upright image."""
         return (stored[1], stored[0]) if self.swapped else stored
 
-    def upright(self, stored: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    def upright(self, stored: Shaped[np.ndarray, "*_"]) -> Shaped[np.ndarray, "*_"]:
         """A view of the stored pixels as an upright image."""
         values = stored.swapaxes(0, 1) if self.swapped else stored
         return self._reversed(values)
 
-    def stored(self, upright: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    def stored(self, upright: Shaped[np.ndarray, "*_"]) -> Shaped[np.ndarray, "*_"]:
         """A view of an upright image in the order in which it is stored."""
         values = self._reversed(upright)
         return values.swapaxes(0, 1) if self.swapped else values
@@ -54,7 +54,7 @@ class Orientation:
         columns = _from_end(columns, size[1]) if self.columns_reversed else columns
         return (columns, rows) if self.swapped else (rows, columns)
 
-    def _reversed(self, values: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    def _reversed(self, values: Shaped[np.ndarray, "*_"]) -> Shaped[np.ndarray, "*_"]:
         return values[:: -1 if self.rows_reversed else 1, :: -1 if self.columns_reversed else 1]
 
 

@@ -81,7 +81,7 @@ class Levels:
     low: float
     high: float
 
-    def to_bytes(self, values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
+    def to_bytes(self, values: Shaped[np.ndarray, "*_"]) -> UInt8[np.ndarray, "*_"]:
         """Values scaled to 0..255; those outside of the levels are clipped."""
         if values.dtype == np.uint8:
             return values

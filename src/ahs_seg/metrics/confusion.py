@@ -22,7 +22,7 @@ from torch import Tensor
 from ahs_seg.errors import AhsSegError
 from ahs_seg.types import IGNORE
 
-LabelMap: TypeAlias = Integer[np.ndarray, "..."] | Integer[Tensor, "..."]
+LabelMap: TypeAlias = Integer[np.ndarray, "*_"] | Integer[Tensor, "*_"]
 
 
 class MetricError(AhsSegError, ValueError):
@@ -223,11 +223,11 @@ def harmonic_mean(first: float | None, second: float | None) -> float | None:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
-def _to_array(labels: LabelMap) -> Integer[np.ndarray, ...]:
+def _to_array(labels: LabelMap) -> Integer[np.ndarray, "*_"]:
     return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
 
 
-def _size(labels: Integer[np.ndarray, ...]) -> str:
+def _size(labels: Integer[np.ndarray, "*_"]) -> str:
     return "x".join(map(str, labels.shape[::-1]))
 
 

@@ -26,7 +26,8 @@ from ahs_seg.segmenter import Segmenter
 from ahs_seg.tuners import Frozen
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.every_method import SMALL_CONFIGS
-from tests.support.exported import doubled, small, tracing
+from tests.support.exported import doubled, small
+from tests.support.shape_checks import unchecked
 
 SIZES = ((64, 64), (80, 110), (50, 40))
 IMAGES = [np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8) for size in SIZES]
@@ -92,7 +93,7 @@ def test_graphs_take_any_number_of_texts(form: Format, tmp_path: Path, monkeypat
 @pytest.mark.slow
 def test_a_program_of_torch_is_written_with_any_number_of_classes(tmp_path: Path) -> None:
     segmenter = described(ZeroShotConfig)
-    with tracing():
+    with unchecked():
         directory = segmenter.export(tmp_path / "model", "torch-export")
     manifest = read_manifest(directory, "torch-export")
     assert [graph.files[0].name for graph in manifest.graphs.values()] == ["image.pt2", "head.pt2"]
@@ -129,13 +130,13 @@ def test_every_method_runs_in_every_runtime(kind: type[Config], tmp_path: Path) 
     plain = described(kind, square)
     if kind is ScanConfig and "openvino" in forms:  # seen with 2026.4
         with (
-            tracing(),
+            unchecked(),
             pytest.raises(ExportError, match="openvino computes the output 'embeddings' of the graph 'image'"),
         ):
             plain.export(tmp_path / "other", "openvino")
         assert not (tmp_path / "other" / "openvino").exists()
         forms.remove("openvino")
-    with tracing():
+    with unchecked():
         directory = plain.export(tmp_path / "model", forms)
     for runtime in (RUNTIME_OF[form] for form in forms):
         found = Segmenter.from_pretrained(directory, runtime=runtime)
@@ -150,7 +151,7 @@ def test_names_are_baked_in_and_the_image_tower_has_8_bits(tmp_path: Path) -> No
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     plain = described(CatSegConfig)
-    with tracing():
+    with unchecked():
         directory = plain.export(tmp_path / "model", "onnx", classes="sky, road, tree", int8=True)
     manifest = read_manifest(directory, "onnx")
     assert (manifest.weights, manifest.classes) == ("int8", ("sky", "road", "tree"))
@@ -185,7 +186,7 @@ def test_names_are_not_baked_into_scan(tmp_path: Path) -> None:
     segmenter = described(ScanConfig)
     directory = segmenter.save_pretrained(tmp_path / "model")
     text = segmenter.method.ensure_prepared(segmenter.encode(names(2)))
-    with tracing(), pytest.raises(ExportError, match="cannot be baked into the graphs of SCAN"):
+    with unchecked(), pytest.raises(ExportError, match="cannot be baked into the graphs of SCAN"):
         export_graphs(segmenter.method, directory, "torch-export", baked=(text, ("a", "b")))
 
 
