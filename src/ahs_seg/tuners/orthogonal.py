@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ahs_seg.backbones.base import AttentionWeights, Backbone, Tower
-from ahs_seg.config import Config, ConfigError, Width
+from ahs_seg.config import ConfigError, Width
 from ahs_seg.modules.full_precision import full_precision
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.tuners.base import TunerConfig, freeze
 from ahs_seg.types import TrainingForward
 
@@ -43,12 +44,14 @@ def energy_loss(matrices: Float[Tensor, "layers p slots n n"], alpha: Float[Tens
 _LEAST, _MOST = 0.01, 0.99
 
 
-class Modulation(Config):
+class Modulation(ModuleConfig):
     """Configuration of the adaptive energy modulation of the rotations of both towers (AHS-Seg, HA-HEM).
 
     `alpha` is the initial strength of every layer; `vision` and `text` are the initial strengths of the two towers, or
     with `beta` "constant" their strengths throughout. `energy_weight` is the weight of the energy loss (`energy_loss`).
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"alpha": 0.1}
 
     alpha: float = Field(default=0.3, gt=0, lt=1)
     vision: float = Field(default=1.0, gt=0, le=1)

@@ -42,6 +42,21 @@ def test_words_are_projected_by_their_own_matrix() -> None:
         torch.testing.assert_close(ours, expected)
 
 
+@torch.no_grad()
+def test_with_identity_bases_only_the_dynamic_term_is_left() -> None:
+    """P_i = I + c_i s B A for words, and patch features as they are."""
+    torch.manual_seed(0)
+    projection = ProjectionConfig.in_setting("tuned", rank=3, hidden=(8, 4)).build(6).eval()
+    assert not [name for name, _ in projection.named_parameters() if "base" in name]
+    for parameter in projection.parameters():
+        parameter.add_(torch.randn_like(parameter) * 0.5)
+    maps, words = torch.randn(2, 6, 3, 3), F.normalize(torch.randn(4, 6), dim=-1)
+    assert torch.equal(projection.image(maps), F.normalize(F.normalize(maps, dim=1), dim=1))
+    dynamic = projection.scale * projection.up.weight @ projection.down.weight
+    for word, share, ours in zip(words, projection.complexity(words), projection.text(words), strict=True):
+        torch.testing.assert_close(ours, F.normalize((torch.eye(6) + share * dynamic) @ word, dim=0))
+
+
 def test_contrastive_by_hand() -> None:
     """Means e1 and (e1 + e2)/sqrt 2 against words e1 and e2, temperature 0.1; the ignored cell has no part."""
     features = torch.zeros(1, 2, 2, 2)

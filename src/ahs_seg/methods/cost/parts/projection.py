@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +12,12 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, Width
+from ahs_seg.config import Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import mean_of_rows, sum_of_rows
 from ahs_seg.modules.full_precision import full_precision, widened
 from ahs_seg.modules.resize import nearest_labels
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import IGNORE, TrainingForward
 
 
@@ -85,15 +86,21 @@ def hierarchy_loss(text: Float[Tensor, "t d"], margins: Float[Tensor, "t t"]) ->
     return torch.where(related, error, 0).sum() / related.sum().clamp(min=1)
 
 
-class ProjectionConfig(Config):
+Bases = Literal["learned", "identity"]
+
+
+class ProjectionConfig(ModuleConfig):
     """Config of the dynamic class-aware hyperspherical projection (AHS-Seg, DC-HSP).
 
     `rank` is the rank of the dynamic term and `scale` its initial factor; `hidden` and `dropout` belong to the
     complexity estimator. `contrastive_weight` and `hierarchy_weight` are the weights of the two losses. The class
     attention is guided by text embeddings before the projection (`guidance` "text") or after it ("projected"). With
     `per_class` the dynamic term, with the complexity of the class, acts on the patch features, too
-    (`DynamicProjection`).
+    (`DynamicProjection`). The base matrices of image and text are "learned", or stay the "identity", so that words
+    that were not in training keep the places that CLIP gave them.
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"bases": "identity"}
 
     rank: Width = 64
     scale: float = 0.1
@@ -103,11 +110,14 @@ class ProjectionConfig(Config):
     hierarchy_weight: float = Field(default=0.02, ge=0)
     guidance: Literal["text", "projected"] = "text"
     per_class: bool = False
+    bases: Bases = "learned"
 
     def build(self, dim: int) -> DynamicProjection:
         """The projection module for a joint space of `dim` dimensions."""
         estimator = ComplexityEstimator(dim, self.hidden, dropout=self.dropout)
-        return DynamicProjection(dim, estimator, rank=self.rank, scale=self.scale, per_class=self.per_class)
+        return DynamicProjection(
+            dim, estimator, rank=self.rank, scale=self.scale, per_class=self.per_class, bases=self.bases
+        )
 
     def term(self, projection: DynamicProjection, classes: TrainingClasses) -> ProjectionTerm:
         """The loss term of the projection."""
@@ -148,7 +158,8 @@ class DynamicProjection(nn.Module):
     correlation. The original's radius has no effect, because a normalisation follows it, and is left out.
 
     With `per_class` the patch features that are compared with class i are projected by P_img + c_i s B A: `image` gives
-    P_img f / |P_img f|, and `shift` what B A adds to it at complexity 1. Losses use `image` alone.
+    P_img f / |P_img f|, and `shift` what B A adds to it at complexity 1. Losses use `image` alone. `bases` "identity"
+    leaves out both base matrices, which is ours.
 
     Source: AHS-Seg, dynamic class-aware hyperspherical projection.
     """
@@ -156,13 +167,20 @@ class DynamicProjection(nn.Module):
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
 
     def __init__(
-        self, dim: int, estimator: ComplexityEstimator, *, rank: int = 64, scale: float = 0.1, per_class: bool = False
+        self,
+        dim: int,
+        estimator: ComplexityEstimator,
+        *,
+        rank: int = 64,
+        scale: float = 0.1,
+        per_class: bool = False,
+        bases: Bases = "learned",
     ) -> None:
         super().__init__()
         self.per_class = per_class
         self.estimator = estimator
-        self.image_base = _identity(dim)
-        self.text_base = _identity(dim)
+        self.image_base = _base(dim, bases)
+        self.text_base = _base(dim, bases)
         self.down = nn.Linear(dim, rank, bias=False)
         self.up = nn.Linear(rank, dim, bias=False)
         nn.init.zeros_(self.up.weight)
@@ -171,14 +189,14 @@ class DynamicProjection(nn.Module):
     def image(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Projected patch features, normalised to unit length."""
         with full_precision(features.device):
-            projected = F.normalize(widened(features), dim=1).permute(0, 2, 3, 1) @ self.image_base.weight.T
+            projected = self.image_base(F.normalize(widened(features), dim=1).permute(0, 2, 3, 1))
             return F.normalize(projected, dim=-1).permute(0, 3, 1, 2)
 
     def shift(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """The dynamic term s B A f of normalised patch features, divided by the length of their base projection."""
         with full_precision(features.device):
             unit = F.normalize(widened(features), dim=1).permute(0, 2, 3, 1)
-            length = (unit @ self.image_base.weight.T).norm(dim=-1, keepdim=True).clamp(min=_LEAST_LENGTH)
+            length = self.image_base(unit).norm(dim=-1, keepdim=True).clamp(min=_LEAST_LENGTH)
             moved = self.scale * (unit @ self.down.weight.T @ self.up.weight.T) / length
             return moved.permute(0, 3, 1, 2)
 
@@ -201,7 +219,10 @@ class DynamicProjection(nn.Module):
         return self.estimator(F.normalize(embeddings, dim=-1)).squeeze(-1)
 
 
-def _identity(dim: int) -> nn.Linear:
+def _base(dim: int, kind: Bases) -> nn.Module:
+    """A base matrix, initialised to the identity; "identity" has no parameters."""
+    if kind == "identity":
+        return nn.Identity()
     base = nn.Linear(dim, dim, bias=False)
     nn.init.eye_(base.weight)
     return base
