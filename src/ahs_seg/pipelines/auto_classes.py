@@ -66,12 +66,15 @@ class AhsSegModel(torch.nn.Module):
         *,
         dtype: torch.dtype | str | None = None,
         revision: str | None = None,
+        config: object = None,
         **_: object,
     ) -> AhsSegModel:
         """Load a model as `Segmenter.from_pretrained`, on the CPU; other options of transformers have no meaning here.
 
-        `revision` is a branch, tag or commit of a repository of the hub.
+        `revision` is a branch, tag or commit of a repository of the hub. Without `dtype`, that of `config` is taken:
+        some versions of transformers put the one that their caller gave there.
         """
+        dtype = getattr(config, "dtype", None) if dtype is None else dtype
         plain = revision in (None, "main") or Path(name_or_path).is_dir()
         source = str(name_or_path) if plain else f"{name_or_path}@{revision}"
         kind = "fp32" if dtype is None or dtype == "auto" else dtype

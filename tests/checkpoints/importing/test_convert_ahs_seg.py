@@ -64,7 +64,9 @@ def test_a_checkpoint_with_the_parts_brings_them_along(tmp_path: Path) -> None:
     )
     assert torch.equal(fusion.get_parameter("output.3.weight"), state["ms_fpn.output_proj.3.weight"])
     assert torch.equal(projection.up.weight, state["class_projection.text_proj.delta_B.weight"])
-    assert torch.equal(projection.get_parameter("image_base.weight"), state["class_projection.image_proj.base_proj.weight"])
+    assert torch.equal(
+        projection.get_parameter("image_base.weight"), state["class_projection.image_proj.base_proj.weight"]
+    )
     reasons = {key.split(".")[1]: reason for key, reason in ignored.items() if key.startswith("class_projection")}
     assert set(reasons) == {"complexity_estimator", "image_proj", "radius"}
     assert "has no effect" in reasons["image_proj"]

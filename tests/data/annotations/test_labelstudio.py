@@ -2,6 +2,7 @@
 
 import json
 import logging
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def test_masks_of_the_converter_and_polygons_are_read_the_later_on_top(tmp_path:
         '</BrushLabels><PolygonLabels name="shape" toName="image"><Label value="cat"/></PolygonLabels></View>'
     )
     assert schema.validate_region({**regions[1], "from_name": "shape"})
-    assert schema.validate_region(regions[0])
+    if tuple(map(int, version("label-studio-sdk").split("."))) >= (2, 0, 18):  # before, not even its own masks were
+        assert schema.validate_region(regions[0])
     dataset = LabelStudioData(file=written(tmp_path, task(*regions))).open()
     assert dataset.vocabulary.labels == ["cat", "dog"]
     expected = np.where(MASK, 1, IGNORE)
