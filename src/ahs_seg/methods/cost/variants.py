@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
@@ -73,6 +74,8 @@ class AhsSegLiteConfig(CostMethodConfig):
 
 class HpsPrototypes(Prototypes):
     """Prototypes with geodesic losses; `weight` is the product of the overall weight 0.1 and this part's weight 0.1."""
+
+    TUNED: ClassVar[Mapping[str, Any]] = {}
 
     start: Literal["text", "nothing"] = "nothing"
     guidance: NonNegativeFloat = 0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +14,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ahs_seg.backbones.base import Backbone
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.config import ConfigError
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.geodesic import geodesic_distance
 from ahs_seg.modules.resize import resize
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import TrainingForward
 
 
@@ -43,12 +46,14 @@ def distillation_schedule(progress: float, *, initial: float = 0.5, final: float
 _DOT = "/"  # names of buffers have no dots
 
 
-class Distillation(Config):
+class Distillation(ModuleConfig):
     """Spherical self-distillation (AHS-Seg's simple design, SDR): keeps the tuned encoder near the original CLIP.
 
     The loss (`distillation_loss`) is multiplied by `weight` and by a factor that falls from `initial` to `final` during
     training, after a rise from 0 during the share `warmup` of it (`distillation_schedule`).
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"weight": 3.0}
 
     weight: NonNegativeFloat = 0.1
     initial: NonNegativeFloat = 0.5

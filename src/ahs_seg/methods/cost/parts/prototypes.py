@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +11,12 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, ConfigError, Width
+from ahs_seg.config import ConfigError, Width
 from ahs_seg.methods.cost.parts.prototype_losses import prototype_contrast, prototype_distance, prototype_loss
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import sum_of_rows
 from ahs_seg.modules.resize import nearest_labels
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import IGNORE, TrainingForward
 
 LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.01, 1.0
@@ -30,7 +32,7 @@ def adaptive_momentum(momentum: float, counts: Float[Tensor, " k"]) -> Float[Ten
     return grown.clamp(max=max(GREATEST_MOMENTUM, momentum))
 
 
-class Prototypes(Config):
+class Prototypes(ModuleConfig):
     """Config of the prototypes, one per training class (AHS-Seg's simple design and HPS-Seg, HPA).
 
     `count` is the number of training classes; an experiment sets it. Prototypes are initialised with the text
@@ -42,6 +44,8 @@ class Prototypes(Config):
     `geodesic` loss is `distance_weight` times the distance to the prototype of the own class plus `contrast_weight`
     times a cross-entropy over the distances.
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"weight": 0.003}
 
     count: Width | None = None
     start: Literal["text", "nothing"] = "text"
