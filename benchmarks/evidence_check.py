@@ -24,6 +24,7 @@ PAGES: Final = {
     "ablation_ahs_seg_sweep": "docs/methods/ahs_seg.md",
     "ablation_ahs_seg_lite": "docs/methods/ahs_seg_lite.md",
     "ablation_ahs_seg_lite_sweep": "docs/methods/ahs_seg_lite.md",
+    "ablation_tuned": "docs/methods/ahs_seg.md",
     "ablation_hps_seg": "docs/methods/hps_seg.md",
     "ablation_ebseg": "docs/methods/ebseg.md",
     "ablation_scan": "docs/methods/scan.md",
