@@ -66,6 +66,18 @@ def test_a_class_without_ground_truth_has_no_semantic_iou() -> None:
     assert total.semantic_iou() == [None, 1.0, None]
 
 
+def test_semantic_means_are_over_labelled_classes_and_over_those_that_were_predicted_too() -> None:
+    total = MetricAccumulator(3, Measures(parents=TABLE))
+    total.add(count_image(np.array([[0, 2, 1, 0]]), np.array([[0, 0, 1, 1]]), 3, boundary=False))
+    values = total.semantic_iou()
+    assert values is not None
+    assert values[2] is None  # predicted, and nowhere labelled
+    whole = sum(value for value in values if value is not None)
+    scores = total.scores()
+    assert scores.sg_miou == pytest.approx(whole / 2)
+    assert scores.sg_miou_with_predicted == pytest.approx(whole / 3)
+
+
 def test_wrong_maps_are_refused() -> None:
     with pytest.raises(ValueError, match="2x2"):
         count_image(np.zeros((2, 2), np.int64), np.zeros((2, 3), np.int64), 3, boundary=False)

@@ -102,6 +102,14 @@ def test_weights_scale_their_losses_only() -> None:
     assert torch.equal(other["label"], one["label"])
 
 
+def test_the_weight_of_a_term_scales_its_loss() -> None:
+    masks, logits, labels = case(1)
+    targets, config = mask_targets(labels, (32, 32)), ProposalLossConfig(points=16)
+    one, other = (supervise(masks, {"label": ClassTerm(logits, w)}, targets, config, draw())[0] for w in (2.0, 3.0))
+    torch.testing.assert_close(other["label"], 1.5 * one["label"])
+    assert torch.equal(other["mask"], one["mask"])
+
+
 def test_the_first_term_decides_the_matching() -> None:
     masks, logits, labels = case(1)
     targets = mask_targets(labels, (32, 32))

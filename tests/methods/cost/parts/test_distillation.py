@@ -1,6 +1,7 @@
 """Self-distillation: the frozen teacher, the loss by hand and its schedule."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,6 +76,19 @@ def test_the_teacher_computes_in_the_type_of_the_student(dtype: torch.dtype) -> 
     output = Output(torch.zeros(2, 5, 8, 8), features, words, features.dense)
     term(backbone, TrainingForward(pixels, LABELS, places, places, output, 0.0, compute_dtype=dtype))
     assert types == [dtype]
+
+
+@torch.no_grad()
+def test_the_loss_is_the_distance_to_the_teacher_with_both_weights() -> None:
+    """Halfway from 0.5 to 0.1 the factor is 0.3."""
+    backbone = ROTATED.apply(random_backbone())
+    pixels, text = inputs(5)
+    term = DistillationTerm(Distillation(weight=0.2), backbone)
+    start = backbone.encode_image(pixels)
+    moved = replace(start, dense=start.dense + torch.randn_like(start.dense))
+    output, places = Output(torch.zeros(2, 5, 8, 8), moved, ClassText(text, text), moved.dense), torch.arange(5)
+    found = term(backbone, TrainingForward(pixels, LABELS, places, places, output, 0.5))
+    torch.testing.assert_close(found["distillation"], 0.2 * 0.3 * distillation_loss(moved.dense, start.dense))
 
 
 def test_distillation_needs_an_encoder_that_is_tuned() -> None:
