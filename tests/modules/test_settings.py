@@ -1,11 +1,13 @@
 """Settings of modules by name."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import pytest
 
 from ahs_seg.config import Config, ConfigError
+from ahs_seg.experiments.ablation.suites import find_experiment
 from ahs_seg.modules.settings import ModuleConfig
 
 
@@ -46,3 +48,28 @@ def test_a_setting_is_chosen_by_an_override_and_in_python() -> None:
 def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"part.*setting is 'tunned', but must be documented or tuned"):
         Method.parse({"part": {"setting": "tunned"}})
+
+
+@pytest.mark.parametrize("name", ["ahs_seg_vitb", "ahs_seg_vitl", "quickstart/ahs_seg"])
+@pytest.mark.parametrize("module", ["tuner.modulation", "cost.projection"])
+def test_the_setting_of_a_packaged_config_acts(name: str, module: str) -> None:
+    check_setting(name, module)
+
+
+@pytest.mark.parametrize("name", ["ahs_seg_lite_vitb", "ahs_seg_lite_vitl", "quickstart/ahs_seg_lite"])
+@pytest.mark.parametrize("module", ["cost.prototypes", "cost.distillation"])
+def test_the_setting_of_a_packaged_config_of_the_simple_design_acts(name: str, module: str) -> None:
+    check_setting(name, module)
+
+
+def check_setting(name: str, module: str) -> None:
+    """No value that the file gives stands in the way of the tuned one."""
+    documented = attrgetter(module)(find_experiment(name).method)
+    tuned = attrgetter(module)(find_experiment(name, [f"method.{module}.setting=tuned"]).method)
+    changed = {key: getattr(tuned, key) for key in dict(tuned) if getattr(tuned, key) != getattr(documented, key)}
+    assert changed == dict(tuned.TUNED)
+
+
+def test_a_module_without_tuned_values_has_no_such_setting() -> None:
+    with pytest.raises(ConfigError, match="setting is 'tuned', but must be documented"):
+        find_experiment("quickstart/hps_seg", ["method.cost.prototypes.setting=tuned"])

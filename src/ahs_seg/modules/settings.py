@@ -22,7 +22,7 @@ class ModuleConfig(Config):
     """
 
     TUNED: ClassVar[Mapping[str, Any]] = {}
-    """The values of the setting `tuned` that differ from the documented ones."""
+    """The values of the setting `tuned` that differ from the documented ones; without any there is no such setting."""
 
     @classmethod
     def in_setting(cls: type[_Module], setting: str, **values: Any) -> _Module:
@@ -38,7 +38,7 @@ class ModuleConfig(Config):
     def _apply_setting(cls, values: object) -> object:
         if not isinstance(values, dict) or SETTING not in values:
             return values
-        settings: dict[object, Mapping[str, Any]] = {"documented": {}, "tuned": cls.TUNED}
+        settings: dict[object, Mapping[str, Any]] = {"documented": {}} | ({"tuned": cls.TUNED} if cls.TUNED else {})
         given = {key: value for key, value in values.items() if key != SETTING}
         name = values[SETTING]
         if not isinstance(name, str) or name not in settings:
