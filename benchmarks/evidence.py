@@ -22,8 +22,8 @@ from ahs_seg.io.provenance import provenance
 RESULTS = Path(__file__).parent / "results"
 SEEDS: Final = tuple(range(10))
 """Seeds of every table; the same scenes for all of them."""
-SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan")
-SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", "tuned")
+SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan", "tuned")
+SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep")
 """Tables on validation scenes, by which settings are chosen."""
 CHOOSING: Final = (11, 12)
 """Seeds of the sweeps; no other table has them."""

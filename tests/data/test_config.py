@@ -29,6 +29,8 @@ def test_words_of_a_command_line_name_data() -> None:
 
 def test_titles_say_what_the_data_is(tmp_path: Path) -> None:
     assert WorldData(scenes="test", count=5, names=20).title == "world-20 (test, 5 scenes)"
+    other = WorldData(count=5, names="few", hard=2, size=64, unlabelled=0.25)  # results are filed by this title
+    assert other.title == "world-few (train, 5 scenes, 64 pixels, hard 2, 25% without labels)"
     assert FolderData(root=tmp_path / "photos", split="val").title == "photos/val"
     assert FolderData(root=tmp_path / "photos").title == "photos"
     assert {BenchmarkData(benchmark=name).title for name in BENCHMARKS} == set(BENCHMARKS)

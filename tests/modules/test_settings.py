@@ -62,6 +62,12 @@ def test_the_setting_of_a_packaged_config_of_the_simple_design_acts(name: str, m
     check_setting(name, module)
 
 
+@pytest.mark.parametrize("name", ["hps_seg_vitb", "hps_seg_vitl", "quickstart/hps_seg"])
+@pytest.mark.parametrize("module", ["cost.prototypes", "cost.alignment", "cost.rectification"])
+def test_the_setting_of_a_packaged_config_of_hps_seg_acts(name: str, module: str) -> None:
+    check_setting(name, module)
+
+
 def check_setting(name: str, module: str) -> None:
     """No value that the file gives stands in the way of the tuned one."""
     documented = attrgetter(module)(find_experiment(name).method)
@@ -71,5 +77,8 @@ def check_setting(name: str, module: str) -> None:
 
 
 def test_a_module_without_tuned_values_has_no_such_setting() -> None:
+    class Plain(ModuleConfig):
+        weight: float = 0.1
+
     with pytest.raises(ConfigError, match="setting is 'tuned', but must be documented"):
-        find_experiment("quickstart/hps_seg", ["method.cost.prototypes.setting=tuned"])
+        Plain.in_setting("tuned")

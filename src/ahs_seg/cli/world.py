@@ -17,7 +17,7 @@ app = typer.Typer(
 @app.command("draw")
 def draw(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    names: Annotated[str, typer.Option(help="Vocabulary: seen, 20, 59, 150, 459 or 847.")] = "20",
+    names: Annotated[str, typer.Option(help="Vocabulary: seen, few, 20, 59, 150, 459 or 847.")] = "20",
     scenes: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "train",
     count: Annotated[int, typer.Option(min=1, help="Number of scenes.")] = 20,
     size: Annotated[int, typer.Option(min=1, help="Side of a scene in pixels.")] = 96,

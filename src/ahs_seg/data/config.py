@@ -16,11 +16,12 @@ from ahs_seg.data.dataset_config import DatasetConfig as DatasetConfig  # where 
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.hub_dataset import PREFIX, HubData
 from ahs_seg.data.world.dataset import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WorldDataset
+from ahs_seg.data.world.scenes import SIZE
 
 WORLD_SEEDS = {"train": TRAIN_SEED, "validation": VALIDATION_SEED, "test": TEST_SEED}
 
 
-WorldNames = Literal["seen", 20, 59, 150, 459, 847]
+WorldNames = Literal["seen", "few", 20, 59, 150, 459, 847]
 
 
 class FolderData(DatasetConfig):
@@ -64,7 +65,8 @@ class FolderData(DatasetConfig):
 
 
 class WorldData(DatasetConfig):
-    """Config of scenes of the drawn world; `names` is "seen" (training classes) or the size of a vocabulary.
+    """Config of scenes of the drawn world; `names` is the size of a vocabulary, "seen" (the 169 training classes) or
+    "few" (40 of these).
 
     `unlabelled` is the share of every scene that has no label (0 for all published figures).
     """
@@ -73,15 +75,20 @@ class WorldData(DatasetConfig):
     scenes: Literal["train", "validation", "test"] = "train"
     count: PositiveInt = 2000
     names: WorldNames = "seen"
-    size: Side = 96
+    size: Side = SIZE
     hard: NonNegativeFloat = 1.0
     unlabelled: float = Field(default=0.0, ge=0, lt=1)
 
     @property
     def title(self) -> str:
         """Name of this dataset in reports."""
-        hidden = f", {self.unlabelled:.0%} without labels" if self.unlabelled else ""
-        return f"world-{self.names} ({self.scenes}, {self.count} scenes{hidden})"
+        others = {
+            f"{self.size} pixels": self.size != SIZE,
+            f"hard {self.hard:g}": self.hard != 1,
+            f"{self.unlabelled:.0%} without labels": bool(self.unlabelled),
+        }
+        noted = "".join(f", {text}" for text, differs in others.items() if differs)
+        return f"world-{self.names} ({self.scenes}, {self.count} scenes{noted})"
 
     def open(self) -> WorldDataset:
         """Dataset of synthetic scenes; nothing is stored, each scene is drawn on access."""

@@ -2,10 +2,12 @@ from collections import Counter
 
 import pytest
 
+from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.names import (
     NOVEL_ATTRIBUTES,
     STUFF,
     VOCABULARY_SIZES,
+    few_names,
     never_trained,
     seen_names,
     splits,
@@ -21,6 +23,13 @@ def test_sizes_are_those_of_the_specification():
     assert Counter(splits()[name] for name in STUFF) == {"seen": 9, "novel": 3}
     assert len(seen_names()) == 169
     assert len(never_trained()) == 142
+
+
+def test_few_names_are_40_of_the_seen_ones():
+    assert len(set(few_names())) == 40
+    assert set(few_names()) < set(seen_names())
+    assert sum(name in STUFF for name in few_names()) == 9
+    assert WorldDataset(7, 2, "few").vocabulary.labels == list(few_names())
 
 
 def test_seen_things_have_no_novel_attribute_and_combinations_only_known_ones():

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from ahs_seg.data.base import Sample
-from ahs_seg.data.world.names import seen_names, vocabulary_names
+from ahs_seg.data.world.names import few_names, seen_names, vocabulary_names
 from ahs_seg.data.world.scenes import SIZE, SceneSource
 from ahs_seg.types import IGNORE, ImageKind
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -21,7 +21,8 @@ TEST_SEED: Final = 303
 class WorldDataset:
     """Dataset of `count` scenes of the drawn world, labelled with one of its vocabularies.
 
-    `names` is the size of a vocabulary (20, 59, 150, 459, 847) or "seen", the 169 classes of segmentation training.
+    `names` is the size of a vocabulary (20, 59, 150, 459, 847), "seen", the 169 classes of segmentation training, or
+    "few", 40 of these.
     `hard` scales rotation, uneven lighting, exposure, noise and blur; 0 gives clean drawings. `unlabelled` is the share
     of every scene that has no label (`IGNORE`), as in real annotations: a square whose place depends on seed and index
     only. Images and all other labels stay as they are.
@@ -38,7 +39,8 @@ class WorldDataset:
         unlabelled: float = 0.0,
     ) -> None:
         self.image_kind: ImageKind = "drawn scenes"
-        chosen = seen_names() if names == "seen" else vocabulary_names(int(names))
+        trained = {"seen": seen_names, "few": few_names}.get(str(names))
+        chosen = trained() if trained else vocabulary_names(int(names))
         self.vocabulary = Vocabulary.parse(list(chosen))
         self._scenes = SceneSource(seed, chosen, size=size, hard=hard)
         self._count = count

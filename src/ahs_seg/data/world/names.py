@@ -47,6 +47,7 @@ SYNONYMS: Final = {
 NOVEL_ATTRIBUTES: Final = frozenset({"purple", "cyan", "brown", "checkered", "heart", "arrow", "house"})
 NOVEL_STUFF: Final = frozenset({"lava", "leaves", "metal"})
 SEEN_THINGS: Final = 160
+FEW_THINGS: Final = 31
 NEVER_TRAINED: Final = 142
 VOCABULARY_SIZES: Final = (20, 59, 150, 459, 847)
 _SMALL_STUFF: Final = ("grass", "sand", "water", "brick wall", "lava", "metal")
@@ -100,6 +101,13 @@ def splits() -> dict[str, NameSplit]:
 def seen_names() -> tuple[str, ...]:
     """The 169 class names of segmentation training: stuff first, then things."""
     return tuple(name for name in (*STUFF, *things()) if splits()[name] == "seen")
+
+
+@cache
+def few_names() -> tuple[str, ...]:
+    """40 of the `seen_names`, for training with a small vocabulary: all stuff, and 31 things."""
+    stuff = tuple(name for name in seen_names() if name in STUFF)
+    return (*stuff, *_shuffled([name for name in seen_names() if name not in STUFF], "few")[:FEW_THINGS])
 
 
 @cache

@@ -75,7 +75,7 @@ class AhsSegLiteConfig(CostMethodConfig):
 class HpsPrototypes(Prototypes):
     """Prototypes with geodesic losses; `weight` is the product of the overall weight 0.1 and this part's weight 0.1."""
 
-    TUNED: ClassVar[Mapping[str, Any]] = {}
+    TUNED: ClassVar[Mapping[str, Any]] = {"weight": 0.001}
 
     start: Literal["text", "nothing"] = "nothing"
     guidance: NonNegativeFloat = 0.0

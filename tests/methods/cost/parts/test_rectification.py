@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from ahs_seg.methods.cost.parts.rectification import (
     CertaintyRectifier,
+    MixingRectification,
     MixingRectifier,
     consistency_loss,
     gate_regulariser,
@@ -51,6 +52,14 @@ def test_gates_of_hps_seg_start_open_and_the_uncertainty_undecided() -> None:
     gates = rectifier.gates(features)
     assert gates.spatial.std() > 0.3
     assert gates.spatial.min() < 1e-6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("opening", [-3.0, 5.0])
+def test_gates_start_where_they_are_told_to(opening: float) -> None:
+    gates = MixingRectification(opening=opening).build(64).gates(torch.zeros(2, 64, 6, 6))
+    for gate in (gates.channel, gates.spatial):
+        torch.testing.assert_close(gate, torch.full_like(gate, opening).sigmoid())
 
 
 @pytest.mark.parametrize(("kind", "count"), [(CertaintyRectifier, 99_619), (MixingRectifier, 66_211)])

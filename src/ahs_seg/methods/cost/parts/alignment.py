@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, Width
+from ahs_seg.config import Width
 from ahs_seg.modules.full_precision import widened
+from ahs_seg.modules.settings import ModuleConfig
 
 
-class Alignment(Config):
+class Alignment(ModuleConfig):
     """Config of the hyperspherical alignment (HPS-Seg, HPA).
 
     `share` limits the angle between a feature and its aligned version: about 6 degrees at 0.1.
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"share": 0.03}
 
     reduction: Width = 4
     share: NonNegativeFloat = 0.1

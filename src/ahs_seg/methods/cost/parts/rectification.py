@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, FiniteFloat, NonNegativeFloat
 from torch import Tensor, nn
 
 from ahs_seg.config import Config, Width
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.resize import resize
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import TrainingForward
 
 _EPS = 1e-12
@@ -97,22 +99,26 @@ class CertaintyRectification(Config):
         return ConsistencyTerm(self) if self.second_view == "features" else SecondViewTerm(self)
 
 
-class MixingRectification(Config):
+class MixingRectification(ModuleConfig):
     """AFR of HPS-Seg: gates by channel and position, mixed in by an uncertainty per image.
 
     `weight` is the weight of the regulariser: `open_weight` times the mean closed share of the gates plus
-    `smooth_weight` times the total variation of the spatial gate (`gate_regulariser`).
+    `smooth_weight` times the total variation of the spatial gate (`gate_regulariser`). Both gates start at
+    sigmoid(`opening`).
     """
+
+    TUNED: ClassVar[Mapping[str, Any]] = {"opening": 5.0}
 
     name: Literal["mixing"] = "mixing"
     reduction: Width = 16
     weight: NonNegativeFloat = 0.1
     open_weight: NonNegativeFloat = 0.1
     smooth_weight: NonNegativeFloat = 0.01
+    opening: FiniteFloat = 2.0
 
     def build(self, dim: int) -> MixingRectifier:
         """The rectifier for dense features with `dim` channels."""
-        return MixingRectifier(dim, reduction=self.reduction)
+        return MixingRectifier(dim, reduction=self.reduction, opening=self.opening)
 
     def term(self, rectifier: MixingRectifier, classes: TrainingClasses) -> GateTerm:
         """The loss term of the rectifier."""
@@ -168,9 +174,8 @@ class MixingRectifier(nn.Module):
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"mix_logit"})
-    OPEN: ClassVar[float] = 2.0
 
-    def __init__(self, dim: int, *, reduction: int = 16) -> None:
+    def __init__(self, dim: int, *, reduction: int = 16, opening: float = 2.0) -> None:
         super().__init__()
         hidden = max(1, dim // reduction)
         self.channel = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
@@ -186,7 +191,7 @@ class MixingRectifier(nn.Module):
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]  # these convolutions have one
         nn.init.xavier_uniform_(self.spatial[-1].get_parameter("weight"), gain=0.1)
         for gate in (self.channel[-1], self.spatial[-1]):
-            nn.init.constant_(gate.get_parameter("bias"), self.OPEN)
+            nn.init.constant_(gate.get_parameter("bias"), opening)
 
     def gates(self, dense: Float[Tensor, "b d h w"]) -> Gates:
         """The gates of a batch; certainty is one value per image."""
