@@ -18,6 +18,7 @@ from typing import Final
 
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
+from benchmarks import regimes
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS: Final = tuple(range(10))
@@ -64,7 +65,7 @@ class EvidenceError(ValueError):
 def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS) -> list[Step]:
     """All steps in order; trained models lie below `output`."""
     starts = {(method, seed): output / "quickstart" / f"{method}-{seed}" for method in METHODS for seed in seeds}
-    crops = output / "crop_clip"
+    crops, tables = output / "crop_clip", output / "ablation"
     numbers = ",".join(map(str, seeds))
     found = [
         Step(
@@ -90,10 +91,15 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         source = f"benchmarks/suites/{suite}.yaml" if sweep else suite
         more = ["--validation"] if sweep else []
         more += [f"method.shifted.source={crops / 'clip'}"] if suite == "scan" else []
-        table = output / "ablation" / (f"{suite}-validation" if sweep else suite) / "ablation.json"
+        table = tables / (f"{suite}-validation" if sweep else suite) / "ablation.json"
         drawn = ",".join(map(str, CHOOSING)) if sweep else numbers
-        command = _shell("ablate", "--suite", source, "--seeds", drawn, "-o", str(output / "ablation"), *more)
+        command = _shell("ablate", "--suite", source, "--seeds", drawn, "-o", str(tables), *more)
         found.append(Step(suite, (command,), _copy(table, results / f"ablation_{suite}.json")))
+    for scale in list(regimes.REGIMES)[1:]:  # the first is the table of the suite itself
+        command = _shell("ablate", "--suite", regimes.SUITE, "--scale", scale, "--seeds", numbers, "-o", str(tables))
+        table = tables / f"{regimes.SUITE}-{scale}" / "ablation.json"
+        result = regimes.result_of(scale)
+        found.append(Step(result.removeprefix("ablation_"), (command,), _copy(table, results / f"{result}.json")))
     folders = [str(starts["scan", seed]) for seed in seeds]
     found.append(Step("scan_stages", (_module("scan_stages", *folders),)))
     found.append(Step("calibration", (_module("calibration", models[0]),)))

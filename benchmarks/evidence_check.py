@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ahs_seg.experiments.ablation.markdown import markdown
 from ahs_seg.experiments.ablation.table import Table
-from benchmarks import tables
+from benchmarks import regimes, tables
 
 ROOT = Path(__file__).parents[1]
 PAGES: Final = {
@@ -25,6 +25,7 @@ PAGES: Final = {
     "ablation_ahs_seg_lite": "docs/methods/ahs_seg_lite.md",
     "ablation_ahs_seg_lite_sweep": "docs/methods/ahs_seg_lite.md",
     "ablation_tuned": "docs/methods/ahs_seg.md",
+    **{regimes.result_of(scale): "docs/methods/when.md" for scale in list(regimes.REGIMES)[1:]},
     "ablation_hps_seg": "docs/methods/hps_seg.md",
     "ablation_ebseg": "docs/methods/ebseg.md",
     "ablation_scan": "docs/methods/scan.md",
@@ -46,6 +47,8 @@ _CHANGED = "+changes"
 
 def lines_of(name: str, values: dict[str, Any]) -> list[str]:
     """Lines of tables that a result gives; titles and column heads are left to the page."""
+    if name.startswith(f"ablation_{regimes.SUITE}_"):
+        return [line for line in regimes.regime_map() if line.startswith("| ")]
     if name.startswith("ablation_"):
         table = Table.parse(values, source=name)
         lines = [line for line in markdown(table).splitlines() if line.startswith("| ")]

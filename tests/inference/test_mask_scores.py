@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
+from ahs_seg.inference.mask_scores import BLOCK, MaskScores, MaskView, mask_views
 from ahs_seg.inference.score_maps import best_rows
 from ahs_seg.inference.window_scores import WindowScores
 from ahs_seg.types import MaskProposals
@@ -112,3 +112,15 @@ def test_a_batch_is_taken_apart() -> None:
     assert torch.equal(views[1].masks, other.masks)
     assert torch.equal(views[0].classes, one.classes)
     assert views[0].kept_rows is None
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_bands_are_as_high_as_half_of_the_memory_allows(blocks: int) -> None:
+    view, height, width = view_of(7, 5), 16 * BLOCK, 57
+    block_bytes = 4 * 7 * width * BLOCK
+    heights = [
+        len(band.masks[0])
+        for band, _ in MaskScores(view, (height, width)).bands(torch.arange(5), 2 * blocks * block_bytes)
+    ]
+    assert heights[0] == blocks * BLOCK
+    assert sum(heights) == height

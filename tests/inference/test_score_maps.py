@@ -84,3 +84,16 @@ def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):
 def test_equals_are_all_kept():
     maps = WholeScores(View(torch.zeros(5, 4, 4), None), torch.sigmoid, (9, 9))
     assert maps.contested(torch.arange(5), Rivals(), 10**6).all()
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 60])
+def test_rows_are_compared_as_many_at_a_time_as_the_memory_holds(monkeypatch, rows_at_once):
+    """Six grids for each row: their scores, and the lowest and highest ones of the cells while they are made."""
+    maps = WholeScores(View(torch.randn(60, 8, 9), None), torch.sigmoid, (20, 20))
+    counts = []
+    monkeypatch.setattr(WholeScores, "coarse", lambda self, rows: counts.append(len(rows)) or coarse(self, rows))
+    maps.contested(torch.arange(60), Rivals(), rows_at_once * 6 * 4 * 8 * 9)
+    assert max(counts) == rows_at_once
+
+
+coarse = WholeScores.coarse

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
+from ahs_seg.inference import text_cache
 from ahs_seg.inference.text_cache import TOLERANCE, TextCache, batches_of, fingerprint
 from ahs_seg.tuners import Orthogonal
 from tests.support.builders import random_backbone
@@ -239,3 +240,15 @@ def test_without_a_home_folder_the_cache_is_in_memory(backbone, monkeypatch, cap
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert TextCache.shared().encode(backbone, table()).shape == (3, 1, 24)
     assert "not kept on disk" in caplog.text
+
+
+@pytest.mark.parametrize(("adapted", "computed"), [(False, 1), (True, 3)])
+def test_weights_are_read_again_only_where_a_cheap_check_cannot_tell(backbone, monkeypatch, adapted, computed):
+    read = []
+    monkeypatch.setattr(text_cache, "fingerprint", lambda one: read.append(one) or fingerprint(one))
+    if adapted:
+        add_an_adapter(backbone)
+    cache = TextCache()
+    for names in ("cat", "cat", "dog"):
+        cache.encode(backbone, table(names))
+    assert len(read) == computed

@@ -55,3 +55,10 @@ def test_windows_of_an_image_leave_no_gap() -> None:
     ]
     with pytest.raises(ConfigError, match=r"stride 5 is larger than kernel 4; pixels between two windows"):
         ImageWindows(kernel=4, stride=5)
+
+
+def test_a_kernel_must_fit_into_the_square_if_both_are_given() -> None:
+    with pytest.raises(ConfigError, match="kernel 96 is larger than side 64"):
+        SlidingWindows.parse({"side": 64, "kernel": 96})
+    assert SlidingWindows(side=64).grid(96).window == (64, 64)  # of the backbone's resolution, what fits
+    assert SlidingWindows(kernel=96).grid(48).canvas == (96, 96)

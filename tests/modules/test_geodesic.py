@@ -41,3 +41,8 @@ def test_gradients_of_angles_stay_finite(offset: float) -> None:
     (rough,) = torch.autograd.grad(angle_of_cosine(one @ F.normalize(other, dim=0)), other)
     assert exact.norm() <= 1.01
     assert rough.norm() <= 1.01
+
+
+def test_the_floor_of_the_angle_of_a_cosine_is_twice_the_root_of_a_rounding_error() -> None:
+    floor = angle_of_cosine(torch.tensor(1.0)).item()
+    assert floor == pytest.approx(2 * math.atan(math.sqrt(torch.finfo(torch.float32).eps)), rel=1e-4)

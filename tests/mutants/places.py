@@ -11,24 +11,63 @@ PLACES: dict[str, tuple[str, ...]] = {
     "methods/cost/class_attention.py": ("methods/cost/test_class_attention.py",),
     "methods/cost/window_attention.py": ("methods/cost/test_window_attention.py", "methods/cost/test_segmenter.py"),
     "methods/cost/aggregation.py": ("methods/cost/test_aggregation.py", "methods/cost/test_segmenter.py"),
-    "methods/cost/correlation.py": ("methods/cost/test_correlation.py", "methods/cost/test_segmenter.py"),
+    "methods/cost/correlation.py": (
+        "methods/cost/test_correlation.py",
+        "methods/cost/test_segmenter.py",
+        "methods/cost/test_variants_options.py",
+    ),
     "methods/objective.py": ("methods/test_objective.py",),
     "methods/mask/set_loss.py": ("methods/mask/test_set_loss.py",),
     "methods/mask/proposals.py": ("methods/mask/test_proposals.py",),
-    "methods/cost/parts/fusion.py": ("methods/cost/parts/test_fusion.py",),
-    "methods/cost/parts/projection.py": ("methods/cost/parts/test_projection.py",),
-    "methods/cost/parts/prototypes.py": ("methods/cost/parts/test_prototypes.py",),
-    "methods/cost/parts/prototype_losses.py": ("methods/cost/parts/test_prototype_losses.py",),
-    "methods/cost/parts/rectification.py": ("methods/cost/parts/test_rectification.py",),
-    "methods/cost/parts/distillation.py": ("methods/cost/parts/test_distillation.py",),
-    "inference/windows.py": ("inference/test_windows.py",),
+    "methods/cost/parts/fusion.py": (
+        "methods/cost/parts/test_fusion.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_ahs_seg.py",
+    ),
+    "methods/cost/parts/projection.py": (
+        "methods/cost/parts/test_projection.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_ahs_seg.py",
+    ),
+    "methods/cost/parts/prototypes.py": (
+        "methods/cost/parts/test_prototypes.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_hyperspherical.py",
+        "methods/cost/test_variants_options.py",
+    ),
+    "methods/cost/parts/prototype_losses.py": (
+        "methods/cost/parts/test_prototype_losses.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_hyperspherical.py",
+        "methods/cost/test_variants_options.py",
+    ),
+    "methods/cost/parts/rectification.py": (
+        "methods/cost/parts/test_rectification.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_hyperspherical.py",
+        "methods/cost/test_variants_options.py",
+    ),
+    "methods/cost/parts/distillation.py": (
+        "methods/cost/parts/test_distillation.py",
+        "methods/cost/test_documented.py",
+        "methods/cost/test_variants_hyperspherical.py",
+        "methods/cost/test_variants_options.py",
+    ),
+    "inference/windows.py": (
+        "inference/test_windows.py",
+        "inference/test_window_scores.py",
+    ),
     "inference/score_maps.py": ("inference/test_score_maps.py",),
     "inference/mask_scores.py": ("inference/test_mask_scores.py",),
     "inference/tiling.py": ("inference/test_tiling.py",),
     "inference/text_cache.py": ("inference/test_text_cache.py",),
     "vocabulary/vocabulary.py": ("vocabulary/test_vocabulary.py",),
     "vocabulary/prompts.py": ("vocabulary/test_prompts.py",),
-    "tuners/orthogonal.py": ("tuners/test_orthogonal.py",),
+    "tuners/orthogonal.py": (
+        "tuners/test_orthogonal.py",
+        "tuners/test_orthogonal_modulation.py",
+        "methods/cost/test_documented.py",
+    ),
     "tuners/select.py": ("tuners/test_select.py",),
     "training/optim.py": ("training/test_optim.py",),
     "training/sampler.py": ("training/test_sampler.py",),
@@ -48,5 +87,15 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 """By module below the package: test files or folders below `tests`."""
 
-EQUIVALENT: dict[str, str] = {}
+_MATRIX = "the last axis of a matrix is its axis 1"
+EQUIVALENT: dict[str, str] = {
+    "inference/windows.py: SlidingWindows.grid: 1 -> 2": "the size of the image is not used",
+    "methods/cost/parts/projection.py: contrastive_loss: -1 -> 1": _MATRIX,
+    "methods/cost/parts/prototype_losses.py: prototype_loss: -1 -> 1": _MATRIX,
+    "modules/class_pooling.py: class_embeddings: -1 -> 1": f"of the means: {_MATRIX}",
+    "training/sampler.py: load_steps: True -> False": "the loader has the steps of the order",
+    "vocabulary/prompts.py: PromptTable.assemble: len(prompt) > 1 -> len(prompt) >= 1": (
+        "the mean of one text is the text"
+    ),
+}
 """Mutants that change no result, `module: key`, each with the reason."""

@@ -6,7 +6,7 @@ import torch
 
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import SampleError
-from ahs_seg.training.sampler import MAX_UNUSABLE, StepDataset, UnusableDataError, load_steps
+from ahs_seg.training.sampler import MAX_UNUSABLE, StepDataset, UnusableDataError, global_seed, load_steps
 from tests.support.training import TinyDataset, flip, tiny_recipe
 
 
@@ -102,3 +102,11 @@ def test_data_that_cannot_be_used_at_all_ends_the_training(workers: int) -> None
     message = rf"^{MAX_UNUSABLE} training images in a row cannot be used\. The first: image \d: \d\.png: No such file"
     with pytest.raises(UnusableDataError, match=message):
         list(load_steps(StepDataset(Gone(), recipe, flip, 0, 1), recipe, 0, pin=False))
+
+
+def test_every_process_has_random_numbers_of_its_own_in_every_step() -> None:
+    cases = [(seed, step, rank) for seed in range(2) for step in range(3) for rank in range(2)]
+    seeds = [global_seed(*case) for case in cases]
+    assert seeds == [global_seed(*case) for case in cases]
+    assert len(set(seeds)) == len(cases)
+    assert all(0 <= seed < 2**32 for seed in seeds)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from ahs_seg.tuners.orthogonal import Modulation, Orthogonal, Rotations, TowerModulation, energy_loss
+from ahs_seg.tuners.orthogonal import EnergyTerm, Modulation, Orthogonal, Rotations, TowerModulation, energy_loss
 from tests.support.builders import random_backbone
+from tests.support.hyperspherical import build, lite, view
 from tests.support.tensors import randn
 
 MODULATED = Orthogonal(block=8, modulation=Modulation())
@@ -108,3 +109,22 @@ def test_the_gradient_of_the_energy_is_a_difference() -> None:
     matrices = randn(2, 4, 2, 3, 3).requires_grad_()
     alpha = randn(2, seed=1).sigmoid().requires_grad_()
     assert gradcheck(energy_loss, (matrices, alpha))
+
+
+@torch.no_grad()
+def test_the_energy_is_that_of_both_towers_weighted() -> None:
+    method = build(lite(tuner=Orthogonal(block=8, modulation=Modulation(energy_weight=0.5))))
+    adapter = method.backbone.adapter
+    assert isinstance(adapter, Rotations)
+    assert adapter.modulation is not None
+    adapter.bank.add_(torch.randn_like(adapter.bank) * 0.2)
+    towers = [
+        (adapter.matrices("vision", 3), adapter.modulation.vision),
+        (adapter.matrices("text", 2), adapter.modulation.text),
+    ]
+    expected = sum(energy_loss(matrices, modulation.alpha) for matrices, modulation in towers)
+    term = EnergyTerm()
+    (loss,) = term(method.backbone, view(method)).values()
+    torch.testing.assert_close(loss, 0.5 * expected)
+    assert loss > 0.1
+    assert term.statistics(method.backbone)["alpha/text/1"] == pytest.approx(0.3)

@@ -98,3 +98,11 @@ def test_every_default_of_the_original_says_something() -> None:
     """A default that gave nothing would be noise in the list; those of switches say that something is off."""
     silent = [key for key in DEFAULTS if not translated(key, DEFAULTS)[0]]
     assert silent == []
+
+
+def test_sizes_that_a_config_does_not_set_are_those_of_detectron2() -> None:
+    sizes = {key: value for key, value in DEFAULTS.items() if "SIZE_T" in key}
+    assert sizes == {"INPUT.MIN_SIZE_TRAIN": [800], "INPUT.MIN_SIZE_TEST": 800, "INPUT.MAX_SIZE_TEST": 1333}
+    solver = {key.removeprefix("SOLVER."): value for key, value in DEFAULTS.items() if key.startswith("SOLVER.")}
+    assert (solver["IMS_PER_BATCH"], solver["MAX_ITER"], solver["BASE_LR"]) == (16, 40_000, 0.001)
+    assert (solver["WARMUP_ITERS"], solver["WARMUP_FACTOR"]) == (1000, 0.001)

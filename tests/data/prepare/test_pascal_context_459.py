@@ -138,3 +138,12 @@ def test_damaged_matlab_files_are_a_message(tmp_path, options):
         path.write_bytes(damaged[: random.integers(1, len(damaged) + 1)])
         with suppress(SampleError):
             assert convert(path).dtype == np.uint16
+
+
+def test_every_variable_of_a_matlab_file_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(pascal_context_459, "MAX_MATLAB_BYTES", 2**22)
+    small = element_of(1, 1, 64)
+    second = packed(element_of(1, 1, 2**24))[128:]
+    (tmp_path / "a.mat").write_bytes(packed(small) + second)
+    with pytest.raises(SampleError, match="more than 4,194,304 bytes"):
+        convert(tmp_path / "a.mat")

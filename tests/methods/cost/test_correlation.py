@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from beartype.roar import BeartypeCallHintViolation
 
 from ahs_seg.methods.cost import correlation
-from ahs_seg.methods.cost.correlation import cosine_cost, most_similar_classes
+from ahs_seg.methods.cost.correlation import PerClassShift, cosine_cost, most_similar_classes
 from tests.support.tensors import dense
 
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
@@ -55,3 +56,14 @@ def test_words_shared_by_all_images_may_have_a_leading_axis() -> None:
 def test_text_of_another_shape_fails_the_check(shape: tuple[int, ...]) -> None:
     with pytest.raises(BeartypeCallHintViolation, match="text"):
         cosine_cost(dense(3, 8, 2, 5), torch.ones(shape))
+
+
+def test_a_projection_per_class_is_that_of_the_shifted_features() -> None:
+    patches, text, shift = dense(2, 8, 3, 5), dense(4, 2, 8, seed=1), dense(2, 8, 3, 5, seed=2)
+    shares = dense(1, 4, 2, seed=3)
+    found = PerClassShift(shift, shares).cost(patches, text[None])
+    for index in range(4):
+        for prompt in range(2):
+            moved = patches + shares[0, index, prompt] * shift
+            expected = F.cosine_similarity(moved, text[index, prompt][None, :, None, None], dim=1)
+            torch.testing.assert_close(found[:, prompt, index], expected)

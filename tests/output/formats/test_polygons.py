@@ -55,6 +55,20 @@ def test_a_keyhole_is_the_same_shape_in_one_line(index):
     assert np.array_equal(total, mask.astype(int))
 
 
+@pytest.mark.parametrize("base", [0.0, 10.0])
+def test_a_hole_hangs_on_a_corner_that_is_exactly_as_high(base):
+    """A notch of the outline, from above or from below, whose tip lies between the left side and the hole."""
+    notch = [(6.0, base), (8.0, 5.0), (10.0, base)]
+    sides = [(20.0, 0.0), (20.0, 10.0)]
+    outline = (
+        [(0.0, 0.0), *notch, *sides, (0.0, 10.0)] if base == 0 else [(0.0, 0.0), *sides, *notch[::-1], (0.0, 10.0)]
+    )
+    hole = np.array([(14.0, 5.0), (15.0, 4.0), (16.0, 5.0), (15.0, 6.0)])
+    ring = keyhole(Polygon(np.array(outline), [hole])).tolist()
+    place = ring.index([14.0, 5.0])
+    assert ring[place - 1] == [8.0, 5.0]
+
+
 def test_many_holes_in_a_row_hang_on_each_other():
     mask = np.ones((5, 1201), bool)
     mask[2, 1::2] = False

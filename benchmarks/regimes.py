@@ -1,0 +1,64 @@
+"""The map of modules and regimes: what each tuned module changes on unseen names, by regime.
+
+    python -m benchmarks.regimes
+
+prints the table of `docs/methods/when.md` from the results of `ahs-seg ablate --suite tuned`, one file for each scale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ahs_seg.experiments.ablation.statistics import Comparison
+from ahs_seg.experiments.ablation.table import Table
+from benchmarks.markdown import table
+
+RESULTS: Final = Path(__file__).parent / "results"
+SUITE: Final = "tuned"
+REGIMES: Final = {
+    "world": "150 names",
+    "names_459": "459 names",
+    "names_847": "847 names",
+    "hard": "harder scenes",
+    "few": "40 names in training",
+    "long": "1,400 steps",
+}
+"""Scales of the suite on the drawn world, and what they are called."""
+
+
+def result_of(scale: str) -> str:
+    """Name of the result of a scale, without its ending; that of the first scale has the name of the suite alone."""
+    return f"ablation_{SUITE}" if scale == next(iter(REGIMES)) else f"ablation_{SUITE}_{scale}"
+
+
+def regime_map(results: Path = RESULTS) -> Iterator[str]:
+    """Table of the differences on unseen names, one row for each module and one column for each regime measured."""
+    files = {title: results / f"{result_of(scale)}.json" for scale, title in REGIMES.items()}
+    found = {
+        title: Table.parse(json.loads(path.read_text(encoding="utf-8")), source=path.name)
+        for title, path in files.items()
+        if path.is_file()
+    }
+    modules = {row.name: row.title for one in found.values() for row in one.compared}
+    columns = [f"{title} ({len(one.seeds)} seeds)" for title, one in found.items()]
+    rows = [[title, *(_cell(one, name) for one in found.values())] for name, title in modules.items()]
+    yield from table(["", *columns], rows)
+
+
+def _cell(one: Table, name: str) -> str:
+    row = next((row for row in one.rows if row.name == name), None)
+    return _difference(row.differences["unseen"]) if row else ""
+
+
+def _difference(found: Comparison) -> str:
+    value = f"{100 * found.difference:+.1f}"
+    bold = f"**{value}**" if found.verdict == "resolved" else value
+    intervals = (one for one in (found.resampled, found.student) if one)
+    return " ".join([bold, *(f"[{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in intervals)])
+
+
+if __name__ == "__main__":
+    print("\n".join(regime_map()))
