@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.io.atomic import write_text
+from ahs_seg.experiments.ablation.pages import COUNTS
+from ahs_seg.io.atomic import write_bytes, write_text
 from ahs_seg.io.provenance import provenance
 from benchmarks import regimes
 
@@ -143,8 +144,11 @@ def _module(name: str, *words: str) -> tuple[str, ...]:
 
 
 def _copy(source: Path, target: Path) -> Callable[[], None]:
+    """Copy a table and its counts."""
+
     def copied() -> None:
         write_text(target, source.read_text(encoding="utf-8"))
+        write_bytes(target.with_suffix(".npz"), source.with_name(COUNTS).read_bytes())
 
     return copied
 

@@ -37,7 +37,7 @@ def test_a_table_and_its_files(output: Path) -> None:
         report = read_result(output / "runs" / name, DATA).report
         assert attention.scores["miou"].by_seed[seed] == pytest.approx(report.scores.miou, abs=1e-6)
         assert attention.scores["harmonic"].by_seed[seed] == pytest.approx(report.scores.harmonic, abs=1e-6)
-    names = {"ablation.json", "table.md", "report.html", "differences.png", "learning_curves.png"}
+    names = {"ablation.json", "counts.npz", "table.md", "report.html", "differences.png", "learning_curves.png"}
     assert {path.name for path in outcome.folder.iterdir()} == names
     stored = json.loads((outcome.folder / "ablation.json").read_text())
     assert stored["rows"][1]["differences"]["unseen"]["verdict"] == "unresolved"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import EvaluationReport
-from ahs_seg.experiments.ablation.counts import RunCounts
+from ahs_seg.experiments.ablation.counts import RunCounts, save_counts
 from ahs_seg.experiments.ablation.runs import RunFacts, RunResult
 from ahs_seg.experiments.ablation.suites import Scale, Suite, SuitePart, SuiteRow
 from ahs_seg.experiments.ablation.table import Table, build_table, score_curves
 from ahs_seg.metrics import Measures, MetricAccumulator
+from benchmarks.recount import faults, stored_runs
 from tests.support.ablation import PROVENANCE
 
 SUITE = Suite(
@@ -117,3 +119,19 @@ def test_all_runs_are_scored_on_the_same_draws_of_images() -> None:
 def test_a_table_travels_through_its_file() -> None:
     table = build(RESULTS)
     assert Table.parse(table.model_dump(mode="json")) == table
+
+
+def test_scores_and_intervals_can_be_computed_again_from_the_counts(tmp_path: Path) -> None:
+    runs = ((row, seed, result) for row, found in RESULTS.items() for seed, result in found.items())
+    save_counts(tmp_path / "counts.npz", runs)
+    table = build(RESULTS)
+    assert list(faults(table, tmp_path / "counts.npz")) == []
+    stored = stored_runs(tmp_path / "counts.npz")
+    assert np.array_equal(stored["gated"][0].counts().counts, RESULTS["gated"][0].counts().counts)
+    first = RESULTS["gated"][0]
+    other = {"plain": RESULTS["plain"], "gated": RESULTS["gated"] | {0: dataclasses.replace(first, hits=(1, 9))}}
+    found = list(faults(build(other), tmp_path / "counts.npz"))
+    assert "counts.npz: the gate, miou: other scores" in found
+    assert "counts.npz: the gate, miou: other interval" in found
+    fewer = list(faults(build({"plain": RESULTS["plain"], "gated": {}}), tmp_path / "counts.npz"))
+    assert fewer == ["counts.npz has not the rows and seeds of its table"]

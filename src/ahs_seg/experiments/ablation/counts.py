@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import io
+import zipfile
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
 from ahs_seg.evaluation.journal import recorded
+from ahs_seg.io.atomic import replacing_file
 from ahs_seg.metrics import ImageCounts
 
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
@@ -42,6 +45,31 @@ class RunCounts:
         total = values["seen"] + values["unseen"]
         values["harmonic"] = 2 * values["seen"] * values["unseen"] / np.where(total > 0, total, 1)
         return values
+
+
+@runtime_checkable
+class HasCounts(Protocol):
+    """A run whose pixel counts of every image can be read."""
+
+    def counts(self) -> RunCounts:
+        """Read the counts."""
+        ...
+
+
+def save_counts(path: Path, runs: Iterable[tuple[str, int, HasCounts]]) -> None:
+    """Write the counts of (row, seed, run) into a compressed `.npz` file, one run in memory at a time.
+
+    It has the arrays `ROW/SEED/counts` (labelled, predicted and correctly predicted pixels: 3 x images x classes) and
+    `ROW/SEED/known`, from which all scores and intervals of a table can be computed again.
+    """
+    with replacing_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for row, seed, run in runs:
+            found = run.counts()
+            for name, values in (("counts", found.counts.astype(np.uint32)), ("known", found.known)):
+                member = io.BytesIO()
+                np.lib.format.write_array(member, values, allow_pickle=False)
+                place = zipfile.ZipInfo(f"{row}/{seed}/{name}.npy")  # dated 1980, so that equal counts are equal files
+                archive.writestr(place, member.getbuffer(), zipfile.ZIP_DEFLATED)
 
 
 def read_counts(journal: Path, labels: Sequence[str], seen: Collection[str] | None, images: int) -> RunCounts:

@@ -17,7 +17,7 @@ from ahs_seg.experiments.ablation.charts import (
     difference_chart,
     save_png,
 )
-from ahs_seg.experiments.ablation.counts import METRICS
+from ahs_seg.experiments.ablation.counts import METRICS, save_counts
 from ahs_seg.experiments.ablation.markdown import by_chance, markdown, size_of
 from ahs_seg.experiments.ablation.runs import RunResult, loss_curves
 from ahs_seg.experiments.ablation.statistics import Comparison
@@ -30,6 +30,8 @@ LOSS: Final = "loss_segmentation"
 """Loss used to compare rows: all rows have it, and optional modules do not add to it."""
 
 
+COUNTS: Final = "counts.npz"
+"""File with the pixel counts of every image of every run."""
 WIDTHS: Final = (COLUMNS, NARROW)
 """Panels side by side on a wide page and on a phone."""
 
@@ -58,8 +60,9 @@ class TableLine:
 
 
 def write_table(table: Table, results: Mapping[str, Mapping[int, RunResult]], folder: Path) -> None:
-    """Write `ablation.json`, `table.md`, `differences.png`, `learning_curves.png` and `report.html` into a folder."""
+    """Write `ablation.json`, `counts.npz`, `table.md`, two charts and `report.html` into a folder."""
     write_text(folder / "ablation.json", json.dumps(table.model_dump(mode="json"), indent=1) + "\n")
+    save_counts(folder / COUNTS, ((row, seed, run) for row, runs in results.items() for seed, run in runs.items()))
     write_text(folder / "table.md", markdown(table))
     curves = _curves(results)
     if table.compared:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ahs_seg.config import Config
-from ahs_seg.experiments.ablation.counts import image_weights
+from ahs_seg.experiments.ablation.counts import HasCounts, image_weights
 from ahs_seg.experiments.ablation.runs import RunResult
 from ahs_seg.experiments.ablation.statistics import DRAWS, Comparison, SeedCurves, SeedSummary, compare, summarise
 from ahs_seg.experiments.ablation.suites import Suite
@@ -102,7 +102,7 @@ def build_table(
     )
 
 
-def score_curves(results: Mapping[str, Mapping[int, RunResult]]) -> dict[str, dict[str, SeedCurves]]:
+def score_curves(results: Mapping[str, Mapping[int, HasCounts]]) -> dict[str, dict[str, SeedCurves]]:
     """By row and metric: scores of each seed on the original images and on bootstrap samples shared by all runs."""
     curves: dict[str, dict[str, dict[int, np.ndarray]]] = {row: {} for row in results}
     weights = None
@@ -117,6 +117,14 @@ def score_curves(results: Mapping[str, Mapping[int, RunResult]]) -> dict[str, di
     return {row: dict(found) for row, found in curves.items()}
 
 
+def differences_of(
+    row: Mapping[str, SeedCurves], baseline: Mapping[str, SeedCurves], *, smallest: float
+) -> dict[str, Comparison]:
+    """The difference of a row to the baseline in every metric that both have."""
+    found = {metric: compare(row[metric], baseline[metric], smallest=smallest) for metric in row if metric in baseline}
+    return {metric: one for metric, one in found.items() if one is not None}
+
+
 def _row(
     suite: Suite,
     name: str,
@@ -126,13 +134,7 @@ def _row(
     results: Mapping[str, Mapping[int, RunResult]],
     seeds: Sequence[int],
 ) -> TableRow:
-    differences = {
-        metric: found
-        for metric in curves
-        if name != suite.baseline
-        and metric in floor
-        and (found := compare(curves[metric], floor[metric], smallest=suite.smallest / 100)) is not None
-    }
+    differences = {} if name == suite.baseline else differences_of(curves, floor, smallest=suite.smallest / 100)
     facts = [result.facts for result in runs.values()]
     base = next(iter(results[suite.baseline].values())).facts
     return TableRow(
