@@ -1,0 +1,78 @@
+"""Losses and other figures of the logs of a table's runs: what the modules did during training.
+
+    python -m benchmarks.log_figures OUTPUT/SUITE/ablation.json [...]
+
+For each row of an ablation table, from `train.csv` and `statistics.csv` of its runs in `OUTPUT/runs`: every loss as the
+mean of the first and of the last tenth of the logged steps, every figure as it was logged first and last; means over
+seeds, with the lowest and the highest of them. Writes `benchmarks/results/log_figures.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ahs_seg.experiments.ablation.run import RUNS
+from ahs_seg.experiments.ablation.runs import loss_curves
+from ahs_seg.experiments.ablation.table import Table
+from ahs_seg.experiments.report.curves import read_series
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
+
+RESULTS: Final = Path(__file__).parent / "results" / "log_figures.json"
+STATISTICS: Final = "statistics.csv"
+SHARE: Final = 0.1
+"""Share of the logged steps over which losses are averaged."""
+
+
+def figures_of(run: Path) -> dict[str, tuple[float, float]]:
+    """First and last value of every loss and figure of a run."""
+    losses = {name: _ends(values) for name, (_, values) in loss_curves(run).items() if name != "loss"}
+    watched = {name: one.values for name, one in read_series(run / STATISTICS).items()}
+    return losses | {name: (values[0], values[-1]) for name, values in watched.items()}
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    count = max(1, round(SHARE * len(values)))
+    return float(np.mean(values[:count])), float(np.mean(values[-count:]))
+
+
+def rows_of(table: Table, runs: Path) -> list[dict[str, Any]]:
+    """The figures of every row of a table."""
+    rows = []
+    for row in table.rows:
+        found = [figures_of(runs / name) for name in row.runs.values()]
+        figures = {name: _summary(np.array([one[name] for one in found])) for name in found[0]}
+        rows.append({"name": row.name, "title": row.title, "figures": figures})
+    return rows
+
+
+def _summary(values: np.ndarray) -> dict[str, float]:
+    """Means of the first and of the last values over seeds, and the lowest and highest last one."""
+    first, last = values.mean(0)
+    named = {"first": first, "last": last, "least": values[:, 1].min(), "most": values[:, 1].max()}
+    return {name: float(f"{value:.4g}") for name, value in named.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", type=Path, nargs="+", metavar="ablation.json")
+    given = parser.parse_args()
+    suites, commits = {}, set()
+    for path in given.tables:
+        table = Table.parse(json.loads(path.read_text(encoding="utf-8")), source=str(path))
+        commits |= set(table.commits)
+        suites[path.parent.name] = {"seeds": table.seeds, "rows": rows_of(table, path.parent.parent / RUNS)}
+    made = provenance().replace(command=("log_figures.py", *(f"OUTPUT/{name}/ablation.json" for name in suites)))
+    content = {"suites": suites, "commits": sorted(commits), "provenance": made.model_dump(mode="json")}
+    write_text(RESULTS, json.dumps(content, indent=1) + "\n")
+    print(f"written: {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
