@@ -47,6 +47,9 @@ MEASUREMENTS: Final = (
     "backbones",
 )
 """Modules of this folder that need no trained model."""
+TABLES: Final = "ablation"
+CROPS: Final = "crop_clip"
+"""Folders below the output."""
 Run = Callable[[Sequence[str]], None]
 
 
@@ -65,49 +68,69 @@ class EvidenceError(ValueError):
 
 def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS) -> list[Step]:
     """All steps in order; trained models lie below `output`."""
-    starts = {(method, seed): output / "quickstart" / f"{method}-{seed}" for method in METHODS for seed in seeds}
-    crops, tables = output / "crop_clip", output / "ablation"
-    numbers = ",".join(map(str, seeds))
-    found = [
-        Step(
-            f"quickstart-{method}-{seed}",
-            (_shell("quickstart", "--method", method, "--seed", str(seed), "-o", str(to)),),
-        )
-        for (method, seed), to in starts.items()
+    starts = [_quickstart(output, method, seed) for method in METHODS for seed in seeds]
+    folders = [_started(output, method, seed) for method in METHODS for seed in seeds]
+    models = [_model(output, method, seeds[0]) for method in (*METHODS, *OTHERS)]
+    chosen = [_model(output, "ebseg", seed) for seed in CHOOSING]
+    tables = [str(output / TABLES / suite / "ablation.json") for suite in SUITES]
+    return [
+        *starts,
+        Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
+        *(_quickstart(output, method, seeds[0]) for method in OTHERS),
+        Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
+        *(_suite(output, results, suite, seeds) for suite in SUITES),
+        *(_sweep(output, results, suite) for suite in SWEEPS),
+        *(
+            _regime(output, results, scale, seeds) for scale in list(regimes.REGIMES)[1:]
+        ),  # the first is the suite's own
+        _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
+        _measured("calibration", models[0]),
+        *(_quickstart(output, "ebseg", seed) for seed in CHOOSING),
+        _measured("ebseg_balance", *chosen),
+        _measured("log_figures", *tables),
+        _measured("precision", *models),
+        _measured("runtime_agreement", models[0]),
+        *map(_measured, MEASUREMENTS),
+        _measured("tables"),
     ]
-    found.append(Step("quickstart", (), lambda: join(list(starts.values()), results / "quickstart.json")))
-    seed = seeds[0]
-    each = {method: output / "quickstart" / f"{method}-{seed}" for method in (*METHODS, *OTHERS)}
-    models = [str(to / f"run-{method}-seed{seed}" / "model") for method, to in each.items()]
-    found += [
-        Step(
-            f"quickstart-{method}-{seed}",
-            (_shell("quickstart", "--method", method, "--seed", str(seed), "-o", str(each[method])),),
-        )
-        for method in OTHERS
-    ]
-    found.append(Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(crops)),)))
-    for suite in (*SUITES, *SWEEPS):
-        sweep = suite in SWEEPS
-        source = f"benchmarks/suites/{suite}.yaml" if sweep else suite
-        more = ["--validation"] if sweep else []
-        more += [f"method.shifted.source={crops / 'clip'}"] if suite == "scan" else []
-        table = tables / (f"{suite}-validation" if sweep else suite) / "ablation.json"
-        drawn = ",".join(map(str, CHOOSING)) if sweep else numbers
-        command = _shell("ablate", "--suite", source, "--seeds", drawn, "-o", str(tables), *more)
-        found.append(Step(suite, (command,), _copy(table, results / f"ablation_{suite}.json")))
-    for scale in list(regimes.REGIMES)[1:]:  # the first is the table of the suite itself
-        command = _shell("ablate", "--suite", regimes.SUITE, "--scale", scale, "--seeds", numbers, "-o", str(tables))
-        table = tables / f"{regimes.SUITE}-{scale}" / "ablation.json"
-        result = regimes.result_of(scale)
-        found.append(Step(result.removeprefix("ablation_"), (command,), _copy(table, results / f"{result}.json")))
-    folders = [str(starts["scan", seed]) for seed in seeds]
-    found.append(Step("scan_stages", (_module("scan_stages", *folders),)))
-    found.append(Step("calibration", (_module("calibration", models[0]),)))
-    found.append(Step("precision", (_module("precision", *models),)))
-    found.append(Step("runtime_agreement", (_module("runtime_agreement", models[0]),)))
-    found += [Step(name, (_module(name),)) for name in MEASUREMENTS]
-    return [*found, Step("tables", (_module("tables"),))]
+
+
+def _started(output: Path, method: str, seed: int) -> Path:
+    return output / "quickstart" / f"{method}-{seed}"
+
+
+def _model(output: Path, method: str, seed: int) -> str:
+    return str(_started(output, method, seed) / f"run-{method}-seed{seed}" / "model")
+
+
+def _quickstart(output: Path, method: str, seed: int) -> Step:
+    words = ("--method", method, "--seed", str(seed), "-o", str(_started(output, method, seed)))
+    return Step(f"quickstart-{method}-{seed}", (_shell("quickstart", *words),))
+
+
+def _suite(output: Path, results: Path, suite: str, seeds: Sequence[int]) -> Step:
+    more = [f"method.shifted.source={output / CROPS / 'clip'}"] if suite == "scan" else []
+    return _table(output, results / f"ablation_{suite}.json", suite, suite, seeds, *more)
+
+
+def _sweep(output: Path, results: Path, suite: str) -> Step:
+    source = f"benchmarks/suites/{suite}.yaml"
+    return _table(output, results / f"ablation_{suite}.json", source, f"{suite}-validation", CHOOSING, "--validation")
+
+
+def _regime(output: Path, results: Path, scale: str, seeds: Sequence[int]) -> Step:
+    target = results / f"{regimes.result_of(scale)}.json"
+    return _table(output, target, regimes.SUITE, f"{regimes.SUITE}-{scale}", seeds, "--scale", scale)
+
+
+def _table(output: Path, target: Path, source: str, folder: str, seeds: Sequence[int], *more: str) -> Step:
+    words = ("--suite", source, "--seeds", ",".join(map(str, seeds)), "-o", str(output / TABLES), *more)
+    written = output / TABLES / folder / "ablation.json"
+    return Step(target.stem.removeprefix("ablation_"), (_shell("ablate", *words),), _copy(written, target))
+
+
+def _measured(module: str, *words: str) -> Step:
+    return Step(module, ((sys.executable, "-m", f"benchmarks.{module}", *words),))
 
 
 def work(todo: Sequence[Step], output: Path, run: Run, *, commit: str, say: Callable[[str], None] = print) -> None:
@@ -137,10 +160,6 @@ def work(todo: Sequence[Step], output: Path, run: Run, *, commit: str, say: Call
 
 def _shell(*words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "ahs_seg", *words)
-
-
-def _module(name: str, *words: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", f"benchmarks.{name}", *words)
 
 
 def _copy(source: Path, target: Path) -> Callable[[], None]:

@@ -96,6 +96,22 @@ def colours(values: dict[str, Any]) -> Iterator[str]:
     yield from table(["", "usual vision", "deuteranopia", "colour kept"], rows)
 
 
+def ebseg_balance(values: dict[str, Any]) -> Iterator[str]:
+    """Table of the scores of EBSeg with every balance of its three embeddings."""
+    yield from head(
+        "EBSeg's balance",
+        f"{values['models']} models of the quickstart on {values['scenes']} validation scenes with {values['names']} "
+        "names, mIoU in percent; 1 - alpha - gamma is the share of the trained embedding for seen classes.",
+    )
+    yield from table(
+        ["alpha", "beta", "gamma", *METRICS.values()],
+        (
+            [*(f"{row[key]:g}" for key in ("alpha", "beta", "gamma")), *(f"{100 * row[key]:.1f}" for key in METRICS)]
+            for row in values["rows"]
+        ),
+    )
+
+
 def _smallest(row: dict[str, float]) -> str:
     return f"{row['smallest']:.1f} ({row['median']:.1f})"
 
@@ -223,6 +239,7 @@ TABLES = (
     all_classes,
     evaluation,
     calibration,
+    ebseg_balance,
     at_home,
     colours,
     precision,

@@ -1,0 +1,82 @@
+"""The balance of EBSeg's three embeddings, chosen on validation scenes.
+
+    python -m benchmarks.ebseg_balance MODEL ... [--scenes 300] [--names 150]
+
+Each MODEL is EBSeg of the quickstart with another seed (`ahs-seg quickstart --method ebseg --seed 11`). Unseen classes
+have the weights beta of the averaged and gamma = 1 - beta of the recognised embedding; seen classes give the share
+`supervised` of beta to the trained embedding. Writes `benchmarks/results/ebseg_balance.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ahs_seg.data.config import WorldData
+from ahs_seg.io.atomic import write_text
+from ahs_seg.io.provenance import provenance
+from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
+from ahs_seg.metrics.confusion import ConfusionMatrix
+from ahs_seg.segmenter import Segmenter
+
+RESULTS: Final = Path(__file__).parent / "results" / "ebseg_balance.json"
+GAMMAS: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
+SUPERVISED: Final = (0.0, 0.1, 0.2, 0.4)
+METRICS: Final = ("miou", "seen", "unseen", "harmonic")
+
+
+def balances() -> list[dict[str, float]]:
+    """Every balance of the grid; the share of the trained embedding must fit into beta."""
+    return [
+        {"alpha": round(1 - gamma - supervised, 2), "beta": round(1 - gamma, 2), "gamma": gamma}
+        for gamma in GAMMAS
+        for supervised in SUPERVISED
+        if supervised <= 1 - gamma
+    ]
+
+
+def scored(segmenter: Segmenter, data: Any, balance: dict[str, float]) -> dict[str, float]:
+    method = segmenter.method
+    assert isinstance(method, EBSegSegmenter)
+    method.alpha, method.beta, method.gamma = balance["alpha"], balance["beta"], balance["gamma"]
+    counts = ConfusionMatrix(len(data.vocabulary))
+    for index in range(len(data)):
+        sample = data[index]
+        counts.update(segmenter(sample.image, data.vocabulary).labels, sample.labels)
+    assert segmenter.description is not None
+    known = segmenter.description.seen(data.vocabulary)
+    assert known is not None
+    labels = data.vocabulary.labels
+    found = counts.scores(labels, seen=[label for label, seen in zip(labels, known, strict=True) if seen])
+    return {metric: float(getattr(found, metric)) for metric in METRICS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
+    parser.add_argument("--scenes", type=int, default=300)
+    parser.add_argument("--names", type=int, default=150)
+    given = parser.parse_args()
+    data = WorldData.parse({"scenes": "validation", "count": given.scenes, "names": given.names}).open()
+    found: list[list[dict[str, float]]] = []
+    for path in given.models:
+        segmenter = Segmenter.from_pretrained(path)
+        found.append([scored(segmenter, data, balance) for balance in balances()])
+        print(path, *zip(balances(), found[-1], strict=True), sep="\n", flush=True)
+    rows = [
+        {**balance, **{metric: float(np.mean([model[place][metric] for model in found])) for metric in METRICS}}
+        for place, balance in enumerate(balances())
+    ]
+    command = ("ebseg_balance.py", *("MODEL" for _ in given.models), *sys.argv[1 + len(given.models) :])
+    made = provenance().replace(command=command).model_dump(mode="json")
+    settings = {"scenes": given.scenes, "names": given.names, "models": len(given.models)}
+    write_text(RESULTS, json.dumps({**settings, "rows": rows, "provenance": made}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
