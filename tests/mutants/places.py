@@ -32,26 +32,26 @@ PLACES: dict[str, tuple[str, ...]] = {
     "methods/cost/parts/prototypes.py": (
         "methods/cost/parts/test_prototypes.py",
         "methods/cost/test_variants_documented.py",
-        "methods/cost/test_variants_hyperspherical.py",
         "methods/cost/test_variants_options.py",
+        "methods/cost/test_variants_hyperspherical.py",
     ),
     "methods/cost/parts/prototype_losses.py": (
         "methods/cost/parts/test_prototype_losses.py",
         "methods/cost/test_variants_documented.py",
-        "methods/cost/test_variants_hyperspherical.py",
         "methods/cost/test_variants_options.py",
+        "methods/cost/test_variants_hyperspherical.py",
     ),
     "methods/cost/parts/rectification.py": (
         "methods/cost/parts/test_rectification.py",
         "methods/cost/test_variants_documented.py",
-        "methods/cost/test_variants_hyperspherical.py",
         "methods/cost/test_variants_options.py",
+        "methods/cost/test_variants_hyperspherical.py",
     ),
     "methods/cost/parts/distillation.py": (
         "methods/cost/parts/test_distillation.py",
         "methods/cost/test_variants_documented.py",
-        "methods/cost/test_variants_hyperspherical.py",
         "methods/cost/test_variants_options.py",
+        "methods/cost/test_variants_hyperspherical.py",
     ),
     "inference/windows.py": (
         "inference/test_windows.py",

@@ -99,7 +99,6 @@ def main() -> None:
                 continue
             files = PLACES[name]
             if files not in seconds:
-                outcome(copy, files, 3600)  # compiles the copy
                 began = time.monotonic()
                 if outcome(copy, files, 3600) != "survived":
                     said = (copy / OUTPUT).read_text(encoding="utf-8", errors="replace")
