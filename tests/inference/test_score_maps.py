@@ -66,7 +66,7 @@ def test_half_precision_logits_are_scored_in_float32():
     assert scores.dtype == torch.float32
 
 
-@pytest.mark.parametrize("grid", [(6, 8), (1, 9), (7, 1), (1, 1), (40, 40)])
+@pytest.mark.parametrize("grid", [(6, 8), (1, 9), (7, 1), (1, 1), (2, 9), (7, 2), (40, 40)])
 @pytest.mark.parametrize("size", [(33, 57), (6, 8), (3, 3), (1, 1)])
 @pytest.mark.parametrize("memory_bytes", [1, 10**9])
 def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):

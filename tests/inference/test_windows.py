@@ -9,7 +9,7 @@ from ahs_seg.inference.predict import (
     InferenceConfig,
     predict,
 )
-from ahs_seg.inference.windows import ImageWindows, SlidingWindows
+from ahs_seg.inference.windows import ImageWindows, SlidingWindows, WholeImage
 from tests.support.predictions import assert_same, random_image, tensor, words
 from tests.support.tiny_models import ColourMethod
 
@@ -61,4 +61,5 @@ def test_a_kernel_must_fit_into_the_square_if_both_are_given() -> None:
     with pytest.raises(ConfigError, match="kernel 96 is larger than side 64"):
         SlidingWindows.parse({"side": 64, "kernel": 96})
     assert SlidingWindows(side=64).grid(96).window == (64, 64)  # of the backbone's resolution, what fits
+    assert WholeImage() == WholeImage(pad_multiple=1)  # no padding unless it is asked for
     assert SlidingWindows(kernel=96).grid(48).canvas == (96, 96)

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.methods.objective import segmentation_loss
+from ahs_seg.methods import objective
+from ahs_seg.methods.objective import SegmentationObjective, segmentation_loss
 from ahs_seg.types import IGNORE
 
 
@@ -20,6 +21,7 @@ def test_values_worked_out_by_hand() -> None:
     nothing = (math.log1p(math.exp(2)) + math.log1p(math.exp(-1))) / 2
     assert segmentation_loss(logits, ignored).item() == pytest.approx(nothing, rel=1e-6)
     assert segmentation_loss(logits, ignored, ignore_as_negative=False).item() == 0
+    assert SegmentationObjective().ignore_as_negative  # as CAT-Seg
 
 
 @pytest.mark.parametrize("ignore_as_negative", [True, False])
@@ -48,3 +50,17 @@ def test_chunks_without_gradients_know_which_classes_they_hold(ignore_as_negativ
     whole = segmentation_loss(logits, labels, ignore_as_negative=ignore_as_negative)
     parts = segmentation_loss(logits, labels, ignore_as_negative=ignore_as_negative, budget=2 * 4 * labels.numel())
     torch.testing.assert_close(parts, whole)
+
+
+@pytest.mark.parametrize(("at_once", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (9, [5])])
+def test_as_many_classes_are_resized_at_once_as_the_budget_holds(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, sizes: list[int]
+) -> None:
+    seen = []
+    chunk_loss = objective._chunk_loss
+    monkeypatch.setattr(
+        objective, "_chunk_loss", lambda part, *rest: seen.append(part.shape[1]) or chunk_loss(part, *rest)
+    )
+    logits, labels = torch.zeros(1, 5, 3, 3, requires_grad=True), torch.zeros(1, 6, 7, dtype=torch.int64)
+    segmentation_loss(logits, labels, budget=at_once * 4 * 6 * 7)
+    assert seen == sizes

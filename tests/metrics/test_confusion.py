@@ -106,6 +106,7 @@ def test_wrong_input_says_given_allowed_remedy():
         counted(GUESS, LABELS) + ConfusionMatrix(6)
     with pytest.raises(ValueError, match="at least 1"):
         ConfusionMatrix(0)
+    assert len(ConfusionMatrix(1)) == 1
 
 
 def maps(classes: int = 6, lowest: int = 0) -> st.SearchStrategy[np.ndarray]:

@@ -20,6 +20,10 @@ def test_the_mean_of_rows_is_a_unit_vector() -> None:
 def test_every_prompt_of_a_row_has_the_same_weight() -> None:
     prompts = torch.tensor([[[9.0, 0.0], [0.0, 1.0]]])
     torch.testing.assert_close(class_embeddings(ClassText(prompts, prompts)), torch.tensor([[0.5**0.5, 0.5**0.5]]))
+    prompts = torch.tensor([[[3.0, 4.0], [6.0, 8.0], [0.0, 2.0]], [[1.0, 0.0], [5.0, 0.0], [-1.0, 0.0]]])
+    means = torch.tensor([[1.2, 2.6], [1.0, 0.0]])  # of (0.6, 0.8) twice and (0, 1); of (1, 0) twice and (-1, 0)
+    expected = means / means.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(class_embeddings(ClassText(prompts, prompts)), expected)
 
 
 def test_a_class_has_the_score_of_its_best_row_along_any_axis() -> None:

@@ -44,5 +44,6 @@ def test_gradients_of_angles_stay_finite(offset: float) -> None:
 
 
 def test_the_floor_of_the_angle_of_a_cosine_is_twice_the_root_of_a_rounding_error() -> None:
+    assert geodesic_distance(torch.ones(1), torch.ones(1)).item() == pytest.approx(1e-6, rel=1e-3)  # 2 sqrt(1e-12) / 2
     floor = angle_of_cosine(torch.tensor(1.0)).item()
     assert floor == pytest.approx(2 * math.atan(math.sqrt(torch.finfo(torch.float32).eps)), rel=1e-4)

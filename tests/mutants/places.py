@@ -88,12 +88,43 @@ PLACES: dict[str, tuple[str, ...]] = {
 """By module below the package: test files or folders below `tests`."""
 
 _MATRIX = "the last axis of a matrix is its axis 1"
+_ORDER = "min, max and distances do not depend on the order of their arguments"
+_MEMORY = "only how much is computed at once"
 EQUIVALENT: dict[str, str] = {
+    "data/augment.py: Crop.apply: min(self.width, full_width) -> min(full_width, self.width)": _ORDER,
+    "data/color_jitter.py: : np.arange(256) > 0 -> np.arange(256) >= 0": "what is multiplied with it is 0 for black",
+    "data/prepare/pascal_context_459.py: _check_size: 8 -> 9": "a variable without content has no bytes to count",
+    "data/prepare/pascal_context_459.py: _check_size: place + 8 -> place - 8": "there is nothing behind the end",
+    "inference/score_maps.py: WholeScores.contested: max(1, height - 1) -> max(height - 1, 1)": _ORDER,
+    "inference/text_cache.py: _probe: 0 -> 1": "any number that stays the same",
+    "inference/tiling.py: TileMerger: 2 ** 20 -> 2 * 20": _MEMORY,
     "inference/windows.py: SlidingWindows.grid: 1 -> 2": "the size of the image is not used",
+    "inference/windows.py: SlidingWindows.grid: max(1, int(kernel * (1 - self.overlap))) -> "
+    "max(int(kernel * (1 - self.overlap)), 1)": _ORDER,
+    "methods/cost/aggregation.py: CostHead._bytes_per_class: 8 -> 9": _MEMORY,
+    "methods/cost/aggregation.py: CostHead._bytes_per_class: dense.shape[0] * dense.shape[-2] * dense.shape[-1] -> "
+    "dense.shape[0] * dense.shape[-2]": _MEMORY,
     "methods/cost/parts/projection.py: contrastive_loss: -1 -> 1": _MATRIX,
     "methods/cost/parts/prototype_losses.py: prototype_loss: -1 -> 1": _MATRIX,
+    "methods/cost/parts/prototype_losses.py: prototype_distance: geodesic_distance(F.normalize(features, dim=-1), own) "
+    "-> geodesic_distance(own, F.normalize(features, dim=-1))": _ORDER,
+    "methods/cost/parts/rectification.py: CertaintyRectifier.__init__: max(1, dim // reduction) -> "
+    "max(dim // reduction, 1)": _ORDER,
+    "metrics/boundary.py: count_boundaries: 0 -> 1": "a longer table of zeros",
+    "metrics/counting.py: MetricAccumulator.scores: self.confusion.labelled > 0 -> self.confusion.labelled >= 0": (
+        "classes without labels have the semantic IoU 0"
+    ),
     "modules/class_pooling.py: class_embeddings: -1 -> 1": f"of the means: {_MATRIX}",
+    "modules/class_pooling.py: mean_of_rows: -1 -> 1": _MATRIX,
+    "modules/resize.py: resize_in_proportion: 2 -> 3": "an image resized to its own size is the same",
+    "modules/resize.py: resize_in_proportion: max(1, round(length / multiple)) -> "
+    "max(round(length / multiple), 1)": _ORDER,
+    "output/formats/geotiff.py: label_writer: False -> True": "JSON reads the same with and without escapes",
+    "output/formats/yolo.py: YoloFormat.finish: False -> True": "the order of keys in a mapping",
+    "training/class_sampling.py: relabel: 1 -> 2": "a longer table of labels that are ignored",
+    "training/optim.py: _own: False -> True": "layers of these types have no layers inside",
     "training/sampler.py: load_steps: True -> False": "the loader has the steps of the order",
+    "vocabulary/prompts.py: PromptTable.assemble: -1 -> 1": _MATRIX,
     "vocabulary/prompts.py: PromptTable.assemble: len(prompt) > 1 -> len(prompt) >= 1": (
         "the mean of one text is the text"
     ),

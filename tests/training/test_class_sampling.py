@@ -34,6 +34,7 @@ def test_labels_follow_the_chosen_rows() -> None:
     assert present_classes(labels, 6).tolist() == [True, True, False, True, True, False]
     expected = [[IGNORE, 0, 2], [0, 1, IGNORE]]
     assert relabel(labels, torch.tensor([1, 3, 4]), 6).tolist() == expected
+    assert relabel(labels, torch.tensor([1, 4]), 5).tolist() == [[IGNORE, 0, 1], [0, IGNORE, IGNORE]]
 
 
 def test_prompts_of_the_chosen_rows() -> None:
@@ -44,3 +45,12 @@ def test_prompts_of_the_chosen_rows() -> None:
     assert names.table.row_class == (0, 0, 1)
     assert len(names.tokens) == 3
     assert source(torch.tensor([1, 2])) is names
+
+
+def test_the_last_four_results_are_kept() -> None:
+    tokenizer, read = byte_tokenizer(), []
+    source = NameSource(Vocabulary.parse(["cat", "sofa", "lamp", "door", "tree"]), PromptConfig(), tokenizer)
+    source._tokenizer = lambda texts: read.append(texts) or tokenizer(texts)
+    for index in (0, 1, 2, 3, 0, 4, 1):  # 0 is still there, 1 was the least recently used one when 4 came
+        source(torch.tensor([index]))
+    assert len(read) == 6

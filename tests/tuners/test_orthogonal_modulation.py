@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from ahs_seg.config import ConfigError
 from ahs_seg.tuners.orthogonal import EnergyTerm, Modulation, Orthogonal, Rotations, TowerModulation, energy_loss
 from tests.support.builders import random_backbone
 from tests.support.hyperspherical import build, lite, view
@@ -128,3 +129,10 @@ def test_the_energy_is_that_of_both_towers_weighted() -> None:
     torch.testing.assert_close(loss, 0.5 * expected)
     assert loss > 0.1
     assert term.statistics(method.backbone)["alpha/text/1"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("wrong", [{"alpha": 1.0}, {"alpha": 0.0}, {"vision": 1.1}, {"text": 1.1}, {"text": 0.0}])
+def test_strengths_are_shares(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Modulation.parse(wrong)
+    assert Modulation.parse({"vision": 1.0, "text": 1.0}).vision == 1

@@ -231,6 +231,10 @@ def test_background_names():
     assert background_names("wall，floor;".rstrip(";")) == ["wall", "floor"]
     with pytest.raises(VocabularyError, match="blank name"):
         background_names("wall,,floor")
+    assert Vocabulary.parse("cat, dog").with_background(["wall", "floor"]).labels == ["cat", "dog", "background"]
+    for vocabulary, names in (("cat, dog", "wall"), ("cat, background", ["wall"])):
+        with pytest.raises(VocabularyError, match="give a list of names"):
+            Vocabulary.parse(vocabulary).with_background(names)
 
 
 def test_every_synonym_has_a_row_of_its_own_if_the_best_one_counts():

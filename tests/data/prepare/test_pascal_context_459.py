@@ -147,3 +147,16 @@ def test_every_variable_of_a_matlab_file_counts(tmp_path, monkeypatch):
     (tmp_path / "a.mat").write_bytes(packed(small) + second)
     with pytest.raises(SampleError, match="more than 4,194,304 bytes"):
         convert(tmp_path / "a.mat")
+
+
+def test_the_limit_of_a_matlab_file_is_what_it_has_and_unpacks_to_together(tmp_path, monkeypatch):
+    element = element_of(1, 1, 2**20)
+    path = tmp_path / "a.mat"
+    path.write_bytes(packed(element))
+    assert pascal_context_459.MAX_MATLAB_BYTES == 64 * 1024 * 1024
+    monkeypatch.setattr(pascal_context_459, "MAX_MATLAB_BYTES", path.stat().st_size + len(element) - 1)
+    with pytest.raises(SampleError, match="more than"):
+        convert(path)
+    monkeypatch.setattr(pascal_context_459, "MAX_MATLAB_BYTES", path.stat().st_size + len(element))
+    with pytest.raises(SampleError, match="LabelMap"):  # as it has more values than its shape
+        convert(path)

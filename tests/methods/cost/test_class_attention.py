@@ -80,7 +80,8 @@ def test_the_padding_has_a_gradient_whether_or_not_it_is_needed(count: int) -> N
     module = layer("linear", 5)
     run(module, randn(1, count, 2, 2, DIM), randn(1, count, GUIDANCE), chunk=2).sum().backward()
     assert module.padding_token.grad is not None
-    assert bool(module.padding_token.grad.any()) == (count < 5)
+    assert module.padding_guidance.grad is not None
+    assert bool(module.padding_token.grad.any()) == bool(module.padding_guidance.grad.any()) == (count < 5)
 
 
 def test_pooling_takes_means_and_is_added_to_the_map_at_full_size() -> None:

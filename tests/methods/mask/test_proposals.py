@@ -18,7 +18,7 @@ from ahs_seg.methods.mask.proposals import (
     proposal_output,
     supervise,
 )
-from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, random_source
+from ahs_seg.methods.mask.set_loss import RandomSource, mask_targets, proposal_class_loss, random_source
 from ahs_seg.types import IGNORE, ClassText, MaskProposals
 
 SURE = 100.0
@@ -107,6 +107,9 @@ def test_the_weight_of_a_term_scales_its_loss() -> None:
     targets, config = mask_targets(labels, (32, 32)), ProposalLossConfig(points=16)
     one, other = (supervise(masks, {"label": ClassTerm(logits, w)}, targets, config, draw())[0] for w in (2.0, 3.0))
     torch.testing.assert_close(other["label"], 1.5 * one["label"])
+    _, matches = supervise(masks, {"label": ClassTerm(logits, 1.0)}, targets, config, draw())
+    plain = proposal_class_loss(logits[0], matches, targets, no_object_weight=config.void_weight)
+    torch.testing.assert_close(one["label"], 2 * plain)
     assert torch.equal(other["mask"], one["mask"])
 
 
@@ -128,3 +131,9 @@ def test_a_batch_without_labels_has_class_losses_alone() -> None:
     masks, logits, labels = case(2)
     found = losses(masks, logits, torch.full_like(labels, IGNORE))
     assert {name for name, value in found.items() if value > 0} == {"label", "label_0"}
+
+
+def test_the_weights_are_those_of_mask2former() -> None:
+    weights = {"mask": 5.0, "dice": 5.0, "label_cost": 2.0, "mask_cost": 5.0, "dice_cost": 5.0}
+    points = {"points": 12_544, "oversample": 3.0, "importance": 0.75}
+    assert {**dict(ProposalLossConfig()), **weights, **points, "void_weight": 0.1} == dict(ProposalLossConfig())

@@ -93,14 +93,15 @@ def test_a_cost_that_is_not_finite_is_the_last_choice() -> None:
 
 def test_targets_are_the_classes_present_padded_like_the_image() -> None:
     labels = torch.tensor([[[0, 0, 2], [IGNORE, 2, 2]], [[IGNORE] * 3] * 2])
-    first, second = mask_targets(labels, (4, 4))
+    first, second = mask_targets(labels, (4, 5))
     assert first.labels.tolist() == [0, 2]
-    assert first.masks[0].tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
-    assert first.masks[1].tolist() == [[0, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert first.masks[0].tolist() == [[1, 1, 0, 0, 0], [0] * 5, [0] * 5, [0] * 5]
+    assert first.masks[1].tolist() == [[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5, [0] * 5]
     assert second.labels.tolist() == []
-    assert second.masks.shape == (0, 4, 4)
+    assert second.masks.shape == (0, 4, 5)
     assert number_of_masks([first, second]) == 2
     assert number_of_masks([second]) == 1
+    assert PointSampling() == PointSampling(points=12_544, oversample=3.0, importance=0.75)  # Mask2Former's
 
 
 def test_sampling_is_bilinear_and_zero_outside() -> None:

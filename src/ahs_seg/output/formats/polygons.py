@@ -67,16 +67,15 @@ def _rings(mask: Bool[np.ndarray, "H W"]) -> list[Int64[np.ndarray, "n 2"]]:
     twice = diagonal[rows, columns]
     falling = (upper_left[rows, columns] == 1)[twice]  # the two pixels are the upper left and the lower right one
     rows, columns = np.concatenate([rows, rows[twice]]), np.concatenate([columns, columns[twice]])
-    second = np.zeros(len(rows), np.int64)
-    second[len(rows) - len(falling) :] = 1  # of two corners at one place: the one whose horizontal edge goes right
-    along = second.copy()  # ... and the one whose vertical edge goes down
-    first_of_two = np.flatnonzero(twice)
-    along[first_of_two] = np.where(falling, 0, 1)
+    order = np.lexsort(
+        (columns, rows)
+    )  # stable: of two corners at one place the horizontal edge of the second goes right
+    along = np.zeros(len(rows), np.int64)  # 1 for the one whose vertical edge goes down
+    along[np.flatnonzero(twice)] = np.where(falling, 0, 1)
     along[len(rows) - len(falling) :] = np.where(falling, 1, 0)
-    across = _partners(np.lexsort((second, columns, rows)))
     down = _partners(np.lexsort((along, rows, columns)))
     points = np.stack([columns, rows], 1)
-    return [points[ring] for ring in _walk(np.lexsort((second, columns, rows)), across, down)]
+    return [points[ring] for ring in _walk(order, _partners(order), down)]
 
 
 def _partners(order: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

@@ -94,3 +94,9 @@ def test_the_loss_is_the_distance_to_the_teacher_with_both_weights() -> None:
 def test_distillation_needs_an_encoder_that_is_tuned() -> None:
     with pytest.raises(ConfigError, match=r"distillation.*nothing of it is tuned.*method\.tuner"):
         FrozenTeacher(Frozen().apply(random_backbone()))
+
+
+def test_the_angle_is_that_of_the_features_at_every_position() -> None:
+    student, teacher = randn(2, 3, 4, 5), randn(2, 3, 4, 5, seed=1)
+    angles = torch.acos(torch.cosine_similarity(student, teacher, dim=1))
+    torch.testing.assert_close(distillation_loss(student, teacher), angles.mean())

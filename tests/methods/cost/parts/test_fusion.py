@@ -67,6 +67,8 @@ def test_boundary_of_a_flat_prediction_and_of_a_perfect_one() -> None:
     assert boundary_loss(flat, labels).item() == pytest.approx(FLAT * 0.5 / 1.5, rel=1e-5)
     perfect = torch.stack([1 - labels, labels, torch.zeros_like(labels)], 1) * 200.0 - 100
     assert boundary_loss(perfect, labels).item() < 1e-5
+    # Full edges where there should be none cost as much as flat places where there should be edges, and not infinitely.
+    assert boundary_loss(perfect, torch.zeros_like(labels)).item() == pytest.approx(FLAT * 0.5 / 1.5, rel=0.05)
 
 
 def test_boundary_does_not_depend_on_class_numbers_nor_on_absent_classes() -> None:

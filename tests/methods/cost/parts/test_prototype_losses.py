@@ -67,3 +67,9 @@ def test_gradients_of_prototype_losses_are_differences() -> None:
         )
 
     assert torch.autograd.gradcheck(losses, (features, theta))
+
+
+def test_a_single_class_needs_no_other() -> None:
+    features, rows = torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.tensor([0, IGNORE])
+    distance = prototype_distance(features, rows, PROTOTYPES[:1], READY[:1])
+    assert distance.item() == pytest.approx(math.pi / 4, abs=1e-6)
