@@ -101,6 +101,7 @@ EQUIVALENT: dict[str, str] = {
     "inference/windows.py: SlidingWindows.grid: 1 -> 2": "the size of the image is not used",
     "inference/windows.py: SlidingWindows.grid: max(1, int(kernel * (1 - self.overlap))) -> "
     "max(int(kernel * (1 - self.overlap)), 1)": _ORDER,
+    "methods/cost/aggregation.py: : 24 -> 25": _MEMORY,
     "methods/cost/aggregation.py: CostHead._bytes_per_class: 8 -> 9": _MEMORY,
     "methods/cost/aggregation.py: CostHead._bytes_per_class: dense.shape[0] * dense.shape[-2] * dense.shape[-1] -> "
     "dense.shape[0] * dense.shape[-2]": _MEMORY,
@@ -111,9 +112,11 @@ EQUIVALENT: dict[str, str] = {
     "methods/cost/parts/rectification.py: CertaintyRectifier.__init__: max(1, dim // reduction) -> "
     "max(dim // reduction, 1)": _ORDER,
     "metrics/boundary.py: count_boundaries: 0 -> 1": "a longer table of zeros",
+    "metrics/counting.py: MetricAccumulator.add: True -> False": "there are three counts and three columns",
     "metrics/counting.py: MetricAccumulator.scores: self.confusion.labelled > 0 -> self.confusion.labelled >= 0": (
         "classes without labels have the semantic IoU 0"
     ),
+    "metrics/sg_iou.py: semantic_iou: 1.0 -> 2.0": "a class that is never predicted was not taken for a narrower one",
     "modules/class_pooling.py: class_embeddings: -1 -> 1": f"of the means: {_MATRIX}",
     "modules/class_pooling.py: mean_of_rows: -1 -> 1": _MATRIX,
     "modules/resize.py: resize_in_proportion: 2 -> 3": "an image resized to its own size is the same",

@@ -245,3 +245,5 @@ def test_every_synonym_has_a_row_of_its_own_if_the_best_one_counts():
         (("tomcat",), 0),
         (("dog",), 1),
     ]
+    joined = Vocabulary.parse(["cat, kitten", "dog"]).rows("joined")
+    assert [(row.class_index, row.words) for row in joined] == [(0, ("cat, kitten",)), (1, ("dog",))]

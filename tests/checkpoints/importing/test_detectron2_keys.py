@@ -106,3 +106,20 @@ def test_sizes_that_a_config_does_not_set_are_those_of_detectron2() -> None:
     solver = {key.removeprefix("SOLVER."): value for key, value in DEFAULTS.items() if key.startswith("SOLVER.")}
     assert (solver["IMS_PER_BATCH"], solver["MAX_ITER"], solver["BASE_LR"]) == (16, 40_000, 0.001)
     assert (solver["WARMUP_ITERS"], solver["WARMUP_FACTOR"]) == (1000, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "other"),
+    [
+        ("MODEL.PROMPT_ENSEMBLE", False, True),
+        (HEAD + "PROMPT_DEPTH", 0, 1),
+        (HEAD + "PROMPT_LENGTH", 0, 1),
+        (HEAD + "IGNORE_VALUE", 255, 0),
+        ("SOLVER.BASE_LR_END", 0, 1),
+        ("SOLVER.CLIP_GRADIENTS.NORM_TYPE", 2, 3),
+    ],
+)
+def test_a_key_with_one_possible_value_says_nothing_with_it(key: str, value: Value, other: Value) -> None:
+    assert translated(key, {key: value})[0] == {}
+    with pytest.raises(UnsupportedError, match="must be"):
+        translated(key, {key: other})

@@ -1,14 +1,17 @@
 """Prototypes: how they move, how they guide words, and their losses by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
+from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, Prototypes, PrototypeTerm
+from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.types import IGNORE
+from tests.support.hyperspherical import NAMES, build, embed, lite, view
 
 
 def bank(**changes: Any) -> PrototypeBank:
@@ -64,3 +67,28 @@ def test_temperatures_start_where_asked_and_stay_in_bounds() -> None:
     with torch.no_grad():
         memory.theta.copy_(torch.tensor([-9.0, math.log(2), 9.0]))
     torch.testing.assert_close(memory.temperatures, torch.tensor([0.01, 0.14, 1.0]))
+
+
+@torch.no_grad()
+def test_micro_batches_move_prototypes_as_one_batch() -> None:
+    method = build(lite("prototypes"))
+    whole = view(method)
+    features = whole.output.aligned
+    assert features is not None
+    images = torch.arange(2)[:, None, None]  # each part has the labels of one image
+    halves = [replace(whole, labels=torch.where(images == index, whole.labels, IGNORE)) for index in range(2)]
+    found = []
+    for parts in ([whole], halves):
+        config = Prototypes(count=5, adaptive=True, start="nothing")
+        memory = config.build(features.shape[1])
+        term = PrototypeTerm(config, memory, TrainingClasses(NAMES, (None,) * 5, lambda: embed(method)))
+        for part in parts:
+            term(memory, part)
+        term.update(memory)
+        found.append(memory)
+    one, other = found
+    assert one.counts is not None
+    assert other.counts is not None
+    assert one.counts.sum() > 0
+    torch.testing.assert_close(other.counts, one.counts)
+    torch.testing.assert_close(other.prototypes, one.prototypes)
