@@ -81,6 +81,15 @@ def test_rows_left_out_would_not_have_won(grid, size, memory_bytes):
     assert torch.equal(scores, maps(rows).amax(0))
 
 
+@pytest.mark.parametrize("across", [False, True])
+def test_a_grid_of_two_has_a_winner_on_either_side(across):
+    halves = torch.tensor([[5.0, -5.0], [-5.0, 5.0], [-9.0, -9.0]])
+    logits = halves[:, None].expand(3, 6, 2) if across else halves[:, :, None].expand(3, 2, 6)
+    labels, _ = best_rows(WholeScores(View(logits, None), torch.sigmoid, (8, 8)), torch.arange(3), memory_bytes=10**6)
+    along = labels if across else labels.T
+    assert along.tolist() == [[0] * 4 + [1] * 4] * 8
+
+
 def test_equals_are_all_kept():
     maps = WholeScores(View(torch.zeros(5, 4, 4), None), torch.sigmoid, (9, 9))
     assert maps.contested(torch.arange(5), Rivals(), 10**6).all()
