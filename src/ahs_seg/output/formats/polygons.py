@@ -67,12 +67,11 @@ def _rings(mask: Bool[np.ndarray, "H W"]) -> list[Int64[np.ndarray, "n 2"]]:
     twice = diagonal[rows, columns]
     falling = (upper_left[rows, columns] == 1)[twice]  # the two pixels are the upper left and the lower right one
     rows, columns = np.concatenate([rows, rows[twice]]), np.concatenate([columns, columns[twice]])
-    order = np.lexsort(
-        (columns, rows)
-    )  # stable: of two corners at one place the horizontal edge of the second goes right
-    along = np.zeros(len(rows), np.int64)  # 1 for the one whose vertical edge goes down
-    along[np.flatnonzero(twice)] = np.where(falling, 0, 1)
-    along[len(rows) - len(falling) :] = np.where(falling, 1, 0)
+    # Sorting is stable: of two corners at one place the horizontal edge of the second goes right, and the vertical edge
+    # goes down from the second if the pixels are falling, otherwise from the first.
+    order = np.lexsort((columns, rows))
+    along = np.ones(len(rows), np.int64)
+    along[len(rows) - len(falling) :] = falling
     down = _partners(np.lexsort((along, rows, columns)))
     points = np.stack([columns, rows], 1)
     return [points[ring] for ring in _walk(order, _partners(order), down)]
