@@ -123,6 +123,7 @@ EQUIVALENT: dict[str, str] = {
     "modules/resize.py: resize_in_proportion: max(1, round(length / multiple)) -> "
     "max(round(length / multiple), 1)": _ORDER,
     "output/formats/geotiff.py: label_writer: False -> True": "JSON reads the same with and without escapes",
+    "output/formats/yolo.py: YoloFormat.start: False -> True": "it does nothing in either case",
     "output/formats/yolo.py: YoloFormat.finish: False -> True": "the order of keys in a mapping",
     "training/class_sampling.py: relabel: 1 -> 2": "a longer table of labels that are ignored",
     "training/optim.py: _own: False -> True": "layers of these types have no layers inside",

@@ -25,6 +25,7 @@ HEAD = "MODEL.SEM_SEG_HEAD."
         ("INPUT.CROP.SIZE", [384, 512], {"augmentation.crop.height": 384, "augmentation.crop.width": 512}),
         ("INPUT.CROP.ENABLED", False, {"augmentation.crop": None}),
         ("SEED", 3, {"training.seed": 3}),
+        ("SEED", 0, {"training.seed": 0}),
     ],
 )
 def test_a_key_has_its_value_here(key: str, value: Value, ours: dict[str, Value]) -> None:

@@ -146,6 +146,15 @@ def test_images_without_a_place_have_none(tmp_path: Path):
         assert np.array_equal(read_labels(tmp_path / name), blobs(1))
 
 
+def test_maps_are_tiled_and_pixels_without_a_label_are_transparent(tmp_path: Path):
+    with label_writer(tmp_path / "map.tif", WORDS, size=(300, 520)) as writer:
+        writer.write(np.zeros((300, 520), np.int32), top=0, left=0)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.block_shapes == [(256, 256)]
+        assert file.profile["tiled"]
+        assert file.colormap(1)[255] == (128, 128, 128, 0)
+
+
 def test_windows_make_one_map(tmp_path: Path):
     labels = blobs(3, size=(600, 500), classes=300)
     words = Vocabulary.parse([f"thing {index}" for index in range(300)])

@@ -65,6 +65,15 @@ def test_a_run_is_a_data_set(tmp_path: Path):
     assert np.array_equal(read_image(images[0]), made(blobs(2)).image)
 
 
+def test_images_that_yolo_does_not_read_are_written_as_png(tmp_path: Path):
+    image = made(blobs(1)).image
+    Image.fromarray(image).save(tmp_path / "scan.ppm")
+    open_format("yolo", tmp_path / "out", WORDS).add(item("scan", blobs(1), source=tmp_path / "scan.ppm"))
+    (written,) = (tmp_path / "out/images").iterdir()
+    assert written.name == "scan.png"
+    assert np.array_equal(read_image(written), image)
+
+
 def test_another_reader_finds_the_same_objects(tmp_path: Path):
     """It draws outlines with their border, so its masks are up to a pixel wider."""
     labels = blobs(2).repeat(20, 0).repeat(20, 1)
