@@ -31,8 +31,8 @@ METHODS: Final = {
     "CAT-Seg": ("quickstart", "cat_seg"),
     "H-CLIP": ("ablation_ahs_seg", "baseline"),
     "AHS-Seg": ("ablation_ahs_seg", "full"),
-    "AHS-Seg, simple design": ("ablation_ahs_seg_lite", "full"),
-    "HPS-Seg": ("ablation_hps_seg", "full"),
+    "AHS-Seg, simple design, documented": ("ablation_ahs_seg_lite", "full"),
+    "HPS-Seg, documented": ("ablation_hps_seg", "full"),
     "EBSeg": ("ablation_ebseg", "full"),
     "SCAN": ("quickstart", "scan"),
 }

@@ -12,7 +12,7 @@ from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.configs import packaged_suites
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.methods import ZeroShotConfig
-from benchmarks import evidence, evidence_check, tables
+from benchmarks import evidence, evidence_check, log_figures, regimes, tables
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +71,22 @@ def test_results_of_several_commits_are_listed(tmp_path: Path) -> None:
     ]
 
 
+def test_the_map_of_regimes_has_a_column_for_every_result_and_gaps_where_a_row_is_missing(tmp_path: Path) -> None:
+    values = json.loads((tables.RESULTS / "ablation_ahs_seg.json").read_text(encoding="utf-8"))
+    (tmp_path / "ablation_tuned.json").write_text(json.dumps(values | {"rows": values["rows"][:3]}))
+    (tmp_path / "ablation_tuned_few.json").write_text(
+        json.dumps(values | {"rows": [values["rows"][0], values["rows"][2]]})
+    )
+    found = list(regimes.regime_map(tmp_path))
+    told = values["rows"][2]["differences"]["unseen"]
+    cell = f"{100 * told['difference']:+.1f} [{100 * told['resampled']['low']:+.1f}, "
+    assert found[0] == "| | 150 names (3 seeds) | 40 names in training (3 seeds) |"
+    assert found[2].startswith("| HA-HEM | ")
+    assert found[2].endswith(" |  |")
+    assert found[3].startswith(f"| MH-FPN | {cell}")
+    assert found[3].count(cell) == 2
+
+
 def test_the_evidence_names_commands_that_exist(tmp_path: Path) -> None:
     """Every module of a step is there, every word of `ahs-seg` is known, and every suite gets its file."""
     todo = evidence.steps(tmp_path, seeds=(0, 1))
@@ -85,6 +101,15 @@ def test_the_evidence_names_commands_that_exist(tmp_path: Path) -> None:
     assert names.index("crop_clip") < names.index("scan")
     files = {"quickstart", *(f"ablation_{suite}" for suite in (*packaged_suites(), *evidence.SWEEPS))}
     assert {f"ablation_{name}" for name in names} >= files - {"quickstart"}
+
+
+def test_figures_of_a_log_are_its_first_and_last_values(tmp_path: Path) -> None:
+    steps = range(1, 101, 5)
+    (tmp_path / "train.csv").write_text(
+        "step,loss,loss_segmentation,lr\n" + "".join(f"{step},9,{step},0.1\n" for step in steps)
+    )
+    (tmp_path / "statistics.csv").write_text("step,gates/mix\n1,0.25\n100,0.5\n")
+    assert log_figures.figures_of(tmp_path) == {"loss_segmentation": (3.5, 93.5), "gates/mix": (0.25, 0.5)}
 
 
 def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -69,11 +69,16 @@ def test_the_setting_of_a_packaged_config_of_hps_seg_acts(name: str, module: str
 
 
 def check_setting(name: str, module: str) -> None:
-    """No value that the file gives stands in the way of the tuned one."""
-    documented = attrgetter(module)(find_experiment(name).method)
-    tuned = attrgetter(module)(find_experiment(name, [f"method.{module}.setting=tuned"]).method)
+    """Both settings act: no value that the file gives stands in their way. Where the tuned one wins it is the default."""
+    named = {
+        setting: attrgetter(module)(find_experiment(name, [f"method.{module}.setting={setting}"]).method)
+        for setting in ("documented", "tuned")
+    }
+    documented, tuned = named.values()
     changed = {key: getattr(tuned, key) for key in dict(tuned) if getattr(tuned, key) != getattr(documented, key)}
     assert changed == dict(tuned.TUNED)
+    default = attrgetter(module)(find_experiment(name).method)
+    assert default == (tuned if name in ("quickstart/ahs_seg_lite", "quickstart/hps_seg") else documented)
 
 
 def test_a_module_without_tuned_values_has_no_such_setting() -> None:
