@@ -100,9 +100,12 @@ def test_rows_are_compared_as_many_at_a_time_as_the_memory_holds(monkeypatch, ro
     """Six grids for each row: their scores, and the lowest and highest ones of the cells while they are made."""
     maps = WholeScores(View(torch.randn(60, 8, 9), None), torch.sigmoid, (20, 20))
     counts = []
-    monkeypatch.setattr(WholeScores, "coarse", lambda self, rows: counts.append(len(rows)) or coarse(self, rows))
+    coarse = WholeScores.coarse
+
+    def counted(self, rows):
+        counts.append(len(rows))
+        return coarse(self, rows)
+
+    monkeypatch.setattr(WholeScores, "coarse", counted)
     maps.contested(torch.arange(60), Rivals(), rows_at_once * 6 * 4 * 8 * 9)
     assert max(counts) == rows_at_once
-
-
-coarse = WholeScores.coarse

@@ -245,7 +245,12 @@ def test_without_a_home_folder_the_cache_is_in_memory(backbone, monkeypatch, cap
 @pytest.mark.parametrize(("adapted", "computed"), [(False, 1), (True, 3)])
 def test_weights_are_read_again_only_where_a_cheap_check_cannot_tell(backbone, monkeypatch, adapted, computed):
     read = []
-    monkeypatch.setattr(text_cache, "fingerprint", lambda one: read.append(one) or fingerprint(one))
+
+    def counted(one):
+        read.append(one)
+        return fingerprint(one)
+
+    monkeypatch.setattr(text_cache, "fingerprint", counted)
     if adapted:
         add_an_adapter(backbone)
     cache = TextCache()

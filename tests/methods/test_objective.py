@@ -1,10 +1,12 @@
 """The segmentation loss against values worked out by hand and against the plain formula."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ahs_seg.methods import objective
 from ahs_seg.methods.objective import SegmentationObjective, segmentation_loss
@@ -56,11 +58,14 @@ def test_chunks_without_gradients_know_which_classes_they_hold(ignore_as_negativ
 def test_as_many_classes_are_resized_at_once_as_the_budget_holds(
     monkeypatch: pytest.MonkeyPatch, at_once: int, sizes: list[int]
 ) -> None:
-    seen = []
+    seen: list[int] = []
     chunk_loss = objective._chunk_loss
-    monkeypatch.setattr(
-        objective, "_chunk_loss", lambda part, *rest: seen.append(part.shape[1]) or chunk_loss(part, *rest)
-    )
+
+    def counted(part: Tensor, *rest: Any) -> Tensor:
+        seen.append(part.shape[1])
+        return chunk_loss(part, *rest)
+
+    monkeypatch.setattr(objective, "_chunk_loss", counted)
     logits, labels = torch.zeros(1, 5, 3, 3, requires_grad=True), torch.zeros(1, 6, 7, dtype=torch.int64)
     segmentation_loss(logits, labels, budget=at_once * 4 * 6 * 7)
     assert seen == sizes

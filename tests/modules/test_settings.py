@@ -69,7 +69,7 @@ def test_the_setting_of_a_packaged_config_of_hps_seg_acts(name: str, module: str
 
 
 def check_setting(name: str, module: str) -> None:
-    """Both settings act: no value that the file gives stands in their way. Where the tuned one wins it is the default."""
+    """Both settings act: no value of the file stands in their way. Where the tuned one wins it is the default."""
     named = {
         setting: attrgetter(module)(find_experiment(name, [f"method.{module}.setting={setting}"]).method)
         for setting in ("documented", "tuned")

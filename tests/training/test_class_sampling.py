@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 import torch
 
-from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.training.class_sampling import NameSource, StepNames, choose_rows, present_classes, relabel
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -47,10 +48,16 @@ def test_prompts_of_the_chosen_rows() -> None:
     assert source(torch.tensor([1, 2])) is names
 
 
-def test_the_last_four_results_are_kept() -> None:
-    tokenizer, read = byte_tokenizer(), []
-    source = NameSource(Vocabulary.parse(["cat", "sofa", "lamp", "door", "tree"]), PromptConfig(), tokenizer)
-    source._tokenizer = lambda texts: read.append(texts) or tokenizer(texts)
+def test_the_last_four_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    build = NameSource._build
+
+    def counted(self: NameSource, rows: tuple[int, ...]) -> StepNames:
+        built.append(rows)
+        return build(self, rows)
+
+    monkeypatch.setattr(NameSource, "_build", counted)
+    source = NameSource(Vocabulary.parse(["cat", "sofa", "lamp", "door", "tree"]), PromptConfig(), byte_tokenizer())
     for index in (0, 1, 2, 3, 0, 4, 1):  # 0 is still there, 1 was the least recently used one when 4 came
         source(torch.tensor([index]))
-    assert len(read) == 6
+    assert len(built) == 6

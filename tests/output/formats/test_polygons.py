@@ -64,7 +64,7 @@ def test_a_hole_hangs_on_a_corner_that_is_exactly_as_high(base):
         [(0.0, 0.0), *notch, *sides, (0.0, 10.0)] if base == 0 else [(0.0, 0.0), *sides, *notch[::-1], (0.0, 10.0)]
     )
     hole = np.array([(14.0, 5.0), (15.0, 4.0), (16.0, 5.0), (15.0, 6.0)])
-    ring = keyhole(Polygon(np.array(outline), [hole])).tolist()
+    ring = keyhole(Polygon(np.array(outline), (hole,))).tolist()
     place = ring.index([14.0, 5.0])
     assert ring[place - 1] == [8.0, 5.0]
 
