@@ -3,8 +3,8 @@
     python -m benchmarks.ebseg_balance MODEL ... [--scenes 300] [--names 150]
 
 Each MODEL is EBSeg of the quickstart with another seed (`ahs-seg quickstart --method ebseg --seed 11`). Unseen classes
-have the weights beta of the averaged and gamma = 1 - beta of the recognised embedding; seen classes give the share
-`supervised` of beta to the trained embedding. Writes `benchmarks/results/ebseg_balance.json`.
+have the weights beta of the averaged and gamma = 1 - beta of the recognised embedding; seen classes move
+the weight `supervised` from the averaged embedding to the trained one. Writes `benchmarks/results/ebseg_balance.json`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ METRICS: Final = ("miou", "seen", "unseen", "harmonic")
 
 
 def balances() -> list[dict[str, float]]:
-    """Every balance of the grid; the share of the trained embedding must fit into beta."""
+    """Every balance of the grid; the weight of the trained embedding must fit into beta."""
+    grid = [(round(1 - gamma, 2), gamma, supervised) for gamma in GAMMAS for supervised in SUPERVISED]
     return [
-        {"alpha": round(1 - gamma - supervised, 2), "beta": round(1 - gamma, 2), "gamma": gamma}
-        for gamma in GAMMAS
-        for supervised in SUPERVISED
-        if supervised <= 1 - gamma
+        {"alpha": round(beta - supervised, 2), "beta": beta, "gamma": gamma}
+        for beta, gamma, supervised in grid
+        if supervised <= beta
     ]
 
 

@@ -80,9 +80,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
-        *(
-            _regime(output, results, scale, seeds) for scale in list(regimes.REGIMES)[1:]
-        ),  # the first is the suite's own
+        *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
         _measured("calibration", models[0]),
         *(_quickstart(output, "ebseg", seed) for seed in CHOOSING),

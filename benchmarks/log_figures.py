@@ -45,7 +45,7 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 def rows_of(table: Table, runs: Path) -> list[dict[str, Any]]:
     """The figures of every row of a table."""
     rows = []
-    for row in table.rows:
+    for row in (row for row in table.rows if row.runs):
         found = [figures_of(runs / name) for name in row.runs.values()]
         figures = {name: _summary(np.array([one[name] for one in found])) for name in found[0]}
         rows.append({"name": row.name, "title": row.title, "figures": figures})

@@ -27,11 +27,13 @@ REGIMES: Final = {
     "long": "1,400 steps",
 }
 """Scales of the suite on the drawn world, and what they are called."""
+FIRST, *OTHERS = REGIMES
+"""The scale whose table is that of the suite itself, and those with a table of their own."""
 
 
 def result_of(scale: str) -> str:
     """Name of the result of a scale, without its ending; that of the first scale has the name of the suite alone."""
-    return f"ablation_{SUITE}" if scale == next(iter(REGIMES)) else f"ablation_{SUITE}_{scale}"
+    return f"ablation_{SUITE}" if scale == FIRST else f"ablation_{SUITE}_{scale}"
 
 
 def regime_map(results: Path = RESULTS) -> Iterator[str]:

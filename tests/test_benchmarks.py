@@ -12,7 +12,7 @@ from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.configs import packaged_suites
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.methods import ZeroShotConfig
-from benchmarks import evidence, evidence_check, log_figures, regimes, tables
+from benchmarks import ebseg_balance, evidence, evidence_check, log_figures, regimes, tables
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +110,15 @@ def test_figures_of_a_log_are_its_first_and_last_values(tmp_path: Path) -> None:
     )
     (tmp_path / "statistics.csv").write_text("step,gates/mix\n1,0.25\n100,0.5\n")
     assert log_figures.figures_of(tmp_path) == {"loss_segmentation": (3.5, 93.5), "gates/mix": (0.25, 0.5)}
+
+
+def test_balances_of_the_grid_are_shares() -> None:
+    """Neither seen nor unseen classes have a negative weight, and unseen ones none of the trained embedding."""
+    found = ebseg_balance.balances()
+    assert len(found) == len({tuple(one.values()) for one in found}) == 5 * 4 - 1
+    for one in found:
+        assert one["beta"] + one["gamma"] == pytest.approx(1)
+        assert 0 <= one["alpha"] <= one["beta"]
 
 
 def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.config import ConfigError
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.configs import packaged_configs, packaged_suites
 from ahs_seg.experiments.ablation import Suite, find_experiment, find_suite, row_names
+from ahs_seg.methods.cost.config import CostMethodConfig
+from ahs_seg.methods.cost.parts.alignment import Alignment
+from ahs_seg.methods.cost.parts.distillation import Distillation
+from ahs_seg.methods.cost.parts.fusion import FusionConfig
+from ahs_seg.methods.cost.parts.projection import ProjectionConfig
+from ahs_seg.methods.cost.parts.prototypes import Prototypes
+from ahs_seg.methods.cost.parts.rectification import CertaintyRectification, MixingRectification
+from ahs_seg.methods.cost.variants import HpsPrototypes
+from ahs_seg.tuners import Orthogonal
+from ahs_seg.tuners.orthogonal import Modulation
 from tests.support.ablation import HYPERSPHERICAL
 
 PARTS = {
@@ -36,6 +46,47 @@ def test_every_row_parses(name: str) -> None:
     wanted += ["gcs"] if whole == "full+gcs" else []
     assert [part for part in known if PARTS[part](experiment.method) is not None] == wanted
     assert (experiment.method.name == "h_clip") is (row == "baseline")
+
+
+TUNED: dict[str, dict[str, Config]] = {
+    "baseline": {},
+    "residual": {},
+    "ha_hem": {"modulation": Modulation.in_setting("tuned")},
+    "mh_fpn": {"fusion": FusionConfig(levels=(1, 2, 3))},
+    "dc_hsp": {"projection": ProjectionConfig.in_setting("tuned", rank=16, hidden=(64, 32))},
+    "lite_hpa": {"prototypes": Prototypes.in_setting("tuned")},
+    "lite_sdr": {"distillation": Distillation.in_setting("tuned")},
+    "lite_afr": {"rectification": CertaintyRectification()},
+    "hps_hpa": {"alignment": Alignment.in_setting("tuned"), "prototypes": HpsPrototypes.in_setting("tuned")},
+    "hps_afr": {"rectification": MixingRectification.in_setting("tuned")},
+}
+TUNED["ahs_seg"] = TUNED["ha_hem"] | TUNED["mh_fpn"] | TUNED["dc_hsp"]
+TUNED["ahs_seg_lite"] = TUNED["lite_hpa"] | TUNED["lite_sdr"] | TUNED["lite_afr"]
+TUNED["hps_seg"] = TUNED["hps_hpa"] | TUNED["hps_afr"]
+
+
+@pytest.mark.parametrize("row", find_suite("tuned").rows)
+def test_rows_of_the_tuned_suite_have_their_modules_in_the_tuned_setting(row: str) -> None:
+    method = find_suite("tuned").experiment("world", row).method
+    assert isinstance(method, CostMethodConfig)
+    assert isinstance(method.tuner, Orthogonal)
+    slots = ("fusion", "projection", "rectification", "alignment", "prototypes", "distillation", "geodesic")
+    found = {slot: getattr(method.cost, slot) for slot in slots} | {"modulation": method.tuner.modulation}
+    assert {slot: part for slot, part in found.items() if part is not None} == TUNED[row]
+    assert (method.backbone.dense == "residual") == (row == "residual")
+
+
+def test_the_regimes_of_the_tuned_suite_differ_in_what_their_names_say() -> None:
+    suite = find_suite("tuned")
+    first = suite.experiment("world", "baseline")
+    for scale, names in (("names_459", 459), ("names_847", 847)):
+        assert suite.experiment(scale, "baseline") == first
+        assert suite.scales[scale].test == suite.scales["world"].test.replace(names=names)
+    assert suite.experiment("hard", "baseline") == first
+    assert suite.scales["hard"].test == suite.scales["world"].test.replace(hard=2)
+    few = first.replace(data=first.data.replace(names="few"))
+    assert suite.experiment("few", "baseline") == few
+    assert suite.experiment("long", "baseline") == first.replace(training=first.training.replace(steps=1400))
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "benchmarks/suites").glob("*.yaml")), ids=str)
