@@ -75,13 +75,15 @@ def hyperspherical(values: dict[str, Any]) -> Iterator[str]:
 
 def throughput(values: dict[str, Any]) -> Iterator[str]:
     """Table of the overhead of runs over folders relative to the model."""
-    yield from head(f"Runs over folders, {values['threads']} threads, {values['classes']} classes")
+    yield from head(f"Runs over folders, {values['classes']} classes")
     rows = []
     for row in values["speed"]:
         seconds = [f"{row[key]:.1f} s" for key in ("forward_seconds", "model_seconds", "run_seconds")]
         added = [f"{100 * row[key]:.1f} %" for key in ("added_to_forward", "added_to_model")]
-        rows.append([row["case"], str(row["images"]), *seconds, *added])
-    yield from table(["", "images", "forward", "model", "run", "run beyond forward", "run beyond model"], rows)
+        rows.append([row["case"], str(row["images"]), str(row["threads"]), *seconds, *added])
+    yield from table(
+        ["", "images", "threads", "forward", "model", "run", "run beyond forward", "run beyond model"], rows
+    )
     yield from table(
         ["images", "peak resident memory"],
         ([f"{row['images']:,}", f"{row['peak_mib']:.0f} MiB"] for row in values["memory"]),

@@ -1,8 +1,9 @@
 """Compare texts and tables with the files in `benchmarks/results`: `python -m benchmarks.evidence_check`.
 
-Every line of a table that a page shows of a result must be the one that its file gives, scores and intervals those of
-the counts that are kept (`recount`), every file that a page names must exist, and every result must be told somewhere.
-Differences are errors; results that are not of one commit without changes are listed as results to be made again.
+Every line of a table that a page shows of a result, and every figure that it tells in a sentence (`prose`), must be
+those that its file gives, scores and intervals those of the counts that are kept (`recount`), every file that a page
+names must exist, and every result must be told somewhere. Differences are errors; results that are not of one commit
+without changes are listed as results to be made again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from ahs_seg.experiments.ablation.markdown import markdown
 from ahs_seg.experiments.ablation.table import Table
-from benchmarks import recount, regimes, tables
+from benchmarks import prose, recount, regimes, tables
 
 ROOT = Path(__file__).parents[1]
 PAGES: Final = {
@@ -79,6 +80,7 @@ def differences(results: Path = tables.RESULTS, root: Path = ROOT) -> Iterator[s
     for found, path in named.items():
         if not (results / found).is_file():
             yield f"{path.relative_to(root)} names benchmarks/results/{found}, which does not exist"
+    yield from prose.missing(results, root)
     yield from recount.every_fault(results)
     told = {part.__name__ for part in tables.TABLES} | set(PAGES)
     for path in sorted(results.glob("*.json")):

@@ -2,11 +2,11 @@
 
     python -m benchmarks.throughput [--images 200] [--large 20] [--threads 2]
 
-A folder of JPEGs of 640x480 pixels goes to label maps and overlays (`segment_files`), once with the quickstart's
-CAT-Seg on the tiny CLIP, once (`--large` images) with CAT-Seg at ViT-B/16 size with generated weights. For comparison
-the same images, already in memory, are segmented one by one: the sum of the forward passes, and of these with
-merging and argmax. Both run alternately, portion by portion, with the same number of threads. Memory: a fresh process
-per row.
+A folder of JPEGs of 640x480 pixels goes to label maps and overlays (`segment_files`): with the quickstart's CAT-Seg on
+the tiny CLIP, computed by all threads and by one, which leaves cores to reading and writing, and (`--large` images)
+with CAT-Seg at ViT-B/16 size with generated weights. For comparison the same images, already in memory, are segmented
+one by one: the sum of the forward passes, and of these with merging and argmax. Both run alternately, portion by
+portion, with the same number of threads. Memory: a fresh process per row.
 Writes `benchmarks/results/throughput.json`.
 """
 
@@ -60,8 +60,9 @@ def small_method() -> Method:
     return Experiment.read(find_config("quickstart/cat_seg")).method.build()
 
 
-def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dict[str, Any]:
+def speed(title: str, method: Method, prompts: PromptConfig, images: int, threads: int) -> dict[str, Any]:
     """Seconds of the model alone and of the whole run, alternately on the same images."""
+    torch.set_num_threads(threads)
     segmenter = Segmenter(Timed(method), prompts=prompts)
     model = cast(Timed, segmenter.method)  # merged, it is another one
     with tempfile.TemporaryDirectory() as folder:
@@ -84,6 +85,7 @@ def speed(title: str, method: Method, prompts: PromptConfig, images: int) -> dic
     return {
         "case": title,
         "images": images,
+        "threads": threads,
         "forward_seconds": round(forward, 2),
         "model_seconds": round(alone, 2),
         "run_seconds": round(run, 2),
@@ -111,13 +113,15 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    cases = [speed("CAT-Seg on the tiny CLIP", small_method(), PromptConfig(), given.images)]
+    cases = [
+        speed("CAT-Seg on the tiny CLIP", small_method(), PromptConfig(), given.images, threads)
+        for threads in sorted({given.threads, 1}, reverse=True)
+    ]
     if given.large:
         short = PromptConfig(templates=("a {}",))
         large = CatSegConfig().compose(vit_b16())
-        cases.append(speed("CAT-Seg, ViT-B/16", large, short, given.large))
+        cases.append(speed("CAT-Seg, ViT-B/16", large, short, given.large, given.threads))
     context = multiprocessing.get_context("spawn")
     rows = []
     for count in (given.images // 4, given.images):

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.io.allocator import keeping_freed_memory
 from ahs_seg.training.class_sampling import NameSource
 from ahs_seg.training.forward import Objective, TrainingStep
 from ahs_seg.training.launch import create_fabric, own_products, own_randomness, own_threads, seed_generators
@@ -37,6 +38,7 @@ def estimate(
         tempfile.TemporaryDirectory() as nowhere,
         own_randomness(recipe, fabric.device),
         own_threads(alone, fabric),
+        keeping_freed_memory(),
         own_products(recipe),
     ):
         run, _ = start_run(alone, step, dataset, Path(nowhere), settings={}, fabric=fabric, resume=False)

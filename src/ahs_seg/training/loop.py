@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError, RunInterrupted
+from ahs_seg.io.allocator import keeping_freed_memory
 from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
 from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
@@ -96,6 +97,7 @@ def fit(
     with (
         own_randomness(recipe, fabric.device),
         own_threads(recipe, fabric),
+        keeping_freed_memory(),
         own_products(recipe),
         log,
         stopping_on_interrupt(log.say) as stop,

@@ -1,0 +1,209 @@
+"""Figures that pages tell in sentences: each with the words around it, computed from the result that it comes from.
+
+`benchmarks.evidence_check` looks for them in the pages, whatever their line breaks.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ahs_seg.experiments.ablation.statistics import student_interval
+
+Values = dict[str, Any]
+Figures = Callable[[Values], Iterator[str]]
+RESULTS: Final = Path(__file__).parent / "results"
+NAMES: Final = 150
+"""Names of the main tables."""
+FORMS: Final = ("zero_shot", "zero_shot, CAT-Seg's form")
+"""Training-free segmentation: the default, and on the features that CAT-Seg reads."""
+
+
+def throughput(values: Values) -> Iterator[str]:
+    """Runs over folders."""
+    small, alone, large = values["speed"]
+    short, long = values["memory"]
+    yield (
+        f"takes {100 * large['added_to_forward']:.0f} % longer than the forward passes with CAT-Seg at ViT-B/16 size "
+        f"({large['run_seconds']:.0f} and {large['forward_seconds']:.0f} s for {large['images']} images)"
+    )
+    yield f"The tiny CLIP needs {1000 * small['forward_seconds'] / small['images']:.0f} ms per image"
+    yield (
+        f"segments {small['images_per_second']:.1f} images per second, and {alone['images_per_second']:.1f} with "
+        "`--threads 1`"
+    )
+    yield f"{short['peak_mib']:.0f} MiB for {short['images']} images, {long['peak_mib']:.0f} MiB for {long['images']}"
+
+
+def window_merging(values: Values) -> Iterator[str]:
+    """Merging of the windows of a large image."""
+    (row,) = values["merging"]
+    fast, plain = (row["median"][name]["seconds"] for name in ("possible winners", "all rows"))
+    yield (
+        f"For {row['words']} names at {row['size'][0]}x{row['size'][1]} merging takes {fast:.1f} s on two threads, "
+        f"where all classes take {plain:.1f} s"
+    )
+    yield f"{row['rows_somewhere']} can win somewhere, {row['rows_in_a_region']:.1f} in a region on average"
+
+
+def backbones(values: Values) -> Iterator[str]:
+    """Largest difference to `transformers`."""
+    yield f"measured: {max(max(one.values()) for one in values['errors'].values()):.0e}".replace("e-0", "e-")
+
+
+def evaluation(values: Values) -> Iterator[str]:
+    """Memory and time of an evaluation beside the forward passes."""
+    few, many = values["memory"]
+    yield (
+        f"{few['peak_mib']:.0f} MiB for {few['images']} drawn images and at {many['peak_mib']:.0f} MiB for "
+        f"{many['images']:,}"
+    )
+    shares = [one["scoring_seconds"] / one["forward_seconds"] for one in values["scoring"]["cases"]]
+    _, free, whole, protocol = (f"{100 * share:.1f}" for share in shares)
+    yield f"takes {free} % of the forward pass of a training-free ViT-B/16"
+    yield f"for CAT-Seg it takes {whole} % with one view and {protocol} % under `catseg`"
+
+
+def guided_text(values: Values) -> Iterator[str]:
+    """The modules of the simple design at inference."""
+    times = sorted(statistics.median(values["seconds"][name]) for name in ("h_clip", "ahs_seg_lite"))
+    yield f"{times[0]:.2f} and {times[1]:.2f} seconds on one thread"
+    yield f"ratio {values['median_ratio_to_h_clip']['ahs_seg_lite']:.3f}"
+    yield f"takes {1000 * values['seconds_to_guide_words']:.1f} ms"
+
+
+def aligned(values: Values) -> Iterator[str]:
+    """The modules of HPS-Seg at inference."""
+    yield f"ratio {values['median_ratio_to_h_clip']['hps_seg']:.3f}"
+
+
+def protocol(values: Values) -> Iterator[str]:
+    """Arithmetic of a forward pass beside the matrix peak of the machine."""
+    (row,) = (
+        row for row in values["allocators"]["keeping"]["rows"] if (row["what"], row["classes"]) == ("forward", NAMES)
+    )
+    form = json.loads((RESULTS / "inference_form.json").read_text(encoding="utf-8"))
+    profile = form["profile"][0]
+    done = sum(profile[part]["gflop"] for part in ("tower", "head"))
+    low, high = values["allocators"]["keeping"]["limits"]["fp32, BLAS"], form["matrix_peak"]
+    yield f"with {NAMES} classes does {done / row['median_seconds']['ours']:.0f} billion operations a second"
+    yield f"reached {low:.0f} to {high:.0f} in the same hour"
+
+
+def cost_family(values: Values) -> Iterator[str]:
+    """Memory of a forward pass."""
+    (row,) = (row for row in values["forward"] if row["classes"] == NAMES)
+    yield f"It needs {row['economical']['peak_mib']:,} MiB beside {row['textbook']['peak_mib']:,} MiB"
+
+
+def prompts_of_ebseg(values: Values) -> Iterator[str]:
+    """Training-free segmentation at the prompts of EBSeg."""
+    free = {form: _unseen(values, form, 14) for form in FORMS}
+    (row,) = (row for row in _result("ablation_ebseg")["rows"] if row["name"] == "full")
+    yield (
+        f"At its own 14 templates training-free segmentation has {free['zero_shot']} on unseen names, with CAT-Seg's "
+        f"form {free[FORMS[1]]}, EBSeg {100 * row['scores']['unseen']['mean']:.1f}"
+    )
+    yield f"With one template the former has {_unseen(values, 'zero_shot', 1)}"
+
+
+def scan_beside_baselines(values: Values) -> Iterator[str]:
+    """SCAN beside training-free segmentation, by vocabulary."""
+    ours = [run["evaluations"] for run in _result("quickstart")["runs"] if run["method"] == "scan"]
+    means = [f"{100 * statistics.fmean(one['scores']['unseen'] for one in row):.1f}" for row in zip(*ours, strict=True)]
+    counts = (20, 59, 459, 847)
+    best = [_unseen(values, "zero_shot", 1, names) for names in counts]
+    yield f"SCAN is {float(_unseen(values, 'zero_shot', 1)) - float(means[0]):.1f} points below the best"
+    yield f"{', '.join(map(str, counts[:-1]))}, {counts[-1]} names: {', '.join(means[1:])} beside {', '.join(best)}"
+
+
+def scan_stages(values: Values) -> Iterator[str]:
+    """What contextual shift adds, over the seeds."""
+    runs = values["runs"].values()
+    start = values["baseline"]["unseen"]
+    found = [run["SCAN"]["unseen"] - start for run in runs]
+    shift = [run["SCAN"]["unseen"] - run["pictures, no shift"]["unseen"] for run in runs]
+    yield f"It is {_points(found)[1:]} points above training-free segmentation on CAT-Seg's form"
+    yield f"over the seeds {_interval(found)}"
+    yield f"contextual shift accounts for {_points(shift)[1:]} of them {_interval(shift)}"
+
+
+def street_photographs(values: Values) -> Iterator[str]:
+    """An own data set."""
+    yield f"{len(values['labels'])} classes give mIoU {100 * values['headline']:.1f} on {values['images']} others"
+
+
+def training(values: Values) -> Iterator[str]:
+    """What two settings that compute the same bits differ by."""
+    times = {(row["classes"], row["recomputed"], row["products"]): row["median_seconds"] for row in values["rows"]}
+    pairs = [[times[*key, products] for products in ("highest", "medium")] for key in {key[:2] for key in times}]
+    yield f"up to {max(max(pair) / min(pair) for pair in pairs):.1f} times, is noise"
+
+
+def compiled(values: Values) -> Iterator[str]:
+    """`torch.compile` of the head."""
+    (row,) = values["compiled"]
+    yield f"the first call took {row['first call']['wall']:.0f} s"
+    yield f"later ones {row['head']['compiled']:.2f} s where the inference form takes {row['head']['inference']:.2f} s"
+
+
+def calibration(values: Values) -> Iterator[str]:
+    """Expected calibration errors by number of names."""
+    errors = {row["names"]: [f"{100 * row[key]:.1f}" for key in ("scores", "confidences")] for row in values["rows"]}
+    yield f"falls from {' to '.join(errors[150])} percent with 150 names"
+    yield f"from {' to '.join(errors[20])} with 20 names, but rises from {' to '.join(errors[847])} with 847"
+
+
+TOLD: Final[dict[tuple[str, str], Figures]] = {
+    ("throughput", "docs/segment.md"): throughput,
+    ("window_merging", "docs/big-images.md"): window_merging,
+    ("backbones", "docs/backbones.md"): backbones,
+    ("evaluation", "docs/evaluation.md"): evaluation,
+    ("hyperspherical", "docs/methods/ahs_seg_lite.md"): guided_text,
+    ("hyperspherical", "docs/methods/hps_seg.md"): aligned,
+    ("protocol", "docs/methods/cat_seg.md"): protocol,
+    ("cost_family", "docs/methods/cat_seg.md"): cost_family,
+    ("baselines", "docs/methods/ebseg.md"): prompts_of_ebseg,
+    ("baselines", "docs/methods/scan.md"): scan_beside_baselines,
+    ("scan_stages", "docs/methods/scan.md"): scan_stages,
+    ("street_photographs", "docs/own-data.md"): street_photographs,
+    ("training", "docs/own-data.md"): training,
+    ("compiled", "docs/python.md"): compiled,
+    ("calibration", "docs/python.md"): calibration,
+}
+"""By result and page: the figures that the page tells of the result."""
+
+
+def missing(results: Path = RESULTS, root: Path = RESULTS.parents[1]) -> Iterator[str]:
+    """Figures of results that their pages tell otherwise, one line each."""
+    for (name, place), figures in TOLD.items():
+        if not (results / f"{name}.json").is_file():
+            continue
+        page = " ".join((root / place).read_text(encoding="utf-8").split())
+        values = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        yield from (f"{place} lacks a figure of {name}.json: {one}" for one in figures(values) if one not in page)
+
+
+def _result(name: str) -> Values:
+    values: Values = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> str:
+    (row,) = (
+        row for row in values["rows"] if (row["form"], row["templates"], row["names"]) == (form, templates, names)
+    )
+    return f"{100 * row['scores']['unseen']:.1f}"
+
+
+def _points(values: list[float]) -> str:
+    return f"{100 * statistics.fmean(values):+.1f}"
+
+
+def _interval(values: list[float]) -> str:
+    found = student_interval(values)
+    assert found is not None
+    return f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
