@@ -126,9 +126,9 @@ def scan_stages(values: Values) -> Iterator[str]:
     start = values["baseline"]["unseen"]
     found = [run["SCAN"]["unseen"] - start for run in runs]
     shift = [run["SCAN"]["unseen"] - run["pictures, no shift"]["unseen"] for run in runs]
-    yield f"It is {_points(found)[1:]} points above training-free segmentation on CAT-Seg's form"
+    yield f"It is {100 * statistics.fmean(found):.1f} points above training-free segmentation on CAT-Seg's form"
     yield f"over the seeds {_interval(found)}"
-    yield f"contextual shift accounts for {_points(shift)[1:]} of them {_interval(shift)}"
+    yield f"contextual shift accounts for {100 * statistics.fmean(shift):.1f} of them {_interval(shift)}"
 
 
 def street_photographs(values: Values) -> Iterator[str]:
@@ -157,6 +157,78 @@ def calibration(values: Values) -> Iterator[str]:
     yield f"from {' to '.join(errors[20])} with 20 names, but rises from {' to '.join(errors[847])} with 847"
 
 
+def modules(values: Values) -> Iterator[str]:
+    """Documented modules of AHS-Seg: differences to H-CLIP on unseen names, and the range of the seeds."""
+    found = {row["name"]: _seeds(row) for row in values["rows"] if "unseen" in row["differences"]}
+    yield f"{found['ha_hem'][0]} on unseen names, with all three seeds between {found['ha_hem'][1]}"
+    yield f"{found['mh_fpn'][0]} on unseen names, seeds between {found['mh_fpn'][1]}"
+    yield f"seeds between {found['dc_hsp'][1]}"
+
+
+def simple_modules(values: Values) -> Iterator[str]:
+    """Documented modules of the simple design: differences to H-CLIP on unseen names."""
+    found = _differences(values)
+    yield f"HPA loses {-found['hpa']:.1f} points on unseen names, alone and similarly with AFR"
+    yield f"GCS as documented loses {-found['full+gcs-documented']:.0f}"
+    yield f"**SDR** ({found['sdr']:+.1f})"
+    yield f"**AFR** ({found['afr']:+.1f})"
+    yield f"lose {-found['full']:.1f} points, HPA alone {-found['hpa']:.1f}; HPA + SDR ({found['hpa+sdr']:+.1f})"
+
+
+def hps_modules(values: Values) -> Iterator[str]:
+    """Documented modules of HPS-Seg: the same."""
+    found = _differences(values)
+    yield f"**HPA** ({found['hpa']:+.1f} on unseen names"
+    yield f"**AFR** ({found['afr']:+.1f})"
+
+
+def ebseg_modules(values: Values) -> Iterator[str]:
+    """What SSC adds to the balanced decoder."""
+    rows = {row["name"]: row["scores"] for row in values["rows"]}
+    unseen, seen = (100 * (rows["full"][key]["mean"] - rows["adab"][key]["mean"]) for key in ("unseen", "seen"))
+    yield f"gains {unseen:.1f} points on unseen names and loses {-seen:.1f} on seen ones"
+    alone = [f"{100 * rows['baseline'][key]['mean']:.1f}" for key in ("unseen", "seen")]
+    yield f"do not transfer to unseen names ({alone[0]}) and are weak on seen ones ({alone[1]})"
+
+
+def mask_family(method: str) -> Figures:
+    """Forward pass and labels of a method with masks, for a large image."""
+
+    def figures(values: Values) -> Iterator[str]:
+        (row,) = (one for one in values["rows"] if (one["method"], one["classes"]) == (method, 847))
+        fast, plain = row["labels"], row["labels_textbook"]
+        yield f"that takes {fast['median_cpu_seconds']:.1f} CPU seconds and {fast['peak_mib']} MiB"
+        yield f"({plain['median_cpu_seconds']:.1f} seconds, {plain['peak_mib'] / 1024:.1f} GiB"
+        yield f"takes {row['forward']['median_seconds']:.0f} seconds on one core"
+
+    return figures
+
+
+def tuned(values: Values) -> Iterator[str]:
+    """Tuned modules: the same."""
+    for row in values["rows"]:
+        if "unseen" in row["differences"]:
+            difference, seeds = _seeds(row)
+            yield f"{difference} on unseen names, seeds between {seeds}"
+
+
+def logs(values: Values) -> Iterator[str]:
+    """What the tuned modules did during training."""
+    rows = {row["name"]: row["figures"] for row in values["suites"]["tuned"]["rows"]}
+    alphas = [value["last"] for name, value in rows["ha_hem"].items() if name.startswith("alpha/")]
+    yield f"ends between {min(alphas):.3f} and {max(alphas):.3f}"
+    shares = [value for name, value in rows["ahs_seg"].items() if name.startswith("fusion/")]
+    yield f"shares between {min(one['least'] for one in shares):.2f} and {max(one['most'] for one in shares):.2f}"
+    complexity = [rows["ahs_seg"][f"complexity/{name}"]["last"] for name in ("mean", "spread")]
+    yield f"({complexity[0]:.2f}, spread {complexity[1]:.3f})"
+    simple, hps = rows["ahs_seg_lite"], rows["hps_seg"]
+    distances = hps["loss_prototype_distance"]["last"] + hps["loss_prototype_contrast"]["last"]
+    yield f"({simple['loss_prototypes']['last']:.4f} and {simple['loss_segmentation']['last']:.3f})"
+    yield f"({distances:.4f} and {hps['loss_segmentation']['last']:.3f})"
+    yield f"within {simple['teacher/distance']['last']:.3f} radians"
+    yield f"open to {hps['gates/channel']['last']:.4f}"
+
+
 TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("throughput", "docs/segment.md"): throughput,
     ("window_merging", "docs/big-images.md"): window_merging,
@@ -172,6 +244,14 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("street_photographs", "docs/own-data.md"): street_photographs,
     ("training", "docs/own-data.md"): training,
     ("compiled", "docs/python.md"): compiled,
+    ("ablation_ahs_seg", "docs/methods/ahs_seg.md"): modules,
+    ("ablation_ahs_seg_lite", "docs/methods/ahs_seg_lite.md"): simple_modules,
+    ("ablation_hps_seg", "docs/methods/hps_seg.md"): hps_modules,
+    ("ablation_ebseg", "docs/methods/ebseg.md"): ebseg_modules,
+    ("mask_family", "docs/methods/ebseg.md"): mask_family("ebseg"),
+    ("mask_family", "docs/methods/scan.md"): mask_family("scan"),
+    ("ablation_tuned", "docs/methods/when.md"): tuned,
+    ("log_figures", "docs/methods/when.md"): logs,
     ("calibration", "docs/python.md"): calibration,
 }
 """By result and page: the figures that the page tells of the result."""
@@ -199,8 +279,17 @@ def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> st
     return f"{100 * row['scores']['unseen']:.1f}"
 
 
-def _points(values: list[float]) -> str:
-    return f"{100 * statistics.fmean(values):+.1f}"
+def _differences(values: Values) -> dict[str, float]:
+    """Differences of all rows to their baseline on unseen names, in points."""
+    compared = (row for row in values["rows"] if "unseen" in row["differences"])
+    return {row["name"]: 100 * row["differences"]["unseen"]["difference"] for row in compared}
+
+
+def _seeds(row: Values) -> tuple[str, str]:
+    """Difference of a row to its baseline on unseen names, and the lowest and highest of the seeds, in points."""
+    found = row["differences"]["unseen"]
+    values = found["by_seed"].values()
+    return f"{100 * found['difference']:+.1f}", f"{100 * min(values):+.1f} and {100 * max(values):+.1f}"
 
 
 def _interval(values: list[float]) -> str:
