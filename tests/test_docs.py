@@ -32,7 +32,7 @@ from ahs_seg.checkpoints.known import DEFAULT_MODEL
 from ahs_seg.cli import app
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.names import VOCABULARY_SIZES, splits, vocabulary_names
-from ahs_seg.experiments.ablation import Suite, find_experiment
+from ahs_seg.experiments.ablation.suites import Suite, find_experiment
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.io.cache_folder import cache_folder
 from ahs_seg.methods import ZeroShotConfig

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ahs_seg.evaluation import EvaluationReport, evaluate, merge_reports
     from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
     from ahs_seg.evaluation.protocols import find_protocol, own_protocol
-    from ahs_seg.experiments.ablation import AblationOptions, run_ablation
+    from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
     from ahs_seg.experiments.experiment import Experiment, run_experiment
     from ahs_seg.experiments.train import ExperimentResult, train
     from ahs_seg.inference.predict import InferenceConfig
@@ -181,7 +181,7 @@ _MODULES: Final = {
     "data.world.dataset": "WorldDataset",
     "types": "IGNORE Output",
     "evaluation": "evaluate EvaluationReport merge_reports",
-    "experiments.ablation": "AblationOptions run_ablation",
+    "experiments.ablation.run": "AblationOptions run_ablation",
     "evaluation.model": "EvaluationJob evaluate_model",
     "evaluation.protocols": "find_protocol own_protocol",
     "methods": "CatSegConfig HClipConfig AhsSegConfig AhsSegLiteConfig HpsSegConfig ScanConfig EBSegConfig "

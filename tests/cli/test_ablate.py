@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from ahs_seg.experiments.ablation import AblationOptions
 from ahs_seg.experiments.ablation.markdown import markdown
-from ahs_seg.experiments.ablation.run import AblationResult
+from ahs_seg.experiments.ablation.run import AblationOptions, AblationResult
 from ahs_seg.experiments.ablation.workers import RunFailure
 from tests.support.ablation import table
 from tests.support.command_line import fails, output_of

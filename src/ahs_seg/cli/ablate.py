@@ -33,8 +33,8 @@ def command(
     ] = False,
 ) -> None:
     """Train all rows of an ablation table with several seeds and compare them; a killed run resumes."""
-    from ahs_seg.experiments.ablation import AblationOptions, run_ablation
     from ahs_seg.experiments.ablation.markdown import markdown
+    from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
 
     choice = AblationOptions(
         suite=suite,

@@ -24,7 +24,7 @@ def command(
     ] = False,
 ) -> None:
     """Train a method on labelled images and write a model directory."""
-    from ahs_seg.experiments.ablation import find_experiment
+    from ahs_seg.experiments.ablation.suites import find_experiment
     from ahs_seg.experiments.estimate import estimate_experiment
     from ahs_seg.experiments.experiment import run_experiment
     from ahs_seg.experiments.train import CONFIG

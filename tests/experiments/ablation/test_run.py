@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ahs_seg.config import ConfigError
-from ahs_seg.experiments.ablation import AblationOptions, run_ablation
+from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
 from ahs_seg.experiments.ablation.runs import FACTS, execute, read_result, run_name
 from ahs_seg.training import checkpoint
 from tests.support.ablation import DATA, SUITE, TINY_SUITE

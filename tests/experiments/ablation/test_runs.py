@@ -1,7 +1,7 @@
 """Names of runs: alike where the result is, apart where it is not."""
 
-from ahs_seg.experiments.ablation import find_experiment, find_suite
 from ahs_seg.experiments.ablation.runs import run_name
+from ahs_seg.experiments.ablation.suites import find_experiment, find_suite
 from tests.support.ablation import HYPERSPHERICAL, TINY_SUITE
 
 

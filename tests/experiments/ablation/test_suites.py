@@ -7,7 +7,7 @@ import pytest
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.configs import packaged_configs, packaged_suites
-from ahs_seg.experiments.ablation import Suite, find_experiment, find_suite, row_names
+from ahs_seg.experiments.ablation.suites import Suite, find_experiment, find_suite, row_names
 from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.methods.cost.parts.alignment import Alignment
 from ahs_seg.methods.cost.parts.distillation import Distillation

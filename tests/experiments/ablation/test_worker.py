@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -37,3 +38,10 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     process.kill()
     assert process.exitcode == worker.ABANDONED
     assert checkpoint.newest(tmp_path / "checkpoints")[0] is not None
+
+
+def test_its_package_does_not_import_it_first() -> None:
+    """Otherwise `python -m` warns of a module that is there twice, at the head of every log."""
+    script = "import sys, ahs_seg.experiments.ablation; print(*(name for name in sys.modules if 'ablation' in name))"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["ahs_seg.experiments.ablation"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.experiments.ablation import AblationOptions, run_ablation
+from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
 from tests.support.ablation import TINY_SUITE
 
 pytestmark = pytest.mark.xdist_group("ablation")  # what its fixture trains is trained once
