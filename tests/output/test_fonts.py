@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from PIL import features
+from PIL import Image, ImageDraw, ImageFont, features
 
 from ahs_seg.output import fonts
 from ahs_seg.output.fonts import runs_of, writable
@@ -65,3 +65,18 @@ def test_without_raqm_names_that_need_it_are_not_drawn_wrongly(
 
 def test_hidden_characters_are_written_out() -> None:
     assert writable("a\nb\u202e", 0) == "a\\u000ab\\u202e"
+
+
+@pytest.mark.parametrize("stroke", [0, 2])
+@pytest.mark.parametrize("place", [(3, 30), (3.25, 30.5)])
+def test_a_font_draws_what_pillow_does_the_first_time_and_again(stroke: int, place: tuple[float, float]) -> None:
+    (_, path), *_ = runs_of("Straße") or ()
+
+    def drawn(font: ImageFont.FreeTypeFont) -> bytes:
+        image = Image.new("RGB", (120, 40), (90, 20, 160))
+        draw = ImageDraw.Draw(image)
+        draw.text(place, "Straße", (255, 255, 255), font, "ls", stroke_width=stroke, stroke_fill=(0, 0, 0))
+        return image.tobytes()
+
+    expected = drawn(ImageFont.truetype(str(path), 19))
+    assert [drawn(fonts.font(path, 19)) for _ in range(2)] == [expected] * 2

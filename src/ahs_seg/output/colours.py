@@ -97,13 +97,16 @@ def touching(labels: Integer[np.ndarray, "H W"]) -> set[tuple[int, int]]:
     """Pairs of different labels (the smaller first) that touch, side by side or one above the other."""
     found: set[tuple[int, int]] = set()
     for rows, columns in blocks(labels.shape):
-        part = labels[rows.start : rows.stop + 1, columns.start : columns.stop + 1]
-        for one, other in ((part[:, :-1], part[:, 1:]), (part[:-1], part[1:])):
-            edge = one != other  # few pixels: all further work is done for these only
-            first, second = one[edge].astype(np.int64), other[edge].astype(np.int64)
-            codes = np.minimum(first, second) << 32 | np.maximum(first, second)
-            codes = np.unique(codes[(first != IGNORE) & (second != IGNORE)])
-            found.update(zip((codes >> 32).tolist(), (codes & 0xFFFFFFFF).tolist(), strict=True))
+        part = np.ascontiguousarray(labels[rows.start : rows.stop + 1, columns.start : columns.stop + 1])
+        flat, width = part.ravel(), part.shape[1]
+        beside = np.flatnonzero(flat[:-1] != flat[1:])  # few pixels: all further work is done for these only
+        beside = beside[(beside + 1) % width != 0]  # the end of a row does not touch the start of the next
+        below = np.flatnonzero(flat[:-width] != flat[width:])
+        first = flat[np.concatenate([beside, below])].astype(np.int64)
+        second = flat[np.concatenate([beside + 1, below + width])].astype(np.int64)
+        codes = np.minimum(first, second) << 32 | np.maximum(first, second)
+        codes = np.unique(codes[(first != IGNORE) & (second != IGNORE)])
+        found.update(zip((codes >> 32).tolist(), (codes & 0xFFFFFFFF).tolist(), strict=True))
     return found
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PIL import ImageFont, features
 
@@ -34,9 +34,22 @@ def font(path: Path, size: int) -> ImageFont.FreeTypeFont:
     return _font(str(path), size)
 
 
+class _DrawnOnce(ImageFont.FreeTypeFont):
+    """A font that remembers what it has drawn, since the same names stand on many images."""
+
+    def getmask2(self, text: str | bytes, *args: Any, **kwargs: Any) -> Any:
+        """As of any font; the masks are only read."""
+        return _mask(self, text, args, tuple(sorted(kwargs.items())))
+
+
+@lru_cache(4096)
+def _mask(font: _DrawnOnce, text: str | bytes, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> Any:
+    return ImageFont.FreeTypeFont.getmask2(font, text, *args, **dict(options))
+
+
 @lru_cache(256)
 def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
+    return _DrawnOnce(path, size)
 
 
 @lru_cache(4096)

@@ -87,8 +87,9 @@ def _tinted(
     index = place.take(labels - np.intp(IGNORE))  # a table of all (label, contour or not, grey), and one look per pixel
     index += grey
     index += contour * np.intp(_GREYS)
-    result = _tints(present, colours, strength).take(index.ravel())
-    result = result.view(np.uint8).reshape(*labels.shape, 4)[..., :3].copy()
+    pixels = _tints(present, colours, strength).take(index.ravel())  # Pillow drops their fourth byte faster than NumPy
+    size = labels.shape[1], labels.shape[0]
+    result = np.array(Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", 0, 1).convert("RGB"))
     if present[:1] == IGNORE:
         unlabelled = labels == IGNORE
         plain = image[unlabelled] * np.where(contour[unlabelled], np.float32(_CONTOUR_SHADE), np.float32(1))[:, None]

@@ -72,11 +72,11 @@ def _regions(
         outer = _window(mask)
         parts, _ = ndimage.label(mask[outer])
         sizes = np.bincount(parts.ravel())
+        windows = ndimage.find_objects(parts)
         for part in np.flatnonzero(sizes[1:] >= LARGE * labels.size) + 1:
-            region = parts == part
-            inner = _window(region)
+            inner = windows[part - 1]
             window = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(outer, inner, strict=True))
-            found.append((int(sizes[part]), label, (window[0], window[1]), region[inner]))
+            found.append((int(sizes[part]), label, (window[0], window[1]), parts[inner] == part))
     found.sort(key=lambda one: (-one[0], one[1]))
     return [one[1:] for one in found]
 
