@@ -8,6 +8,7 @@ import pytest
 from ahs_seg.backbones.base import BackboneError
 from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.checkpoints.training_free import clip_of, open_training_free, save_training_free
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.segmenter import Segmenter
 from tests.support.clip_directories import clip_directory
 from tests.support.drawn_images import drawn
@@ -54,3 +55,11 @@ def test_what_the_packaged_clip_knows() -> None:
 def test_what_is_no_clip_says_so(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="cannot load a CLIP from"):
         open_training_free(str(tmp_path / "nothing"))
+
+
+def test_the_directory_of_the_clip_is_not_replaced(tmp_path: Path) -> None:
+    clip = clip_directory(tmp_path / "clip")
+    before = {path: path.read_bytes() for path in clip.iterdir() if path.is_file()}
+    with pytest.raises(OverwriteError, match="holds the input"):
+        save_training_free(str(clip), clip)
+    assert {path: path.read_bytes() for path in clip.iterdir() if path.is_file()} == before

@@ -14,6 +14,7 @@ from ahs_seg.demo.web.hosts import Hosts
 from ahs_seg.demo.web.serve import find_models
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.errors import CheckpointError
+from ahs_seg.io.overwrite import OverwriteError
 from tests.support.command_line import done, run
 from tests.support.drawn_images import drawn, save
 from tests.support.page_calls import ADDRESS, noise, segmented
@@ -32,6 +33,13 @@ def test_a_model_is_written_with_graphs(model: Path, tmp_path: Path) -> None:
 def test_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="'tflite' is not known; formats are onnx, openvino, torch-export"):
         done("export", tmp_path, "--format", "tflite", "-o", tmp_path / "out")
+
+
+def test_a_model_does_not_replace_itself(model: Path) -> None:
+    before = sorted(model.iterdir())
+    with pytest.raises(OverwriteError, match="holds the input"):
+        done("export", model, "-o", model)
+    assert sorted(model.iterdir()) == before
 
 
 @pytest.mark.slow

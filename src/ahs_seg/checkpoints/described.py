@@ -9,12 +9,14 @@ from pathlib import Path
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.exporting.manifest import FORMATS, Format
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.model_dir import ModelDescription, merged_description, save_model
+from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, merged_description, save_model
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.model import InferenceModel
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.vocabulary_encoder import not_known
+from ahs_seg.io.atomic import replacing_directory
+from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import Method
 from ahs_seg.output.calibration import Calibration
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -82,6 +84,7 @@ class DescribedModel(InferenceModel):
             ExportError: the method cannot be exported; the message names the operator, or the reason.
             MissingPackageError: the extra `onnx` or `openvino` is not installed.
             CheckpointError: as `save_pretrained`.
+            OverwriteError: the directory holds other files than a model.
         """
         from ahs_seg.checkpoints.exporting.write import check_format, export_graphs
 
@@ -93,9 +96,15 @@ class DescribedModel(InferenceModel):
             table = self._encoder.table(Vocabulary.parse(classes))
             text = self.method.ensure_prepared(self._words(table))
             baked = text, tuple(table.vocabulary.labels[index] for index in table.row_class)
-        target = self.save_pretrained(directory)
-        for kind in (one for one in FORMATS if one in given):  # OpenVINO's graphs are made from those of ONNX
-            export_graphs(self.method, target, kind, baked=baked, int8=int8)
+        target = Path(directory)
+        check_replaceable(target, "a model", needs=CONFIG)
+        with replacing_directory(target) as fresh:  # an export that fails leaves what is there
+            written = self.save_pretrained(fresh / "model")
+            for kind in (one for one in FORMATS if one in given):  # OpenVINO's graphs are made from those of ONNX
+                export_graphs(self.method, written, kind, baked=baked, int8=int8)
+            for path in list(written.iterdir()):
+                path.rename(fresh / path.name)
+            written.rmdir()
         return target
 
     def push_to_hub(

@@ -9,6 +9,7 @@ from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints.card import write_card
 from ahs_seg.checkpoints.model_dir import CONFIG, MODEL_TYPE, ModelDescription, save_model
 from ahs_seg.documents import DocumentError, read_mapping
+from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import Method, ZeroShotConfig
 from ahs_seg.output.familiarity import TrainingImages
 
@@ -45,8 +46,9 @@ def save_training_free(clip: str, directory: Path | str) -> Path:
 
     Raises:
         BackboneError: as `open_training_free`.
-        OverwriteError: the directory holds other files.
+        OverwriteError: the directory holds other files, or the CLIP.
     """
+    check_replaceable(Path(directory), "a model", needs=CONFIG, inputs=[Path(clip)])
     description, method = open_training_free(clip)
     target = save_model(method, description, directory)
     write_card(target, description=description)

@@ -201,3 +201,27 @@ def test_a_runtime_that_computes_something_else_is_noticed(tmp_path: Path) -> No
     stage = Stage(Tripled(), {"x": torch.ones(3)}, ("y",), {})
     with pytest.raises(ExportError, match=r"onnxruntime computes the output 'y' of the graph 'image' .* by 0\.3 of"):
         write._check_numbers(tmp_path, "onnx", {"image": graph}, {"image": stage})
+
+
+def test_outputs_that_are_no_numbers_are_noticed(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    graph = doubled(tmp_path / "graph.onnx")
+    stage = Stage(Tripled(), {"x": torch.full((3,), torch.nan)}, ("y",), {})
+    with pytest.raises(ExportError, match="by nan of its largest value"):
+        write._check_numbers(tmp_path, "onnx", {"image": graph}, {"image": stage})
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = described(ZeroShotConfig)
+    segmenter.save_pretrained(tmp_path / "out")
+    (tmp_path / "out" / "onnx").mkdir()
+    (tmp_path / "out" / "onnx" / "head.onnx").write_bytes(b"a graph")
+
+    def failing(*words: object, **options: object) -> None:
+        raise ExportError("no such operator")
+
+    monkeypatch.setattr(write, "export_graphs", failing)
+    with pytest.raises(ExportError, match="no such operator"):
+        segmenter.export(tmp_path / "out", "torch-export")
+    assert (tmp_path / "out" / "onnx" / "head.onnx").read_bytes() == b"a graph"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -120,7 +120,7 @@ def _check_numbers(folder: Path, kind: Format, graphs: Mapping[str, Graph], stag
         found = sessions[name](stage.inputs)
         for output, exact in zip(stage.outputs, values if isinstance(values, tuple) else (values,), strict=True):
             error = float((found[output] - exact).abs().max() / exact.abs().max().clamp(min=1e-12))
-            if error > _ROUNDING:
+            if not error <= _ROUNDING:  # nor is it NaN
                 raise ExportError(
                     f"{runtime} computes the output {output!r} of the graph {name!r} otherwise than PyTorch, by "
                     f"{error:.1g} of its largest value. Choose another format than {kind}."
