@@ -9,7 +9,7 @@ from pathlib import Path
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.exporting.manifest import FORMATS, Format
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, merged_description, save_model
+from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, merged_description, save_model, write_state
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.model import InferenceModel
 from ahs_seg.inference.predict import InferenceConfig
@@ -99,12 +99,10 @@ class DescribedModel(InferenceModel):
         target = Path(directory)
         check_replaceable(target, "a model", needs=CONFIG)
         with replacing_directory(target) as fresh:  # an export that fails leaves what is there
-            written = self.save_pretrained(fresh / "model")
+            write_state(self.method.state_dict(), self.method.backbone, self._description(), fresh)
+            write_card(fresh, description=self._description())
             for kind in (one for one in FORMATS if one in given):  # OpenVINO's graphs are made from those of ONNX
-                export_graphs(self.method, written, kind, baked=baked, int8=int8)
-            for path in list(written.iterdir()):
-                path.rename(fresh / path.name)
-            written.rmdir()
+                export_graphs(self.method, fresh, kind, baked=baked, int8=int8)
         return target
 
     def push_to_hub(

@@ -105,11 +105,18 @@ def save_state(
     target = Path(directory)
     check_replaceable(target, "a model", needs=CONFIG)
     with replacing_directory(target) as fresh:
-        backbone.save_description(fresh / BACKBONE)
-        tensors = {key: value.detach().contiguous() for key, value in state.items()}
-        save_file(tensors, fresh / WEIGHTS, metadata={"format": "pt"})
-        write_description(description, fresh)
+        write_state(state, backbone, description, fresh)
     return target
+
+
+def write_state(
+    state: Mapping[str, Tensor], backbone: Backbone, description: ModelDescription, directory: Path
+) -> None:
+    """Write the files of a model directory into a draft of it, as `save_state`."""
+    backbone.save_description(directory / BACKBONE)
+    tensors = {key: value.detach().contiguous() for key, value in state.items()}
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    write_description(description, directory)
 
 
 def write_description(description: ModelDescription, directory: Path | str) -> None:
