@@ -86,6 +86,20 @@ def test_an_exception_ends_the_run_with_a_checkpoint_and_the_name(tmp_path: Path
     assert run(recipe, tmp_path, callbacks=[Broken(2)], resume=True).steps == 5
 
 
+def test_an_exception_after_an_evaluation_keeps_its_score(tmp_path: Path) -> None:
+    class Failing(TrainingCallback):
+        def on_validation(self, progress: TrainingProgress) -> None:
+            if progress.step == 4:
+                raise KeyError("message")
+
+    recipe, scores = tiny_recipe(steps=4, evaluate_every=2, keep_last=9), iter([0.1, 0.9])
+    with pytest.raises(CallbackError, match=r"Failing\.on_validation raised KeyError"):
+        run(recipe, tmp_path, evaluate=lambda method: {"miou": next(scores)}, callbacks=[Failing()])
+    result = run(recipe, tmp_path, evaluate=lambda method: {"miou": next(scores)}, resume=True)
+    assert contents(tmp_path, 4).score == 0.9
+    assert result.best == result.last
+
+
 def test_an_exception_at_the_end_leaves_the_last_step(tmp_path: Path) -> None:
     class Last(TrainingCallback):
         def on_end(self, progress: TrainingProgress) -> None:

@@ -180,9 +180,22 @@ def test_evaluation_sees_the_method_at_rest_and_the_best_is_kept(tmp_path: Path)
     assert load_weights(TinyMethod(), result.best) == 4
 
 
-def test_an_unknown_best_metric_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="best_metric is 'miou', but the evaluation gives 'a', 'b'"):
-        run(tiny_recipe(evaluate_every=2), tmp_path, evaluate=lambda _: {"a": 1.0, "b": 1.0})
+def test_an_unknown_best_metric_is_named_after_the_step_is_saved(tmp_path: Path) -> None:
+    recipe, evaluate = tiny_recipe(steps=4, evaluate_every=2), lambda _: {"a": 1.0, "b": 1.0}
+    with pytest.raises(
+        ConfigError, match=r"best_metric is 'miou', but the evaluation gives 'a', 'b'. .* step 2 is saved"
+    ):
+        run(recipe, tmp_path, evaluate=evaluate)
+    assert (contents(tmp_path, 2).step, contents(tmp_path, 2).score) == (2, None)
+    result = run(recipe.replace(best_metric="a"), tmp_path, evaluate=evaluate, resume=True)
+    assert (result.steps, result.best) == (4, tmp_path / CHECKPOINTS / "step-00000004")
+    with pytest.raises(ConfigError, match=r"are ranked by 'a', now training\.best_metric is 'b'"):
+        run(recipe.replace(best_metric="b"), tmp_path, evaluate=evaluate, resume=True)
+
+
+def test_without_best_checkpoints_no_metric_is_needed(tmp_path: Path) -> None:
+    result = run(tiny_recipe(steps=2, evaluate_every=2, keep_best=0), tmp_path, evaluate=lambda _: {"a": 1.0})
+    assert (result.steps, result.best) == (2, None)
 
 
 def test_weights_of_a_checkpoint_return(tmp_path: Path) -> None:

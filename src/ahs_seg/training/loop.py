@@ -81,7 +81,8 @@ def fit(
 
     Raises:
         CallbackError: a callback raised an exception; a checkpoint of the last step is written.
-        ConfigError: the directory holds a run and `resume` is off, or the run was started with another recipe or data.
+        ConfigError: the directory holds a run and `resume` is off, the run was started with another recipe or data, or
+            `evaluate` does not give `best_metric`; a checkpoint is written before.
         RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """
@@ -124,7 +125,7 @@ def fit(
                 log.statistics(run.done, statistics(run))
             scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
             if evaluate is not None and scored:
-                run.scores = score(run, evaluate)
+                run.scores, run.evaluated = score(run, evaluate), run.done
                 log.evaluation(run.done, run.scores)
                 hooks.validation(run.scores)
             _save(run, log, scored=scored, stopped=stop.agreed(fabric))
@@ -239,12 +240,15 @@ def _save(run: Run, log: RunLog, *, scored: bool, stopped: bool) -> None:
     """Write a checkpoint if one is due; if the run was asked to stop, write one in any case and stop.
 
     Raises:
+        ConfigError: checkpoints cannot be ranked by the scores of this step; one is written before.
         RunInterrupted: the run was asked to stop.
     """
     recipe = run.recipe
     if stopped or _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every):
         log.sync()
-        run.save(scored=scored)
+        run.save()
+        if scored:
+            run.check_metric()
     if stopped:
         raise RunInterrupted(
             f"after step {run.done} of {recipe.steps}; a checkpoint is in {checkpoint.last(run.root)}. The same "
@@ -256,7 +260,7 @@ def _checkpoint(run: Run, log: RunLog) -> Path | None:
     """Write a checkpoint of the current step unless there is one; returns its path."""
     if run.saved != run.done:
         log.sync()
-        run.save(scored=False)
+        run.save()
     return checkpoint.last(run.root)
 
 

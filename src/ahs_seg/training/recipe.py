@@ -31,8 +31,11 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 RESUMABLE_KEYS: Final = frozenset(
     {
         "log_every",
+        "evaluate_every",
+        "checkpoint_every",
         "keep_last",
         "keep_best",
+        "best_metric",
         "workers",
         "accelerator",
         "devices",

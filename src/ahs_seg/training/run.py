@@ -56,7 +56,8 @@ class Run:
     """Mutable state that the training loop works on.
 
     `wrapped` is the training step wrapped by Fabric, `core` the module that owns the parameters (the step itself, or
-    its FSDP wrapper). `done` is the number of steps, `saved` that at the newest checkpoint.
+    its FSDP wrapper). `done` is the number of steps, `saved` that at the newest checkpoint, `evaluated` that at the
+    newest evaluation, whose scores are `scores`.
     """
 
     fabric: Fabric
@@ -69,6 +70,7 @@ class Run:
     stored: list[str]
     done: int = 0
     saved: int = 0
+    evaluated: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -81,26 +83,36 @@ class Run:
         """Number of classes of the training data."""
         return len(self.facts.names)
 
-    def save(self, *, scored: bool) -> None:
-        """Write a checkpoint of the current state and remove those no longer kept; must be called in every process."""
+    def save(self) -> None:
+        """Write a checkpoint of the current state and remove those no longer kept; must be called in every process.
+
+        Its score is that of an evaluation after the same step, if there was one and it gives `best_metric`.
+        """
         tensors = collect(self.core, self.optimizer.optimizer, self.stored)
         if self.fabric.is_global_zero:
             precision = self.fabric.strategy.precision.state_dict()
             facts = self.facts.replace(scores=dict(self.scores), precision=precision)
-            score = self._score(self.scores) if scored else None
-            checkpoint.write(self.root, Checkpoint(self.done, tensors, facts.model_dump(mode="json"), score))
+            checkpoint.write(self.root, Checkpoint(self.done, tensors, facts.model_dump(mode="json"), self._score()))
             checkpoint.prune(self.root, keep_last=self.recipe.keep_last, keep_best=self.recipe.keep_best)
         self.saved = self.done
         self.fabric.barrier()
 
-    def _score(self, scores: Mapping[str, float]) -> float | None:
+    def _score(self) -> float | None:
+        found = self.scores.get(self.recipe.best_metric, math.nan) if self.evaluated == self.done else math.nan
+        return float(found) if math.isfinite(found) else None
+
+    def check_metric(self) -> None:
+        """Check that the scores of the newest evaluation can rank checkpoints.
+
+        Raises:
+            ConfigError: they lack `best_metric`, and the best checkpoints are to be kept.
+        """
         name = self.recipe.best_metric
-        if name not in scores:
+        if self.recipe.keep_best and name not in self.scores:
             raise ConfigError(
-                f"best_metric is {name!r}, but the evaluation gives {', '.join(map(repr, scores))}. "
-                "Choose one of these."
+                f"training.best_metric is {name!r}, but the evaluation gives {', '.join(map(repr, self.scores))}. "
+                f"Choose one of these and resume the run: step {self.saved} is saved. With keep_best=0 none is needed."
             )
-        return float(scores[name]) if math.isfinite(scores[name]) else None
 
 
 def start_run(
@@ -188,6 +200,11 @@ def _check_settings(now: Mapping[str, Any], then: Mapping[str, Any], path: Path)
 
 def _check_facts(facts: RunIdentity, stored: RunIdentity, path: Path) -> None:
     facts.recipe.check_continues(stored.recipe)
+    if facts.recipe.best_metric != stored.recipe.best_metric and checkpoint.best(path.parent):
+        raise ConfigError(
+            f"the checkpoints in {path.parent} are ranked by {stored.recipe.best_metric!r}, now training.best_metric "
+            f"is {facts.recipe.best_metric!r}. Resume with the metric of that run, or train in another directory."
+        )
     _check_settings(facts.settings, stored.settings, path)
     if (facts.pictures, facts.names) != (stored.pictures, stored.names):
         raise ConfigError(
