@@ -12,6 +12,15 @@ def test_the_baseline_of_all_three_is_one_run() -> None:
     assert names == {alone}
 
 
+def test_names_tell_which_checkpoint_becomes_the_model() -> None:
+    def name(*overrides: str) -> str:
+        return run_name(find_suite(TINY_SUITE).experiment("world", "attention", overrides))
+
+    assert name("training.keep_best=1", "training.keep_last=3") == name()
+    overrides = ("keep_best=0", "best_metric=pixel_accuracy", "evaluate_every=3", "checkpoint_every=4")
+    assert len({name(), *(name(f"training.{override}") for override in overrides)}) == 5
+
+
 def test_names_of_runs_tell_what_matters_apart() -> None:
     def name(*overrides: str) -> str:
         return run_name(find_suite(TINY_SUITE).experiment("world", "attention", overrides))

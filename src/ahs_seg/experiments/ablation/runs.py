@@ -38,7 +38,7 @@ from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.provenance import Provenance, provenance
 from ahs_seg.methods import BaseMethodConfig
-from ahs_seg.training.recipe import RESUMABLE_KEYS
+from ahs_seg.training.recipe import RESUMABLE_KEYS, Recipe
 from ahs_seg.tuners import TunerConfig
 
 STARTED: Final = "started.yaml"
@@ -46,6 +46,8 @@ FACTS: Final = "run.json"
 EVALUATIONS: Final = "evaluations"
 LOG: Final = "train.csv"
 _DIGITS: Final = 12
+_CHOOSING: Final = frozenset({"evaluate_every", "checkpoint_every", "best_metric"})
+"""Keys that may differ when a run is resumed, but decide which checkpoint becomes the model."""
 
 
 class RunFacts(Config):
@@ -76,10 +78,14 @@ class RunResult:
 def run_name(experiment: Experiment) -> str:
     """Directory name of a run: method, seed and a digest of all settings that determine its result.
 
-    Values of `None` are left out, so that names do not change when configs get new optional keys.
+    Values of `None` and the default of `keep_best` are left out, so that names do not change when configs get new
+    optional keys.
     """
     values = experiment.model_dump(mode="json", exclude_none=True)
-    values["training"] = {key: value for key, value in values["training"].items() if key not in RESUMABLE_KEYS}
+    recipe = experiment.training
+    kept = _CHOOSING if recipe.keep_best == Recipe().keep_best else _CHOOSING | {"keep_best"}
+    left_out = RESUMABLE_KEYS - kept
+    values["training"] = {key: value for key, value in values["training"].items() if key not in left_out}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:_DIGITS]
     return f"{experiment.method.name}-seed{experiment.training.seed}-{digest}"
 
