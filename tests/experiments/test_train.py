@@ -5,16 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import ahs_seg
+from ahs_seg.checkpoints import load_model
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config
 from ahs_seg.data.check import DataCheckError
 from ahs_seg.data.config import WorldData
+from ahs_seg.experiments import train
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.experiments.train import MODEL, TrainingConfig, checked, describe
-from ahs_seg.methods import MethodConfig
+from ahs_seg.methods import Method, MethodConfig
 from ahs_seg.output.familiarity import TrainingImages
+from ahs_seg.training.run import load_weights
 from tests.support.label_folders import discs, label_folder
 
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
@@ -109,6 +114,43 @@ def test_validation_gives_a_report_and_the_directory_tells_the_run(tmp_path: Pat
     assert ahs_seg.read_description(result.model).inference.shortest_edge == 80
     assert "Training of cat_seg" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "name: cat_seg" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("keep_best", [0, 1])
+def test_the_model_is_the_best_checkpoint_only_if_it_is_to_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_best: int
+) -> None:
+    scores = iter([0.9, 0.1])
+    monkeypatch.setattr(train, "_scorer", lambda *_: lambda _: {"miou": next(scores)})
+    settings = recipe(evaluate_every=1, checkpoint_every=1, keep_best=keep_best)
+    result = ahs_seg.train(
+        small("cat_seg"),
+        Squares(),
+        tmp_path,
+        validation=Squares(1),
+        recipe=settings,
+        augmentation=NOT_VARIED,
+        progress=False,
+    )
+    _, model = load_model(result.model)
+    trained = small("cat_seg").for_classes(3).build()
+    load_weights(trained, tmp_path / "checkpoints" / f"step-{1 if keep_best else 2:08d}")
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in trained.state_dict().items())
+
+
+def test_the_last_evaluation_runs_on_the_device_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[object] = []
+    move = nn.Module.to
+
+    def to(module: nn.Module, *args: object, **kwargs: object) -> nn.Module:
+        moved.extend(args if isinstance(module, Method) else ())
+        return move(module, *args, **kwargs)
+
+    monkeypatch.setattr(nn.Module, "to", to)
+    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
+    assert "cpu" not in moved
 
 
 def test_resuming_continues_and_is_asked_for(tmp_path: Path) -> None:

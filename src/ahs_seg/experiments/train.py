@@ -174,7 +174,7 @@ def train_on(
             fabric=fabric,
             callbacks=callbacks,
         )
-        if result.best is not None:
+        if run.training.keep_best and result.best is not None:
             load_weights(method, result.best)
         report = None
         if fabric.is_global_zero:
@@ -206,7 +206,7 @@ def _finish(
 ) -> EvaluationReport | None:
     """Write the model, its config, its evaluation and the report of the run; called in one process only."""
     write_text(directory / CONFIG, run.to_yaml())
-    save_model(method.to("cpu"), description, directory / MODEL)
+    save_model(method, description, directory / MODEL)
     report = None
     if validation is not None:
         report = _evaluate(run, method, validation.dataset, validation.title, description, progress=progress)
