@@ -14,6 +14,7 @@ from ahs_seg.config import ConfigError
 from ahs_seg.inference.text_cache import TextCache, fingerprint
 from ahs_seg.methods import CatSegConfig, Method, ScanConfig, ZeroShotConfig
 from ahs_seg.methods.base import BaseMethodConfig
+from ahs_seg.methods.cost.parts.prototypes import Prototypes
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.forward import TrainingStep
@@ -22,7 +23,7 @@ from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.backbone_kinds import STATISTICS, TINY_KINDS, kind_directory, tiny_backbone
 from tests.support.builders import clip_of_transformers
-from tests.support.hyperspherical import FULL
+from tests.support.hyperspherical import FULL, lite
 from tests.support.small_methods import EBSEG_SMALL, SCAN_SMALL, SMALL
 
 NAMES = Vocabulary.parse(["cat", "dog", "sky"])
@@ -225,6 +226,23 @@ def test_a_method_with_a_teacher_trains_on_it(source: ClipConfig) -> None:
     assert "distillation" in losses
     torch.stack(list(losses.values())).sum().backward()
     assert training.backbone.kind in ("siglip", "altclip")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("part", ["prototypes", "distillation", "rectification"])
+@pytest.mark.parametrize("name", ["siglip2"])
+def test_parts_learn_from_features_of_a_short_type(source: ClipConfig, part: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    config = lite(part).replace(backbone=source)
+    if part == "prototypes":
+        config = config.replace(cost=config.cost.replace(prototypes=Prototypes(count=3, start="nothing")))
+    with torch.autocast("cpu", dtype):
+        training, losses = step(config)
+    total = torch.stack(list(losses.values())).sum()
+    assert total.dtype == torch.float32
+    assert total.isfinite()
+    total.backward()
+    assert training.backbone.kind == "siglip"
 
 
 def test_the_mask_family_needs_a_class_token(name: str) -> None:

@@ -87,9 +87,10 @@ class TrainingStep(nn.Module):
 
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:
-    """Output in float32, with one logit channel per class."""
+    """Output with its maps in float32 and one logit channel per class; the features of the backbone are as they are."""
     logits = class_logits(output.logits.float(), output.kept_rows, row_class)
-    return dataclasses.replace(output, logits=logits, kept_rows=None, compared=output.compared.float())
+    aligned = None if output.aligned is None else output.aligned.float()
+    return dataclasses.replace(output, logits=logits, kept_rows=None, compared=output.compared.float(), aligned=aligned)
 
 
 def class_logits(
