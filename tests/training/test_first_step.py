@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from ahs_seg.methods.objective import SegmentationObjective, SumObjective
 from ahs_seg.training import first_step
+from ahs_seg.types import TrainingForward
 from tests.support.training import TinyMethod, tiny_recipe
 from tests.support.training_runs import assert_same_run, cat_seg, contents, run
 
@@ -28,6 +31,36 @@ def test_a_run_short_of_memory_recomputes_and_gives_the_same_weights(build, tmp_
     weights = [contents(tmp_path / name, 3).tensors for name in ("short", "long")]
     assert {key for key in weights[0] if not torch.equal(weights[0][key], weights[1][key])} == set()
     assert_same_run(tmp_path / "long", tmp_path / "unknown", 3)
+
+
+class Collecting(SegmentationObjective):
+    """Collects the images of a step, and takes more memory after that while activations are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = 0
+        self.updates: list[int] = []
+
+    def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
+        self.images += len(view.labels)
+        if not method.backbone.checkpointing:
+            torch.zeros(64 * MIB)
+        return super().forward(method, view)
+
+    def update(self, method: nn.Module) -> None:
+        self.updates.append(self.images)
+        self.images = 0
+
+    def forget(self) -> None:
+        self.images = 0
+
+
+def test_what_the_first_try_collected_does_not_count_twice(tmp_path, monkeypatch):
+    with_memory(monkeypatch, 64 * MIB)
+    objective, method = SumObjective([Collecting()]), TinyMethod()
+    run(tiny_recipe(steps=2), tmp_path, method, objective=objective)
+    assert method.backbone.checkpointing is True
+    assert objective.terms[0].updates == [4, 4]
 
 
 def test_a_run_goes_on_as_it_began_whatever_is_free(tmp_path, monkeypatch):

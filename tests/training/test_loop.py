@@ -156,6 +156,15 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
         run(tiny_recipe(), tmp_path, objective=lambda _, view: {"root": (view.output.logits * 0).abs().sqrt().sum()})
 
 
+def test_a_run_that_diverged_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
+    method = TinyMethod(dropout=0)
+    with pytest.raises(TrainingDivergedError):
+        run(tiny_recipe(), tmp_path / "0", method, objective=lambda _, view: {"nan": view.output.logits.sum() * np.nan})
+    for directory, one in (("after", method), ("alone", TinyMethod(dropout=0))):
+        run(tiny_recipe(steps=2), tmp_path / directory, one)
+    assert table(tmp_path / "after") == table(tmp_path / "alone")
+
+
 def test_evaluation_sees_the_method_at_rest_and_the_best_is_kept(tmp_path: Path) -> None:
     method = TinyMethod()
     scores = iter([0.1, 0.9, float("nan"), 0.3])

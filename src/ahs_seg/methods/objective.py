@@ -93,6 +93,14 @@ class HasUpdate(Protocol):
         """Update the state; called in every process after each optimiser step."""
 
 
+@runtime_checkable
+class HasForget(Protocol):
+    """A loss term that collects values during a step, such as the features for the update of prototypes."""
+
+    def forget(self) -> None:
+        """Drop what was collected since the last update; called where a step begins anew."""
+
+
 class BoundTerm(nn.Module):
     """A loss term that is applied to one submodule of the method, given by its attribute path (as `parts.fusion`).
 
@@ -117,6 +125,11 @@ class BoundTerm(nn.Module):
         """Update the state of the term, if it has one."""
         if isinstance(self.term, HasUpdate):
             self.term.update(self.part(method))
+
+    def forget(self) -> None:
+        """Drop what the term has collected, if it collects anything."""
+        if isinstance(self.term, HasForget):
+            self.term.forget()
 
 
 class SegmentationObjective(nn.Module):
@@ -155,6 +168,12 @@ class SumObjective(nn.Module):
         for term in self.terms:
             if isinstance(term, HasUpdate):
                 term.update(method)
+
+    def forget(self) -> None:
+        """Drop what the terms have collected since the last update."""
+        for term in self.terms:
+            if isinstance(term, HasForget):
+                term.forget()
 
     def statistics(self, method: nn.Module) -> dict[str, float]:
         """Values to log from all terms."""

@@ -17,7 +17,8 @@ def first_losses(run: Run, forward: Callable[[], Mapping[str, Tensor]]) -> Mappi
     """The losses of `forward`, the first of a run; `run.facts.recomputing` says afterwards what was decided.
 
     A forward pass whose tensors take more than their share of the free memory, in any process, ends there; buffers and
-    random states are put back, and it runs again with activations recomputed. With enough memory nothing runs twice.
+    random states are put back, what the objective collected is dropped, and it runs again with activations recomputed.
+    With enough memory nothing runs twice.
     """
     limit = activation_limit(run)
     losses: Mapping[str, Tensor] | None = None
@@ -36,6 +37,7 @@ def first_losses(run: Run, forward: Callable[[], Mapping[str, Tensor]]) -> Mappi
     if losses is not None and not short:
         return losses
     put_back()
+    run.step.forget()
     set_checkpointing(run.step.method, enabled=True)
     return forward()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.methods.objective import HasUpdate
+from ahs_seg.methods.objective import HasForget, HasUpdate
 from ahs_seg.modules.class_pooling import max_of_rows
 from ahs_seg.modules.constants import indices_on
 from ahs_seg.modules.full_precision import autocast_dtype, full_precision
@@ -84,6 +84,12 @@ class TrainingStep(nn.Module):
         objective: object = self.objective
         if isinstance(objective, HasUpdate):
             objective.update(self.method)
+
+    def forget(self) -> None:
+        """Drop what an objective has collected in a step that is not finished; the step begins anew."""
+        objective: object = self.objective
+        if isinstance(objective, HasForget):
+            objective.forget()
 
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:

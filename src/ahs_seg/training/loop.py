@@ -106,6 +106,7 @@ def fit(
         for fault in faults:
             log.say(f"skipped a damaged checkpoint: {fault}")
         start_recomputing(run)
+        start_afresh(run)
         if run.done:
             log.say(f"resuming after step {run.done}")
         for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
@@ -149,6 +150,12 @@ def start_recomputing(run: Run) -> None:
     decided = run.facts.recomputing if wanted == "auto" else wanted
     set_checkpointing(run.step.method, enabled=decided is True)
     run.facts = run.facts.replace(recomputing=decided)
+
+
+def start_afresh(run: Run) -> None:
+    """Drop gradients and collected values that another run of the same method left behind, such as one that failed."""
+    run.optimizer.zero_grad()
+    run.step.forget()
 
 
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:

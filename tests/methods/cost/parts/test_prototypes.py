@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ahs_seg.methods.cost.parts.prototypes import PrototypeBank, Prototypes, PrototypeTerm
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.types import IGNORE
-from tests.support.hyperspherical import NAMES, build, embed, lite, view
+from tests.support.hyperspherical import NAMES, build, embed, lite, objective, view
 
 
 def bank(**changes: Any) -> PrototypeBank:
@@ -92,3 +92,20 @@ def test_micro_batches_move_prototypes_as_one_batch() -> None:
     assert one.counts.sum() > 0
     torch.testing.assert_close(other.counts, one.counts)
     torch.testing.assert_close(other.prototypes, one.prototypes)
+
+
+@torch.no_grad()
+def test_features_of_a_step_that_begins_anew_count_once() -> None:
+    config = lite("prototypes")
+    method = build(config)
+    terms, part = objective(config, method), view(method)
+    memory = method.parts.prototypes
+    memory.seen.fill_(True)
+    start = memory.prototypes.clone()
+    terms(method, part)
+    terms.forget()
+    terms.update(method)
+    assert torch.equal(memory.prototypes, start)
+    terms(method, part)
+    terms.update(method)
+    assert not torch.equal(memory.prototypes, start)

@@ -233,6 +233,10 @@ class PrototypeTerm(nn.Module):
         """Update the prototypes with the features of all micro-batches and processes of the step."""
         if self._sums is not None and self._counts is not None:
             bank.update(self._sums, self._counts)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the features collected since the last update."""
         self._sums = self._counts = None
 
     @torch.no_grad()
