@@ -8,6 +8,7 @@ from torch.autograd import gradcheck
 
 from ahs_seg.config import ConfigError
 from ahs_seg.methods.cost.parts.fusion import FusionConfig, boundary_loss, edges
+from ahs_seg.training.memory import TensorBytes
 from ahs_seg.types import IGNORE
 from tests.support.tensors import randn
 
@@ -100,3 +101,15 @@ def test_the_gradient_of_the_boundary_loss_is_a_difference() -> None:
     labels = torch.tensor([[[0, 0, 1, 1], [0, 2, 2, 1], [0, 2, IGNORE, 1], [0, 0, 1, 1]]])
     large = labels.repeat_interleave(3, 1).repeat_interleave(3, 2)
     assert gradcheck(lambda logits: boundary_loss(logits, large), randn(1, 3, 12, 12).requires_grad_())
+
+
+def test_the_boundary_loss_takes_memory_for_present_classes_only() -> None:
+    labels = torch.full((2, 32, 32), IGNORE)
+    labels[:, 4:, :16], labels[:, 4:, 16:] = 0, 150
+    logits = torch.zeros(2, 151, 32, 32)
+    with TensorBytes() as counted:
+        loss = boundary_loss(logits, labels)
+    assert counted.peak < logits.numel()  # a byte for each class and position
+    few = boundary_loss(logits[:, :2], torch.where(labels == 150, 1, labels))
+    assert loss.item() == few.item() > 0
+    assert boundary_loss(logits, torch.full_like(labels, IGNORE)).item() == 0

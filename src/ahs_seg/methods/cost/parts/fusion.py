@@ -38,8 +38,7 @@ def boundary_loss(logits: Float[Tensor, "b t h w"], labels: Int[Tensor, "b H W"]
     """
     small = nearest_labels(labels, (logits.shape[-2], logits.shape[-1]))
     valid = small != IGNORE
-    present = F.one_hot(small.clamp(min=0), logits.shape[1]).mul(valid.unsqueeze(-1)).any(2).any(1)
-    image, row = present.nonzero(as_tuple=True)
+    image, row = _present(small, logits.shape[1]).nonzero(as_tuple=True)
     if not len(image):
         return logits.sum() * 0
     probability = logits[image, row].sigmoid()
@@ -60,6 +59,14 @@ def edges(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     kernels = torch.stack([kernel, kernel.T]).unsqueeze(1)
     gradient = F.conv2d(F.pad(maps.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), kernels)
     return ((gradient.square().sum(1) + 1e-12).sqrt() / 4).clamp(max=1)
+
+
+def _present(labels: Int[Tensor, "b h w"], classes: int) -> Bool[Tensor, "b t"]:
+    """Whether each class occurs in each label map."""
+    place = torch.where(labels == IGNORE, classes, labels).flatten(1)  # void has a column of its own
+    first = torch.arange(len(labels), device=labels.device)[:, None] * (classes + 1)
+    found = torch.zeros(len(labels) * (classes + 1), dtype=torch.bool, device=labels.device)
+    return found.index_fill_(0, (first + place).flatten(), 1).view(len(labels), -1)[:, :classes]
 
 
 def _halved(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h2 w2"]:
