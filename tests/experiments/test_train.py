@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,7 +145,7 @@ def test_the_last_evaluation_runs_on_the_device_of_the_training(
     moved: list[object] = []
     move = nn.Module.to
 
-    def to(module: nn.Module, *args: object, **kwargs: object) -> nn.Module:
+    def to(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         moved.extend(args if isinstance(module, Method) else ())
         return move(module, *args, **kwargs)
 

@@ -7,6 +7,7 @@ import torch
 
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
+from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
@@ -73,6 +74,13 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
     save_model(other.compose(random_backbone()), ModelDescription(method=other), tmp_path / "other")
     with pytest.raises(CheckpointError, match="was built on another CLIP"):
         finetune_crop_clip(experiment, tmp_path / "run", into=tmp_path / "other", progress=False)
+
+
+def test_blocks_that_the_clip_has_not_are_refused(tmp_path: Path) -> None:
+    experiment = CropClipExperiment.read(find_crop_clip("world"), [*SHORT, "shifts=[1,99]"])
+    with pytest.raises(ConfigError, match=r"shifts: block 99 does not exist; this CLIP has 1 to \d+$"):
+        finetune_crop_clip(experiment, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_model_and_the_clip_that_are_read_are_not_replaced(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def finetune_crop_clip(
 
     Raises:
         CheckpointError: `into` is not a SCAN model with this CLIP; checked before training.
-        ConfigError: the directory holds a run and `resume` is off, or the run there has another recipe.
+        ConfigError: the directory holds a run and `resume` is off, the run there has another recipe, or the CLIP lacks
+            one of the blocks in `shifts`.
         OverwriteError: the model or CLIP to write would replace the one that is read.
         FolderInUseError: another run writes to the directory.
     """
@@ -177,6 +178,8 @@ def _clip(experiment: CropClipExperiment) -> ClipBackbone:
         raise ConfigError(
             f"clip.source is of the kind {backbone.kind}, which has not the image tower of a CLIP; give a CLIP there"
         )
+    if wrong := [block for block in experiment.shifts if block > backbone.depth]:
+        raise ConfigError(f"shifts: block {wrong[0]} does not exist; this CLIP has 1 to {backbone.depth}")
     return backbone
 
 
