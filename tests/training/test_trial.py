@@ -50,3 +50,11 @@ def test_the_largest_batch_is_the_largest_that_fits():
     assert "largest batch that fits 60" in text
     assert "activations recomputed: this method cannot" in text
     assert "not known here" in "\n".join(replace(found, free=None).lines())
+
+
+def test_the_time_of_a_step_ends_when_the_gpu_is_done(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    for kind in ("cpu", "cuda"):
+        trial._wait(torch.device(kind))
+    assert waited == [torch.device("cuda")]

@@ -70,6 +70,14 @@ def check_devices(recipe: Recipe) -> None:
         ) from None
 
 
+def process_count(recipe: Recipe) -> int:
+    """Number of processes of a run with this recipe, one for each device of every machine."""
+    devices = recipe.devices
+    if devices == "auto":
+        devices = torch.cuda.device_count() if _device_type(recipe) == "cuda" else 1
+    return devices * recipe.num_nodes
+
+
 class ShardTrained(FSDPStrategy):  # type: ignore[misc]  # lightning is untyped here
     """FSDP strategy that shards only trained parameters: their weights, gradients and optimizer moments.
 
@@ -94,10 +102,7 @@ class ShardTrained(FSDPStrategy):  # type: ignore[misc]  # lightning is untyped 
 def _strategy(recipe: Recipe) -> Strategy | str:
     if recipe.strategy == "fsdp":
         return ShardTrained()
-    devices = recipe.devices
-    if devices == "auto":
-        devices = torch.cuda.device_count() if _device_type(recipe) == "cuda" else 1
-    if recipe.strategy == "ddp" or devices * recipe.num_nodes > 1:
+    if recipe.strategy == "ddp" or process_count(recipe) > 1:
         # Every trained parameter gets a gradient in every step (tested for each method): no search for unused ones.
         return DDPStrategy(find_unused_parameters=False)
     return "auto"

@@ -105,11 +105,19 @@ def _measured(run: Run, names: StepNames, both: Pictures, *, enabled: bool) -> S
             with TensorBytes() as counted:
                 whole_step(run, names, both, images)
             peaks.append(counted.peak)
+        _wait(run.fabric.device)
         began = time.perf_counter()
         whole_step(run, names, both, 1)
+        _wait(run.fabric.device)
         seconds = time.perf_counter() - began
     per_image = max(0, peaks[1] - peaks[0])
     return StepMemory(max(0, peaks[0] - per_image), per_image, seconds)
+
+
+def _wait(device: torch.device) -> None:
+    """Wait for what a GPU has been asked to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def whole_step(run: Run, names: StepNames, part: Pictures, images: int) -> None:
