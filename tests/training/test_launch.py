@@ -74,6 +74,9 @@ def test_what_fsdp_divides_is_stored_whole_and_restored() -> None:
         assert report["tensors"] > 30
         assert report["error"] < 1e-5 < 1e-3 < report["largest"]
         assert report["restored"]
+        assert report["shards"] > 0
+        assert report["gathered"]
+        assert report["works"]
 
 
 def test_the_precision_of_products_is_that_of_the_run_only() -> None:

@@ -12,7 +12,7 @@ from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.config import ConfigError
 from ahs_seg.methods import HClipConfig
 from ahs_seg.methods.objective import SegmentationObjective
-from ahs_seg.training import checkpoint
+from ahs_seg.training import checkpoint, loop
 from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import TrainingDivergedError
 from ahs_seg.training.recipe import OptimizerConfig
@@ -205,6 +205,13 @@ def test_an_unknown_best_metric_is_named_after_the_step_is_saved(tmp_path: Path)
 def test_without_best_checkpoints_no_metric_is_needed(tmp_path: Path) -> None:
     result = run(tiny_recipe(steps=2, evaluate_every=2, keep_best=0), tmp_path, evaluate=lambda _: {"a": 1.0})
     assert (result.steps, result.best) == (2, None)
+
+
+def test_the_method_is_given_whole_weights_after_the_last_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method, gathered = TinyMethod(), list[nn.Module]()
+    monkeypatch.setattr(loop, "gather", gathered.append)  # what it does with shards: test_launch.py
+    run(tiny_recipe(steps=1), tmp_path, method)
+    assert [core.method for core in gathered] == [method]
 
 
 def test_weights_of_a_checkpoint_return(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS, Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
-from ahs_seg.training.state import whole_parameters
+from ahs_seg.training.state import gather, whole_parameters
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -44,7 +44,8 @@ class TrainingDivergedError(AhsSegError, RuntimeError):
 class TrainResult:
     """Result of a run: steps done, scores of the last evaluation, and paths of the newest and best checkpoint, if any.
 
-    The trained method holds the weights of the last step; `load_weights(method, best)` loads the best ones.
+    The trained method holds the weights of the last step, whole in every process; `load_weights(method, best)` loads
+    the best ones.
     """
 
     steps: int
@@ -135,6 +136,7 @@ def fit(
                 _checkpoint(run, log)
                 break
         hooks.end(run.done)
+        gather(run.core)
     root = directory / CHECKPOINTS
     seconds = time.monotonic() - began
     return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)

@@ -69,6 +69,22 @@ def whole_parameters(module: nn.Module) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+@torch.no_grad()
+def gather(module: nn.Module) -> None:
+    """Give the parameters of a module their full values for good if FSDP shards them; no step can follow.
+
+    Must be called in every process.
+    """
+    if not isinstance(module, FullyShardedDataParallel):
+        return
+    parameters = list(module.parameters())
+    with whole_parameters(module):
+        whole = [value.detach().clone() for value in parameters]
+    for parameter, value in zip(parameters, whole, strict=True):
+        parameter.grad = None  # that of a shard
+        parameter.data = value
+
+
 def _concatenated(piece: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
     """Concatenate the shards of all processes in order of rank."""
     pieces: list[Tensor] = [piece] * torch.distributed.get_world_size()

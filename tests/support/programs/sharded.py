@@ -15,7 +15,7 @@ from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.forward import TrainingStep
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import OptimizerConfig
-from ahs_seg.training.state import collect, restore_moments, stored_names
+from ahs_seg.training.state import collect, gather, restore_moments, stored_names
 from tests.support.training import TinyMethod
 
 
@@ -57,7 +57,14 @@ def main() -> None:
     fresh = build_optimizer(module, OptimizerConfig())
     restore_moments(module, fresh, whole)
     again = collect(module, fresh, names)
+    own = step.state_dict()
+    shards = sum(own[name].shape != whole[f"weight/{name}"].shape for name in names)
+    gather(module)
+    own = step.state_dict()
     report = {
+        "shards": shards,
+        "gathered": all(torch.equal(own[name], whole[f"weight/{name}"]) for name in names),
+        "works": bool(step.eval().method(torch.zeros(1, 3, 16, 16), torch.ones(2, 1, 16)).logits.isfinite().all()),
         "missing": sorted(plain.keys() - whole.keys()),
         "tensors": len(plain),
         "error": max(float((whole[key].float() - plain[key].float()).abs().max()) for key in plain),
