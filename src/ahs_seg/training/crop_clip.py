@@ -115,7 +115,7 @@ def finetune_crop_clip(
             progress=progress,
             fabric=fabric,
         )
-        method = method.to("cpu").eval()
+        method.eval()
         after = None if validation is None else region_accuracy(method, validation, experiment.training)
         model = None
         if fabric.is_global_zero:
