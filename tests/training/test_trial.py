@@ -53,7 +53,7 @@ def test_the_largest_batch_is_the_largest_that_fits():
 
 
 def test_the_time_of_a_step_ends_when_the_gpu_is_done(monkeypatch):
-    waited = []
+    waited: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
     for kind in ("cpu", "cuda"):
         trial._wait(torch.device(kind))

@@ -29,7 +29,7 @@ from ahs_seg.training.launch import launch, own_products, own_randomness, own_th
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
-from ahs_seg.training.run import CHECKPOINTS, Run, start_run
+from ahs_seg.training.run import Run, start_run
 from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
 from ahs_seg.training.state import gather, whole_parameters
 
@@ -104,12 +104,8 @@ def fit(
         log,
         stopping_on_interrupt(log.say) as stop,
     ):
-        for fault in faults:
-            log.say(f"skipped a damaged checkpoint: {fault}")
         start_recomputing(run)
-        start_afresh(run)
-        if run.done:
-            log.say(f"resuming after step {run.done}")
+        _tell_start(run, log, faults)
         for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
             for reason in {reason for part in parts for reason in part.left_out} - left_out:
                 log.say(f"left out of the training: {reason}")
@@ -137,9 +133,8 @@ def fit(
                 break
         hooks.end(run.done)
         gather(run.core)
-    root = directory / CHECKPOINTS
     seconds = time.monotonic() - began
-    return TrainResult(run.done, run.scores, checkpoint.last(root), checkpoint.best(root), seconds)
+    return TrainResult(run.done, run.scores, checkpoint.last(run.root), checkpoint.best(run.root), seconds)
 
 
 def start_recomputing(run: Run) -> None:
@@ -152,12 +147,6 @@ def start_recomputing(run: Run) -> None:
     decided = run.facts.recomputing if wanted == "auto" else wanted
     set_checkpointing(run.step.method, enabled=decided is True)
     run.facts = run.facts.replace(recomputing=decided)
-
-
-def start_afresh(run: Run) -> None:
-    """Drop gradients and collected values that another run of the same method left behind, such as one that failed."""
-    run.optimizer.zero_grad()
-    run.step.forget()
 
 
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:
@@ -271,6 +260,13 @@ def _checkpoint(run: Run, log: RunLog) -> Path | None:
         log.sync()
         run.save()
     return checkpoint.last(run.root)
+
+
+def _tell_start(run: Run, log: RunLog, faults: Sequence[str]) -> None:
+    for fault in faults:
+        log.say(f"skipped a damaged checkpoint: {fault}")
+    if run.done:
+        log.say(f"resuming after step {run.done}")
 
 
 def _hooks(run: Run, log: RunLog, directory: Path, callbacks: Sequence[TrainingCallback]) -> Callbacks:

@@ -127,6 +127,8 @@ def start_run(
 ) -> tuple[Run, list[str]]:
     """Start a run, or resume it from the newest readable checkpoint; also returns errors of damaged newer checkpoints.
 
+    Gradients and collected values that another run of the method left behind, such as one that failed, are dropped.
+
     Raises:
         ConfigError: checkpoints exist and `resume` is off, or recipe, settings, data or frozen weights differ from
             theirs.
@@ -152,6 +154,8 @@ def start_run(
     core = next((part for part in wrapped.modules() if isinstance(part, FullyShardedDataParallel)), step)
     optimizer = build_optimizer(core, recipe.optimizer)
     run = Run(fabric, step, wrapped, core, fabric.setup_optimizers(optimizer), root, facts, stored)
+    run.optimizer.zero_grad()
+    step.forget()
     if found is not None:
         restore_moments(core, optimizer, found.tensors)
         fabric.strategy.precision.load_state_dict(earlier.precision)
