@@ -8,10 +8,11 @@ import cv2
 import pytest
 from PIL import Image
 
-from ahs_seg.batch import BatchConfig
+from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.output.formats import FormatError
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
+from tests.support.drawn_images import WORDS
 from tests.support.films import cut, film
 
 CONFIG = BatchConfig.model_validate({"formats": ("overlay", "video"), "overlay": {"legend": False}})
@@ -43,6 +44,20 @@ def test_the_film_of_a_damaged_video_has_the_frames_that_are_there(segmenter: Se
     assert 1 < summary.done < 40
     assert [failure.path for failure in summary.failures] == [str(source)]
     assert cv2.VideoCapture(str(summary.files[0])).get(cv2.CAP_PROP_FRAME_COUNT) == summary.done
+
+
+def test_a_video_that_is_gone_costs_its_own_film(segmenter: Segmenter, tmp_path: Path) -> None:
+    out, config = tmp_path / "out", CONFIG.replace(formats=("video", "coco"))
+    first, second = film(tmp_path / "a.mp4", 3), film(tmp_path / "b.mp4", 3)
+    segment_files(segmenter, [first, second], WORDS, out, config=config, progress=False)
+    first.unlink()
+    earlier = (out / "a.overlay.mp4").read_bytes()
+    (out / "b.overlay.mp4").unlink()
+    (out / "coco.json").unlink()
+    again = run(segmenter, second, out, config=config, resume=True)
+    assert again.files == (out / "b.overlay.mp4", out / "coco.json")
+    assert all(path.exists() for path in again.files)
+    assert (out / "a.overlay.mp4").read_bytes() == earlier
 
 
 def test_films_of_images_only_are_refused_before_any_work(segmenter: Segmenter, tmp_path: Path) -> None:

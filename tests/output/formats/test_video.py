@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from ahs_seg.io import film as film_writing
 from ahs_seg.io.video import read_timed_frames
 from ahs_seg.output.colours import ClassColours
-from ahs_seg.output.formats import ExportItem, FormatError, open_format
+from ahs_seg.output.formats import Exporter, ExportItem, FormatError, open_format
 from ahs_seg.output.formats.base import VideoFrame
 from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.output.legend import OverlayStyle
@@ -94,7 +96,14 @@ def test_every_third_frame_is_shown_until_the_next(tmp_path: Path) -> None:
     assert seconds(path) == pytest.approx(1.4)
 
 
-def test_images_and_unchanged_sources_only(tmp_path: Path) -> None:
+def added(exporter: Exporter, source: Path, index: int = 0, size: tuple[int, int] = (48, 64)) -> None:
+    """A frame of a video is done; all its pixels are of class 0."""
+    one = Segmentation(np.full((*size, 3), 90, np.uint8), np.zeros(size, np.int32), np.ones(size, np.float32), WORDS)
+    name = f"{source.stem}/{index:06d}"
+    exporter.add(ExportItem(Path(name), one, frame=VideoFrame(source.name, index, source)))
+
+
+def test_images_have_no_film(tmp_path: Path) -> None:
     exporter = open_format("video", tmp_path / "out", WORDS)
     exporter.start()
     grey = np.full((8, 8, 3), 90, np.uint8)
@@ -102,14 +111,57 @@ def test_images_and_unchanged_sources_only(tmp_path: Path) -> None:
     exporter.add(ExportItem(Path("image"), one))
     assert exporter.has(Path("image"))
     assert exporter.finish() == ()
-    source = film(tmp_path / "film.mp4")
-    exporter.add(ExportItem(Path("film/000000"), one, frame=VideoFrame("film.mp4", 0, source)))
-    with pytest.raises(FormatError, match=r"film\.mp4: has changed since it was segmented"):
+
+
+def test_a_video_that_has_changed_or_is_gone_costs_its_own_film(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = open_format("video", tmp_path / "out", WORDS)
+    exporter.start()
+    good, changed, gone = (film(tmp_path / f"{name}.mp4") for name in ("good", "changed", "gone"))
+    added(exporter, good)
+    added(exporter, changed, size=(8, 8))
+    added(exporter, gone)
+    gone.unlink()
+    (earlier := tmp_path / "out" / "gone.overlay.mp4").write_bytes(b"earlier")
+    assert exporter.finish() == (tmp_path / "out" / "good.overlay.mp4",)
+    assert earlier.read_bytes() == b"earlier"
+    assert not (tmp_path / "out" / "changed.overlay.mp4").exists()
+    assert "changed.overlay.mp4 is not written; " in caplog.text
+    assert f"{changed}: has changed since it was segmented. Segment it again, without resume." in caplog.text
+    assert f"gone.overlay.mp4 stays as it is; {gone}: has no frame any more that was segmented. Put" in caplog.text
+
+
+def test_what_ends_a_run_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = open_format("video", tmp_path / "out", WORDS)
+    exporter.start()
+    added(exporter, film(tmp_path / "film.mp4"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(film_writing.FilmWriter, "write", full)
+    with pytest.raises(OSError, match="No space left"):
         exporter.finish()
-    source.unlink()
-    with pytest.raises(FormatError, match=r"film\.mp4: has no frame any more"):
-        exporter.finish()
-    assert not list((tmp_path / "out").glob("*.mp4"))
+
+
+def test_a_video_is_found_from_another_folder_and_where_it_was_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = open_format("video", tmp_path / "out", WORDS)
+    exporter.start()
+    film(tmp_path / "film.mp4")
+    monkeypatch.chdir(tmp_path)
+    added(exporter, Path("film.mp4"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(exporter.finish()) == 1
+    moved = (tmp_path / "film.mp4").rename(tmp_path / "elsewhere" / "film.mp4")
+    first = next((tmp_path / "out").rglob("000000.json"))
+    os.utime(first, (1, 1))
+    added(exporter, moved, 1)
+    (path,) = exporter.finish()
+    assert len(opened(path)[0]) == 2
 
 
 def test_without_an_encoder_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from PIL import Image
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, read_mapping
 from ahs_seg.errors import SampleError
 from ahs_seg.io.extras import require_extra
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.film import ENCODERS, film_writer, h264_encoder
 from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.io.video import TimedFrame, read_timed_frames
@@ -70,7 +71,7 @@ def film_part(item: ExportItem) -> FilePart:
     buffer = io.BytesIO()
     Image.fromarray((item.result.labels + 1).astype(np.uint16)).save(buffer, "PNG", compress_level=1)
     return {
-        "video": None if item.frame.path is None else str(item.frame.path),
+        "video": None if item.frame.path is None else str(item.frame.path.absolute()),
         "doubtful": bool(item.result.warnings),
         "labels": base64.b64encode(buffer.getvalue()).decode(),
     }
@@ -81,18 +82,27 @@ def join_films(
 ) -> tuple[Path, ...]:
     """Paths of the films, one for each video with parts.
 
-    Raises:
-        FormatError: a video cannot be read any more, or has other frames than when it was segmented.
+    A video that cannot be read any more, or has other frames than when it was segmented, costs its own film: a warning
+    says so, and a film of an earlier run stays.
     """
     written = []
     for folder in sorted({path.parent for path in parts.folder.rglob("*.json")}):
-        first = next(path for path in sorted(folder.glob("*.json")))
-        if (source := _read(first).get("video")) is None:
-            continue
-        film = Film(Path(source), folder, vocabulary.labels, style)
-        name = folder.relative_to(parts.folder)
-        written.append(film.write(output / name.with_name(name.name + SUFFIX)))
+        name = folder.relative_to(parts.folder).as_posix()
+        path = output / (name + SUFFIX)
+        try:
+            if (source := _source_of(folder)) is not None:
+                written.append(Film(source, folder, vocabulary.labels, style).write(path))
+        except Exception as error:  # noqa: BLE001  # this film is left out, see `io.failures`
+            kept = f"{path} stays as it is" if path.exists() else f"{path} is not written"
+            logger.warning("%s; %s", kept, failure_of(error, name))
     return tuple(written)
+
+
+def _source_of(folder: Path) -> Path | None:
+    """The video whose frames have their parts in this folder, where it was when the newest was added; None: images."""
+    newest_first = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    found = (_read(path).get("video") for path in newest_first)
+    return next((Path(source) for source in found if source is not None), None)
 
 
 class Film:
@@ -118,7 +128,10 @@ class Film:
         with closing(read_ahead(self._frames(), self._drawn, workers=_WORKERS, ahead=_AHEAD)) as drawn:
             frame, pixels = next(drawn, (None, None))
             if frame is None or pixels is None:
-                raise FormatError(f"{self.source}: has no frame any more that was segmented. Segment it again.")
+                raise FormatError(
+                    f"{self.source}: has no frame any more that was segmented. Put the video back and resume, or "
+                    "segment it again, without resume."
+                )
             size = (pixels.shape[0] + pixels.shape[0] % 2, pixels.shape[1] + pixels.shape[1] % 2)
             with film_writer(path, size, step=frame.step, clock=frame.clock) as film:
                 for following, next_pixels in drawn:
