@@ -1,5 +1,7 @@
 """Results of a run: what is missing is found."""
 
+import json
+
 import pytest
 
 from ahs_seg.batch import BatchConfig
@@ -52,6 +54,53 @@ def test_another_type_is_refused(segmenter, photos, tmp_path):
     other = Segmenter(ColourMethod(), prompts=segmenter.prompts).to(dtype="bf16")
     with pytest.raises(JournalError, match="made with other dtype"):
         run(other, photos, tmp_path / "out", resume=True)
+
+
+def test_another_runtime_is_refused(segmenter, photos, tmp_path):
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    run(segmenter, photos, plain)
+    assert "runtime" not in json.loads((plain / FOLDER / "run.json").read_text())
+    runtime = {"name": "onnxruntime", "weights": "fp32", "fixed": {}}
+    others = [Segmenter(ColourMethod(), prompts=segmenter.prompts) for _ in range(3)]
+    others[0].method.runtime = runtime
+    others[1].method.runtime = runtime | {"weights": "int8"}
+    run(others[0], photos, out)
+    assert run(others[0], photos, out, resume=True).skipped == 7
+    for folder, other in [(plain, others[0]), (out, others[1]), (out, others[2])]:
+        with pytest.raises(JournalError, match="made with other runtime"):
+            run(other, photos, folder, resume=True)
+
+
+def test_another_style_of_overlays_is_refused(segmenter, photos, tmp_path):
+    out, styled = tmp_path / "out", BatchConfig.model_validate({"overlay": {"strength": 0.3}})
+    run(segmenter, photos, out)
+    assert "style of overlays" not in json.loads((out / FOLDER / "run.json").read_text())
+    with pytest.raises(JournalError, match="made with other style of overlays"):
+        run(segmenter, photos, out, config=styled, resume=True)
+    other = BatchConfig.model_validate({"overlay": {"file_format": "jpg"}})
+    assert run(segmenter, photos, out, config=other, resume=True).done == 7  # the files have other names
+    labels = tmp_path / "labels"
+    run(segmenter, photos, labels, config=BatchConfig(formats=("png",)))
+    assert run(segmenter, photos, labels, config=styled.replace(formats=("png",)), resume=True).skipped == 7
+
+
+def test_what_a_format_alone_depends_on_is_kept_while_others_are_written(segmenter, photos, tmp_path):
+    out = tmp_path / "out"
+    config = BatchConfig.model_validate({"formats": ("npz", "overlay"), "top_k": 2, "overlay": {"legend": False}})
+    run(segmenter, photos, out, config=config)
+    assert run(segmenter, photos, out, config=BatchConfig(formats=("png",)), resume=True).done == 7
+    others = {"top_k": BatchConfig(formats=("npz",)), "style of overlays": BatchConfig(formats=("overlay",))}
+    for differs, other in others.items():
+        with pytest.raises(JournalError, match=f"made with other {differs}"):
+            run(segmenter, photos, out, config=other, resume=True)
+    assert run(segmenter, photos, out, config=config, resume=True).skipped == 7
+
+
+def test_results_of_another_type_are_refused_by_the_usual_one(segmenter, photos, tmp_path):
+    other = Segmenter(ColourMethod(), prompts=segmenter.prompts).to(dtype="bf16")
+    run(other, photos, tmp_path / "out")
+    with pytest.raises(JournalError, match="made with other dtype"):
+        run(segmenter, photos, tmp_path / "out", resume=True)
 
 
 def test_another_batch_or_format_does_not_hinder_resuming(segmenter, photos, tmp_path):

@@ -53,7 +53,7 @@ def test_journals_and_identities(tmp_path: Path) -> None:
     assert [path.name for path in journals_in(tmp_path)] == ["a.jsonl", "b.jsonl"]
     identity = as_read({"words": ("a", "b"), "size": 3})
     assert identity == {"words": ["a", "b"], "size": 3}
-    assert differing_keys({"words": ["a"], "size": 3, "more": 1}, identity) == ["words"]
+    assert differing_keys({"words": ["a"], "size": 3, "more": 1, "none": None}, identity) == ["words", "more"]
 
 
 def test_a_damaged_line_costs_itself(tmp_path):

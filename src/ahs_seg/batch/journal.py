@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ class JournalError(AhsSegError, ValueError):
 class BatchJournal:
     """Journal of the run that writes to `output`; `identity` holds all values that the results depend on.
 
+    Keys in `unused` concern nothing that this run writes: they stay as an earlier run has them.
+
     Without `resume` the journal of an earlier run is deleted; its results are overwritten one by one. An earlier run
     with another identity is an error in both cases: its results and the new ones would lie side by side.
 
@@ -36,10 +38,15 @@ class BatchJournal:
         JournalError: an earlier run has another identity.
     """
 
-    def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:
+    def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool, unused: Collection[str] = ()) -> None:
         self.folder = output / FOLDER
-        identity = as_read(identity)
-        self._check(output, identity)
+        found = self._found(output)
+        identity = as_read(identity) | {key: found[key] for key in unused if key in found}
+        if other := differing_keys(found, identity) if found else []:
+            raise JournalError(
+                f"{output}: holds results that were made with other {' and other '.join(other)}. Give another output "
+                "folder, or delete this one to start anew."
+            )
         if not resume:
             for path in journals_in(self.folder):
                 path.unlink()
@@ -83,19 +90,13 @@ class BatchJournal:
         """Close the file."""
         self._journal.close()
 
-    def _check(self, output: Path, identity: dict[str, Any]) -> None:
+    def _found(self, output: Path) -> dict[str, Any]:
+        """The identity of an earlier run; empty: there is none."""
         path = self.folder / RUN
-        if not path.exists():
-            return
         try:
-            other = differing_keys(read_mapping(path), identity)
+            return read_mapping(path) if path.exists() else {}
         except DocumentError as error:
             raise JournalError(f"{error}. Give another output folder, or delete {output}.") from None
-        if other:
-            raise JournalError(
-                f"{output}: holds results that were made with other {' and other '.join(other)}. Give another output "
-                "folder, or delete this one to start anew."
-            )
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for path in journals_in(self.folder):

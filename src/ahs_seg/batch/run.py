@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
@@ -27,11 +27,13 @@ from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter, FormatError
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
+from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
 """Runs the tasks of a job and yields their outcomes."""
+_STYLE: Final = "style of overlays"
 
 
 def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
@@ -93,7 +95,7 @@ def segment_files(
     writers = exporters_of(job)
     track = ProgressBar("segmenting", shown=progress)
     do = engine or _local(segmenter, track.say)
-    with locked(job.output), closing(BatchJournal(job.output, _identity(segmenter, job), resume=resume)) as journal:
+    with locked(job.output), closing(_journal(segmenter, job, resume=resume)) as journal:
         for exporter in writers:
             exporter.start(resume=resume)
         plan = _Plan(sources, writers, {one.name: one.stamp for one in journal} if resume else {}, job.config)
@@ -184,11 +186,20 @@ def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str,
             yield name, int(number)
 
 
+def _journal(segmenter: Segmenter, job: BatchJob, *, resume: bool) -> BatchJournal:
+    """The journal of a run; what only formats depend on that it does not write is not compared."""
+    users = {"top_k": {"npz"}, _STYLE: {"overlay", "video"}}
+    unused = [key for key, formats in users.items() if not formats & {*job.config.formats}]
+    identity = {key: value for key, value in _identity(segmenter, job).items() if key not in unused}
+    return BatchJournal(job.output, identity, resume=resume, unused=unused)
+
+
 def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
     """Settings that the results depend on besides the images, by user-facing names."""
     config, description = job.config, segmenter.description
     compared: dict[str, bool | set[str]] = {"backbone": {"source"}, "tuner": True}  # by their weights
     method = None if description is None else description.method.model_dump(mode="json", exclude=compared)
+    runtime, style = segmenter.method.runtime, _style_of(config.overlay)
     return {
         "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],
         "model": model_digest(segmenter),
@@ -197,10 +208,17 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
         "prompts": segmenter.prompts.model_dump(mode="json"),
         "protocol": segmenter.inference.identity,
         "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
+        **({} if runtime is None else {"runtime": runtime}),
+        **({_STYLE: style} if style != _style_of(OverlayStyle()) else {}),
         **({} if config.top_k is None else {"top_k": config.top_k}),
         **({} if segmenter.dtype == torch.float32 else {"dtype": dtype_name(segmenter.dtype)}),
         **({} if config.unknown_below is None else {"threshold of unknown pixels": config.unknown_below}),
     }
+
+
+def _style_of(overlay: OverlayStyle) -> dict[str, Any]:
+    """What overlays look like; files of another format have other names."""
+    return overlay.model_dump(mode="json", exclude={"file_format"})
 
 
 def model_digest(segmenter: Segmenter) -> str:

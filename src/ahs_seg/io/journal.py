@@ -66,8 +66,8 @@ def as_read(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differing_keys(found: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
-    """The keys of `identity` whose values differ from those in `found`."""
-    return [key for key in identity if found.get(key) != identity[key]]
+    """The keys whose values differ, or that only one of the two has with a value."""
+    return [key for key in dict.fromkeys([*identity, *found]) if found.get(key) != identity.get(key)]
 
 
 def changes(

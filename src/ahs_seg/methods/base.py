@@ -68,6 +68,8 @@ class Method(nn.Module, ABC):
     soft_overlap: SoftOverlap | None = None
     """How far a class counts as seen by its text embedding (None: by its name alone)."""
     backbone: Backbone
+    runtime: Mapping[str, Any] | None = None
+    """What computes the networks in place of PyTorch, with all settings that the results depend on (None: PyTorch)."""
     compute_dtype: torch.dtype = torch.float32
     """Type of matrix products and convolutions at inference; weights, cosines and scores are float32 in any case."""
 

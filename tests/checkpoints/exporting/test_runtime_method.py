@@ -68,6 +68,14 @@ def test_what_the_graphs_cannot_do_is_refused(both: tuple[Segmenter, Segmenter])
     assert both[1].dtype == torch.float32
 
 
+def test_a_method_says_what_computes_it() -> None:
+    method = small(CatSegConfig)
+    found = RuntimeMethod(method, {}, staged(method).fixed, name="openvino", weights="int8")
+    expected = {"name": "openvino", "weights": "int8", "fixed": {"class_pooling": 2}}
+    assert method.runtime is None
+    assert found.runtime == found.for_inference().runtime == expected
+
+
 def test_options_outside_the_graphs_stay_free() -> None:
     method = other(small(ZeroShotConfig))
     assert method.merging.softmax

@@ -45,4 +45,4 @@ def with_runtime(method: Method, source: Path | str, runtime: Runtime) -> Method
     directory = find_model(source)
     manifest = read_manifest(directory, kind)
     sessions = open_sessions(directory / kind, manifest.graphs, runtime)
-    return RuntimeMethod(method, sessions, manifest.fixed)
+    return RuntimeMethod(method, sessions, manifest.fixed, name=runtime, weights=manifest.weights)

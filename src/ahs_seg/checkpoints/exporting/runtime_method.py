@@ -23,11 +23,21 @@ RunGraph: TypeAlias = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 class RuntimeMethod(Method):
     """A method whose `encode` and `decode` run exported graphs; the text tower and all that is cheap stay in PyTorch.
 
-    `fixed` are the settings that the graphs were exported with.
+    `fixed` are the settings that the graphs were exported with, `name` is that of the runtime, `weights` the type of
+    the weights of the image tower in the graphs.
     """
 
-    def __init__(self, method: Method, sessions: Mapping[str, RunGraph], fixed: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        method: Method,
+        sessions: Mapping[str, RunGraph],
+        fixed: Mapping[str, int],
+        *,
+        name: str = "",
+        weights: str = "fp32",
+    ) -> None:
         super().__init__()
+        self.runtime = {"name": name, "weights": weights, "fixed": dict(fixed)}
         self.method = method
         self.backbone = method.backbone
         self.keeps_aspect = method.keeps_aspect
@@ -81,7 +91,9 @@ class RuntimeMethod(Method):
         Raises:
             ExportError: the graphs were exported with other options.
         """
-        return RuntimeMethod(self.method.for_inference(options), self.sessions, self.fixed)._checked()
+        found = RuntimeMethod(self.method.for_inference(options), self.sessions, self.fixed)
+        found.runtime = self.runtime
+        return found._checked()
 
     def become_inference(self, options: Mapping[str, Any] | None = None) -> RuntimeMethod:
         """`for_inference` without the copy.
