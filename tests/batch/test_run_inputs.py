@@ -1,6 +1,8 @@
 """Inputs are never replaced, runs into one folder never mixed, and what is not read is counted."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save
+from tests.support.locked import lock
 
 MEANT = r"the output folder .* holds the images themselves \(.*\); .*Give a folder of its own, for example -o "
 
@@ -96,6 +99,23 @@ def test_what_is_not_read_is_counted(segmenter: Segmenter, photos: Path, tmp_pat
     assert "left out: 2 .heic files, which are not read; convert to JPEG: heif-convert" in text
     assert f"e.g. {photos / 'c.heic'}" in text
     assert summary.to_dict()["left_out"][0].keys() == {"reason", "count", "example"}
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_files_that_cannot_be_reached_are_counted(
+    segmenter: Segmenter, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    (photos / "more" / "deep").mkdir()
+    lock(photos / "more", monkeypatch, code)
+    summary = run(segmenter, photos, tmp_path / "out")
+    assert (summary.done, summary.failures) == (5, [])
+    (left_out,) = (one for one in summary.left_out if "files" in one.reason)
+    assert left_out.reason == f"files that cannot be reached ({os.strerror(code)})"
+    assert (left_out.count, Path(left_out.example).parent) == (2, photos / "more")
+    given = [photos / "4.png", photos / "more" / "0.png"]
+    named = segment_files(segmenter, given, WORDS, tmp_path / "named", progress=False)
+    assert named.done == 1
+    assert os.strerror(code) in named.failures[0].reason
 
 
 def test_counts_survive_a_list_that_is_made_first(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:

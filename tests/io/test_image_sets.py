@@ -11,6 +11,7 @@ from ahs_seg.batch.sources import list_sources
 from ahs_seg.io.image_sets import images_of
 from ahs_seg.io.images import ImageError, read_image
 from tests.support.drawn_images import drawn
+from tests.support.locked import lock
 
 
 @pytest.fixture
@@ -26,6 +27,16 @@ def test_a_folder_is_its_images_as_for_the_command(folder: Path) -> None:
     found = images_of(folder)
     assert found == images_of(str(folder)) == [source.path for source in list_sources([folder])]
     assert [path.name for path in found] == ["a.PNG", "b.jpg", "c.png", "v[1].png"]
+
+
+def test_a_file_that_cannot_be_reached_is_left_to_its_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock(folder / "deep", monkeypatch)
+    found = images_of(folder)
+    assert found is not None
+    assert folder / "deep" / "c.png" in found
+    with pytest.raises(ImageError, match=r"c\.png: cannot be opened .*Permission denied"):
+        read_image(folder / "deep" / "c.png")
+    assert images_of(folder / "deep" / "c.png") is None
 
 
 def test_a_pattern_is_the_images_that_match(folder: Path) -> None:

@@ -15,6 +15,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.overwrite import OutputFolder, OverwriteError
+from ahs_seg.io.reach import exists, is_file, is_folder, is_link, why_unknown
 
 VIDEO_SUFFIXES: Final = frozenset(
     [".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv"]
@@ -131,12 +132,12 @@ class _Search:
     def find(self, item: str) -> Iterator[InputSource]:
         """Iterate over the images of one input."""
         path = Path(item)
-        if self.output.is_at(path) and (path / FOLDER).is_dir():
+        if self.output.is_at(path) and is_folder(path / FOLDER):
             self.results.append(path)  # results of an earlier run among inputs such as photos/*
-        elif path.is_dir():
+        elif is_folder(path):
             yield from self._below(path, sorted(self._walk(path)))
-        elif path.exists():
-            yield InputSource(path, path.stem)
+        elif exists(path, unknown=True):
+            yield InputSource(path, path.stem)  # reading it says why, if it cannot be reached
         elif has_magic(item):
             matches = sorted(Path(match) for match in glob(item, recursive=True))  # noqa: PTH207  # `**` as in shells
             yield from self._below(_fixed_part(path), matches)
@@ -164,7 +165,7 @@ class _Search:
         for root, folders, files in os.walk(folder, onerror=unreadable):
             for name in folders:
                 path = Path(root, name)
-                if path.is_symlink() and not name.startswith(".") and not self.output.is_at(path):
+                if is_link(path) and not name.startswith(".") and not self.output.is_at(path):
                     self.skipped[LINKED].append(path)
             folders[:] = [
                 name for name in folders if not name.startswith(".") and not self.output.is_at(Path(root, name))
@@ -178,13 +179,15 @@ class _Search:
             if outside and self.output.holds(path):
                 continue  # a result of an earlier run
             if any(part.startswith(".") for part in inside.parts):
-                if suffix in SUFFIXES and path.is_file():
+                if suffix in SUFFIXES and is_file(path):
                     self.skipped[HIDDEN].append(path)
-            elif suffix in SUFFIXES and path.is_file():
+            elif suffix in SUFFIXES and is_file(path):
                 yield InputSource(path, inside.with_suffix("").as_posix())
-            elif suffix in SUFFIXES and path.is_symlink():
+            elif suffix in SUFFIXES and (reason := why_unknown(path)):
+                self.skipped[f"files that cannot be reached ({reason})"].append(path)
+            elif suffix in SUFFIXES and is_link(path):
                 self.skipped[BROKEN].append(path)
-            elif suffix in UNREAD_SUFFIXES and path.is_file():
+            elif suffix in UNREAD_SUFFIXES and is_file(path):
                 self.skipped[f"{suffix} files, which are not read; {UNREAD_SUFFIXES[suffix]}"].append(path)
 
 

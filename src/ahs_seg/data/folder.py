@@ -25,6 +25,7 @@ from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.images import read_image, read_labels, read_size
+from ahs_seg.io.reach import is_file
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -244,7 +245,7 @@ def _existing_folder(root: Path, name: str, split: str | None) -> Path:
 def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in suffixes and not hidden and path.is_file():
+        if path.suffix.lower() in suffixes and not hidden and is_file(path, unknown=True):
             yield path
 
 

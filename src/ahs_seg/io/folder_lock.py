@@ -18,6 +18,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.overwrite import OverwriteError
+from ahs_seg.io.reach import exists
 
 FOLDER: Final = ".ahs-seg"
 """Subfolder of an output folder for the lock and journals."""
@@ -65,7 +66,7 @@ def locked(folder: Path) -> Iterator[None]:
 def _remove_drafts(folder: Path) -> None:
     """Remove drafts of files in a folder whose lock is held, except below folders that have a lock of their own."""
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not Path(root, name, FOLDER).exists()]
+        folders[:] = [name for name in folders if not exists(Path(root, name, FOLDER))]
         for name in names:
             if name.startswith(".") and name.endswith(FILE_ENDING):
                 Path(root, name).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ahs_seg.io.http import is_url
 from ahs_seg.io.image_files import IMAGE_SUFFIXES
 from ahs_seg.io.images import ImageError, ImageSource
+from ahs_seg.io.reach import exists, is_file, is_folder
 
 _CHANNELS: Final = (1, 3, 4)
 _BATCH_AXES: Final = 4
@@ -22,8 +23,9 @@ def images_of(source: ImageSource) -> list[ImageSource] | None:
     """The images that one value stands for, in the order of their names or of the batch; None: it is one image.
 
     A folder stands for the image files in it and in the folders below, a pattern such as `photos/**/*.jpg` for the
-    files that match; hidden files are left out. An array has the axes (b H W c) or (b c H W), a tensor (b c H W) or
-    (b H W c); if both readings are possible, the first one is meant.
+    files that match; hidden files are left out. A file that cannot be reached counts, so that reading it says why.
+    An array has the axes (b H W c) or (b c H W), a tensor (b c H W) or (b H W c); if both readings are possible, the
+    first one is meant.
 
     Raises:
         ImageError: a folder or pattern gives no image, or a batch has no axis of 1, 3 or 4 channels.
@@ -37,9 +39,9 @@ def images_of(source: ImageSource) -> list[ImageSource] | None:
 
 def _files(source: str | Path) -> list[ImageSource] | None:
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         found, below = list(path.rglob("*")), path
-    elif has_magic(str(source)) and not path.exists():
+    elif has_magic(str(source)) and not exists(path, unknown=True):
         found = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207  # `**` as in shells
         below = Path()
     else:
@@ -53,7 +55,7 @@ def _files(source: str | Path) -> list[ImageSource] | None:
 def _is_image(path: Path, below: Path) -> bool:
     inside = path.relative_to(below) if path.is_relative_to(below) else path
     hidden = any(part.startswith(".") and part not in (".", "..") for part in inside.parts)
-    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and is_file(path, unknown=True)
 
 
 def _split(batch: Shaped[np.ndarray, "b _ _ _"] | Shaped[Tensor, "b _ _ _"]) -> list[ImageSource]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.reach import is_link
 
 
 class OverwriteError(AhsSegError, ValueError):
@@ -32,7 +33,7 @@ class OutputFolder:
         """Whether a file or folder is the output folder or lies below it, itself or as the target of a link."""
         if self._place is None:
             return False
-        return self._below(path.parent.resolve() / path.name) or (path.is_symlink() and self._below(_target(path)))
+        return self._below(path.parent.resolve() / path.name) or (is_link(path) and self._below(_target(path)))
 
     def _below(self, path: Path) -> bool:
         return self.is_at(path) or self._inside(path.parent)
