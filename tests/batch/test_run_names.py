@@ -38,6 +38,39 @@ def test_annotations_name_the_files_that_are_there(segmenter: Segmenter, tmp_pat
     assert (again.done, again.skipped) == (0, len(files))
 
 
+def test_an_image_that_is_renamed_by_another_is_not_named_twice(segmenter: Segmenter, tmp_path: Path) -> None:
+    source, out, config = tmp_path / "in", tmp_path / "out", CONFIG.replace(formats=(*CONFIG.formats, "yolo"))
+    save(source / "a.jpg", drawn(24, 32, 0))
+    save(source / "b.png", drawn(24, 32, 1))
+    run(segmenter, source, out, config=config)
+    save(source / "a.png", drawn(24, 32, 2))
+    added = run(segmenter, source, out, config=config, resume=True)
+    assert (added.done, added.skipped) == (2, 1)
+    assert [*names_in(out)] == [{"a.jpg", "a.png", "b.png"}] * 3
+    assert len(json.loads((out / "coco.json").read_text())["images"]) == 3
+    assert len(ElementTree.parse(out / "cvat.xml").findall("image")) == 3
+    assert len(json.loads((out / "labelstudio.json").read_text())) == 3
+    assert sorted(path.name for path in (out / "images").iterdir()) == ["a_jpg.jpg", "a_png.png", "b.png"]
+    assert sorted(path.name for path in (out / "labels").iterdir()) == ["a_jpg.txt", "a_png.txt", "b.txt"]
+    (source / "a.png").unlink()
+    less = run(segmenter, source, out, config=config, resume=True)
+    assert (less.done, less.skipped) == (1, 1)
+    images = json.loads((out / "coco.json").read_text())["images"]
+    assert [image["file_name"] for image in images] == ["a.jpg", "a.png", "b.png"]
+    assert run(segmenter, source, out, config=config, resume=True).skipped == 2
+
+
+def test_a_video_that_is_renamed_by_another_is_not_named_twice(segmenter: Segmenter, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    film(tmp_path / "in" / "film.mp4", 2)
+    run(segmenter, tmp_path / "in", tmp_path / "out", config=CONFIG)
+    film(tmp_path / "in" / "film.mkv", 2)
+    run(segmenter, tmp_path / "in", tmp_path / "out", config=CONFIG, resume=True)
+    document = json.loads((tmp_path / "out" / "coco.json").read_text())
+    found = sorted((image["file_name"], image["frame_id"]) for image in document["images"])
+    assert found == [("film.mkv", 0), ("film.mkv", 1), ("film.mp4", 0), ("film.mp4", 1)]
+
+
 def test_frames_are_named_by_their_video_and_number(segmenter: Segmenter, tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     film(tmp_path / "in" / "deep" / "film.mp4", 5)

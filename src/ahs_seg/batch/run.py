@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
 
-from ahs_seg.batch.jobs import BatchConfig, BatchJob, ExporterClass, Failed, SourceOutcome, SourceTask, Stamp, stamp_of
+from ahs_seg.batch.jobs import (
+    BatchConfig,
+    BatchJob,
+    Done,
+    ExporterClass,
+    Failed,
+    SourceOutcome,
+    SourceTask,
+    Stamp,
+    stamp_of,
+)
 from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
@@ -25,6 +36,7 @@ from ahs_seg.io.precision import dtype_name
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter, FormatError
+from ahs_seg.output.formats.base import Forgetting
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.output.legend import OverlayStyle
@@ -98,6 +110,10 @@ def segment_files(
     with locked(job.output), closing(_journal(segmenter, job, resume=resume)) as journal:
         for exporter in writers:
             exporter.start(resume=resume)
+        for name in _renamed(journal, sources) if resume else ():
+            for exporter in writers:
+                if isinstance(exporter, Forgetting):
+                    exporter.forget(Path(name))
         plan = _Plan(sources, writers, {one.name: one.stamp for one in journal} if resume else {}, job.config)
         for earlier in journal if resume else ():
             if plan.is_done(earlier.name):
@@ -184,6 +200,17 @@ def _frames_in(names: Iterable[str], source: InputSource) -> Iterator[tuple[str,
         folder, _, number = name.rpartition("/")
         if folder == source.name and number.isdigit():
             yield name, int(number)
+
+
+def _renamed(journal: Iterable[Done], sources: Iterable[InputSource]) -> Iterator[str]:
+    """Names under which an earlier run has results of the sources that are now called otherwise (see `naming`)."""
+    names = {source.own_name: source.name for source in sources}
+    for earlier in journal:
+        source = InputSource(Path(earlier.path), earlier.name)
+        if source.is_video:
+            source = replace(source, name=earlier.name.rpartition("/")[0])  # of the frame
+        if names.get(source.own_name, source.name) != source.name:
+            yield earlier.name
 
 
 def _journal(segmenter: Segmenter, job: BatchJob, *, resume: bool) -> BatchJournal:

@@ -130,6 +130,14 @@ class Exporter(Protocol):
         """Files written for the run as a whole; empty for formats with one file per image."""
 
 
+@runtime_checkable
+class Forgetting(Protocol):
+    """Exporter whose files of the run as a whole name every result that was added, until it is forgotten."""
+
+    def forget(self, name: Path) -> None:
+        """Remove the result of this name, if there is one: its image now has another name."""
+
+
 @dataclass(frozen=True)
 class SingleFiles:
     """Exporter with one file per image, called `NAME` plus `suffix`; `write` writes it atomically."""

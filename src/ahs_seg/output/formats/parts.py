@@ -68,6 +68,10 @@ class MergedFileFormat:
         """Whether the part of this image exists; parts appear only when complete."""
         return self._path(name).exists()
 
+    def forget(self, name: Path) -> None:
+        """Remove the part of this image."""
+        self._path(name).unlink(missing_ok=True)
+
     def finish(self) -> tuple[Path, ...]:
         """Files of the run, merged from the parts."""
         return self.join(self.output, self.vocabulary, Parts(self._items))

@@ -54,6 +54,14 @@ class YoloFormat:
         """Whether the polygon file of this image exists; it is written last."""
         return self._labels(name).exists()
 
+    def forget(self, name: Path) -> None:
+        """Remove the polygons of this image, then its file."""
+        self._labels(name).unlink(missing_ok=True)
+        renamed = self.output / "images" / _without_images_folder(name)
+        for path in renamed.parent.glob("*"):
+            if path.stem == renamed.name and path.suffix.lower() in COPIED:
+                path.unlink()
+
     def finish(self) -> tuple[Path, ...]:
         """Path of the written `data.yaml`; its folders are relative to it."""
         names = dict(enumerate(_names(self.vocabulary)))
