@@ -1,6 +1,8 @@
 """Label maps given by their content, and those whose colours mean classes."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.io.images import ImageError, read_colours, read_labels
+from ahs_seg.io.png import SIGNATURE, png_chunk
 
 COLOURS = np.array([[[0, 0, 0], [192, 96, 96]], [[5, 6, 7], [255, 255, 255]]], np.uint8)
 
@@ -36,6 +39,16 @@ def test_colours_of_palettes_and_with_alpha(tmp_path: Path) -> None:
     assert np.array_equal(read_colours(saved(tmp_path / "p.png", palette)), COLOURS)
     clear = np.dstack([COLOURS, np.full((2, 2), 9, np.uint8)])
     assert np.array_equal(read_colours(saved(tmp_path / "c.png", Image.fromarray(clear))), COLOURS)
+
+
+@pytest.mark.parametrize(("kind", "values"), [(2, (192, 96, 96)), (6, (192, 96, 96, 65535)), (4, (96, 65535))])
+def test_colours_of_16_bits_are_refused(tmp_path: Path, kind: int, values: tuple[int, ...]) -> None:
+    row = struct.pack(f">{2 * len(values)}H", *values, *values)
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, kind, 0, 0, 0))
+    content = header + png_chunk(b"IDAT", zlib.compress(b"\0" + row)) + png_chunk(b"IEND", b"")
+    (path := tmp_path / "deep.png").write_bytes(SIGNATURE + content)
+    with pytest.raises(ImageError, match=r"deep\.png: 16 bits per channel; a coloured label map has 8\. Save it as"):
+        read_colours(path)
 
 
 def test_lossy_and_deep_files_have_no_exact_colours(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ahs_seg.io.pillow_files import (
     check_cost,
     check_size,
     decoding,
+    has_16_bit_colours,
     identified,
     opened,
     orientation_of,
@@ -45,6 +46,7 @@ MAX_PIXELS: Final = 400_000_000
 """Maximum number of pixels of an image (20,000 x 20,000); decoding it takes at most 4 GB. Some formats allow fewer."""
 
 LABEL_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM")
+_SAVE_AGAIN: Final = "Save it as an 8-bit RGB PNG with the colours of the classes."
 _PACKED_GREY: Final = {"L;2": 85, "L;4": 17}
 """Factors by which Pillow scales 2- and 4-bit grey values to 0..255, by raw mode."""
 
@@ -160,7 +162,9 @@ def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
     with opened(path, name) as file, identified(file, name, LABEL_FORMATS) as image:
         check_cost(image, name, max_pixels)
         if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA", "PA"):
-            raise ImageError(f"{name}: mode {image.mode}; a coloured label map has 8 bits per channel.")
+            raise ImageError(f"{name}: mode {image.mode}; a coloured label map has 8 bits per channel. {_SAVE_AGAIN}")
+        if has_16_bit_colours(image):
+            raise ImageError(f"{name}: 16 bits per channel; a coloured label map has 8. {_SAVE_AGAIN}")
         orientation = orientation_of(image)
         with decoding(name):
             return np.ascontiguousarray(orientation.upright(np.asarray(image.convert("RGB"))))
