@@ -1,5 +1,6 @@
 """CLIP's tokenizer from each form it comes in."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.checkpoints import CheckpointError
-from ahs_seg.checkpoints.importing.clip_tokenizer import REPOSITORY, find_tokenizer
+from ahs_seg.checkpoints.importing.clip_tokenizer import MAX_MERGES_BYTES, REPOSITORY, find_tokenizer
 from tests.support.hub_server import Hub
 from tests.support.official import CONTEXT, WORDS, byte_tokenizer_file, merges_file
 
@@ -82,3 +83,22 @@ def test_a_list_that_is_too_short(tmp_path: Path) -> None:
     path = merges_file(tmp_path, MERGES)
     with pytest.raises(CheckpointError, match=r"ids up to|two parts"):
         find_tokenizer(path, words=600, context=77)
+
+
+def test_a_damaged_list_of_merges(tmp_path: Path) -> None:
+    content = bytearray(merges_file(tmp_path, MERGES).read_bytes())
+    messages = []
+    for place in range(10, len(content)):  # behind the header of the gzip file
+        damaged = content.copy()
+        damaged[place] ^= 0xFF
+        (path := tmp_path / "damaged.gz").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"is not a gzipped list of merges .*; give the bpe_simple") as caught:
+            find_tokenizer(path, words=518, context=77)
+        messages.append(str(caught.value))
+    assert any("decompressing" in message for message in messages)
+
+
+def test_a_list_of_merges_that_unpacks_to_more_than_the_limit(tmp_path: Path) -> None:
+    (path := tmp_path / "large.gz").write_bytes(gzip.compress(bytes(MAX_MERGES_BYTES + 1)))
+    with pytest.raises(CheckpointError, match=r"unpacks to more than 16,777,216 bytes, the limit; give the bpe_simple"):
+        find_tokenizer(path, words=518, context=77)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from ahs_seg.io.hub import HubName, fetch
 START, END = "<|startoftext|>", "<|endoftext|>"
 REPOSITORY: Final = "openai/clip-vit-base-patch16"
 PLACES: Final = ("tokenizer.json", "backbone/tokenizer.json", "bpe_simple_vocab_16e6.txt.gz")
+MAX_MERGES_BYTES: Final = 16 * 2**20
+"""Size of the unpacked list of merges; OpenAI's has 3 MB."""
 _BYTES: Final = 256
 _REMEDY: Final = "then give its path as the tokenizer (`--tokenizer FILE`)"
 
@@ -74,10 +77,15 @@ def _from_merges(path: Path, words: int) -> Tokenizer:
     """The tokenizer from OpenAI's list of merges; ids: bytes, bytes at the end of a word, merged pairs, start, end."""
     alphabet = [*_printable_bytes()]
     letters = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
+    other = f"give the {PLACES[-1]} of OpenAI's CLIP"
     try:
-        lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not a gzipped list of merges: {error}") from None
+        with gzip.open(path) as file:
+            content = file.read(MAX_MERGES_BYTES + 1)
+        if len(content) > MAX_MERGES_BYTES:
+            raise CheckpointError(f"{path} unpacks to more than {MAX_MERGES_BYTES:,} bytes, the limit; {other}.")
+        lines = content.decode("utf-8").split("\n")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise CheckpointError(f"{path} is not a gzipped list of merges ({error}); {other}.") from None
     pairs = [tuple(line.split()) for line in lines[1 : words - len(letters) - 1]]
     if any(len(pair) != 2 for pair in pairs):
         raise CheckpointError(f"{path} is not OpenAI's list of merges: a line does not hold two parts.")
