@@ -47,6 +47,14 @@ def test_data_or_suite_must_be_given(model):
     assert "--data" in str(result.exception)
 
 
+@pytest.mark.parametrize("option", ["--parents", "--journal", "--split"])
+def test_options_of_one_dataset_are_refused_with_a_suite(model, tmp_path, capsys, monkeypatch, option):
+    words = ["evaluate", model, "--suite", "ovss", "--root", str(tmp_path), option, str(tmp_path / "x")]
+    message = fails(capsys, monkeypatch, *words)
+    assert f"{option}: for one dataset; give --data, not --suite, or leave it out." in " ".join(message.split())
+    assert ("A suite keeps its own journal" in message) == (option == "--journal")
+
+
 def test_a_device_and_a_place_for_the_report_are_checked_first(model, tmp_path, capsys, monkeypatch):
     words = ["evaluate", str(model), "--data", "world-20"]
     assert "device 'gpu' is not known" in fails(capsys, monkeypatch, *words, "--device", "gpu")

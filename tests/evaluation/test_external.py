@@ -68,6 +68,17 @@ def test_masks_of_detectron2(tmp_path):
     np.testing.assert_array_equal(open_predictions(path, 3, categories=categories).read("x", MAP.shape), MAP)
 
 
+@pytest.mark.parametrize("options", [{"first": 1}, {"ignore": 0}, {"first": 1, "ignore": 0}])
+def test_options_of_the_other_kind_are_refused(tmp_path, options):
+    save(tmp_path / "x.png", MAP)
+    (tmp_path / "p.json").write_text(json.dumps(coded(MAP, "x")))
+    named = " and ".join(rf"--{name} \(`{name}`\)" for name in options)
+    with pytest.raises(EvaluationError, match=rf"p\.json: a JSON file of masks, and {named} is for a folder of label"):
+        open_predictions(tmp_path / "p.json", 3, **options)
+    with pytest.raises(EvaluationError, match=r"a folder of label maps, and --categories .* is for a JSON file"):
+        open_predictions(tmp_path, 3, categories={0: 0})
+
+
 @pytest.mark.parametrize("below", ["", "root/images/"])
 def test_masks_are_matched_by_path_first(tmp_path, below):
     """The same file name in two folders: each image has its own masks, whether or not the paths are longer."""

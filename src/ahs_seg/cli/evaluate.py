@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     protocol: Annotated[
         str, typer.Option(help="One or more of own, catseg, san, mmseg, scan, separated by commas.")
     ] = "own",
-    split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
+    split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/; with --data.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
         Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
@@ -34,7 +35,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option(help="Folder for the counts of every image; with it, the same command resumes a killed run."),
+        typer.Option(
+            help="Folder for the counts of every image; with it, the same command resumes a killed run. With --data."
+        ),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the images.")] = 1,
     device: Annotated[
@@ -44,7 +47,9 @@ def command(  # noqa: PLR0913  # a command line has many options
     threads: ThreadsOption = None,
     no_cache: NoCacheOption = False,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
-    parents: Annotated[Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU.")] = None,
+    parents: Annotated[
+        Path | None, typer.Option(help="Table of parent classes (JSON), for SG-IoU; with --data.")
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override settings of the protocol, e.g. --set 'windows={name: sliding}'"),
@@ -61,7 +66,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.io.precision import dtype_name, find_dtype
     from ahs_seg.metrics import Measures, ParentTable
 
-    _check_choice(data, suite, parents)
+    _check_choice(data, suite, {"--parents": parents, "--journal": journal, "--split": split})
     computing: dict[str, Any] = {"device": device, "dtype": dtype_name(find_dtype(dtype))}
     computing |= {"threads": threads, "cache": not no_cache}
     directory = find_model(model)
@@ -102,11 +107,13 @@ def command(  # noqa: PLR0913  # a command line has many options
         say(save_reports(reports, output))
 
 
-def _check_choice(data: str | None, suite: str | None, parents: Path | None) -> None:
+def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[str, object]) -> None:
     if (data is None) == (suite is None):
         raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
-    if suite is not None and parents is not None:
-        raise OptionError("--parents, a table of parent classes, belongs to one dataset; give --data, not --suite.")
+    given = [option for option, value in of_one_dataset.items() if value is not None]
+    if suite is not None and given:
+        kept = " A suite keeps its own journal in its folder." if "--journal" in given else ""
+        raise OptionError(f"{', '.join(given)}: for one dataset; give --data, not --suite, or leave it out.{kept}")
 
 
 def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command

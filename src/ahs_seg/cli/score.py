@@ -25,10 +25,15 @@ def command(  # noqa: PLR0913  # a command line has many options
     seen: Annotated[
         str | None, typer.Option(help="Class names used in training: a known list, a .txt file, or names.")
     ] = None,
-    first: Annotated[int, typer.Option(help="Pixel value of the first class in label maps.")] = 0,
-    ignore: Annotated[int | None, typer.Option(help="Pixel value for no class; default: 255 or 65535.")] = None,
+    first: Annotated[int, typer.Option(help="Folder of label maps: pixel value of the first class.")] = 0,
+    ignore: Annotated[
+        int | None, typer.Option(help="Folder of label maps: pixel value for no class; default: 255 or 65535.")
+    ] = None,
     categories: Annotated[
-        Path | None, typer.Option(help="JSON file that maps category_id to class index; default: they are equal.")
+        Path | None,
+        typer.Option(
+            help="sem_seg_predictions.json: JSON file that maps category_id to class index; default: they are equal."
+        ),
     ] = None,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also compute boundary IoU.")] = False,
     pairs: Annotated[bool, typer.Option("--pairs", help="Also store the full confusion matrix.")] = False,

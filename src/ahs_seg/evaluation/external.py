@@ -193,10 +193,27 @@ def open_predictions(
     ignore: int | None = None,
     categories: Mapping[int, int] | None = None,
 ) -> Predictions:
-    """Open predictions in a folder or a JSON file; `classes` is the number of classes that they index."""
+    """Open predictions in a folder or a JSON file; `classes` is the number of classes that they index.
+
+    `first` and `ignore` are for a folder of label maps, `categories` is for a JSON file.
+
+    Raises:
+        EvaluationError: the predictions cannot be opened, or an option is for those of the other kind.
+    """
     if path.is_dir():
+        if categories is not None:
+            raise EvaluationError(
+                f"{path}: a folder of label maps, and --categories (`categories`) is for a JSON file. Leave it out; "
+                "the value of the first class is --first (`first`)."
+            )
         return PredictionFolder(path, classes, first=first, ignore=ignore)
     if path.is_file():
+        if given := [name for name, value in (("first", first or None), ("ignore", ignore)) if value is not None]:
+            options = " and ".join(f"--{name} (`{name}`)" for name in given)
+            raise EvaluationError(
+                f"{path}: a JSON file of masks, and {options} is for a folder of label maps. Leave it out; ids that "
+                "are no class indices are mapped with --categories (`categories`)."
+            )
         return PredictionFile(path, classes, categories=categories)
     raise EvaluationError(f"{path}: no such folder or file; give a folder of label maps or sem_seg_predictions.json.")
 
