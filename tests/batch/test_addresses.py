@@ -2,9 +2,11 @@
 
 import io
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from ahs_seg.batch import addresses
 from ahs_seg.batch.addresses import fetched
 from ahs_seg.batch.sources import InputSource, MissingInputError, list_sources
 from ahs_seg.io import urls
@@ -38,6 +40,26 @@ def test_addresses_are_files_with_their_names(site: str) -> None:
     assert [address for address, _ in failed] == [f"{site}/nowhere.png"]
     assert "404" in failed[0][1]
     assert not any(path.exists() for path in paths)
+
+
+@pytest.mark.parametrize("word", ["画", "é", "a", ".a"])
+def test_names_of_every_length_fit_and_keep_their_ending(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setattr(addresses, "fetch", lambda _: b"\x89PNG")
+    given = [f"http://a.b/{quote(word * count)}.png" for count in (1, 60, 85, 300)]
+    with fetched(given) as (files, failed):
+        paths = [one.path for one in files if isinstance(one, InputSource)]
+        assert failed == []
+        assert len({path.name for path in paths}) == len(given)
+        assert all(path.suffix == ".png" and len(path.name.encode()) < 210 for path in paths)
+        assert not any(path.name.startswith(".") for path in paths)
+        assert paths[0].stem == word.lstrip(".")
+
+
+def test_names_differ_if_case_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "fetch", lambda _: b"\x89PNG")
+    with fetched([f"http://a.b/{name}" for name in ("IMG.jpg", "img.jpg", "x/Img.JPG")]) as (files, _):
+        names = [one.path.name for one in files if isinstance(one, InputSource)]
+    assert names == ["IMG.jpg", "img-2.jpg", "Img-3.JPG"]
 
 
 def test_nothing_is_fetched_for_files() -> None:

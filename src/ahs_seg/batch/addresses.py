@@ -18,7 +18,8 @@ from ahs_seg.io.urls import MAX_BYTES, fetch
 
 STDIN: Final = "-"
 """The input that stands for the bytes of standard input."""
-_CHARACTERS: Final = 100
+_CHARACTERS, _BYTES = 100, 200
+"""What is kept of a name, from its end: file systems take 255 bytes, and names of results are longer."""
 _SIGNS: Final = {
     b"\xff\xd8\xff": ".jpg",
     b"\x89PNG": ".png",
@@ -79,14 +80,18 @@ def _read(stream: Any) -> bytes:
 
 
 def _name(item: str, content: bytes, taken: set[str]) -> str:
-    """A file name of its own for an input: that at the end of its address, with the suffix of its content."""
+    """A file name of its own for an input: that at the end of its address, with the suffix of its content.
+
+    Names differ even if case is ignored, as some file systems do; `taken` has them in that form.
+    """
     own = "stdin" if item == STDIN else unquote(urlsplit(item).path.rstrip("/").rpartition("/")[2])
-    own = "".join(one if one.isalnum() or one in "._- " else "_" for one in own).lstrip(".")[-_CHARACTERS:] or "image"
+    own = "".join(one if one.isalnum() or one in "._- " else "_" for one in own)[-_CHARACTERS:]
+    own = own.encode()[-_BYTES:].decode(errors="ignore").lstrip(".") or "image"
     path = Path(own)
     suffix = path.suffix if path.suffix.lower() in SUFFIXES else ""
     stem = path.stem if suffix else own
     suffix = suffix or next((end for sign, end in _SIGNS.items() if content.startswith(sign)), "")
     names = (f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in range(1, len(taken) + 2))
-    name = next(one for one in names if one not in taken)
-    taken.add(name)
+    name = next(one for one in names if one.casefold() not in taken)
+    taken.add(name.casefold())
     return name
