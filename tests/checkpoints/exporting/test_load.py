@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.checkpoints.exporting import manifest, sessions
 from ahs_seg.checkpoints.exporting.load import place_of, with_runtime
+from ahs_seg.checkpoints.exporting.manifest import Graph, GraphFile, Manifest
 from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.io.devices import DeviceError
 from ahs_seg.methods import ZeroShotConfig
@@ -28,3 +30,16 @@ def test_a_model_without_graphs_says_how_to_write_them(tmp_path: Path) -> None:
     assert with_runtime(method, tmp_path / "nowhere", "torch") is method
     with pytest.raises(ExportError, match=r"has no onnx graphs. Write them with `ahs-seg export .* --format onnx"):
         Segmenter.from_pretrained(tmp_path / "model", runtime="onnxruntime")
+
+
+def test_the_method_says_which_runtime_and_which_graphs_compute_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = GraphFile(name="image.onnx", size=1, sha256="0" * 64)
+    graph = Graph(files=(file,), inputs=("x",), outputs=("y",))
+    listed = Manifest(format="onnx", model="0" * 64, fixed={"side": 64}, weights="int8", graphs={"image": graph})
+    monkeypatch.setattr(sessions, "check_runtime", lambda _: "onnx")
+    monkeypatch.setattr(sessions, "open_sessions", lambda *_: {})
+    monkeypatch.setattr(manifest, "read_manifest", lambda *_: listed)
+    found = with_runtime(small(ZeroShotConfig), tmp_path, "onnxruntime")
+    assert found.runtime == {"name": "onnxruntime", "weights": "int8", "fixed": {"side": 64}}
