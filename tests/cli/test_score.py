@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.data.config import parse_data
-from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.io.overwrite import OverwriteError
 from tests.support.command_line import output_of
 
@@ -30,6 +30,19 @@ def test_predictions_are_scored(tmp_path: Path):
     assert "unseen (17): " in output
     next(tmp_path.glob("*.png")).unlink()
     assert "no prediction for" in output_of("score", str(tmp_path), *WORLD, status=1)
+
+
+def test_a_journal_of_other_predictions_is_refused(tmp_path: Path):
+    dataset = parse_data("world-20", count=2).open()
+    for sample in (dataset[0], dataset[1]):
+        for folder, labels in (("a", np.where(sample.labels < 0, 255, sample.labels)), ("b", 0 * sample.labels)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(labels.astype(np.uint8)).save(tmp_path / folder / f"{sample.name}.png")
+    journal = ["--journal", str(tmp_path / "journal")]
+    first = output_of("score", str(tmp_path / "a"), *WORLD, *journal)
+    assert "miou 100.0" in first.lower()
+    with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity\."):
+        output_of("score", str(tmp_path / "b"), *WORLD, *journal)
 
 
 def test_broader_classes_are_proposed():

@@ -183,6 +183,47 @@ def test_a_mask_is_compared_with_its_image_before_it_is_decoded(tmp_path):
     assert "prediction for 2: a mask is a list" in problems[2]
 
 
+def test_a_journal_belongs_to_its_predictions_and_to_how_they_are_read(tmp_path):
+    data, entries = Pictures(), []
+    for index in range(len(data)):
+        save(tmp_path / "a" / f"{index}.png", data[index].labels)
+        save(tmp_path / "b" / f"{index}.png", np.zeros_like(data[index].labels))
+        entries += coded(data[index].labels, str(index))
+    (tmp_path / "p.json").write_text(json.dumps(entries))
+
+    def score(name, background=None, **how):
+        predictions = open_predictions(tmp_path / name, 3, **how)
+        return score_predictions(
+            predictions,
+            data,
+            method="m",
+            name="n",
+            background=background,
+            journal=tmp_path / "journals" / name,
+            progress=False,
+        )
+
+    for name in ("a", "p.json"):
+        assert score(name).counts == score(name).counts
+    others: list[tuple[str, dict[str, Any], str]] = [
+        ("a", {"first": 1}, "first: was 0, now 1"),
+        ("a", {"ignore": 7}, "ignore: was null, now 7"),
+        ("a", {"background": 2}, "background: was null, now 2"),
+        ("p.json", {"categories": {0: 1, 1: 0, 2: 2}}, "categories: was null, now "),
+    ]
+    for name, how, told in others:
+        with pytest.raises(EvaluationError, match=rf"holds another evaluation:\n  identity\.{told}"):
+            score(name, **how)
+    (tmp_path / "journals" / "a").rename(tmp_path / "journals" / "b")
+    with pytest.raises(EvaluationError, match=r"identity\.path: was .*/a\", now .*/b\""):
+        score("b")
+    save(tmp_path / "b" / "1.png", np.ones_like(data[1].labels))
+    assert score("a").scores.miou == 1
+    save(tmp_path / "a" / "1.png", np.zeros((9, 9)))
+    with pytest.raises(EvaluationError, match=r"identity\.files: was "):
+        score("a")
+
+
 def test_a_large_label_map_is_refused_by_its_header(tmp_path):
     Image.new("L", (6000, 5000)).save(tmp_path / "x.png")
     with (

@@ -63,7 +63,12 @@ def test_an_image_that_failed_is_tried_again(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"method": "other"}, "method"), ({"name": "n"}, "dataset"), ({"measures": Measures(boundary=True)}, "boundary")],
+    [
+        ({"method": "other"}, "method"),
+        ({"name": "n"}, "dataset"),
+        ({"identity": "w2"}, "identity"),
+        ({"measures": Measures(boundary=True)}, "boundary"),
+    ],
 )
 def test_a_journal_of_something_else_is_refused(tmp_path, change, named):
     run(tmp_path)

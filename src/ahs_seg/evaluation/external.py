@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 
 SUFFIXES: Final = (".png", ".tif", ".tiff")
+_DIGITS: Final = 12
 
 
 class AmbiguousPredictionsError(EvaluationError, RunEndedError):
@@ -32,6 +34,10 @@ class AmbiguousPredictionsError(EvaluationError, RunEndedError):
 @runtime_checkable
 class Predictions(Protocol):
     """Predicted label maps, looked up by image name."""
+
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """Values for JSON that tell these predictions from others; a journal belongs to them."""
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
         """Label map of class indices for the image `name` of (height, width); `IGNORE` where no class was predicted.
@@ -63,6 +69,13 @@ class PredictionFolder:
             self._paths[name] = path
         if not self._paths:
             raise EvaluationError(f"{folder}: no label maps; allowed endings are {', '.join(SUFFIXES)}.")
+        self._folder = folder
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """The folder, a digest of the names, sizes and times of its files, and how their values are read."""
+        files = _digest(self._paths)
+        return {"path": str(self._folder.resolve()), "files": files, "first": self.first, "ignore": self.ignore}
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
         """Label map of class indices for the image `name` of (height, width)."""
@@ -125,6 +138,8 @@ class PredictionFile:
         for file in self._masks:
             self._files[PurePosixPath(file).stem].append(file)
         self._used: dict[str, str] = {}
+        table = None if categories is None else {str(category): index for category, index in categories.items()}
+        self.identity: Final = {"path": str(path.resolve()), "files": _digest({path.name: path}), "categories": table}
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
         """Label map of class indices for the image `name` of (height, width).
@@ -159,6 +174,15 @@ class PredictionFile:
                 "the images below the folder of the dataset as file_name."
             )
         return found[0]
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    """Digest of names, sizes and times of change, which is quick for any amount of data."""
+    found = hashlib.sha256()
+    for name, path in files.items():
+        state = path.stat()
+        found.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return found.hexdigest()[:_DIGITS]
 
 
 def _agreement(first: PurePosixPath, second: PurePosixPath) -> tuple[bool, int]:
@@ -234,7 +258,10 @@ def score_predictions(
 
     The protocol of the report is "predictions made elsewhere", since it is unknown here. Predicted indices of
     `background` or above are counted as `background`: other programs predict single background classes where our
-    vocabulary has one label for all of them.
+    vocabulary has one label for all of them. A `journal` belongs to these files and to how they are read.
+
+    Raises:
+        EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
     """
 
     def answer(sample: Sample) -> Int32[np.ndarray, "H W"]:
@@ -252,5 +279,6 @@ def score_predictions(
             seen=seen,
             measures=measures,
             journal=journal,
+            identity={**predictions.identity, "background": background} if journal is not None else "",
             progress=progress,
         )[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,7 @@ def evaluate(
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
     journal: Path | None = None,
+    identity: str | Mapping[str, object] = "",
     progress: bool = True,
 ) -> EvaluationReport:
     """Evaluate `predict` on a dataset, or on its items `indices`, and return the report.
@@ -88,7 +89,7 @@ def evaluate(
     `name` is the dataset name in the report. An item that fails for any reason, while it is read or predicted, is
     reported and left out; what ends the run is in `io.failures`. To distribute the work over processes, give each
     process its own `indices` and merge the reports with `merge_reports`. With a folder as `journal`, a run that was
-    killed resumes.
+    killed resumes; `identity` tells what else the predictions depend on, e.g. the weights (see `evaluate_together`).
 
     Raises:
         EvaluationError: no item could be evaluated (checked only without `indices`), or the journal is another
@@ -103,6 +104,7 @@ def evaluate(
         indices=indices,
         measures=measures,
         journal=journal,
+        identity=identity,
         progress=progress,
     )[0]
 
@@ -117,7 +119,7 @@ def evaluate_together(
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
     journal: Path | None = None,
-    identity: str = "",
+    identity: str | Mapping[str, object] = "",
     progress: bool = True,
 ) -> list[EvaluationReport]:
     """Evaluate under several protocols in one pass, reading each image once; one report per protocol.
@@ -128,7 +130,7 @@ def evaluate_together(
     measures = measures or Measures()
     labels = dataset.vocabulary.labels
     chosen = range(len(dataset)) if indices is None else indices
-    facts = {
+    facts: dict[str, object] = {
         "method": method,
         "identity": identity,
         "dataset": name,
