@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.checkpoints import load_model, save_model
 from ahs_seg.config import ConfigError
+from ahs_seg.data.config import FolderData
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.io.folder_lock import FolderInUseError, locked
@@ -18,6 +20,7 @@ from ahs_seg.io.processes import ProcessCountError
 from ahs_seg.metrics import Measures, ParentTable
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.label_folders import discs, label_folder
 from tests.support.world_runs import OWN, SMALL, WORLD, saved_model
 
 
@@ -75,6 +78,24 @@ def test_a_journal_belongs_to_the_weights(model: Path, tmp_path: Path) -> None:
         evaluate_model(job.replace(model=other), progress=False)
     with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity: was "):
         evaluate_model(job.replace(dtype="bf16"), progress=False)
+
+
+def test_a_journal_belongs_to_the_settings_of_the_data(model: Path, tmp_path: Path) -> None:
+    """Another offset is other labels under the same title; journals from before the settings were noted go on."""
+    label_folder(tmp_path / "photos", [discs((0, 1)), discs((1, 2))], "sky, grass")
+    data = FolderData(root=tmp_path / "photos", split="train", offset=1, ignore=0)
+    job = EvaluationJob(model=model, data=data, protocols=(SMALL,), journal=tmp_path / "journal")
+    (first,) = evaluate_model(job, progress=False)
+    other = job.replace(data=data.replace(root=tmp_path / "photos", offset=0, ignore=2))
+    with pytest.raises(
+        EvaluationError, match=r"holds another evaluation:\n  data\.ignore: was 0, now 2\n  data\.offset"
+    ):
+        evaluate_model(other, progress=False)
+    (path,) = (tmp_path / "journal").rglob("*.jsonl")
+    header, *records = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    earlier = {key: value for key, value in json.loads(header).items() if key != "data"}
+    path.write_text("".join([json.dumps(earlier) + "\n", *records]), encoding="utf-8")
+    assert evaluate_model(job, progress=False)[0].counts == first.counts
 
 
 def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) -> None:

@@ -86,6 +86,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         measures=Measures(pairs=pairs, boundary=boundary, parents=table),
         background=background,
         journal=journal,
+        data=source,
     )
     say(str(report))
     if report.seen_labels is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
+from typing import Any
 
-from ahs_seg.config import Config
+from ahs_seg.config import Config, config_name
 from ahs_seg.data.base import SegmentationDataset
 
 
@@ -19,3 +21,10 @@ class DatasetConfig(Config):
     @abstractmethod
     def open(self) -> SegmentationDataset:
         """Build the dataset."""
+
+
+def dataset_settings(data: DatasetConfig) -> dict[str, Any]:
+    """Values for JSON that tell datasets of the same title apart: all that are not defaults, with full paths."""
+    values = data.model_dump(mode="json", exclude_defaults=True)
+    paths = {key: str(value.resolve()) for key, value in dict(data).items() if isinstance(value, Path)}
+    return {"name": config_name(type(data)), **values, **paths}

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_json, read_mapping
 from ahs_seg.errors import RunEndedError, SampleError
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
@@ -252,13 +253,15 @@ def score_predictions(
     measures: Measures | None = None,
     background: int | None = None,
     journal: Path | None = None,
+    data: DatasetConfig | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
     """Evaluate predictions made by another program; missing or unusable ones are reported and left out.
 
     The protocol of the report is "predictions made elsewhere", since it is unknown here. Predicted indices of
     `background` or above are counted as `background`: other programs predict single background classes where our
-    vocabulary has one label for all of them. A `journal` belongs to these files and to how they are read.
+    vocabulary has one label for all of them. A `journal` belongs to these files, to how they are read
+    and to `data`, the config of the dataset.
 
     Raises:
         EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
@@ -280,5 +283,6 @@ def score_predictions(
             measures=measures,
             journal=journal,
             identity={**predictions.identity, "background": background} if journal is not None else "",
+            data=data,
             progress=progress,
         )[0]

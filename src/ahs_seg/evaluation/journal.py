@@ -11,12 +11,15 @@ import uuid
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ahs_seg.evaluation.protocols import Protocol
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.io.journal import ENDING, Journal, as_read, changes, journals_in, read_records
 from ahs_seg.metrics import ImageCounts
+
+_ADDED: Final = ("data",)
+"""Values that journals of earlier versions lack; these are not refused for it."""
 
 
 def journal_folder(root: Path, protocol: Protocol | str) -> Path:
@@ -68,7 +71,10 @@ class EvaluationJournal:
 
     def _check(self, path: Path) -> None:
         found = next(read_records(path), None)
-        if found is not None and found != self.identity:
+        if found is None:
+            return
+        found = {key: self.identity[key] for key in _ADDED if key in self.identity} | found
+        if found != self.identity:
             raise EvaluationError(
                 f"{self.folder}: holds another evaluation:\n{changes(found, self.identity)}\nGive another folder, or "
                 "remove this one to begin anew."

@@ -134,6 +134,7 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
         measures=job.measures,
         journal=job.journal,
         identity=_identity(job) if job.journal is not None else "",
+        data=job.data,
         progress=progress,
     )
 

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.data.dataset_config import DatasetConfig, dataset_settings
 from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
@@ -120,12 +121,14 @@ def evaluate_together(
     measures: Measures | None = None,
     journal: Path | None = None,
     identity: str | Mapping[str, object] = "",
+    data: DatasetConfig | None = None,
     progress: bool = True,
 ) -> list[EvaluationReport]:
     """Evaluate under several protocols in one pass, reading each image once; one report per protocol.
 
     Arguments are as for `evaluate`; `answers` pairs each protocol with its predictor. `identity` holds anything else
-    that the counts depend on, e.g. a digest of the weights; a journal with another identity is refused.
+    that the counts depend on, e.g. a digest of the weights, and `data` is the config of the dataset; a journal with
+    another identity, or of other data of the same name, is refused.
     """
     measures = measures or Measures()
     labels = dataset.vocabulary.labels
@@ -138,6 +141,8 @@ def evaluate_together(
         "words": [[entry.label, *entry.names] for entry in dataset.vocabulary.entries],
         "boundary": measures.boundary,
     }
+    if data is not None:
+        facts["data"] = dataset_settings(data)
     lanes = [
         ProtocolRun(protocol, answer, MetricAccumulator(len(labels), measures), _journal(journal, protocol, facts))
         for protocol, answer in answers

@@ -1,8 +1,14 @@
-"""Names of runs: alike where the result is, apart where it is not."""
+"""Names of runs and of their evaluations: alike where the result is, apart where it is not."""
 
-from ahs_seg.experiments.ablation.runs import run_name
+import json
+from pathlib import Path
+
+from ahs_seg.data.config import FolderData
+from ahs_seg.experiments.ablation.runs import DATA, EVALUATIONS, FACTS, RunFacts, execute, read_result, run_name
 from ahs_seg.experiments.ablation.suites import find_experiment, find_suite
-from tests.support.ablation import HYPERSPHERICAL, TINY_SUITE
+from tests.support.ablation import HYPERSPHERICAL, PROVENANCE, SUITE, TINY_SUITE
+from tests.support.label_folders import discs, label_folder
+from tests.support.world_runs import saved_model
 
 
 def test_the_baseline_of_all_three_is_one_run() -> None:
@@ -29,3 +35,26 @@ def test_names_of_runs_tell_what_matters_apart() -> None:
     different = {name(), name("training.seed=1"), name("training.steps=9"), name("method.cost.keep=null")}
     assert len(different) == 4
     assert name("training.seed=1").startswith("cat_seg-seed1-")
+
+
+def test_an_evaluation_is_that_of_its_data_and_not_of_its_title(tmp_path: Path) -> None:
+    for place, values in (("a", (0, 1)), ("b", (1, 0))):
+        label_folder(tmp_path / place / "photos", [discs(values)], "sky, grass")
+    first, second = (FolderData(root=tmp_path / place / "photos", split="train") for place in ("a", "b"))
+    assert first.title == second.title
+    run = tmp_path / "run"
+    saved_model(run / "model")
+    facts = RunFacts(seed=0, seconds=1, parameters=1, trained=1, provenance=PROVENANCE)
+    (run / FACTS).write_text(json.dumps(facts.model_dump(mode="json")))
+    experiment = SUITE.experiment("world", "frozen")
+    one = execute(experiment, first, run)
+    assert read_result(run, second) is None
+    other = execute(experiment, second, run)
+    assert one.report.counts != other.report.counts
+    assert (one.counts().counts != other.counts().counts).any()
+    found = [read_result(run, data) for data in (first, second)]
+    assert [result and result.report for result in found] == [one.report, other.report]
+    (run / EVALUATIONS / "photos-train" / DATA).unlink()  # as earlier versions wrote it
+    earlier = read_result(run, first)
+    assert earlier is not None
+    assert earlier.report == one.report

@@ -53,7 +53,8 @@ def run(name: str, seed: int, hits: tuple[int, int], *, parameters: int = 100, s
         seconds=1.0,
         provenance=PROVENANCE,
     )
-    return CountedRun(Path("runs") / f"{name}-{seed}", facts, report, hits)
+    directory = Path("runs") / f"{name}-{seed}"
+    return CountedRun(directory, directory / "evaluations", facts, report, hits)
 
 
 RESULTS = {

@@ -3,7 +3,7 @@
 config.yaml train.csv report.html model/ ...   output of training
 started.yaml                                   the requested experiment
 run.json                                       seed, cost, provenance: written when training is done
-evaluations/<data>.json, <data>/               scores, and the counts of every image
+evaluations/<data>.json, <data>/               scores; settings of the data, and the counts of every image
 
 Rows with identical experiments share a directory and are run once, also across suites.
 """
@@ -25,6 +25,7 @@ from torch import nn
 from ahs_seg.checkpoints import load_model, read_description
 from ahs_seg.config import Config
 from ahs_seg.data.config import DataConfig
+from ahs_seg.data.dataset_config import dataset_settings
 from ahs_seg.documents import read_mapping
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import journal_folder
@@ -44,6 +45,7 @@ from ahs_seg.tuners import TunerConfig
 STARTED: Final = "started.yaml"
 FACTS: Final = "run.json"
 EVALUATIONS: Final = "evaluations"
+DATA: Final = "data.json"
 LOG: Final = "train.csv"
 _DIGITS: Final = 12
 _CHOOSING: Final = frozenset({"evaluate_every", "checkpoint_every", "best_metric"})
@@ -65,12 +67,13 @@ class RunResult:
     """A finished run with its evaluation on one dataset."""
 
     directory: Path
+    evaluation: Path
     facts: RunFacts
     report: EvaluationReport
 
     def counts(self) -> RunCounts:
         """Read the pixel counts of every image from the evaluation journal."""
-        journal = journal_folder(self.directory / EVALUATIONS / slug(self.report.dataset), OWN)
+        journal = journal_folder(self.evaluation, OWN)
         images = self.report.images + len(self.report.failures)
         return read_counts(journal, self.report.labels, self.report.seen, images)
 
@@ -109,13 +112,14 @@ def execute(
             return found
         description = read_description(directory / MODEL, methods=methods, tuners=tuners)
         protocol = own_protocol(description.inference, description.prompts)
-        journal = directory / EVALUATIONS / slug(data.title)
+        journal = _evaluation(directory, data)
+        write_text(journal / DATA, json.dumps(dataset_settings(data), indent=1) + "\n")
         (report,) = evaluate_model(
             EvaluationJob(model=directory / MODEL, data=data, protocols=(protocol,), journal=journal),
             methods=methods,
             tuners=tuners,
         )
-        report.save(_report_path(directory, data))
+        report.save(_report_path(journal))
     found = read_result(directory, data)
     assert found is not None
     return found
@@ -123,11 +127,12 @@ def execute(
 
 def read_result(directory: Path, data: DataConfig) -> RunResult | None:
     """Read the result of a run on a dataset; `None` if it is not finished."""
-    facts, path = directory / FACTS, _report_path(directory, data)
+    facts, evaluation = directory / FACTS, _evaluation(directory, data)
+    path = _report_path(evaluation)
     if not facts.exists() or not path.exists():
         return None
     parsed = RunFacts.parse(read_mapping(facts), source=str(facts))
-    return RunResult(directory, parsed, EvaluationReport.load(path))
+    return RunResult(directory, evaluation, parsed, EvaluationReport.load(path))
 
 
 def steps_done(directory: Path) -> int:
@@ -166,5 +171,17 @@ def _log(directory: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
 
 
-def _report_path(directory: Path, data: DataConfig) -> Path:
-    return directory / EVALUATIONS / f"{slug(data.title)}.json"
+def _evaluation(directory: Path, data: DataConfig) -> Path:
+    """Folder of an evaluation, called like its data; with a digest if that of other data has the name.
+
+    Evaluations of earlier versions lack the settings of their data, and are found by the name.
+    """
+    folder, settings = directory / EVALUATIONS / slug(data.title), dataset_settings(data)
+    if not (folder / DATA).exists() or read_mapping(folder / DATA) == settings:
+        return folder
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return folder.with_name(f"{folder.name}-{digest}")
+
+
+def _report_path(evaluation: Path) -> Path:
+    return evaluation.with_name(f"{evaluation.name}.json")
