@@ -5,7 +5,7 @@
 
 Each folder is the output of a SCAN quickstart. Three settings of the same weights: proposals alone, masked crops
 without contextual shift (no background patch is replaced), and the model as trained. mIoU on test scenes with 150
-names, also of the training-free baseline. Writes `benchmarks/results/scan_stages.json`.
+names, also of training-free segmentation on CAT-Seg's form. Writes `benchmarks/results/scan_stages.json`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import argparse
 import json
 from pathlib import Path
 
-from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import load_model
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
+from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
-from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
+from ahs_seg.methods import ScanSegmenter
 from ahs_seg.segmenter import Segmenter
 
 RESULTS = Path(__file__).parent / "results" / "scan_stages.json"
+BASELINE = BASELINES["zero_shot, CAT-Seg's form"]
 Scores = dict[str, float | None]
 
 
@@ -57,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     dataset = WorldData(scenes="test", count=given.scenes, names=150).open()
     models = [model for folder in given.folders for model in sorted(folder.glob("run-scan-seed*/model"))]
-    free = Segmenter(ZeroShotConfig(backbone=ClipConfig(source=TINY)).build())
+    free = Segmenter(BASELINE.build())
     values = {
         "provenance": provenance().model_dump(mode="json"),
         "scenes": given.scenes,
