@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from ahs_seg.experiments.ablation.pages import COUNTS
+from ahs_seg.experiments.ablation.run import RUNS
+from ahs_seg.experiments.ablation.runs import run_name
+from ahs_seg.experiments.ablation.suites import find_suite
+from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_bytes, write_text
 from ahs_seg.io.provenance import provenance
 from benchmarks import regimes
@@ -31,8 +35,12 @@ CHOOSING: Final = (11, 12)
 """Seeds of the sweeps; no other table has them."""
 METHODS: Final = ("cat_seg", "scan", "ebseg")
 """Methods whose quickstart is a row of a table; the others are rows of their ablation tables."""
-OTHERS: Final = ("h_clip", "ahs_seg", "ahs_seg_lite", "hps_seg")
-"""The other methods that are trained, once each, for the comparison of number types."""
+OTHER: Final = "h_clip"
+"""The other method of a quickstart, trained once, for calibration and the comparison of number types."""
+TUNED: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg")
+"""Rows of the suite `tuned` whose first models are in the comparison of number types, too."""
+PRECISION: Final = "training.precision=fp32"
+"""All rows train in one type; the quickstart alone would choose it by machine, and the suites by their configs."""
 MEASUREMENTS: Final = (
     "baselines",
     "training_free",
@@ -47,6 +55,18 @@ MEASUREMENTS: Final = (
     "backbones",
 )
 """Modules of this folder that need no trained model."""
+LEFT_OUT: Final = (
+    "protocol",
+    "training",
+    "overlays",
+    "runtimes",
+    "inference_form",
+    "window_merging",
+    "at_home",
+    "start_up",
+    "first_minutes",
+)
+"""Modules that only time this machine, or need photographs, another version or a fresh clone."""
 TABLES: Final = "ablation"
 CROPS: Final = "crop_clip"
 """Folders below the output."""
@@ -70,23 +90,23 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
     """All steps in order; trained models lie below `output`."""
     starts = [_quickstart(output, method, seed) for method in METHODS for seed in seeds]
     folders = [_started(output, method, seed) for method in METHODS for seed in seeds]
-    models = [_model(output, method, seeds[0]) for method in (*METHODS, *OTHERS)]
+    models = [_model(output, method, seeds[0]) for method in (*METHODS, OTHER)]
     chosen = [_model(output, "ebseg", seed) for seed in CHOOSING]
     tables = [str(output / TABLES / suite / "ablation.json") for suite in SUITES]
     return [
         *starts,
         Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
-        *(_quickstart(output, method, seeds[0]) for method in OTHERS),
+        _quickstart(output, OTHER, seeds[0]),
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
         *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
-        _measured("calibration", models[0]),
+        _measured("calibration", _model(output, OTHER, seeds[0])),
         *(_quickstart(output, "ebseg", seed) for seed in CHOOSING),
         _measured("ebseg_balance", *chosen),
         _measured("log_figures", *tables),
-        _measured("precision", *models),
+        _measured("precision", *models, *(_tuned(output, row, seeds[0]) for row in TUNED)),
         _measured("runtime_agreement", models[0]),
         *map(_measured, MEASUREMENTS),
         _measured("tables"),
@@ -101,8 +121,15 @@ def _model(output: Path, method: str, seed: int) -> str:
     return str(_started(output, method, seed) / f"run-{method}-seed{seed}" / "model")
 
 
+def _tuned(output: Path, row: str, seed: int) -> str:
+    """The model of a row of the suite `tuned`, which `ahs-seg ablate` trains."""
+    suite = find_suite(regimes.SUITE)
+    experiment = suite.experiment(regimes.FIRST, row, [PRECISION, f"training.seed={seed}"])
+    return str(output / TABLES / RUNS / run_name(experiment) / MODEL)
+
+
 def _quickstart(output: Path, method: str, seed: int) -> Step:
-    words = ("--method", method, "--seed", str(seed), "-o", str(_started(output, method, seed)))
+    words = (PRECISION, "--method", method, "--seed", str(seed), "-o", str(_started(output, method, seed)))
     return Step(f"quickstart-{method}-{seed}", (_shell("quickstart", *words),))
 
 
@@ -122,7 +149,7 @@ def _regime(output: Path, results: Path, scale: str, seeds: Sequence[int]) -> St
 
 
 def _table(output: Path, target: Path, source: str, folder: str, seeds: Sequence[int], *more: str) -> Step:
-    words = ("--suite", source, "--seeds", ",".join(map(str, seeds)), "-o", str(output / TABLES), *more)
+    words = (PRECISION, "--suite", source, "--seeds", ",".join(map(str, seeds)), "-o", str(output / TABLES), *more)
     written = output / TABLES / folder / "ablation.json"
     return Step(target.stem.removeprefix("ablation_"), (_shell("ablate", *words),), _copy(written, target))
 
@@ -176,7 +203,7 @@ def join(folders: Sequence[Path], target: Path) -> None:
     runs = [
         json.loads((folder / "results.json").read_text(encoding="utf-8")) | {"provenance": made} for folder in folders
     ]
-    told = {"command": "ahs-seg quickstart --method METHOD --seed SEED", "runs": runs}
+    told = {"command": f"ahs-seg quickstart {PRECISION} --method METHOD --seed SEED", "runs": runs}
     write_text(target, json.dumps(told, indent=1) + "\n")
 
 

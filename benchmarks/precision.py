@@ -2,7 +2,7 @@
 
     python -m benchmarks.precision MODEL ... [--scenes 300] [--names 150] [--dtypes bf16 fp16]
 
-Each MODEL is a directory as `make quickstart` writes it. Labels and scores are compared on test scenes of the drawn
+Each MODEL is the directory of a trained model. Labels and scores are compared on test scenes of the drawn
 world; seconds are of the process, whose threads OMP_NUM_THREADS sets. Writes `benchmarks/results/precision.json` after
 every model; models that the file has from the same commit and settings are not measured again.
 """

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.configs import packaged_suites
+from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.methods import ZeroShotConfig
@@ -105,6 +107,38 @@ def test_the_evidence_names_commands_that_exist(tmp_path: Path) -> None:
     assert names.index("crop_clip") < names.index("scan")
     files = {"quickstart", *(f"ablation_{suite}" for suite in (*packaged_suites(), *evidence.SWEEPS))}
     assert {f"ablation_{name}" for name in names} >= files - {"quickstart"}
+
+
+def test_all_rows_of_the_evidence_train_in_one_type(tmp_path: Path) -> None:
+    commands = [command for step in evidence.steps(tmp_path, seeds=(0,)) for command in step.commands]
+    trained = [command for command in commands if {"quickstart", "ablate"} & {*command}]
+    assert len(trained) > len(evidence.SUITES)
+    assert all("training.precision=fp32" in command for command in trained)
+
+
+def test_models_are_measured_that_the_evidence_trains(tmp_path: Path) -> None:
+    """H-CLIP is calibrated; AHS-Seg, its simple design and HPS-Seg are rows of the suite `tuned`."""
+    todo = {step.name: step.commands for step in evidence.steps(tmp_path, seeds=(3, 4))}
+    assert todo["calibration"][0][3:] == (f"{tmp_path}/quickstart/h_clip-3/run-h_clip-seed3/model",)
+    models = todo["precision"][0][3:]
+    for model in models:
+        if "/quickstart/" in model:
+            assert f"quickstart-{Path(model).parents[1].name}" in todo
+    suite, tuned = find_suite("tuned"), [model for model in models if "/ablation/" in model]
+    for row, model in zip(("ahs_seg", "ahs_seg_lite", "hps_seg"), tuned, strict=True):
+        experiment = suite.experiment("world", row, ["training.precision=fp32", "training.seed=3"])
+        assert model == f"{tmp_path}/ablation/runs/{run_name(experiment)}/model"
+    assert [*todo].index("tuned") < [*todo].index("precision")
+
+
+def test_what_the_evidence_leaves_out_is_named() -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    listed = {*re.findall(r"^\| `python -m benchmarks\.(\w+)", readme, re.MULTILINE)}
+    steps = evidence.steps(Path("runs"), seeds=(0,))
+    run = {command[2].removeprefix("benchmarks.") for step in steps for command in step.commands}
+    assert listed - run == {*evidence.LEFT_OUT}
+    told = readme.partition("Left out are")[2].partition("\n\n")[0]
+    assert {*re.findall(r"`(\w+)`", told)} == {*evidence.LEFT_OUT}
 
 
 def test_figures_of_a_log_are_its_first_and_last_values(tmp_path: Path) -> None:
