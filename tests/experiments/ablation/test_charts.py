@@ -81,7 +81,7 @@ def test_a_chart_says_what_its_marks_mean(found) -> None:
     (key,) = difference_chart(found).legends
     texts = " | ".join(text.get_text() for text in key.get_texts())
     for expected in (
-        "mean of 3 seeds, resolved",
+        "mean of 3 seeds, resolved: no bar reaches 0, off the band",
         "a single seed",
         "95% interval",
         "95% t interval",
@@ -89,6 +89,14 @@ def test_a_chart_says_what_its_marks_mean(found) -> None:
     ):
         assert expected in texts
     assert key.get_title().get_text() == "points of mIoU above or below H-CLIP: right is better"
+
+
+def test_the_key_of_ten_seeds_fits_into_the_chart() -> None:
+    for columns in (2, 4):
+        chart = difference_chart(table(EFFECTS, seeds=10), columns=columns)
+        chart.canvas.draw()
+        key = chart.legends[0].get_window_extent()
+        assert 0 < key.x0 < key.x1 < chart.bbox.width
 
 
 def test_long_titles_are_wrapped_and_not_cut() -> None:

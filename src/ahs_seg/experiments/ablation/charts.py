@@ -187,9 +187,9 @@ def _explain(chart: Chart, base: str, seeds: str, colours: Colours, columns: int
     }
     accent: dict[str, Any] = {"color": colours.accent}
     ink: dict[str, Any] = {"color": colours.ink}
-    level = f"{LEVEL:.0%}"
+    level, clear = f"{LEVEL:.0%}", "no bar reaches 0, off the band"
     key: list[tuple[Any, str]] = [
-        (Line2D([], [], **dot, markerfacecolor=colours.accent), f"mean of {seeds} seeds, resolved: no bar reaches 0"),
+        (Line2D([], [], **dot, markerfacecolor=colours.accent), f"mean of {seeds} seeds, resolved: {clear}"),
         (Line2D([], [], **dot, markerfacecolor=colours.paper), "mean, not resolved: may be chance"),
         (Line2D([], [], **ink, marker="|", linestyle="", markersize=6), "a single seed"),
         (Line2D([], [], **accent, linewidth=THICK), f"{level} interval, seeds and images resampled"),

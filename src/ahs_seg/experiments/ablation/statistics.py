@@ -3,7 +3,8 @@
 Two runs differ by chance because of their seeds and because of the sample of test images. Both are resampled (a crossed
 bootstrap over seeds and images: a drawn image is drawn for every run). With few seeds the bootstrap interval is too
 narrow (three values vary less than their distribution), so Student's t interval over the seeds is given in addition,
-and a difference is called resolved only if neither interval contains zero.
+and a difference is called resolved only if neither interval contains zero and it is as large as that number of seeds
+can resolve.
 """
 
 from __future__ import annotations
