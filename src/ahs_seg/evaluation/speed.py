@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,6 +179,24 @@ def _in_type(segmenter: Segmenter, call: Callable[[], Any]) -> Callable[[], Any]
 
 def _flop(call: Callable[[], object]) -> float:
     """Floating-point operations of matrix products, convolutions and attention in a call."""
-    with FlopCounterMode(display=False) as counted:
+    with FlopCounterMode(display=False, custom_mapping=_of_cpus()) as counted:
         call()
     return float(counted.get_total_flops())
+
+
+def _of_cpus() -> dict[object, Callable[..., int]]:
+    """Operations by operator, for those of CPUs that PyTorch's counter does not know."""
+    known: dict[object, Callable[..., int]] = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _of_attention
+    }
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # not in every build
+        known[torch.ops.mkldnn._linear_pointwise] = _of_packed
+    return known
+
+
+def _of_attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _of_packed(rows: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
+    return 2 * math.prod(out_shape) * rows[-1]
