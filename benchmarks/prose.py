@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,11 +32,18 @@ def throughput(values: Values) -> Iterator[str]:
         f"({large['run_seconds']:.0f} and {large['forward_seconds']:.0f} s for {large['images']} images)"
     )
     yield f"The tiny CLIP needs {1000 * small['forward_seconds'] / small['images']:.0f} ms per image"
-    yield (
-        f"segments {small['images_per_second']:.1f} images per second, and {alone['images_per_second']:.1f} with "
-        "`--threads 1`"
-    )
+    rates = [f"{one['images_per_second']:.1f}" for one in (small, alone)]
+    yield f"segments {rates[0]} images per second, and {rates[1]} with `--threads 1`"
     yield f"{short['peak_mib']:.0f} MiB for {short['images']} images, {long['peak_mib']:.0f} MiB for {long['images']}"
+
+
+def big_image(values: Values) -> Iterator[str]:
+    """Memory of tiled segmentation by height of the image."""
+    low, *_, high = values["pictures"]
+    yield (
+        f"with {high['height']:,} rows of {high['width']:,} pixels takes {high['peak_mib']:,.0f} MiB where one with "
+        f"{low['height']:,} rows takes {low['peak_mib']:,.0f} MiB"
+    )
 
 
 def window_merging(values: Values) -> Iterator[str]:
@@ -57,10 +65,9 @@ def backbones(values: Values) -> Iterator[str]:
 def evaluation(values: Values) -> Iterator[str]:
     """Memory and time of an evaluation beside the forward passes."""
     few, many = values["memory"]
-    yield (
-        f"{few['peak_mib']:.0f} MiB for {few['images']} drawn images and at {many['peak_mib']:.0f} MiB for "
-        f"{many['images']:,}"
-    )
+    peaks = [f"{one['peak_mib']:.0f} MiB for {one['images']:,}" for one in (few, many)]
+    yield f"{peaks[0]} drawn images and at {peaks[1]}"
+    yield f"mIoU {100 * few['miou']:.1f} and {100 * many['miou']:.1f}"
     shares = [one["scoring_seconds"] / one["forward_seconds"] for one in values["scoring"]["cases"]]
     _, free, whole, protocol = (f"{100 * share:.1f}" for share in shares)
     yield f"takes {free} % of the forward pass of a training-free ViT-B/16"
@@ -82,13 +89,10 @@ def aligned(values: Values) -> Iterator[str]:
 
 def protocol(values: Values) -> Iterator[str]:
     """Arithmetic of a forward pass beside the matrix peak of the machine."""
-    (row,) = (
-        row for row in values["allocators"]["keeping"]["rows"] if (row["what"], row["classes"]) == ("forward", NAMES)
-    )
-    form = json.loads((RESULTS / "inference_form.json").read_text(encoding="utf-8"))
-    profile = form["profile"][0]
-    done = sum(profile[part]["gflop"] for part in ("tower", "head"))
-    low, high = values["allocators"]["keeping"]["limits"]["fp32, BLAS"], form["matrix_peak"]
+    kept, form = values["allocators"]["keeping"], _result("inference_form")
+    (row,) = (row for row in kept["rows"] if (row["what"], row["classes"]) == ("forward", NAMES))
+    done = sum(form["profile"][0][part]["gflop"] for part in ("tower", "head"))
+    low, high = kept["limits"]["fp32, BLAS"], form["matrix_peak"]
     yield f"with {NAMES} classes does {done / row['median_seconds']['ours']:.0f} billion operations a second"
     yield f"reached {low:.0f} to {high:.0f} in the same hour"
 
@@ -123,8 +127,7 @@ def scan_beside_baselines(values: Values) -> Iterator[str]:
 def scan_stages(values: Values) -> Iterator[str]:
     """What contextual shift adds, over the seeds."""
     runs = values["runs"].values()
-    start = values["baseline"]["unseen"]
-    found = [run["SCAN"]["unseen"] - start for run in runs]
+    found = [run["SCAN"]["unseen"] - values["baseline"]["unseen"] for run in runs]
     shift = [run["SCAN"]["unseen"] - run["pictures, no shift"]["unseen"] for run in runs]
     yield f"It is {100 * statistics.fmean(found):.1f} points above training-free segmentation on CAT-Seg's form"
     yield f"over the seeds {_interval(found)}"
@@ -191,17 +194,13 @@ def ebseg_modules(values: Values) -> Iterator[str]:
     yield f"do not transfer to unseen names ({alone[0]}) and are weak on seen ones ({alone[1]})"
 
 
-def mask_family(method: str) -> Figures:
+def mask_family(method: str, values: Values) -> Iterator[str]:
     """Forward pass and labels of a method with masks, for a large image."""
-
-    def figures(values: Values) -> Iterator[str]:
-        (row,) = (one for one in values["rows"] if (one["method"], one["classes"]) == (method, 847))
-        fast, plain = row["labels"], row["labels_textbook"]
-        yield f"that takes {fast['median_cpu_seconds']:.1f} CPU seconds and {fast['peak_mib']} MiB"
-        yield f"({plain['median_cpu_seconds']:.1f} seconds, {plain['peak_mib'] / 1024:.1f} GiB"
-        yield f"takes {row['forward']['median_seconds']:.0f} seconds on one core"
-
-    return figures
+    (row,) = (one for one in values["rows"] if (one["method"], one["classes"]) == (method, 847))
+    fast, plain = row["labels"], row["labels_textbook"]
+    yield f"that takes {fast['median_cpu_seconds']:.1f} CPU seconds and {fast['peak_mib']} MiB"
+    yield f"({plain['median_cpu_seconds']:.1f} seconds, {plain['peak_mib'] / 1024:.1f} GiB"
+    yield f"takes {row['forward']['median_seconds']:.0f} seconds on one core"
 
 
 def tuned(values: Values) -> Iterator[str]:
@@ -231,6 +230,7 @@ def logs(values: Values) -> Iterator[str]:
 
 TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("throughput", "docs/segment.md"): throughput,
+    ("big_image", "docs/segment.md"): big_image,
     ("window_merging", "docs/big-images.md"): window_merging,
     ("backbones", "docs/backbones.md"): backbones,
     ("evaluation", "docs/evaluation.md"): evaluation,
@@ -248,8 +248,8 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("ablation_ahs_seg_lite", "docs/methods/ahs_seg_lite.md"): simple_modules,
     ("ablation_hps_seg", "docs/methods/hps_seg.md"): hps_modules,
     ("ablation_ebseg", "docs/methods/ebseg.md"): ebseg_modules,
-    ("mask_family", "docs/methods/ebseg.md"): mask_family("ebseg"),
-    ("mask_family", "docs/methods/scan.md"): mask_family("scan"),
+    ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
+    ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
     ("log_figures", "docs/methods/when.md"): logs,
     ("calibration", "docs/python.md"): calibration,
@@ -273,9 +273,8 @@ def _result(name: str) -> Values:
 
 
 def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> str:
-    (row,) = (
-        row for row in values["rows"] if (row["form"], row["templates"], row["names"]) == (form, templates, names)
-    )
+    key = form, templates, names
+    (row,) = (one for one in values["rows"] if (one["form"], one["templates"], one["names"]) == key)
     return f"{100 * row['scores']['unseen']:.1f}"
 
 

@@ -15,7 +15,17 @@ from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.methods import ZeroShotConfig
-from benchmarks import ebseg_balance, evidence, evidence_check, log_figures, prose, regimes, scan_stages, tables
+from benchmarks import (
+    ebseg_balance,
+    evaluation,
+    evidence,
+    evidence_check,
+    log_figures,
+    prose,
+    regimes,
+    scan_stages,
+    tables,
+)
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +66,11 @@ def test_a_figure_that_is_not_in_its_file_is_noticed(tmp_path: Path) -> None:
         "docs/methods/hps_seg.md names benchmarks/results/nowhere.json, which does not exist",
         "docs/own-data.md lacks a figure of street_photographs.json: 11 classes give mIoU 43.8 on 40 others",
     ]
+
+
+def test_pages_tell_the_memory_that_was_measured() -> None:
+    assert {("big_image", "docs/segment.md"), ("evaluation", "docs/evaluation.md")} <= prose.TOLD.keys()
+    assert [one for one in prose.missing() if "docs/segment.md" in one or "docs/evaluation.md" in one] == []
 
 
 def test_results_of_several_commits_are_listed(tmp_path: Path) -> None:
@@ -194,9 +209,9 @@ def test_quickstarts_are_joined_to_one_file(tmp_path: Path) -> None:
     assert joined["runs"][0].keys() == stored["runs"][0].keys()
 
 
-def test_the_stages_of_scan_stand_beside_the_form_that_their_page_names() -> None:
+def test_what_is_measured_without_training_has_the_form_that_its_page_names() -> None:
     """The best form has 0.485 on unseen names, CAT-Seg's form 0.271 (`baselines.json`)."""
-    assert BASELINES[prose.FORMS[1]] == scan_stages.BASELINE
+    assert BASELINES[prose.FORMS[1]] == scan_stages.BASELINE == evaluation.FREE
     assert scan_stages.BASELINE.compose(random_backbone()).backbone.dense_form == "cat_seg"
 
 
