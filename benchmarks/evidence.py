@@ -110,6 +110,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         _measured("runtime_agreement", models[0]),
         *map(_measured, MEASUREMENTS),
         _measured("tables"),
+        _measured("charts"),
     ]
 
 

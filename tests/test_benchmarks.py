@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.configs import packaged_suites
@@ -16,6 +18,7 @@ from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.methods import ZeroShotConfig
 from benchmarks import (
+    charts,
     ebseg_balance,
     evaluation,
     evidence,
@@ -118,7 +121,8 @@ def test_the_evidence_names_commands_that_exist(tmp_path: Path) -> None:
             find_suite(arguments[arguments.index("--suite") + 1])
     names = [step.name for step in todo]
     assert len(set(names)) == len(names)
-    assert names.index("quickstart-scan-1") < names.index("scan_stages") < names.index("tables") == len(names) - 1
+    assert names.index("quickstart-scan-1") < names.index("scan_stages")
+    assert names[-2:] == ["tables", "charts"]
     assert names.index("crop_clip") < names.index("scan")
     files = {"quickstart", *(f"ablation_{suite}" for suite in (*packaged_suites(), *evidence.SWEEPS))}
     assert {f"ablation_{name}" for name in names} >= files - {"quickstart"}
@@ -163,6 +167,17 @@ def test_figures_of_a_log_are_its_first_and_last_values(tmp_path: Path) -> None:
     )
     (tmp_path / "statistics.csv").write_text("step,gates/mix\n1,0.25\n100,0.5\n")
     assert log_figures.figures_of(tmp_path) == {"loss_segmentation": (3.5, 93.5), "gates/mix": (0.25, 0.5)}
+
+
+def test_every_chart_of_a_table_is_drawn_from_its_result(tmp_path: Path) -> None:
+    shown = {path.stem for path in charts.IMAGES.glob("ablation-*.png")}
+    assert shown == {f"ablation-{suite}" for suite in charts.SUITES}
+    with (
+        Image.open(charts.draw("hps_seg", tmp_path)) as drawn,
+        Image.open(charts.IMAGES / "ablation-hps_seg.png") as old,
+    ):
+        assert drawn.size == old.size
+        assert np.abs(np.asarray(drawn, np.int16) - np.asarray(old, np.int16)).mean() < 1  # fonts differ by version
 
 
 def test_balances_of_the_grid_are_shares() -> None:
