@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.experiments.ablation.statistics import student_interval
+from benchmarks import regimes
 
 Values = dict[str, Any]
 Figures = Callable[[Values], Iterator[str]]
@@ -251,6 +252,7 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
+    ("ablation_tuned_names_847", "docs/methods/when.md"): regimes.gains,
     ("log_figures", "docs/methods/when.md"): logs,
     ("calibration", "docs/python.md"): calibration,
 }
