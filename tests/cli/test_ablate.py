@@ -27,7 +27,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AblationResult:
         ASKED.append((choice, output, rest))
         return result
 
-    monkeypatch.setattr("ahs_seg.experiments.ablation.run_ablation", run)
+    monkeypatch.setattr("ahs_seg.experiments.ablation.run.run_ablation", run)
     return result
 
 
@@ -55,7 +55,7 @@ def test_a_run_that_failed_is_told_by_the_status(answer: AblationResult, tmp_pat
 
 def test_without_a_finished_baseline_there_is_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nothing = AblationResult(None, [], tmp_path)
-    monkeypatch.setattr("ahs_seg.experiments.ablation.run_ablation", lambda *_, **__: nothing)
+    monkeypatch.setattr("ahs_seg.experiments.ablation.run.run_ablation", lambda *_, **__: nothing)
     assert "no table: the baseline has no finished run" in output_of("ablate", status=1)
 
 
