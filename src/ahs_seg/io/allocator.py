@@ -17,8 +17,8 @@ a block that has pages of its own, which are given back when it is freed."""
 _KEEPING: Final = {_TRIM: -1, _TOP_PAD: 64 * 2**20, _MMAP: 256 * 2**20}
 """Give nothing back below 256 MiB."""
 _USUAL: Final = {_TRIM: 16 * 2**20, _TOP_PAD: 128 * 2**10, _MMAP: 8 * 2**20}
-"""What glibc comes to by itself in a process that frees blocks of 8 MiB (documentation of `mallopt`): with more, a buffer
-that grows step by step leaves more holes behind."""
+"""What glibc comes to by itself in a process that frees blocks of 8 MiB (documentation of `mallopt`); with more, a
+buffer that grows step by step leaves more holes behind."""
 
 
 @contextmanager
