@@ -110,7 +110,7 @@ def test_a_mapping_is_asked_for_by_what_is_there(tmp_path: Path) -> None:
 def test_a_file_that_never_ends_is_not_read_to_its_end(read: Callable[[Path], object]) -> None:
     cost = cost_of(lambda: read(Path("/dev/zero")), seconds=10)
     assert "has more than" in cost.error
-    assert cost.mib < 160
+    assert cost.mib < 64 + 8  # each byte once, whatever the allocator has been told
 
 
 class Numbers(Config):

@@ -66,12 +66,16 @@ def parse_json(text: str, *, source: str) -> Any:
 
 def read_text(path: Path, limit: int) -> str:
     """The text of a UTF-8 file of at most `limit` bytes; a larger one is refused before it is read."""
+    parts: list[bytes] = []  # of one size each: a buffer that grows would be copied, and leave holes behind
+    size = 0
     with path.open("rb") as file:
-        content = bytearray()  # what is really there, not what the limit allows, decides how much memory it takes
-        while len(content) <= limit and (part := file.read(_PART_BYTES)):
-            content += part
-    if len(content) > limit:
+        while size <= limit and (part := file.read(_PART_BYTES)):
+            parts.append(part)
+            size += len(part)
+    if size > limit:
         raise DocumentError(f"{path} has more than {limit:,} bytes, the limit for such a file")
+    content = b"".join(parts)
+    parts.clear()
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
