@@ -26,7 +26,7 @@ HPA: dict[str, Any] = {
 }
 DOCUMENTED: list[tuple[type[Config], dict[str, Any]]] = [
     (Modulation, {"alpha": 0.3, "vision": 1.0, "text": 0.7, "beta": "learned", "energy_weight": 0.01}),
-    (FusionConfig, {"levels": None, "boundary_weight": 0.1}),
+    (FusionConfig, {"levels": None, "boundary_weight": 0.1, "combination": "mean"}),
     (
         ProjectionConfig,
         {

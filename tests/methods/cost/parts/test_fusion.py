@@ -43,6 +43,20 @@ def test_levels_lie_on_a_sphere_and_count_by_their_shares(width: int) -> None:
     assert fusion.statistics() == pytest.approx({"fusion/0": 1.0, "fusion/2": 0.0}, abs=1e-6)
 
 
+def test_a_residual_fusion_starts_without_effect_and_then_adds() -> None:
+    torch.manual_seed(0)
+    dense, levels = torch.randn(2, 24, 4, 5), [torch.randn(2, 20, 4, 5) for _ in range(2)]
+    residual = FusionConfig(levels=(0, 2), combination="residual").build(24, 20, 3).eval()
+    torch.testing.assert_close(residual.joined(dense, levels), dense, rtol=0, atol=0)
+    residual.joined(dense, levels).square().sum().backward()
+    assert residual.output[-1].weight.grad.abs().max() > 0  # zero is where it starts, not where it stays
+    mean = FusionConfig(levels=(0, 2)).build(24, 20, 3).eval()
+    residual.load_state_dict(mean.state_dict())
+    fused = mean(levels)
+    torch.testing.assert_close(mean.joined(dense, levels), (dense + fused) / 2)
+    torch.testing.assert_close(residual.joined(dense, levels), dense + fused)
+
+
 FLAT = -math.log(1e-6)
 """What an edge costs where the prediction is flat."""
 

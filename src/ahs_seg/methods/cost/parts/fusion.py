@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,16 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import Config, ConfigError
+from ahs_seg.config import ConfigError
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.full_precision import widened
 from ahs_seg.modules.resize import nearest_labels
+from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import IGNORE, TrainingForward
 
 HALF_WEIGHT = 0.5
+FUSED_SHARE = 0.5
 _LEAST = 1e-6
 _SMOOTH, _SLOPE = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
 """The two factors of the Sobel kernel."""
@@ -82,16 +84,21 @@ def _scale_loss(
     return entropy / inside.sum().clamp(min=1)
 
 
-class FusionConfig(Config):
+Combination = Literal["mean", "residual"]
+
+
+class FusionConfig(ModuleConfig):
     """Config of the multi-scale hyperspherical fusion (AHS-Seg, MH-FPN).
 
     `levels` are indices (0-based) of vision blocks; the last index means the dense output of the last block. By
     default they are at one third, two thirds and the full depth of the tower. `boundary_weight` is the weight of the
-    boundary loss.
+    boundary loss. `combination` "mean" guides with the mean of dense and fused map; "residual" adds the fused map,
+    which starts at zero, so that the first step is that of the method without it.
     """
 
     levels: tuple[int, ...] | None = Field(default=None, min_length=1)
     boundary_weight: float = Field(default=0.1, ge=0)
+    combination: Combination = "mean"
 
     def build(self, dim: int, width: int, depth: int) -> HypersphericalFusion:
         """The fusion module, from levels with `width` channels of a tower with `depth` blocks to `dim` channels.
@@ -100,7 +107,7 @@ class FusionConfig(Config):
             ConfigError: the tower does not have a level; the message names the valid range.
         """
         levels = self.levels or tuple(sorted({max(part * depth // 3 - 1, 0) for part in (1, 2, 3)}))
-        return HypersphericalFusion(dim, width, levels=check_levels(levels, depth))
+        return HypersphericalFusion(dim, width, levels=check_levels(levels, depth), combination=self.combination)
 
     def term(self, fusion: HypersphericalFusion, classes: TrainingClasses) -> BoundaryTerm:
         """The loss term of the fusion."""
@@ -113,19 +120,24 @@ class HypersphericalFusion(nn.Module):
 
     The weights are a softmax over one learned parameter per level; an output projection follows. Source: AHS-Seg,
     multi-scale hyperspherical FPN. There its size is fixed to 512 and it never runs: its hook on the last block is not
-    called, because dense CLIP features bypass the forward of that block, and the sliding window skips it.
+    called, because dense CLIP features bypass the forward of that block, and the sliding window skips it. The
+    combination "residual" is ours.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"weights"})
 
-    def __init__(self, dim: int, width: int, *, levels: Sequence[int]) -> None:
+    def __init__(self, dim: int, width: int, *, levels: Sequence[int], combination: Combination = "mean") -> None:
         super().__init__()
         self.levels = tuple(levels)
+        self.combination = combination
         self.processors = nn.ModuleList(LevelProcessor(dim, width) for _ in self.levels)
         self.weights = nn.Parameter(torch.full((len(self.levels),), 1 / len(self.levels)))
         self.output = nn.Sequential(
             nn.Conv2d(dim, dim, 3, padding=1), group_norm(dim), nn.GELU(), nn.Conv2d(dim, dim, 1)
         )
+        if combination == "residual":
+            for parameter in self.output[-1].parameters():
+                nn.init.zeros_(parameter)
 
     @property
     def shares(self) -> Float[Tensor, " levels"]:
@@ -137,6 +149,14 @@ class HypersphericalFusion(nn.Module):
         enhanced = torch.stack([part(level) for part, level in zip(self.processors, levels, strict=True)])
         fused: Tensor = self.output(torch.einsum("l,lbdhw->bdhw", self.shares, enhanced))
         return fused
+
+    def joined(
+        self, dense: Float[Tensor, "b d h w"], levels: Sequence[Float[Tensor, "b c h w"]]
+    ) -> Float[Tensor, "b d h w"]:
+        """The dense map together with the fused one, for the appearance guidance."""
+        if self.combination == "residual":
+            return dense + self(levels)
+        return (1 - FUSED_SHARE) * dense + FUSED_SHARE * self(levels)
 
     def statistics(self) -> dict[str, float]:
         """Values to log: the weight of every level."""

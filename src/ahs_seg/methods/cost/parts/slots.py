@@ -21,8 +21,6 @@ from ahs_seg.methods.cost.parts.rectification import Rectification, SecondViewTe
 from ahs_seg.methods.objective import BoundTerm, TrainingClasses
 from ahs_seg.types import ClassText, ImageFeatures
 
-FUSED_SHARE = 0.5
-
 
 @runtime_checkable
 class TextGuide(Protocol):
@@ -47,7 +45,7 @@ class CostParts(nn.Module):
     """The optional parts of the cost family, in the order in which they act (None: the part is switched off).
 
     rectifier: dense map -> dense map, before all other parts. fusion: hidden levels -> map of the joint dimension that
-    is averaged with the dense map for the appearance guidance. prototypes: `guide(text)` moves text embeddings towards
+    guides the appearance together with the dense map. prototypes: `guide(text)` moves text embeddings towards
     the prototypes of training classes. aligner: dense map -> the map that is compared with text embeddings.
     projection: `image(map)` and `text(embeddings)` project both to a separate space for the comparison; with
     `projected_guidance` the projected text embeddings guide the class attention as well.
@@ -83,10 +81,8 @@ class CostParts(nn.Module):
     def appearance(
         self, dense: Float[Tensor, "b d h w"], levels: tuple[Float[Tensor, "b c h w"], ...]
     ) -> Float[Tensor, "b d h w"]:
-        """The dense map for the appearance guidance, averaged with the fused levels if there is a fusion."""
-        if self.fusion is None:
-            return dense
-        return (1 - FUSED_SHARE) * dense + FUSED_SHARE * self.fusion(levels)
+        """The dense map for the appearance guidance, together with the fused levels if there is a fusion."""
+        return dense if self.fusion is None else self.fusion.joined(dense, levels)
 
     def aligned(self, dense: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """The dense map after the aligner, in the joint space; prototypes are computed from it."""
