@@ -13,6 +13,7 @@ from PIL import Image
 from ahs_seg.checkpoints.model_dir import ModelDescription, save_model
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.errors import SampleError
+from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageError, ImageSource
 from ahs_seg.io.overwrite import OverwriteError
@@ -213,6 +214,10 @@ def test_the_calibration_travels_with_the_model(tmp_path: Path, image):
     segmenter.calibration = IDENTITY_CALIBRATION
     segmenter.save_pretrained(tmp_path / "calibrated")
     assert Segmenter.from_pretrained(tmp_path / "calibrated").calibration == IDENTITY_CALIBRATION
+    cheaper = InferenceConfig(batch=4, memory_mb=99)  # results by rounding only
+    assert Segmenter.from_pretrained(tmp_path / "calibrated", inference=cheaper).calibration == IDENTITY_CALIBRATION
+    other = Segmenter.from_pretrained(tmp_path / "calibrated", inference=InferenceConfig(shortest_edge=64))
+    assert other.calibration is None
     other = Segmenter.from_pretrained(tmp_path / "calibrated", prompts=PromptConfig(templates=("the {}",)))
     assert other.calibration is None
 

@@ -91,7 +91,7 @@ class Segmenter(DescribedModel):
         description, method = open_model(source, methods=methods, tuners=tuners)
         method = with_runtime(method, source, runtime)
         prompts, inference = prompts or description.prompts, inference or description.inference
-        same = prompts == description.prompts and inference == description.inference
+        same = prompts == description.prompts and inference.identity == description.inference.identity
         told = description if same else description.uncalibrated()
         segmenter = cls(
             method.to(place),

@@ -65,10 +65,10 @@ class MaskProposals:
     """Mask proposals, and for each of them one score in [0, 1] per text row.
 
     `masks` are mask logits on a grid over the padded image of `padded_size` pixels (height, width); the image is its
-    top left part of `size` pixels, the rest is padding. The score of a text row at a pixel is the mean of its scores
-    over the proposals, weighted by the sigmoids of their mask logits at that pixel (`inference.mask_scores`). `resized`
-    names the tensor that is resized from `size` to the size of the original image: the logits (EBSeg), or their
-    sigmoids (SCAN).
+    top left part of `size` pixels, the rest is padding. The score of a text row at a pixel is the sum of its scores
+    over the proposals, weighted by the sigmoids of their mask logits at that pixel, divided by the sum of the weights
+    where that is above 1 (`inference.mask_scores`). `resized` names the tensor that is resized from `size` to the size
+    of the original image: the logits (EBSeg), or their sigmoids (SCAN).
     """
 
     masks: Float[Tensor, "b q h w"]

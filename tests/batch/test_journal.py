@@ -8,7 +8,9 @@ from ahs_seg.batch import BatchConfig
 from ahs_seg.batch.journal import JournalError
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.output.calibration import IDENTITY_CALIBRATION, Calibration
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.prompts import PromptConfig
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS
 from tests.support.tiny_models import ColourMethod
@@ -69,6 +71,32 @@ def test_another_runtime_is_refused(segmenter, photos, tmp_path):
     for folder, other in [(plain, others[0]), (out, others[1]), (out, others[2])]:
         with pytest.raises(JournalError, match="made with other runtime"):
             run(other, photos, folder, resume=True)
+
+
+def test_another_map_of_seen_classes_is_refused(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(ColourMethod, "uses_seen", True)
+    plain, told = (Segmenter(ColourMethod(), prompts=PromptConfig(templates=("a {}",))) for _ in range(2))
+    told.with_seen({"Cat": True, "tram": False})
+    run(plain, photos, tmp_path / "plain")
+    run(told, photos, tmp_path / "told")
+    told.with_seen({"cat": True})  # there is no tram
+    assert run(told, photos, tmp_path / "told", resume=True).skipped == 7
+    for folder, other in [("plain", told), ("told", plain), ("told", told.with_seen({"cat": False}))]:
+        with pytest.raises(JournalError, match="made with other seen classes"):
+            run(other, photos, tmp_path / folder, resume=True)
+
+
+def test_another_calibration_is_refused_where_it_decides_which_pixels_are_unknown(segmenter, photos, tmp_path):
+    out, some = tmp_path / "out", BatchConfig(unknown_below=0.3)
+    segmenter.calibration = IDENTITY_CALIBRATION
+    run(segmenter, photos, out, config=some)
+    run(segmenter, photos, tmp_path / "all")
+    segmenter.calibration = IDENTITY_CALIBRATION.replace(source="other photographs")
+    assert run(segmenter, photos, out, config=some, resume=True).skipped == 7  # the same confidences
+    segmenter.calibration = Calibration(scores=(0.0, 1.0), accuracies=(0.5, 1.0), source="here")
+    assert run(segmenter, photos, tmp_path / "all", resume=True).skipped == 7  # no result depends on it
+    with pytest.raises(JournalError, match="made with other calibration"):
+        run(segmenter, photos, out, config=some, resume=True)
 
 
 def test_another_style_of_overlays_is_refused(segmenter, photos, tmp_path):

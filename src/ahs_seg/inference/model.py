@@ -112,6 +112,11 @@ class InferenceModel:
         self.calibration = None
         return self
 
+    @property
+    def given_seen(self) -> dict[str, bool]:
+        """The map of `with_seen`; empty if none was given."""
+        return self._encoder.given
+
     def optimize(
         self: Model,
         enabled: bool = True,

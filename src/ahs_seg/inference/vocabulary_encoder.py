@@ -60,6 +60,11 @@ class VocabularyEncoder:
         self._check_scripts = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
+    @property
+    def given(self) -> dict[str, bool]:
+        """What the caller has said of classes that were seen in training, by label."""
+        return dict(self._given)
+
     def emptied(self) -> VocabularyEncoder:
         """An encoder with the same prompts and cache that has prepared nothing yet, as for another device."""
         return VocabularyEncoder(self.prompts, self.cache, self._seen, self._trained, self._given)

@@ -18,8 +18,8 @@ def test_seen_classes_reach_the_graph_and_images_get_its_size() -> None:
     with torch.no_grad():
         run = eager(parts)
         features = parts.encode(images, run)
-        for known in (seen, None):
-            words = ClassText(text, text, known)
+        for known, share in ((seen, None), (None, None), (seen, torch.tensor([0.2, 0.9, 0.5, 0.0]))):
+            words = ClassText(text, text, known, seen_share=share)
             assert torch.allclose(parts.decode(features, words, run).logits, method(images, words).logits, atol=1e-5)
         assert not torch.equal(
             parts.decode(features, ClassText(text, text, seen), run).logits, parts.decode(features, text, run).logits

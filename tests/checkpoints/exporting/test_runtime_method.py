@@ -13,9 +13,8 @@ from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.runtime_method import RuntimeMethod
 from ahs_seg.checkpoints.exporting.stages import ExportError, Run
 from ahs_seg.io.precision import PrecisionError
-from ahs_seg.methods import CatSegConfig, EBSegConfig, Method, ZeroShotConfig
+from ahs_seg.methods import CatSegConfig, Method, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.seen_classes import SoftOverlap
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.exported import eager, small
 
@@ -90,12 +89,3 @@ def test_options_are_compared_without_a_copy_too_and_graphs_are_not_compiled() -
         method.become_inference({"class_pooling": 2})
     with pytest.raises(ExportError, match="exported graphs cannot be compiled; leave compile out"):
         Segmenter(other(small(CatSegConfig))).optimize(compile=True)
-
-
-def test_seen_classes_are_told_to_the_method_behind_the_graphs() -> None:
-    method = small(EBSegConfig)
-    method.soft_overlap = SoftOverlap(low=0.2, high=0.8)
-    found = RuntimeMethod(method, {}, {})
-    assert found.uses_seen
-    assert found.soft_overlap == method.soft_overlap
-    assert not other(small(CatSegConfig)).uses_seen

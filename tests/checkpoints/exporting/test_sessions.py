@@ -52,6 +52,12 @@ def test_a_session_runs_inputs_of_any_length_also_after_copies(
     beside(package, runs)
 
 
+def test_inputs_that_another_version_exported_are_told(tmp_path: Path) -> None:
+    session = OnnxSession(tmp_path / "graph.onnx", doubled(tmp_path / "graph.onnx"))
+    with pytest.raises(ExportError, match=r"graph\.onnx has the input 'x', but this version gives seen, text\. Export"):
+        session({"seen": torch.ones(2), "text": torch.ones(2)})
+
+
 @pytest.mark.parametrize("elsewhere", ["weights", "../weights", "/etc/hostname"])
 def test_weights_in_another_file_are_not_read(tmp_path: Path, elsewhere: str) -> None:
     (tmp_path / "weights").write_bytes(np.array([2.0], np.float32).tobytes())

@@ -31,8 +31,11 @@ class _Head(nn.Module):
         super().__init__()
         self.method = method
 
-    def forward(self, supervised: Tensor, recognised: Tensor, averaged: Tensor, text: Tensor, seen: Tensor) -> Tensor:
-        return self.method.class_scores((supervised, recognised, averaged), ClassText(text, text, seen))
+    def forward(
+        self, supervised: Tensor, recognised: Tensor, averaged: Tensor, text: Tensor, seen_share: Tensor
+    ) -> Tensor:
+        words = ClassText(text, text, seen_share=seen_share)
+        return self.method.class_scores((supervised, recognised, averaged), words)
 
 
 class StagedEBSeg(StagedMethod):
@@ -50,15 +53,16 @@ class StagedEBSeg(StagedMethod):
         images, image = torch.rand(1, 3, side, side), _Image(self.method)
         names = ("dense", "masks", "states", *_EMBEDDINGS)
         known = dict(zip(names, image(images), strict=True))
-        texts = {"text": torch.randn(5, 2, dim), "seen": torch.zeros(5, dtype=torch.bool)}
-        rows = {"text": {0: "classes", 1: "prompts"}, "seen": {0: "classes"}}
+        texts = {"text": torch.randn(5, 2, dim), "seen_share": torch.zeros(5)}
+        rows = {"text": {0: "classes", 1: "prompts"}, "seen_share": {0: "classes"}}
         head = Stage(_Head(self.method), {name: known[name] for name in _EMBEDDINGS} | texts, ("classes",), rows)
         return {"image": Stage(image, {"images": images}, names, {}), "head": head}
 
     def texts(self, text: ClassText) -> dict[str, Tensor]:
-        """The embeddings, and which rows were seen in training."""
-        seen = torch.zeros(len(text), dtype=torch.bool, device=text.device) if text.seen is None else text.seen
-        return {"text": text.embeddings, "seen": seen}
+        """The embeddings, and how far each row counts as seen in training."""
+        seen = text.seen if text.seen_share is None else text.seen_share
+        share = torch.zeros(len(text), device=text.device) if seen is None else seen.float()
+        return {"text": text.embeddings, "seen_share": share}
 
     def encode(self, images: Tensor, run: Run) -> ImageFeatures:
         """Masks and embeddings of the `image` graph."""

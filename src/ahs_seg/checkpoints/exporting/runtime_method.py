@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.io.precision import PrecisionError
-from ahs_seg.methods.base import Merging, Method
-from ahs_seg.types import ClassText, ImageFeatures, Output, Words
-from ahs_seg.vocabulary.seen_classes import SoftOverlap
+from ahs_seg.methods.base import Method
+from ahs_seg.methods.wrapped import WrappedMethod
+from ahs_seg.types import ImageFeatures, Output, Words
 
 RunGraph: TypeAlias = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 """Runs one graph: a `Session`, as a rule."""
 
 
-class RuntimeMethod(Method):
+class RuntimeMethod(WrappedMethod):
     """A method whose `encode` and `decode` run exported graphs; the text tower and all that is cheap stay in PyTorch.
 
     `fixed` are the settings that the graphs were exported with, `name` is that of the runtime, `weights` the type of
@@ -36,11 +36,8 @@ class RuntimeMethod(Method):
         name: str = "",
         weights: str = "fp32",
     ) -> None:
-        super().__init__()
+        super().__init__(method)
         self.runtime = {"name": name, "weights": weights, "fixed": dict(fixed)}
-        self.method = method
-        self.backbone = method.backbone
-        self.keeps_aspect = method.keeps_aspect
         self.sessions, self.fixed = dict(sessions), dict(fixed)
         self._staged = staged(method)
 
@@ -54,21 +51,6 @@ class RuntimeMethod(Method):
         if dtype != torch.float32:
             raise PrecisionError(f"exported graphs compute in fp32; {dtype} needs runtime='torch'.")
 
-    @property
-    def merging(self) -> Merging:
-        """How the method merges views."""
-        return self.method.merging
-
-    @property
-    def uses_seen(self) -> bool:  # type: ignore[override]  # that of the method
-        """Whether the method scores classes that were seen in training in another way."""
-        return self.method.uses_seen
-
-    @property
-    def soft_overlap(self) -> SoftOverlap | None:  # type: ignore[override]  # that of the method
-        """How far a class counts as seen by its text embedding, as in the method."""
-        return self.method.soft_overlap
-
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> ImageFeatures:
         """Image features, computed by the graphs."""
         return self._staged.encode(images, self._run)
@@ -76,14 +58,6 @@ class RuntimeMethod(Method):
     def decode(self, features: Any, text: Words) -> Output:
         """The output, computed by the graphs."""
         return self._staged.decode(features, text, self._run)
-
-    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """Text embeddings in the form that the method uses."""
-        return self.method.prepare(text, seen)
-
-    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores in [0, 1] from logits."""
-        return self.method.scores(logits)
 
     def for_inference(self, options: Mapping[str, Any] | None = None) -> RuntimeMethod:
         """The same graphs, around a copy of the method with the given options.

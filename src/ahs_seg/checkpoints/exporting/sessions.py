@@ -38,7 +38,16 @@ class Session(ABC):
         """The outputs in the order of the manifest, from arrays by name."""
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The outputs by name, on the device of the first input."""
+        """The outputs by name, on the device of the first input.
+
+        Raises:
+            ExportError: the graph has inputs that are not given, as one has that another version exported.
+        """
+        if missing := [name for name in self.graph.inputs if name not in inputs]:
+            raise ExportError(
+                f"{self.path} has the input {missing[0]!r}, but this version gives {', '.join(inputs)}. Export the "
+                "model again."
+            )
         device = next(iter(inputs.values())).device
         arrays = {name: inputs[name].detach().cpu().contiguous().numpy() for name in self.graph.inputs}
         found = self._run(arrays)

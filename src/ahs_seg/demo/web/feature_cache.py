@@ -11,14 +11,15 @@ from typing import Final
 
 import numpy as np
 from cachetools import LRUCache
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.precision import Precision, dtype_name
-from ahs_seg.methods.base import Merging, Method
-from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+from ahs_seg.methods.base import Method
+from ahs_seg.methods.wrapped import WrappedMethod
+from ahs_seg.types import ImageFeatures, Output, Words
 
 CACHE_BYTES: Final = 512 * 2**20
 """Image features and outputs kept for further requests about the same image."""
@@ -75,26 +76,18 @@ class ByteLRU:
                 self._held[key] = value
 
 
-class CachedMethod(Method):
+class CachedMethod(WrappedMethod):
     """Wraps a method and caches image features and outputs; the outputs are those of the method.
 
     `name` distinguishes the method from others in the same store.
     """
 
     def __init__(self, method: Method, store: ByteLRU, *, name: str) -> None:
-        super().__init__()
-        self.method = method
-        self.backbone = method.backbone
+        super().__init__(method)
         self.compute_dtype = method.compute_dtype
-        self.keeps_aspect = method.keeps_aspect
         self.store = store
         self.name = name
         self._local = threading.local()
-
-    @property
-    def merging(self) -> Merging:
-        """How the method merges views."""
-        return self.method.merging
 
     @contextmanager
     def timed(self, *, deadline: float = float("inf")) -> Iterator[Times]:
@@ -130,14 +123,6 @@ class CachedMethod(Method):
     def decode(self, features: ImageFeatures, text: Words) -> Output:
         """Output of the method for image features and text, not cached."""
         return self.method.decode(features, text)
-
-    def prepare(self, text: Float[Tensor, "t p d"], seen: Bool[Tensor, " t"] | None = None) -> ClassText:
-        """Text input of the method for text embeddings and flags of seen classes."""
-        return self.method.prepare(text, seen)
-
-    def scores(self, logits: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Scores of the method for logits."""
-        return self.method.scores(logits)
 
     def _features(self, images: Tensor, seen: str, times: Times) -> ImageFeatures:
         known = self.store.find((self.name, seen))

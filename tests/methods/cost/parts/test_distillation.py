@@ -78,6 +78,21 @@ def test_the_teacher_computes_in_the_type_of_the_student(dtype: torch.dtype) -> 
     assert types == [dtype]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tuner", [ROTATED, Attention(), Full()], ids=["rotated", "attention", "full"])
+def test_before_the_first_step_the_distance_is_zero(tuner: Orthogonal | Attention | Full, dtype: torch.dtype) -> None:
+    backbone = tuner.apply(random_backbone())
+    pixels, text = inputs(5)
+    term, places = DistillationTerm(Distillation(), backbone), torch.arange(5)
+    with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+        features = backbone.encode_image(pixels)  # with gradients, as in training
+    assert features.dense.requires_grad
+    output = Output(torch.zeros(2, 5, 8, 8), features, ClassText(text, text), features.dense)
+    term(backbone, TrainingForward(pixels, LABELS, places, places, output, 0.0, compute_dtype=dtype))
+    assert term.statistics(backbone)["teacher/distance"] < 1e-5
+    assert not term.teacher(backbone, pixels).requires_grad
+
+
 @torch.no_grad()
 def test_the_loss_is_the_distance_to_the_teacher_with_both_weights() -> None:
     """Halfway from 0.5 to 0.1 the factor is 0.3."""

@@ -57,6 +57,17 @@ def test_with_identity_bases_only_the_dynamic_term_is_left() -> None:
         torch.testing.assert_close(ours, F.normalize((torch.eye(6) + share * dynamic) @ word, dim=0))
 
 
+@torch.no_grad()
+def test_words_and_complexities_are_those_of_full_precision_under_autocast() -> None:
+    torch.manual_seed(0)
+    projection, words = ProjectionConfig(rank=4, hidden=(8, 4)).build(16).eval(), torch.randn(5, 2, 16)
+    projection.text_base.weight.diagonal().add_(1e-3 * torch.randn(16))  # less than bf16 can tell from the identity
+    plain, complexity = projection.text(words), projection.complexity(words)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(projection.text(words), plain)
+        assert torch.equal(projection.complexity(words), complexity)
+
+
 def test_contrastive_by_hand() -> None:
     """Means e1 and (e1 + e2)/sqrt 2 against words e1 and e2, temperature 0.1; the ignored cell has no part."""
     features = torch.zeros(1, 2, 2, 2)

@@ -61,6 +61,16 @@ def test_words_are_drawn_to_the_prototypes_they_are_near_by_hand() -> None:
     assert still.guide(text) is text
 
 
+@torch.no_grad()
+def test_words_are_guided_in_full_precision_under_autocast() -> None:
+    torch.manual_seed(0)
+    memory, text = PrototypeBank(16, 5, temperature=0.07, guidance=0.1), torch.randn(7, 2, 16)
+    memory.start(F.normalize(torch.randn(5, 16), dim=-1))
+    plain = memory.guide(text)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(memory.guide(text), plain)
+
+
 def test_temperatures_start_where_asked_and_stay_in_bounds() -> None:
     memory = bank(temperature=0.07)
     torch.testing.assert_close(memory.temperatures, torch.full((3,), 0.07))

@@ -106,6 +106,14 @@ def test_gate_regulariser_by_hand() -> None:
     assert gate_regulariser(torch.ones(1, 2, 1, 1), torch.ones(1, 1, 1, 1)) == 0
 
 
+def test_gates_of_an_image_are_regularised_by_themselves() -> None:
+    channel = torch.tensor([0.9, 0.1]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    spatial = torch.tensor([0.9, 0.1]).view(2, 1, 1, 1).expand(2, 1, 4, 5)
+    alone = [gate_regulariser(channel[[one]], spatial[[one]]) for one in range(2)]
+    torch.testing.assert_close(gate_regulariser(channel, spatial), (alone[0] + alone[1]) / 2)
+    torch.testing.assert_close(alone[0], torch.tensor(0.1 * (1 - 0.81)))
+
+
 def test_the_mean_of_a_channel_moves_by_a_share_of_its_spread() -> None:
     dense = randn(2, 3, 5, 7) * torch.tensor([0.5, 3.0, 8.0]).view(1, 3, 1, 1) + 1
     noise = torch.randn(2, 2, 3, 1, 1, generator=torch.Generator().manual_seed(5), dtype=dense.dtype)

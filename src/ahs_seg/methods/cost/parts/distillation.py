@@ -89,13 +89,16 @@ class FrozenTeacher(nn.Module):
         for name, value in tuned.items():
             self.register_buffer(name.replace(".", _DOT), value.detach().clone())
 
-    @torch.no_grad()
     def forward(self, backbone: Backbone, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
-        """The teacher's dense features of images (RGB in [0, 1]) at the resolution of the backbone."""
+        """The teacher's dense features of images (RGB in [0, 1]) at the resolution of the backbone.
+
+        Nothing of it needs a gradient, so that no graph is built; under `no_grad` it would take other kernels than the
+        student, whose rounding in bf16 is as large as the angle that training moves the features by.
+        """
         encoder = _PlainEncoder(backbone)
         start = {f"backbone.model.{name.replace(_DOT, '.')}": value for name, value in self.named_buffers()}
         dense: Tensor = functional_call(encoder, start, (images,))
-        return dense
+        return dense.detach()
 
 
 class _PlainEncoder(nn.Module):

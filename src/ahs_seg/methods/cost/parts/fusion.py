@@ -166,8 +166,8 @@ class HypersphericalFusion(nn.Module):
 class LevelProcessor(nn.Module):
     """Projection of one level to a hypersphere of learned radius, followed by a depthwise-separable convolution.
 
-    The radius is the scale of the convolution's input. If `width` equals `dim`, the linear projection is the identity,
-    as in the original.
+    The radius is the scale of the convolution's input. If `width` equals `dim`, the level is taken as it is, without
+    linear projection, norm and GELU, as in the original.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"radius"})

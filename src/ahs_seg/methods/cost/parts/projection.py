@@ -204,19 +204,23 @@ class DynamicProjection(nn.Module):
         self, embeddings: Float[Tensor, "*n d"], complexity: Float[Tensor, "*n"] | None = None
     ) -> Float[Tensor, "*n d"]:
         """Projected text embeddings, normalised to unit length; `complexity` is theirs (None: estimated here)."""
-        return self.project(F.normalize(embeddings, dim=-1), complexity)
+        return self.project(F.normalize(widened(embeddings), dim=-1), complexity)
 
     def project(
         self, words: Float[Tensor, "*n d"], complexity: Float[Tensor, "*n"] | None = None
     ) -> Float[Tensor, "*n d"]:
         """Projected text embeddings of unit length; the inputs `words` must already be normalised."""
-        dynamic = self.up(self.down(words))
-        share = self.estimator(words) if complexity is None else complexity.unsqueeze(-1)
-        return F.normalize(self.text_base(words) + share * self.scale * dynamic, dim=-1)
+        with full_precision(words.device):
+            words = widened(words)
+            dynamic = self.up(self.down(words))
+            share = self.estimator(words) if complexity is None else complexity.unsqueeze(-1)
+            return F.normalize(self.text_base(words) + share * self.scale * dynamic, dim=-1)
 
     def complexity(self, embeddings: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
         """The complexity of each text embedding, in (0, 1)."""
-        return self.estimator(F.normalize(embeddings, dim=-1)).squeeze(-1)
+        with full_precision(embeddings.device):
+            found: Tensor = self.estimator(F.normalize(widened(embeddings), dim=-1)).squeeze(-1)
+        return found
 
 
 def _base(dim: int, kind: Bases) -> nn.Module:

@@ -15,7 +15,7 @@ from ahs_seg.config import ConfigError, Width
 from ahs_seg.methods.cost.parts.prototype_losses import prototype_contrast, prototype_distance, prototype_loss
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.class_pooling import sum_of_rows
-from ahs_seg.modules.full_precision import widened
+from ahs_seg.modules.full_precision import full_precision, widened
 from ahs_seg.modules.resize import nearest_labels
 from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import IGNORE, TrainingForward
@@ -186,14 +186,15 @@ class PrototypeBank(nn.Module):
         """
         if not self.guidance:
             return text
-        words, ready = F.normalize(text, dim=-1), self.ready
+        words, ready = F.normalize(widened(text), dim=-1), self.ready
         # The bank is updated in place between forward and backward, so the autograd graph needs a copy.
         prototypes = self.prototypes.clone()
-        nearness = words @ prototypes.T / self.temperatures.detach()
-        # A finite mask value, so that a bank without any prototype gives a mean of zeros and not NaN.
-        shares = nearness.masked_fill(~ready, torch.finfo(nearness.dtype).min).softmax(-1)
-        mixture = F.normalize(widened(shares @ prototypes), dim=-1)
-        return F.normalize(words + self.guidance * mixture, dim=-1)
+        with full_precision(text.device):
+            nearness = words @ prototypes.T / self.temperatures.detach()
+            # A finite mask value, so that a bank without any prototype gives a mean of zeros and not NaN.
+            shares = nearness.masked_fill(~ready, torch.finfo(nearness.dtype).min).softmax(-1)
+            mixture = F.normalize(shares @ prototypes, dim=-1)
+            return F.normalize(words + self.guidance * mixture, dim=-1)
 
 
 class PrototypeTerm(nn.Module):

@@ -57,7 +57,8 @@ def gate_regulariser(
     AFR. The published code pulls every gate to one half, which has no effect on the cosine and is the opposite of "keep
     by default, suppress what harms".
     """
-    kept = (channel.mean(1) * spatial.mean((2, 3))).mean()  # the mean of all pairwise products is the product of means
+    # In each image the mean of all products of a channel and a position is the product of their means.
+    kept = (channel.mean((1, 2, 3)) * spatial.mean((1, 2, 3))).mean()
     variation = spatial.new_zeros(())
     for axis in (2, 3):
         if spatial.shape[axis] > 1:
