@@ -28,6 +28,7 @@ def files(tmp_path: Path) -> Path:
     save_original(tiny_state(), tmp_path / "model.pth")
     (tmp_path / "mine.yaml").write_text(
         "MODEL: {SEM_SEG_HEAD: {NUM_LAYERS: 2, POOLING_SIZES: [3, 3]}}\nINPUT: {FORMAT: RGB}\n"
+        "SOLVER: {LR_SCHEDULER_NAME: WarmupCosineLR}\n"
     )
     return tmp_path
 

@@ -62,7 +62,7 @@ def test_other_values_reach_their_places(folder: Path) -> None:
 
 
 def test_where_a_config_is_silent_the_originals_defaults_count(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("MODEL: {META_ARCHITECTURE: CATSeg}")
+    (tmp_path / "a.yaml").write_text("SOLVER: {LR_SCHEDULER_NAME: WarmupCosineLR}\nINPUT: {FORMAT: RGB}")
     translation = translate_config(tmp_path / "a.yaml")
     values: Any = translation.values
     assert values["method"]["cost"] == {"layers": 4, "class_pooling": 6}
@@ -99,3 +99,36 @@ def test_what_is_not_possible_is_named_all_at_once(folder: Path) -> None:
     assert "PROMPT_DEPTH: must be 0 (given: 3)" in message
     assert "CLIP_PRETRAINED: must be one of ViT-B/16, ViT-L/14@336px, ViT-L/14 (given: 'ViT-G')" in message
     assert "POOLING_SIZES: must be two equal sizes (given: [1, 2])" in message
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ("", {"SOLVER.LR_SCHEDULER_NAME", "INPUT.FORMAT"}),
+        ("INPUT: {FORMAT: RGB, CROP: {ENABLED: True}}", {"SOLVER.LR_SCHEDULER_NAME", "INPUT.CROP.TYPE"}),
+        (
+            "SOLVER: {LR_SCHEDULER_NAME: WarmupCosineLR, CLIP_GRADIENTS: {ENABLED: True}}",
+            {"INPUT.FORMAT", "SOLVER.CLIP_GRADIENTS.CLIP_TYPE"},
+        ),
+    ],
+    ids=["neither crop nor clipping", "crop", "clipping"],
+)
+def test_a_default_that_is_not_supported_is_refused_as_if_it_were_written(
+    tmp_path: Path, lines: str, names: set[str]
+) -> None:
+    """detectron2 would take another schedule, BGR images, crops of a relative size, and clip every value."""
+    silent, written = tmp_path / "silent.yaml", tmp_path / "written.yaml"
+    silent.write_text(f"MODEL: {{META_ARCHITECTURE: CATSeg}}\n{lines}")
+    written.write_text(f"_BASE_: defaults.yaml\n{lines}")
+    (tmp_path / "defaults.yaml").write_text(
+        "SOLVER: {LR_SCHEDULER_NAME: WarmupMultiStepLR, CLIP_GRADIENTS: {CLIP_TYPE: value}}\n"
+        "INPUT: {FORMAT: BGR, CROP: {TYPE: relative_range}}"
+    )
+    messages = []
+    for path, origin in ((silent, "not set; the original's default"), (written, "given")):
+        with pytest.raises(ConfigError) as caught:
+            translate_config(path)
+        faults = str(caught.value).splitlines()[1:]
+        assert {line.split(":")[0].strip() for line in faults} == names
+        messages.append([line.replace(origin, "") for line in faults])
+    assert messages[0] == messages[1]

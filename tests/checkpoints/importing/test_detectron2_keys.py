@@ -51,6 +51,20 @@ def test_gradients_are_clipped_only_where_that_is_enabled() -> None:
     assert translated(enabled, {enabled: False, limit: 0.01})[0] == {"training.optimizer.clip_norm": None}
 
 
+@pytest.mark.parametrize(
+    ("key", "switch", "value"),
+    [
+        ("INPUT.CROP.TYPE", "INPUT.CROP.ENABLED", "relative"),
+        ("SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "SOLVER.CLIP_GRADIENTS.ENABLED", "norm"),
+    ],
+)
+def test_the_type_of_crops_and_of_clipping_counts_only_where_they_are_on(key: str, switch: str, value: Value) -> None:
+    for off in ({}, {switch: False}):
+        assert translated(key, {key: value, **off}) == ({}, f"has no effect without {switch}")
+    with pytest.raises(UnsupportedError, match="must be"):
+        translated(key, {key: value, switch: True})
+
+
 def test_padding_belongs_to_the_whole_image_and_not_to_sliding_windows() -> None:
     sliding, padding = "TEST.SLIDING_WINDOW", "MODEL.MASK_FORMER.SIZE_DIVISIBILITY"
     whole = {"inference.windows.name": "whole", "inference.windows.pad_multiple": 48}

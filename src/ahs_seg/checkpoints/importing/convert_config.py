@@ -9,7 +9,12 @@ from typing import Final
 
 import yaml
 
-from ahs_seg.checkpoints.importing.detectron2_keys import DEFAULTS, UnsupportedError, translated
+from ahs_seg.checkpoints.importing.detectron2_keys import (
+    DEFAULTS,
+    UNSUPPORTED_DEFAULTS,
+    UnsupportedError,
+    translated,
+)
 from ahs_seg.checkpoints.importing.detectron2_yaml import Value, read_detectron2
 from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.config import ConfigError
@@ -52,10 +57,11 @@ def translate_config(path: Path | str, overrides: Sequence[str] = ()) -> Transla
     """The translation of an original config file (with `_BASE_`); `overrides` use the original keys, as in its scripts.
 
     Raises:
-        ConfigError: the file cannot be read, or has values that are not supported here; each such key is named.
+        ConfigError: the file cannot be read, or has values that are not supported here, or leaves out keys whose
+            defaults in detectron2 are not; each such key is named.
     """
     given = read_detectron2(path, overrides)
-    original = DEFAULTS | given
+    original = DEFAULTS | UNSUPPORTED_DEFAULTS | given
     values: dict[str, Value] = {}
     mapped: dict[str, str] = {}
     dropped: dict[str, str] = {}
@@ -64,7 +70,8 @@ def translate_config(path: Path | str, overrides: Sequence[str] = ()) -> Transla
         try:
             ours, reason = translated(key, original)
         except UnsupportedError as error:
-            faults.append(f"  {key}: {error} (given: {original[key]!r})")
+            origin = "given" if key in given else "not set; the original's default"
+            faults.append(f"  {key}: {error} ({origin}: {original[key]!r})")
             continue
         if ours:
             origin = "" if key in given else " (the original's default)"

@@ -73,6 +73,17 @@ DEFAULTS: Final[Ours] = {
 }
 """Defaults of the original code and of detectron2 that differ from ours; used for keys that a config does not set."""
 
+UNSUPPORTED_DEFAULTS: Final[Ours] = {
+    "SOLVER.LR_SCHEDULER_NAME": "WarmupMultiStepLR",
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": "value",
+    "INPUT.FORMAT": "BGR",
+    "INPUT.CROP.TYPE": "relative_range",
+}
+"""Defaults of detectron2 that are not supported here: a config that does not set these keys is refused, as with them.
+
+The published configs set all of them.
+"""
+
 _ONLY: Final[dict[str, tuple[Value, ...]]] = {
     "MODEL.META_ARCHITECTURE": ("CATSeg", "CATSegDemo"),
     "MODEL.PROMPT_ENSEMBLE": (False,),
@@ -89,6 +100,12 @@ _ONLY: Final[dict[str, tuple[Value, ...]]] = {
     "INPUT.MIN_SIZE_TRAIN_SAMPLING": ("choice",),
 }
 """Keys for which only the listed values are supported here."""
+
+_SWITCHES: Final = {
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": "SOLVER.CLIP_GRADIENTS.ENABLED",
+    "INPUT.CROP.TYPE": "INPUT.CROP.ENABLED",
+}
+"""Keys that have an effect only if another key is on."""
 
 _MEANINGLESS: Final = {
     r"MODEL\.SEM_SEG_HEAD\.(NAME|IN_FEATURES|CONVS_DIM|COMMON_STRIDE|NORM|LOSS_WEIGHT)": "names parts of detectron2",
@@ -120,6 +137,8 @@ def translated(key: str, original: Mapping[str, Value]) -> tuple[Ours, str]:
         return {_RENAMED[key]: value}, ""
     if key in _SPECIAL and (ours := _SPECIAL[key](value, original)):
         return ours, ""
+    if key in _SWITCHES and not original.get(_SWITCHES[key]):
+        return {}, f"has no effect without {_SWITCHES[key]}"
     if key in _ONLY:
         if value not in _ONLY[key]:
             raise UnsupportedError(f"must be {' or '.join(map(repr, _ONLY[key]))}")
