@@ -109,8 +109,7 @@ class StagedScan(StagedMethod):
             tokens = torch.stack(list(starts.values()), 1)
             return run("crops", {"pixels": pixels, "places": places, "starts": tokens})["embeddings"]
 
-        seen = method.backbone.normalise(resized)
-        crops, valid = method.embed_crops(seen, features, context, method.ensemble, encode=encoded)
+        crops, valid = method.embed_crops(resized, features, context, method.ensemble, encode=encoded)
         return replace(features, crop_embeddings=crops, valid=valid)
 
     def decode(self, features: ImageFeatures, text: Words, run: Run) -> Output:

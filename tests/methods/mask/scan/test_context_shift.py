@@ -8,7 +8,7 @@ from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tok
 from ahs_seg.methods.mask.scan.context_shift import (
     RandomPatches,
     embed_regions,
-    random_patches_for,
+    query_generators,
     read_context,
     spread_evenly,
 )
@@ -37,18 +37,35 @@ def test_places_are_spread_as_the_formula_says() -> None:
 def test_drawn_places_are_marked_and_so_many() -> None:
     marked = marked_places()
     wanted = (marked.sum(1) * 0.4).long()
-    chosen = RandomPatches(torch.Generator().manual_seed(1))(marked, wanted)
-    assert not (chosen & ~marked).any()
-    assert torch.equal(chosen.sum(1), wanted)
+    for generators in (None, query_generators(torch.rand(3, 9, 9), 1, len(marked))):
+        chosen = RandomPatches(generators)(marked, wanted)
+        assert not (chosen & ~marked).any()
+        assert torch.equal(chosen.sum(1), wanted)
 
 
-def test_draws_depend_on_seed_and_image_alone() -> None:
-    marked, wanted = torch.ones(1, 50, dtype=torch.bool), torch.tensor([10])
+def test_draws_depend_on_seed_image_and_query_alone() -> None:
+    marked, wanted = torch.ones(4, 50, dtype=torch.bool), torch.full((4,), 10)
+
+    def drawn(image: torch.Tensor, seed: int, queries: slice = slice(None)) -> torch.Tensor:
+        return RandomPatches(query_generators(image, seed, 4)[queries])(marked[queries], wanted[queries])
+
     one, other = torch.rand(3, 9, 9), torch.rand(3, 9, 9)
-    first = random_patches_for(one, 0)(marked, wanted)
-    assert torch.equal(first, random_patches_for(one.clone(), 0)(marked, wanted))
-    assert not torch.equal(first, random_patches_for(one, 1)(marked, wanted))
-    assert not torch.equal(first, random_patches_for(other, 0)(marked, wanted))
+    first = drawn(one, 0)
+    assert torch.equal(first, drawn(one.clone(), 0))
+    assert torch.equal(first[2:], drawn(one, 0, slice(2, None)))
+    assert len(first.unique(dim=0)) == 4
+    assert not torch.equal(first, drawn(one, 1))
+    assert not torch.equal(first, drawn(other, 0))
+
+
+def test_draws_are_those_of_the_image_in_8_bits() -> None:
+    """Rounding errors of another device change nothing, and a value beyond white is white on all of them."""
+    image = torch.randint(256, (3, 9, 9), generator=torch.Generator().manual_seed(0)) / 255
+    image[0, 0] = 1
+    states = [generator.get_state() for generator in query_generators(image, 0, 2)]
+    for near in (image + 1e-5, image.where(image < 1, 1.2)):
+        found = [generator.get_state() for generator in query_generators(near, 0, 2)]
+        assert all(torch.equal(one, other) for one, other in zip(states, found, strict=True))
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.methods.mask.scan.context_shift import embed_regions, spread_evenly
+from ahs_seg.methods.mask.scan.context_shift import RandomPatches, embed_regions, query_generators, spread_evenly
 from ahs_seg.methods.mask.scan.crops import cut_regions
 from ahs_seg.methods.mask.scan.ensemble import EnsembleConfig
 from tests.support.scan import build, images, words
@@ -50,6 +50,41 @@ def test_images_of_a_batch_do_not_disturb_one_another() -> None:
     together = method(images(), words(4)).logits
     alone = torch.cat([method(one[None], words(4)).logits for one in images()])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_number_of_crops_encoded_at_a_time_changes_no_drawn_patch() -> None:
+    """Other patches move an embedding here by 0.02; the saturated scores of a random CLIP would not tell."""
+    settings = EnsembleConfig(threshold=0.7, ratio=0.5, choice="random")
+    found, scores = [], []
+    for batch in (1, 7, 32):
+        method = build(ensemble=settings.replace(batch=batch), queries=12)
+        features = method.encode(images())
+        assert features.valid is not None
+        assert features.valid.all()
+        assert features.crop_embeddings is not None
+        found.append(features.crop_embeddings)
+        scores.append(method.decode(features, words(4)).logits)
+    for embeddings, logits in zip(found[1:], scores[1:], strict=True):
+        torch.testing.assert_close(embeddings, found[0], rtol=0, atol=1e-4)
+        torch.testing.assert_close(logits, scores[0], rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_drawn_are_patches_of_the_seed_and_the_image_in_0_to_1() -> None:
+    method, inputs = build(ensemble=EnsembleConfig(threshold=0.7, ratio=0.5, choice="random", seed=5)), images()
+    features, seen = method.encode(inputs), method.backbone.normalise(inputs)
+    context = method.context(seen, features.padded_size)
+    assert features.valid is not None
+    assert features.crop_embeddings is not None
+    for index in range(2):
+        logits = F.interpolate(features.predictions[-1].masks[index][None], size=(64, 96), mode="bilinear")[0]
+        shown = features.valid[index].nonzero()[:, 0]
+        masks = logits[shown, :50, :70].sigmoid() > 0.7
+        generators = query_generators(inputs[index], 5, features.valid.shape[1])
+        choose = RandomPatches([generators[query] for query in shown.tolist()])
+        expected = method.embed_image_crops(seen[index], masks, context, index, ratio=0.5, choose=choose)
+        torch.testing.assert_close(features.crop_embeddings[index, shown], expected, rtol=0, atol=1e-4)
 
 
 @torch.no_grad()

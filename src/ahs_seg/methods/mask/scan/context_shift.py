@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -123,19 +123,30 @@ def spread_evenly(marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Boo
 
 @dataclass(frozen=True)
 class RandomPatches:
-    """Random selection, with equal probability, of True positions in each row (None: PyTorch's default generator)."""
+    """Random selection, with equal probability, of True positions in each row.
 
-    generator: torch.Generator | None = field(default=None)
+    `generators` are those of the rows, one for each (None: PyTorch's default generator for all).
+    """
+
+    generators: Sequence[torch.Generator] | None = None
 
     def __call__(self, marked: Bool[Tensor, "n l"], wanted: Int[Tensor, " n"]) -> Bool[Tensor, "n l"]:
         """The selected positions, `wanted` in each row."""
-        device = marked.device if self.generator is None else self.generator.device
-        order = torch.rand(marked.shape, generator=self.generator, device=device).to(marked.device)
+        if self.generators is None:
+            order = torch.rand(marked.shape, device=marked.device)
+        else:
+            rows = [torch.rand(marked.shape[1], generator=generator) for generator in self.generators]
+            order = torch.stack(rows).to(marked.device)
         rank = order.masked_fill(~marked, 2.0).argsort(1).argsort(1)
         return marked & (rank < wanted.unsqueeze(1))
 
 
-def random_patches_for(image: Float[Tensor, "3 H W"], seed: int) -> RandomPatches:
-    """A random selection seeded by `seed` and the image content, so that the order of images has no influence."""
-    content = (image.detach().cpu() * 255).round().to(torch.uint8).contiguous().numpy()
-    return RandomPatches(torch.Generator().manual_seed(zlib.crc32(content.tobytes(), seed)))
+def query_generators(image: Float[Tensor, "3 H W"], seed: int, count: int) -> list[torch.Generator]:
+    """One generator for each of `count` queries of an image (RGB in [0, 1]).
+
+    Their seeds depend only on `seed`, the image content (to 8 bits) and the number of the query, so that neither the
+    order of images nor the number of crops that are encoded at a time has an influence.
+    """
+    content = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().contiguous().numpy()
+    key = zlib.crc32(content.tobytes(), seed)
+    return [torch.Generator().manual_seed(zlib.crc32(query.to_bytes(4, "little"), key)) for query in range(count)]

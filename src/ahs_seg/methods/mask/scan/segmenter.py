@@ -20,9 +20,10 @@ from ahs_seg.methods.mask.predictions import Decoders, ImageArea
 from ahs_seg.methods.mask.proposals import MaskFeatures, padded, padded_size_of, proposal_output
 from ahs_seg.methods.mask.scan.context_shift import (
     Context,
+    RandomPatches,
     SelectPatches,
     embed_regions,
-    random_patches_for,
+    query_generators,
     read_context,
     spread_evenly,
 )
@@ -118,8 +119,7 @@ class ScanSegmenter(Method):
         maps = self.pixels(padded(self.pixels.normalise(images), padded_size))
         predictions = self.decoder(self.pixel_decoder(maps, area), area)
         wanted = predictions if torch.is_grad_enabled() else predictions[-1:]
-        seen = self.backbone.normalise(images)
-        context = self.context(seen, padded_size)
+        context = self.context(self.backbone.normalise(images), padded_size)
         features = ScanFeatures(
             dense=context.dense,
             levels=context.levels,
@@ -132,7 +132,7 @@ class ScanSegmenter(Method):
         )
         if self.ensemble is None or self.training:
             return features
-        crop_embeddings, valid = self.embed_crops(seen, features, context, self.ensemble)
+        crop_embeddings, valid = self.embed_crops(images, features, context, self.ensemble)
         return replace(features, crop_embeddings=crop_embeddings, valid=valid)
 
     def decode(self, features: ScanFeatures, text: Words) -> Output:
@@ -180,7 +180,7 @@ class ScanSegmenter(Method):
     @torch.no_grad()
     def embed_crops(
         self,
-        seen: Float[Tensor, "b 3 H W"],
+        images: Float[Tensor, "b 3 H W"],
         features: ScanFeatures,
         context: Context,
         settings: EnsembleConfig,
@@ -194,8 +194,9 @@ class ScanSegmenter(Method):
         masks = features.predictions[-1].masks
         crop_embeddings = masks.new_zeros(*masks.shape[:2], self.backbone.dim, dtype=torch.float32)
         valid = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
-        for index, image in enumerate(seen):
-            choose = spread_evenly if settings.choice == "even" else random_patches_for(image, settings.seed)
+        drawn = settings.choice == "random"
+        for index, image in enumerate(self.backbone.normalise(images)):
+            generators = query_generators(images[index], settings.seed, masks.shape[1]) if drawn else []
             for first in range(0, masks.shape[1], settings.batch):
                 some = masks[index, first : first + settings.batch]
                 framed = F.interpolate(some[None], size=features.padded_size, mode="bilinear")[0]
@@ -203,6 +204,7 @@ class ScanSegmenter(Method):
                 shown = [place for place, any_of in enumerate(cover.flatten(1).any(1).tolist()) if any_of]
                 found = indices_on(masks.device, shown)
                 valid[index].index_fill_(0, first + found, 1)
+                choose = RandomPatches([generators[first + place] for place in shown]) if drawn else spread_evenly
                 embedded = self.embed_image_crops(
                     image, cover[found], context, index, ratio=settings.ratio, choose=choose, encode=encode
                 )
