@@ -2,9 +2,12 @@
 
 import math
 
+import pytest
 import torch
 
-from ahs_seg.methods.mask.scan.crop_clip import region_contrast
+from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective, region_contrast
+from ahs_seg.types import IGNORE, TrainingForward
+from tests.support.builders import random_backbone
 
 UNIT = torch.eye(2)
 
@@ -23,12 +26,21 @@ def test_all_pairs_of_a_class_are_right_answers() -> None:
     assert math.isclose(found.item(), (2 * pair + alone) / 3, rel_tol=1e-6)
 
 
-def test_no_region_gives_zero_with_a_gradient() -> None:
-    regions, scale = torch.zeros(0, 4, requires_grad=True), torch.tensor(3.0, requires_grad=True)
-    loss = region_contrast(regions, torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), scale)
+@pytest.mark.parametrize("shown", [0, 1], ids=["no image shows a class", "one of two images does"])
+def test_unlabelled_images_leave_no_trained_parameter_without_a_gradient(shown: int) -> None:
+    method = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5)
+    labels = torch.full((2, 64, 64), IGNORE)
+    labels[:shown, :32], labels[:shown, 32:] = 0, 1
+    images, rows = torch.rand(2, 3, 64, 64), torch.arange(3)
+    view = TrainingForward(images, labels, rows, rows, method(images, torch.randn(3, 1, 24)), 0.0)
+    loss = RegionObjective(min_area=0.9)(method, view)["contrast"]
     loss.backward()
-    assert loss.item() == 0
-    assert scale.grad is not None
+    gradients = {name: value.grad for name, value in method.named_parameters() if value.requires_grad}
+    assert {name.split(".")[0] for name in gradients} == {"shifted", "scale"}
+    assert all(gradient is not None for gradient in gradients.values())
+    moved = [name for name, gradient in gradients.items() if gradient is not None and gradient.any()]
+    assert (loss.item() > 0, len(moved)) == ((True, len(gradients)) if shown else (False, 0))
+    assert loss.isfinite()
 
 
 def test_names_are_compared_with_regions_and_regions_with_names() -> None:

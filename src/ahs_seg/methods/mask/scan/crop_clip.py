@@ -28,10 +28,8 @@ def region_contrast(
 
     The mean of the cross-entropies of regions against names and of names against regions. All pairs of the same class
     are positives with equal target probability; if all classes differ this is the loss of CLIP (Radford et al., 2021),
-    as in OVSeg (Liang et al., CVPR 2023). Without any region the loss is 0.
+    as in OVSeg (Liang et al., CVPR 2023). There is at least one region.
     """
-    if not len(regions):
-        return (regions.sum() + scale) * 0
     logits = scale * regions @ names.T
     same = (classes[:, None] == classes).to(logits.dtype)
     targets = same / same.sum(1, keepdim=True)
@@ -110,7 +108,7 @@ class RegionObjective(nn.Module):
         self.min_area = min_area
 
     def forward(self, method: nn.Module, view: TrainingForward) -> dict[str, Tensor]:
-        """The loss, under the key `contrast`."""
+        """The loss, under the key `contrast`; without any region it is 0, with zeros as gradients."""
         assert isinstance(method, CropEncoder)
         features = view.output.features
         assert isinstance(features, ContextFeatures)
@@ -121,11 +119,18 @@ class RegionObjective(nn.Module):
             if len(present):
                 masks = labels == present[:, None, None]
                 embeddings.append(method.read(features, index, masks, choose=RandomPatches(), min_area=self.min_area))
-        owner = torch.cat(classes)
-        regions = torch.cat(embeddings) if embeddings else features.seen.new_zeros(0, method.backbone.dim)
+        if not embeddings:
+            return {"contrast": _zero_of_trained(method)}
+        owner, regions = torch.cat(classes), torch.cat(embeddings)
         names = class_embeddings(view.output.text)[torch.searchsorted(view.row_class, owner)]
         scale = method.scale.clamp(max=math.log(LARGEST_SCALE)).exp()
         return {"contrast": region_contrast(regions.float(), names, owner, scale)}
+
+
+def _zero_of_trained(module: nn.Module) -> Float[Tensor, ""]:
+    """The number 0 as a function of every trained parameter: with several processes each must get a gradient."""
+    trained = [value for value in module.parameters() if value.requires_grad]
+    return torch.stack([value.flatten()[:0].sum() for value in trained]).sum()
 
 
 def classes_of(labels: Int[Tensor, "H W"]) -> Int[Tensor, " n"]:
