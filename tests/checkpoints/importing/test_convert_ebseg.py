@@ -69,6 +69,9 @@ def test_the_large_one_is_told_by_its_blocks(state: dict[str, Tensor]) -> None:
     assert (large.clip_scale, large.recognition_blocks) == (0.7, 6)
     assert (large.alpha, large.beta, large.gamma) == (0.12, 0.4, 0.6)
     assert large.backbone.resolution == 448
+    dense = EBSegConfig(backbone=EBSegConfig().backbone.replace(dense="naclip"))
+    kept = ebseg_config(dense, conversion | {name.format(12 + index): torch.zeros(4) for index in range(12)})
+    assert kept.backbone == large.backbone.replace(dense="naclip")
 
 
 def test_blocks_are_bounded() -> None:

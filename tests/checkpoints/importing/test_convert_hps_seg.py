@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ahs_seg.checkpoints import load_model
+from ahs_seg.checkpoints import ModelDescription, load_model
 from ahs_seg.checkpoints.importing.convert_hps_seg import convert_ahs_seg_lite, convert_hps_seg
 from ahs_seg.checkpoints.importing.run import import_checkpoint, recognise
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HpsSegConfig
+from ahs_seg.methods.cost.parts.prototypes import Prototypes
 from tests.support.official import DIM, byte_tokenizer_file, save_original, tiny_state
 
 CLASSES = 6
@@ -62,9 +63,11 @@ LITE = shapes(
 }
 
 
-def imported(state: dict[str, Tensor], kind: str | None, folder: Path) -> tuple[object, CostSegmenter, dict[str, str]]:
+def imported(
+    state: dict[str, Tensor], kind: str | None, folder: Path, given: ModelDescription | None = None
+) -> tuple[object, CostSegmenter, dict[str, str]]:
     path = save_original(state, folder / "model.pth")
-    report = import_checkpoint(path, kind, folder / "model", tokenizer=byte_tokenizer_file(folder))
+    report = import_checkpoint(path, kind, folder / "model", description=given, tokenizer=byte_tokenizer_file(folder))
     description, method = load_model(folder / "model")
     assert isinstance(method, CostSegmenter)
     return description.method, method, report.ignored
@@ -113,6 +116,18 @@ def test_the_simple_design(tmp_path: Path) -> None:
     torch.testing.assert_close(bank.temperatures, bounded)
     expected = {BANK + "feature_queue", BANK + "label_queue", BANK + "queue_ptr", "geodesic_head.curvature"}
     assert expected | {"hyperspherical_loss.distillation.current_iter"} <= set(ignored)
+
+
+@torch.no_grad()
+def test_temperatures_are_those_of_the_checkpoint_whatever_they_began_with(tmp_path: Path) -> None:
+    cost = AhsSegLiteConfig().cost.replace(prototypes=Prototypes(temperature=0.1, momentum=0.9))
+    given = ModelDescription(method=AhsSegLiteConfig(cost=cost))
+    config, method, _ = imported(tiny_state("hclip_vitb") | LITE, None, tmp_path, given)
+    assert isinstance(config, AhsSegLiteConfig)
+    assert config.cost.prototypes is not None
+    assert config.cost.prototypes.momentum == 0.9
+    bounded = LITE[BANK + "class_temperature"].clamp(0.01, 1)
+    torch.testing.assert_close(method.parts.prototypes.temperatures, bounded)
 
 
 def test_the_checkpoints_that_its_code_can_write_are_h_clip(tmp_path: Path) -> None:

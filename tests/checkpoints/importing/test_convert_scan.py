@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model
+from ahs_seg.checkpoints.importing.convert_scan import scan_config
 from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint, published, recognise
 from ahs_seg.methods import ScanConfig, ScanSegmenter
 from tests.parity.mask_recording import mask_recording
@@ -65,6 +66,17 @@ def test_every_key_is_mapped_or_left_out_with_a_reason(state: dict[str, Tensor],
         method.shifted.get_parameter("vision_model.embeddings.class_embedding"), state[f"{CLIP}visual.class_embedding"]
     )
     assert report.numbers == sum(parameter.numel() for parameter in method.parameters())
+
+
+def test_the_large_one_has_more_shifts_unless_its_description_has_its_own() -> None:
+    towers = {
+        blocks: {f"shifted.vision_model.encoder.layers.{index}.mlp.fc1.bias": torch.zeros(1) for index in range(blocks)}
+        for blocks in (12, 24)
+    }
+    assert scan_config(ScanConfig(), towers[12]) == ScanConfig()
+    assert scan_config(ScanConfig(), towers[24]) == ScanConfig(shifts=(1, 3, 5, 7, 9))
+    own = ScanConfig(shifts=(2, 4))
+    assert scan_config(own, towers[12]) == scan_config(own, towers[24]) == own
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model
 from ahs_seg.checkpoints.importing.run import CheckpointKind, import_checkpoint
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL
@@ -128,6 +129,30 @@ def test_a_config_and_names_of_its_own(tmp_path: Path, words: Path, state: dict[
     wider = ModelDescription(method=CatSegConfig(cost=CostConfig(layers=3)))
     with pytest.raises(CheckpointError, match=r"\d+ missing: head\.layers\.2"):
         import_checkpoint(path, "cat_seg", tmp_path / "other", description=wider, tokenizer=words)
+
+
+def test_the_clip_of_a_description_keeps_its_dense_form_and_resolution(
+    tmp_path: Path, words: Path, state: dict[str, Tensor]
+) -> None:
+    path = save_original(state, tmp_path / "model.pth")
+    standard = CatSegConfig().backbone
+    for name, given, resolution in (
+        ("both", standard.replace(dense="naclip", resolution=96), 96),
+        ("form", standard.replace(dense="naclip"), 24 * 8),  # 384 pixels are the grid of the training on another CLIP
+        ("none", ClipConfig(dense="naclip"), 24 * 8),
+    ):
+        mine = ModelDescription(method=CatSegConfig(backbone=given))
+        import_checkpoint(path, None, tmp_path / name, description=mine, tokenizer=words)
+        description, method = load_model(tmp_path / name)
+        backbone = description.method.backbone
+        assert (backbone.source, backbone.dense, backbone.resolution) == ("imported", "naclip", resolution)
+        assert (method.backbone.dense_form, method.backbone.resolution) == ("naclip", resolution)
+    odd = ModelDescription(method=CatSegConfig(backbone=standard.replace(resolution=100)))
+    with pytest.raises(
+        CheckpointError, match="resolution 100 of its description is not a multiple of its patch size 8"
+    ):
+        import_checkpoint(path, None, tmp_path / "odd", description=odd, tokenizer=words)
+    assert not (tmp_path / "odd").exists()
 
 
 def test_a_state_dict_of_no_known_kind(tmp_path: Path) -> None:

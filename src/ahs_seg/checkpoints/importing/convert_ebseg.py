@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints.importing.convert_clip import text_tower_rules, thirds, transposed
 from ahs_seg.checkpoints.importing.convert_mask2former import masked_decoder_rules, pixel_decoder_rules
 from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError, Rule, convert
@@ -38,7 +37,7 @@ def ebseg_config(config: EBSegConfig, state: Mapping[str, Tensor]) -> EBSegConfi
     blocks = sum(key.startswith(_VISION) and key.endswith("mlp.fc1.bias") for key in state)
     if blocks <= config.recognition_blocks * 4:
         return config
-    large = ClipConfig(source="openai/clip-vit-large-patch14-336", resolution=448)
+    large = config.backbone.replace(source="openai/clip-vit-large-patch14-336", resolution=448)
     published = {"backbone": large, "clip_scale": 0.7, "recognition_blocks": 6}
     return config.replace(**published, alpha=0.12, beta=0.4, gamma=0.6)
 

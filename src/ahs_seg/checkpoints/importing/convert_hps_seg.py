@@ -82,10 +82,14 @@ def hps_seg_config(config: HpsSegConfig, state: Mapping[str, Tensor]) -> HpsSegC
 
 
 def ahs_seg_lite_config(config: AhsSegLiteConfig, state: Mapping[str, Tensor]) -> AhsSegLiteConfig:
-    """`config` with the modules that occur in the converted state dict, in their sizes; distillation has no weights."""
+    """`config` with the modules that occur in the converted state dict, in their sizes; distillation has no weights.
+
+    The temperature of the prototypes is the one to which the converted temperatures are relative, so that they are
+    those of the checkpoint, whatever its training began with.
+    """
     cost, prototypes = config.cost, None
     if (memory := state.get(PROTOTYPES + "prototypes")) is not None:
-        prototypes = (cost.prototypes or Prototypes()).replace(count=len(memory))
+        prototypes = (cost.prototypes or Prototypes()).replace(count=len(memory), temperature=TEMPERATURE)
     rectification = _rectification(CertaintyRectification(), cost.rectification, state)
     parts = {"prototypes": prototypes, "rectification": rectification, "geodesic": None}
     return config.replace(cost=cost.replace(**parts))
@@ -137,7 +141,7 @@ def _zeros(tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _theta(tensor: Tensor) -> dict[str, Tensor]:
-    """A temperature as the logarithm of its ratio to the initial temperature."""
+    """A temperature as the logarithm of its ratio to `TEMPERATURE`."""
     return {"": tensor.clamp(LEAST_TEMPERATURE, GREATEST_TEMPERATURE).log() - math.log(TEMPERATURE)}
 
 

@@ -27,9 +27,13 @@ def convert_scan(state: Mapping[str, Tensor]) -> Conversion:
 
 
 def scan_config(config: ScanConfig, state: Mapping[str, Tensor]) -> ScanConfig:
-    """The config for the converted weights: SCAN-L has the contextual shift after two more blocks than SCAN-B."""
+    """The config for the converted weights: SCAN-L has the contextual shift after two more blocks than SCAN-B.
+
+    Other `shifts` than SCAN-B's are those of the training and stay.
+    """
     blocks = sum(key.startswith("shifted.") and key.endswith("mlp.fc1.bias") for key in state)
-    return config.replace(shifts=(1, 3, 5, 7, 9)) if blocks > 12 else config
+    published = config.shifts == ScanConfig().shifts
+    return config.replace(shifts=(1, 3, 5, 7, 9)) if published and blocks > 12 else config
 
 
 def holds_shifted(keys: Collection[str]) -> bool:

@@ -102,7 +102,7 @@ def _described(
     trained_on: Sequence[str] | None,
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
-    """The description with this CLIP, at the resolution that gives the patch grid of the method's training."""
+    """The description with this CLIP; a resolution other than the method's default one stays."""
     vision = sizes.vision_config
     if description is None:
         description = published(kind)
@@ -113,13 +113,29 @@ def _described(
         raise ConversionError(f"its description is of the method {method.name}")
     if kind in FITTED:
         method = FITTED[kind](method, state)
-    source = origin.published(sizes)[1]
-    resolution = vision.image_size if kind in ("zero_shot", "scan", "ebseg") else _GRID * vision.patch_size
-    if method.backbone.source == source and method.backbone.resolution is not None:
-        resolution = method.backbone.resolution
-    clip = ClipConfig(source=source, resolution=resolution)
+    clip = _fitting(kind, description.method.backbone, method.backbone, sizes, origin.published(sizes)[1])
     names = description.trained_on if trained_on is None else tuple(trained_on)
     return description.replace(method=method.replace(backbone=clip), trained_on=names)
+
+
+def _fitting(kind: CheckpointKind, given: ClipConfig, chosen: ClipConfig, sizes: CLIPConfig, source: str) -> ClipConfig:
+    """The config `chosen` for a CLIP of these sizes.
+
+    Where the resolution of the description, `given`, is the default one, it is that of the method's training: the same
+    grid of patches, or the resolution of the CLIP.
+    """
+    vision = sizes.vision_config
+    resolution = vision.image_size if kind in ("zero_shot", "scan", "ebseg") else _GRID * vision.patch_size
+    if given.resolution not in (None, published(kind).method.backbone.resolution):
+        resolution = given.resolution
+    elif chosen.source == source and chosen.resolution is not None:
+        resolution = chosen.resolution
+    if resolution % vision.patch_size:
+        raise ConversionError(
+            f"the resolution {resolution} of its description is not a multiple of its patch size {vision.patch_size}; "
+            "give one that is, or leave method.backbone.resolution out"
+        )
+    return chosen.replace(source=source, resolution=resolution)
 
 
 def _expected(backbone: ClipBackbone, description: ModelDescription | None) -> dict[str, Tensor]:
