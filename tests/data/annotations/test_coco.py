@@ -135,6 +135,8 @@ def test_a_bad_annotation_costs_its_image(tmp_path: Path, caplog, one: dict, mes
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "two categories have the id 1"),
         ({"annotations": [3]}, "annotation 3; allowed is a mapping with an image_id"),
         ({"images": [{"id": 1}] * 2}, "2 images have the id 1"),
+        ({"images": [{"id": 0}] * 3}, "3 images have the id 0; give each one of its own"),
+        ({"images": [{"id": ""}] * 2}, "2 images have the id ''"),
         ({"images": [{"id": [1]}]}, "allowed is a mapping with an id"),
     ],
 )

@@ -100,8 +100,9 @@ def _by_image(document: Mapping[str, Any], path: Path) -> list[tuple[dict[str, A
         if not isinstance(one, dict) or not _is_id(one.get("id")):
             raise AnnotationError(f"{path}: image {shortened(one)}; allowed is a mapping with an id and a file_name.")
         counts[one["id"]] += 1
-    if twice := next((number for number, count in counts.items() if count > 1), None):
-        raise AnnotationError(f"{path}: {counts[twice]} images have the id {twice}; give each one of its own.")
+    for number, count in counts.items():
+        if count > 1:
+            raise AnnotationError(f"{path}: {count} images have the id {shortened(number)}; give each one of its own.")
     if lost := [number for number in found if number not in counts]:
         notice(f"{path}: annotations of {len(lost)} images that are not in its list, e.g. {lost[0]}, are left out")
     return [(one, found.get(one["id"], [])) for one in document["images"]]
