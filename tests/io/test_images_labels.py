@@ -11,6 +11,7 @@ from PIL import Image
 
 from ahs_seg.io.images import ImageError, read_colours, read_labels
 from ahs_seg.io.png import SIGNATURE, png_chunk
+from tests.support.geotiffs import geotiff
 
 COLOURS = np.array([[[0, 0, 0], [192, 96, 96]], [[5, 6, 7], [255, 255, 255]]], np.uint8)
 
@@ -26,6 +27,20 @@ def test_labels_are_read_from_bytes() -> None:
     assert read_labels(buffer.getvalue()).tolist() == [[3, 300]]
     with pytest.raises(ImageError, match="row 7: empty, or not in a supported format"):
         read_labels(b"", name="row 7")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("compress", ["NONE", "DEFLATE"])
+@pytest.mark.parametrize("photometric", ["MINISWHITE", "MINISBLACK"])
+def test_labels_are_the_stored_values_whichever_of_them_is_white(
+    tmp_path: Path, photometric: str, compress: str, bits: int
+) -> None:
+    values = np.array([[0, 1, 1, 0], [2**bits - 1, 0, min(2, 2**bits - 1), 1]], np.uint16 if bits > 8 else np.uint8)
+    packed = {"nbits": bits} if bits < 8 else {}
+    path = geotiff(tmp_path / "a.tif", values[None], photometric=photometric, compress=compress, **packed)
+    labels = read_labels(path)
+    assert labels.tolist() == values.tolist()
+    assert labels.dtype == values.dtype
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp"])

@@ -124,8 +124,9 @@ def read_labels(
 ) -> UInt[np.ndarray, "H W"]:
     """The label values of a file exactly as stored, as uint8 or uint16.
 
-    Grey values are not scaled; a file with a palette gives the palette indices. A file is given by its path, or by its
-    content (bytes; `name` stands for it in error messages).
+    Grey values are not scaled, nor inverted where a TIFF says that 0 is white; a file with a palette gives the palette
+    indices. In PBM black is 0. A file is given by its path, or by its content (bytes; `name` stands for it in error
+    messages).
 
     Raises:
         ImageError: the file is missing or damaged, has colour or alpha channels, or a lossy format.
@@ -138,9 +139,11 @@ def read_labels(
                 f"{name}: mode {image.mode}; a label map has one number per pixel (8- or 16-bit grey, or a palette). "
                 "Save the class indices, not their colours."
             )
-        stretch, orientation = _stretch(image), orientation_of(image)
+        stretch, inverted, orientation = _stretch(image), _is_inverted(image), orientation_of(image)
         with decoding(name):
             values = np.ascontiguousarray(orientation.upright(np.asarray(image)))
+    if inverted:
+        values = ~values
     if values.dtype == np.bool_:
         return values.astype(np.uint8)
     if values.dtype == np.uint8:
@@ -173,6 +176,12 @@ def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
 def _stretch(image: ImageFile.ImageFile) -> int:
     """The factor by which Pillow will scale the grey values of a file that is not loaded yet."""
     return _PACKED_GREY.get(raw_mode(image)[:3], 1)
+
+
+def _is_inverted(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will invert the grey values of a TIFF that is not loaded yet: those of 1 to 8 bits in some."""
+    _, _, packing = raw_mode(image).partition(";")
+    return image.format == "TIFF" and image.mode in ("1", "L") and "I" in packing
 
 
 def _channels_last(tensor: Tensor) -> Shaped[np.ndarray, "*_"]:
