@@ -43,6 +43,16 @@ def test_labels_are_the_stored_values_whichever_of_them_is_white(
     assert labels.dtype == values.dtype
 
 
+@pytest.mark.parametrize("highest", [1, 2, 150, 254, 255, 256, 300, 65534, 65535])
+def test_labels_of_a_netpbm_file_are_not_scaled_from_its_highest_value(highest: int) -> None:
+    values = np.arange(highest + 1).reshape(1, -1)
+    size = f"{highest + 1} 1 {highest}\n".encode()
+    binary = b"P5 " + size + values.astype(">u2" if highest > 255 else np.uint8).tobytes()
+    assert np.array_equal(read_labels(binary), values)
+    plain = b"P2 " + size + " ".join(map(str, values[0].tolist())).encode() + b"\n"
+    assert np.array_equal(read_labels(plain), values)
+
+
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp"])
 def test_colours_are_exact(tmp_path: Path, ending: str) -> None:
     assert np.array_equal(read_colours(saved(tmp_path / f"a{ending}", Image.fromarray(COLOURS))), COLOURS)

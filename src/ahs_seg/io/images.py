@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Shaped, UInt, UInt8
+from jaxtyping import Int32, Shaped, UInt, UInt8
 from PIL import Image, ImageFile
 from torch import Tensor
 
@@ -47,8 +47,8 @@ MAX_PIXELS: Final = 400_000_000
 
 LABEL_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM")
 _SAVE_AGAIN: Final = "Save it as an 8-bit RGB PNG with the colours of the classes."
-_PACKED_GREY: Final = {"L;2": 85, "L;4": 17}
-"""Factors by which Pillow scales 2- and 4-bit grey values to 0..255, by raw mode."""
+_PACKED_GREY: Final = {"L;2": 3, "L;4": 15}
+"""Highest values of 2- and 4-bit grey, which Pillow scales to 0..255, by raw mode."""
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
@@ -139,15 +139,17 @@ def read_labels(
                 f"{name}: mode {image.mode}; a label map has one number per pixel (8- or 16-bit grey, or a palette). "
                 "Save the class indices, not their colours."
             )
-        stretch, inverted, orientation = _stretch(image), _is_inverted(image), orientation_of(image)
+        highest, inverted, orientation = _scaled_from(image), _is_inverted(image), orientation_of(image)
         with decoding(name):
             values = np.ascontiguousarray(orientation.upright(np.asarray(image)))
     if inverted:
         values = ~values
     if values.dtype == np.bool_:
         return values.astype(np.uint8)
+    if highest is not None:
+        values = _unscaled(values, highest)
     if values.dtype == np.uint8:
-        return values // np.uint8(stretch)
+        return values
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
             f"{name}: label values {values.min()}..{values.max()}; allowed are 0..65535. Save it with 16 bits."
@@ -173,9 +175,22 @@ def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
             return np.ascontiguousarray(orientation.upright(np.asarray(image.convert("RGB"))))
 
 
-def _stretch(image: ImageFile.ImageFile) -> int:
-    """The factor by which Pillow will scale the grey values of a file that is not loaded yet."""
-    return _PACKED_GREY.get(raw_mode(image)[:3], 1)
+def _scaled_from(image: ImageFile.ImageFile) -> int | None:
+    """The highest stored value of a file that is not loaded yet, if Pillow will scale it to 255 or 65535."""
+    arguments = image.tile[0][3] if image.tile else None
+    if image.format == "PPM" and isinstance(arguments, tuple):
+        return int(arguments[1])
+    return _PACKED_GREY.get(raw_mode(image)[:3])
+
+
+def _unscaled(values: UInt8[np.ndarray, "H W"] | Int32[np.ndarray, "H W"], highest: int) -> UInt[np.ndarray, "H W"]:
+    """Stored values up to `highest` of those that Pillow has scaled to 255, or to 65535 if they have 32 bits."""
+    full, wide, kind = (255, "u2", "u1") if values.dtype == np.uint8 else (65535, "u4", "u2")
+    products = values.astype(wide)  # of twice the bits, which the product of two values fits
+    np.multiply(products, highest, out=products)
+    np.add(products, full // 2, out=products)
+    np.floor_divide(products, full, out=products)
+    return products.astype(kind)
 
 
 def _is_inverted(image: ImageFile.ImageFile) -> bool:
