@@ -11,6 +11,7 @@ from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.io.images import ImageSource
 from ahs_seg.output.segmentation import Segmentation
 from tests.support.results import made
+from tests.support.shape_checks import unchecked
 
 GOOD = np.zeros((2, 2, 3), np.uint8)
 
@@ -95,6 +96,8 @@ def test_a_batch_has_at_least_one_image() -> None:
     check_batch_size(1)
     with pytest.raises(OutputOptionsError, match="batch_size=0; give the number of images"):
         check_batch_size(0)
+    with unchecked(), pytest.raises(OutputOptionsError, match="batch_size='2'; give the number of images"):
+        check_batch_size("2")  # type: ignore[arg-type]  # as a caller gives it
 
 
 @pytest.mark.parametrize(("on_error", "single"), [("skip", True), ("return", True), ("ignore", False)])

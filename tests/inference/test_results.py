@@ -1,16 +1,20 @@
 """What a result has besides labels and scores, and what cannot be asked for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from ahs_seg.inference.predict import InferenceConfig, Prediction, predict
 from ahs_seg.inference.results import OutputOptions, to_segmentation, to_segmentations, with_unknown
+from ahs_seg.inference.top_k import OutputOptionsError
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, CalibrationError
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.drawn_images import drawn
+from tests.support.shape_checks import unchecked
 from tests.support.tiny_models import ColourMethod
 
 TABLE = PromptConfig(templates=("a {}",)).table(Vocabulary.parse("cat, sofa, lamp, dog"))
@@ -66,12 +70,24 @@ def test_pixels_of_little_confidence_are_unknown_and_keep_their_score() -> None:
     ("options", "message"),
     [
         ({"top_k": 0}, "top_k=0; give"),
-        ({"unknown_below": 1.5}, r"unknown_below=1\.5; a confidence lies between 0 and 1"),
+        ({"top_k": 2.5}, r"top_k=2\.5; give .*, a whole number of at least 1"),
+        ({"top_k": "3"}, "top_k='3'; give"),
+        ({"top_k": True}, "top_k=True; give"),
+        ({"unknown_below": 1.5}, r"unknown_below=1\.5; a confidence is a number between 0 and 1"),
+        ({"unknown_below": "0.5"}, r"unknown_below='0\.5'; a confidence is"),
+        ({"unknown_below": float("nan")}, "unknown_below=nan; a confidence is"),
+        ({"unknown_below": True}, "unknown_below=True; a confidence is"),
     ],
 )
-def test_wrong_requests_are_refused(options: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        OutputOptions(**options)  # type: ignore[arg-type]  # as a caller gives them
+def test_wrong_requests_are_refused(options: dict[str, Any], message: str) -> None:
+    with unchecked(), pytest.raises(OutputOptionsError, match=message):
+        OutputOptions(**options)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    with unchecked():
+        request: Any = OutputOptions(np.int64(2), np.float32(0.5))  # type: ignore[arg-type]  # as a caller gives them
+    assert (request.top_k, request.unknown_below) == (2, 0.5)
 
 
 def test_unknown_pixels_need_a_calibration() -> None:

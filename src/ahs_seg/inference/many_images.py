@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 from ahs_seg.errors import SampleError
-from ahs_seg.inference.top_k import OutputOptionsError
+from ahs_seg.inference.top_k import OutputOptionsError, check_count
 from ahs_seg.io.failures import ends_run, reason_of
 from ahs_seg.io.images import ImageSource
 from ahs_seg.output.segmentation import Segmentation
@@ -44,10 +44,9 @@ def check_batch_size(batch_size: int) -> None:
     """Check that `batch_size` is a number of images.
 
     Raises:
-        OutputOptionsError: it is less than 1.
+        OutputOptionsError: it is no whole number, or less than 1.
     """
-    if batch_size < 1:
-        raise OutputOptionsError(f"batch_size={batch_size}; give the number of images to segment together, at least 1")
+    check_count("batch_size", batch_size, "the number of images to segment together")
 
 
 def check_on_error(on_error: str, *, single: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ahs_seg.inference.predict import InferenceConfig, Prediction, predict, predict_many
-from ahs_seg.inference.top_k import OutputOptionsError, rank
+from ahs_seg.inference.top_k import OutputOptionsError, check_count, rank
 from ahs_seg.methods.base import Method
 from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.segmentation import Segmentation
@@ -26,13 +26,11 @@ class OutputOptions:
     logits: bool = False
 
     def __post_init__(self) -> None:
-        if self.top_k is not None and self.top_k < 1:
+        if self.top_k is not None:
+            check_count("top_k", self.top_k, "the number of classes wanted for every pixel")
+        if self.unknown_below is not None and not _is_share(self.unknown_below):
             raise OutputOptionsError(
-                f"top_k={self.top_k}; give the number of classes wanted for every pixel, at least 1"
-            )
-        if self.unknown_below is not None and not 0 <= self.unknown_below <= 1:
-            raise OutputOptionsError(
-                f"unknown_below={self.unknown_below:g}; a confidence lies between 0 and 1, e.g. 0.5"
+                f"unknown_below={self.unknown_below!r}; a confidence is a number between 0 and 1, e.g. 0.5"
             )
 
     def check(self, calibration: Calibration | None, *, probabilities: bool = False) -> None:
@@ -139,3 +137,11 @@ def _known(
         return labels
     unsure = (scores if calibration is None else calibration(scores)) < request.unknown_below
     return np.where(unsure, np.int32(IGNORE), labels)
+
+
+def _is_share(value: object) -> bool:
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and bool(0 <= value <= 1)
+    )

@@ -32,6 +32,16 @@ class OutputOptionsError(AhsSegError, ValueError):
     """The requested outputs are not possible, for example the logits of too many classes."""
 
 
+def check_count(name: str, value: object, meaning: str) -> None:
+    """Check that an option is a whole number, at least 1; `True` is none.
+
+    Raises:
+        OutputOptionsError: it is not.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise OutputOptionsError(f"{name}={value!r}; give {meaning}, a whole number of at least 1")
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """The best classes of every pixel, best first, with scores in [0, 1]; `logits` are log-odds of all classes."""
