@@ -14,6 +14,7 @@ from ahs_seg.batch import BatchConfig, BatchSummary
 from ahs_seg.batch.jobs import Failed
 from ahs_seg.errors import RunEndedError
 from ahs_seg.inference.tiling import TileConfig
+from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import drawn, save
@@ -62,6 +63,16 @@ def test_names_of_every_length(segmenter: Segmenter, tmp_path: Path) -> None:
     assert (tmp_path / "out" / longest).is_file()
     assert [name[0] for name in failed(summary)] == ["m"]
     assert "File name too long" in summary.failures[0].reason
+
+
+def test_an_overlay_that_is_too_wide_for_its_format(segmenter: Segmenter, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "wide.png", drawn(2, 16_500))
+    save(tmp_path / "in" / "good.png", drawn(24, 32))
+    config = BatchConfig(formats=("overlay",), overlay=OverlayStyle(file_format="webp"))
+    summary = run(segmenter, tmp_path / "in", tmp_path / "out", config=config)
+    assert (summary.done, list(failed(summary))) == (1, ["wide.png"])
+    assert "WEBP takes at most 16383 a side. Write it as png or jpg" in failed(summary)["wide.png"]
+    assert [path.name for path in (tmp_path / "out").glob("*overlay*")] == ["good.overlay.webp"]
 
 
 def test_a_name_that_is_not_utf8(segmenter: Segmenter, tmp_path: Path) -> None:
