@@ -73,6 +73,13 @@ def test_functions_that_are_not_there(calls: Calls, index: int | None) -> None:
     assert refusal(calls, given, None) == (404, "There is no such function; those with a name are export, segment.")
 
 
+def test_the_page_exports_no_films(calls: Calls) -> None:
+    status, message = refusal(calls, {"data": ["video"]}, "export")
+    assert status == 400
+    assert message == "Format: choose one of png, overlay, coco, yolo, npz, geotiff, labelstudio, cvat."
+    assert calls.read(b'{"data": ["coco"]}', "export").data == ["coco"]
+
+
 @pytest.mark.parametrize("index", [3, -1, "x", None])
 def test_examples_that_are_not_there(calls: Calls, index: object) -> None:
     function = next(number for number, one in calls.page.fns.items() if type(one.inputs[:1][0]).__name__ == "Dataset")

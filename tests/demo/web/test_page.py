@@ -16,9 +16,8 @@ from playwright.sync_api import Browser, expect
 
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.serve import serving
-from ahs_seg.demo.web.session import SessionResult, Workbench
+from ahs_seg.demo.web.session import DOWNLOADS, SessionResult, Workbench
 from ahs_seg.io.images import read_image
-from ahs_seg.output.formats import FORMATS
 from ahs_seg.segmenter import Segmenter
 from tests.support.page_visits import WORDS, Visit, ask, drawn, names, segment
 from tests.support.ports import free_port
@@ -99,7 +98,11 @@ def test_download(visit: Visit, scenes: list[Path], segmenter: Segmenter) -> Non
     page = visit()
     segment(page, scenes[0])
     files = {}
-    for kind in sorted(FORMATS, key=lambda kind: kind != "overlay"):
+    page.click("#format input")
+    offered = page.get_by_role("option").all_inner_texts()
+    assert [text.split()[-1] for text in offered] == list(DOWNLOADS), "the chosen one has a tick"
+    page.keyboard.press("Escape")
+    for kind in sorted(DOWNLOADS, key=lambda kind: kind != "overlay"):
         if kind == GEOTIFF:
             continue  # the source has no georeference
         if kind != "overlay":

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web import LimitError, Limits, Workbench
-from ahs_seg.demo.web.session import Asked
+from ahs_seg.demo.web.session import DOWNLOADS, Asked
 from ahs_seg.io.images import ImageError
 from ahs_seg.methods import ZeroShotSegmenter
+from ahs_seg.output.formats import FormatError
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import ImageFeatures
 from ahs_seg.vocabulary.vocabulary import VocabularyError
@@ -166,3 +167,26 @@ def test_exports(bench: Workbench, image: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert sorted(Path(name).name for name in archive.namelist()) == ["noise.classes.json", "noise.png"]
     assert bench.export(answer, "overlay", tmp_path).name == "noise-overlay.png"
+
+
+def test_downloads_hold_nothing_but_the_files_of_their_format(bench: Workbench, image: Path, tmp_path: Path) -> None:
+    answer = bench.segment(image, WORDS, "tiny")
+    several = {}
+    for kind in DOWNLOADS:
+        if kind != "geotiff":  # the source has no georeference
+            path = bench.export(answer, kind, tmp_path)
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(path) as archive:
+                    several[kind] = sorted(archive.namelist())
+    assert several == {
+        "png": ["noise.classes.json", "noise.png"],
+        "yolo": ["data.yaml", "images/noise.png", "labels/noise.txt"],
+        "labelstudio": ["labelstudio.json", "labelstudio.xml"],
+    }
+
+
+def test_a_film_needs_a_video(bench: Workbench, image: Path, tmp_path: Path) -> None:
+    (folder := tmp_path / "downloads").mkdir()
+    with pytest.raises(FormatError, match="The format 'video' has no file for an image; choose one of png, overlay,"):
+        bench.export(bench.segment(image, WORDS, "tiny"), "video", folder)
+    assert list(folder.iterdir()) == []

@@ -14,9 +14,8 @@ import gradio as gr
 from ahs_seg.demo.web.actions import Actions, unexpected
 from ahs_seg.demo.web.calls import OPTIONAL
 from ahs_seg.demo.web.examples import Example
-from ahs_seg.demo.web.session import Workbench
+from ahs_seg.demo.web.session import DOWNLOADS, Workbench
 from ahs_seg.demo.web.viewer import asset
-from ahs_seg.output.formats import FORMATS
 
 TITLE: Final = "AHS-Seg"
 SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
@@ -104,7 +103,7 @@ def build(actions: Actions, examples: list[Example]) -> Page:
                 )
                 with gr.Row(elem_id="downloads"):
                     kind = gr.Dropdown(
-                        list(FORMATS),
+                        list(DOWNLOADS),
                         value="overlay",
                         label="Format",
                         container=False,

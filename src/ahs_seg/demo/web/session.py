@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,12 +24,14 @@ from ahs_seg.demo.web.limits import LimitError, Limits, ServeError
 from ahs_seg.inference.predict import score_maps
 from ahs_seg.io.images import read_image
 from ahs_seg.output.calibration import CalibrationError
-from ahs_seg.output.formats import Format, open_format
-from ahs_seg.output.formats.base import ExportItem
+from ahs_seg.output.formats import FORMATS, Format, open_format
+from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 
+DOWNLOADS: Final = tuple(name for name in FORMATS if name != "video")
+"""Formats of downloads; a film needs a video."""
 TOP: Final = 5
 PROBED_PIXELS: Final = 1_000_000
 """Scores of larger images are probed on score maps downsampled to about this many pixels."""
@@ -130,17 +133,29 @@ class Workbench:
         return self._worker.submit(self._top, answer, row, column).result()
 
     def export(self, answer: SessionResult, name: Format, folder: Path) -> Path:
-        """Write a result in an output format and return the path: a single file, or a zip of several."""
+        """Write a result in an output format and return the path: a single file, or a zip of several.
+
+        Raises:
+            FormatError: the format has no file for an image, or cannot store this one.
+        """
         with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
             exporter = open_format(name, Path(workplace), answer.result.vocabulary)
             exporter.start()
             exporter.add(ExportItem(Path(answer.source.stem), answer.result, answer.source))
             exporter.finish()
             files = sorted(file for file in Path(workplace).rglob("*") if _is_result(file, Path(workplace)))
+            if not files:
+                raise FormatError(
+                    f"The format {name!r} has no file for an image; choose one of {', '.join(DOWNLOADS)}."
+                )
             target = folder / f"{answer.source.stem}-{name}"
             if len(files) == 1:
                 return Path(shutil.copy(files[0], target.with_name(target.name + files[0].suffix)))
-            return Path(shutil.make_archive(str(target), "zip", workplace))
+            packed = target.with_name(target.name + ".zip")
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+                for file in files:
+                    archive.write(file, file.relative_to(workplace))
+            return packed
 
     def _segment(
         self,
