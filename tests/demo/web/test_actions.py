@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from ahs_seg.demo.web.actions import BESIDE, Actions, without_paths
+from ahs_seg.demo.web.actions import BESIDE, Actions, results_bytes, without_paths
+from ahs_seg.demo.web.feature_cache import ByteLRU, held_bytes
 from ahs_seg.demo.web.limits import Limits
 from ahs_seg.demo.web.session import Workbench
 from ahs_seg.demo.web.spool import Spool
@@ -102,6 +103,31 @@ def test_the_download_is_that_of_the_result_that_is_shown(actions: Actions, imag
     assert actions.choose(event(name="gone"), "coco", REQUEST)["interactive"] is False
     actions.forget("tab")
     assert actions.export("coco", REQUEST)["interactive"] is False
+
+
+def test_downloads_are_never_those_of_an_earlier_image(actions: Actions, image: str, tmp_path: Path) -> None:
+    actions.results = ByteLRU(memory_bytes=100_000)
+    first = answer(actions, image, "sky, grass")
+    assert actions.export("npz", REQUEST)["interactive"]
+    (large := tmp_path / "large.png").write_bytes(noise(4, 100, 100))
+    answer(actions, str(large), "sea, sand")
+    assert actions.export("npz", REQUEST)["interactive"] is False
+    with pytest.raises(gr.Error, match="no longer kept; press Segment again"):
+        actions.probe(event(x=3, y=4, names=[first["id"]]), REQUEST)
+
+
+def test_the_last_request_is_kept_however_large_it_may_be(
+    bench: Workbench, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = bench.segment(Path(image), "sky, grass", "one")
+    monkeypatch.setattr("ahs_seg.demo.web.actions.TEXT_BYTES", held_bytes(result.times))
+    monkeypatch.setattr("ahs_seg.demo.web.actions.RESULT_BYTES", 10_000)
+    assert results_bytes(10) == 10_000, "more only if one request needs it"
+    assert results_bytes(48 * 64) == (1 + BESIDE) * held_bytes(result)
+    actions = Actions(bench, Spool(tmp_path))
+    assert not actions.export("npz", REQUEST)["interactive"]
+    answer(actions, image, "sky, grass", ("two",))
+    assert actions.export("npz", REQUEST)["interactive"]
 
 
 def test_messages_name_files_without_their_folders() -> None:

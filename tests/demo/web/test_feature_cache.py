@@ -19,6 +19,17 @@ def test_the_store_forgets_what_was_unused_for_longest() -> None:
     assert len(store) == 2
 
 
+def test_a_value_that_is_too_large_replaces_the_earlier_one_by_none() -> None:
+    store = ByteLRU(memory_bytes=100)
+    store.keep(("a",), torch.zeros(10))
+    store.keep(("b",), torch.zeros(10))
+    store.keep(("a",), torch.zeros(26))
+    assert store.find(("a",)) is None, "not what was kept before"
+    assert store.find(("b",)) is not None
+    store.keep(("a",), torch.zeros(15))
+    assert len(store) == 2
+
+
 def test_sizes_and_digests() -> None:
     features = ImageFeatures(torch.zeros(1, 2, 3, 3), (torch.zeros(1, 4, 3, 3),))
     assert held_bytes(features) == 4 * (18 + 36)

@@ -14,7 +14,7 @@ import gradio as gr
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web.feature_cache import ByteLRU
-from ahs_seg.demo.web.history import History
+from ahs_seg.demo.web.history import PIXEL_BYTES, TEXT_BYTES, History
 from ahs_seg.demo.web.limits import LimitError
 from ahs_seg.demo.web.session import SessionResult, Workbench
 from ahs_seg.demo.web.spool import GONE, Spool
@@ -27,7 +27,7 @@ from ahs_seg.output.formats.base import FormatError
 from ahs_seg.vocabulary.vocabulary import VocabularyError
 
 RESULT_BYTES: Final = 2**30
-"""Results of all sessions, kept for clicks and downloads."""
+"""Results of all sessions, kept for clicks and downloads; more if the largest request needs it."""
 BESIDE: Final = 3
 """Models of a request besides its own."""
 EXPECTED: Final = (LimitError, VocabularyError, TextTooLongError, SampleError, FormatError)
@@ -43,7 +43,7 @@ class Actions:
     def __init__(self, bench: Workbench, spool: Spool) -> None:
         self.bench = bench
         self.spool = spool
-        self.results = ByteLRU(memory_bytes=RESULT_BYTES)
+        self.results = ByteLRU(memory_bytes=results_bytes(bench.limits.pixels))
 
     def segment(  # the inputs of the form
         self,
@@ -124,6 +124,11 @@ class Actions:
 
     def _keep(self, request: gr.Request, history: History) -> None:
         self.results.keep((request.session_hash,), history)
+
+
+def results_bytes(pixels: int) -> int:
+    """Bytes of results that are kept: `RESULT_BYTES`, or those of one request about an image of that many pixels."""
+    return max(RESULT_BYTES, (1 + BESIDE) * (pixels * PIXEL_BYTES + TEXT_BYTES))
 
 
 @contextmanager

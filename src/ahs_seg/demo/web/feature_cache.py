@@ -70,8 +70,12 @@ class ByteLRU:
             self._held.pop(key, None)
 
     def keep(self, key: tuple[object, ...], value: object) -> None:
-        """Store a value and evict the least recently used ones; a value larger than the whole cache is not stored."""
+        """Store a value and evict the least recently used ones.
+
+        A value larger than the whole cache is not stored; the earlier value of its key is removed all the same.
+        """
         with self._lock:
+            self._held.pop(key, None)
             if held_bytes(value) <= self._held.maxsize:
                 self._held[key] = value
 

@@ -12,6 +12,10 @@ KEPT: Final = 8
 """Results of a session that are kept, one for each model of a request."""
 KEPT_BYTES: Final = 256 * 2**20
 """Bytes of them; the results of the last request are kept whatever their size."""
+PIXEL_BYTES: Final = 3 + 4 + 4
+"""Bytes of a result for each pixel: its colours, label and score."""
+TEXT_BYTES: Final = 64 * 2**20
+"""Room for the text embeddings of a result: two tensors of 3,000 rows with 2,560 numbers."""
 
 
 @dataclass(frozen=True, slots=True)
