@@ -12,12 +12,11 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from ahs_seg.config import ConfigError
+from ahs_seg.config import Config, ConfigError
 from ahs_seg.methods.objective import TrainingClasses
 from ahs_seg.modules.constants import made_on
 from ahs_seg.modules.full_precision import widened
 from ahs_seg.modules.resize import nearest_labels
-from ahs_seg.modules.settings import ModuleConfig
 from ahs_seg.types import IGNORE, TrainingForward
 
 HALF_WEIGHT = 0.5
@@ -87,7 +86,7 @@ def _scale_loss(
 Combination = Literal["mean", "residual"]
 
 
-class FusionConfig(ModuleConfig):
+class FusionConfig(Config):
     """Config of the multi-scale hyperspherical fusion (AHS-Seg, MH-FPN).
 
     `levels` are indices (0-based) of vision blocks; the last index means the dense output of the last block. By
