@@ -29,9 +29,11 @@ RESULTS = Path(__file__).parent / "results"
 SEEDS: Final = tuple(range(10))
 """Seeds of every table; the same scenes for all of them."""
 SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan", "tuned")
-SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep")
+SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", "ahs_seg_tuning")
 """Tables on validation scenes, by which settings are chosen."""
-CHOOSING: Final = (11, 12)
+LARGEST: Final = "names_847"
+"""The other scale of the last of them."""
+CHOOSING: Final = (11, 12, 13)
 """Seeds of the sweeps; no other table has them."""
 METHODS: Final = ("cat_seg", "scan", "ebseg")
 """Methods whose quickstart is a row of a table; the others are rows of their ablation tables."""
@@ -92,7 +94,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
     folders = [_started(output, method, seed) for method in METHODS for seed in seeds]
     models = [_model(output, method, seeds[0]) for method in (*METHODS, OTHER)]
     chosen = [_model(output, "ebseg", seed) for seed in CHOOSING]
-    tables = [str(output / TABLES / suite / "ablation.json") for suite in SUITES]
+    tables = [str(output / TABLES / suite / "ablation.json") for suite in (*SUITES, f"{SWEEPS[-1]}-validation")]
     return [
         *starts,
         Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
@@ -100,6 +102,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
+        _sweep(output, results, SWEEPS[-1], LARGEST),
         *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
         _measured("calibration", _model(output, OTHER, seeds[0])),
@@ -139,9 +142,10 @@ def _suite(output: Path, results: Path, suite: str, seeds: Sequence[int]) -> Ste
     return _table(output, results / f"ablation_{suite}.json", suite, suite, seeds, *more)
 
 
-def _sweep(output: Path, results: Path, suite: str) -> Step:
-    source = f"benchmarks/suites/{suite}.yaml"
-    return _table(output, results / f"ablation_{suite}.json", source, f"{suite}-validation", CHOOSING, "--validation")
+def _sweep(output: Path, results: Path, suite: str, scale: str = regimes.FIRST) -> Step:
+    source, name = f"benchmarks/suites/{suite}.yaml", suite if scale == regimes.FIRST else f"{suite}-{scale}"
+    target = results / f"ablation_{name.replace('-', '_')}.json"
+    return _table(output, target, source, f"{name}-validation", CHOOSING, "--validation", "--scale", scale)
 
 
 def _regime(output: Path, results: Path, scale: str, seeds: Sequence[int]) -> Step:

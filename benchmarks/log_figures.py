@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +57,25 @@ def _summary(values: np.ndarray) -> dict[str, float]:
     first, last = values.mean(0)
     named = {"first": first, "last": last, "least": values[:, 1].min(), "most": values[:, 1].max()}
     return {name: float(f"{value:.4g}") for name, value in named.items()}
+
+
+def told(values: dict[str, Any]) -> Iterator[str]:
+    """What the pages tell in sentences of the tuned modules."""
+    rows = {row["name"]: row["figures"] for row in values["suites"]["tuned"]["rows"]}
+    alphas = [value["last"] for name, value in rows["ha_hem"].items() if name.startswith("alpha/")]
+    yield f"ends between {min(alphas):.3f} and {max(alphas):.3f}"
+    energies = [f"{rows[name]['loss_energy']['last']:.4f}" for name in ("ha_hem", "ahs_seg")]
+    yield f"({' and '.join(energies)})"
+    shares = [value for name, value in rows["ahs_seg"].items() if name.startswith("fusion/")]
+    yield f"shares between {min(one['least'] for one in shares):.2f} and {max(one['most'] for one in shares):.2f}"
+    complexity = [rows["ahs_seg"][f"complexity/{name}"]["last"] for name in ("mean", "spread")]
+    yield f"({complexity[0]:.2f}, spread {complexity[1]:.3f})"
+    simple, hps = rows["ahs_seg_lite"], rows["hps_seg"]
+    distances = hps["loss_prototype_distance"]["last"] + hps["loss_prototype_contrast"]["last"]
+    yield f"({simple['loss_prototypes']['last']:.4f} and {simple['loss_segmentation']['last']:.3f})"
+    yield f"({distances:.4f} and {hps['loss_segmentation']['last']:.3f})"
+    yield f"within {simple['teacher/distance']['last']:.3f} radians"
+    yield f"open to {hps['gates/channel']['last']:.4f}"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.experiments.ablation.statistics import student_interval
-from benchmarks import regimes
+from benchmarks import log_figures, regimes
 
 Values = dict[str, Any]
 Figures = Callable[[Values], Iterator[str]]
@@ -212,23 +212,6 @@ def tuned(values: Values) -> Iterator[str]:
             yield f"{difference} on unseen names, seeds between {seeds}"
 
 
-def logs(values: Values) -> Iterator[str]:
-    """What the tuned modules did during training."""
-    rows = {row["name"]: row["figures"] for row in values["suites"]["tuned"]["rows"]}
-    alphas = [value["last"] for name, value in rows["ha_hem"].items() if name.startswith("alpha/")]
-    yield f"ends between {min(alphas):.3f} and {max(alphas):.3f}"
-    shares = [value for name, value in rows["ahs_seg"].items() if name.startswith("fusion/")]
-    yield f"shares between {min(one['least'] for one in shares):.2f} and {max(one['most'] for one in shares):.2f}"
-    complexity = [rows["ahs_seg"][f"complexity/{name}"]["last"] for name in ("mean", "spread")]
-    yield f"({complexity[0]:.2f}, spread {complexity[1]:.3f})"
-    simple, hps = rows["ahs_seg_lite"], rows["hps_seg"]
-    distances = hps["loss_prototype_distance"]["last"] + hps["loss_prototype_contrast"]["last"]
-    yield f"({simple['loss_prototypes']['last']:.4f} and {simple['loss_segmentation']['last']:.3f})"
-    yield f"({distances:.4f} and {hps['loss_segmentation']['last']:.3f})"
-    yield f"within {simple['teacher/distance']['last']:.3f} radians"
-    yield f"open to {hps['gates/channel']['last']:.4f}"
-
-
 TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("throughput", "docs/segment.md"): throughput,
     ("big_image", "docs/segment.md"): big_image,
@@ -252,8 +235,11 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
-    ("ablation_tuned_names_847", "docs/methods/when.md"): regimes.gains,
-    ("log_figures", "docs/methods/when.md"): logs,
+    **{
+        (regimes.result_of(scale), f"docs/methods/{page}.md"): partial(regimes.gains, told)
+        for (scale, page), told in regimes.TOLD.items()
+    },
+    ("log_figures", "docs/methods/when.md"): log_figures.told,
     ("calibration", "docs/python.md"): calibration,
 }
 """By result and page: the figures that the page tells of the result."""

@@ -29,6 +29,16 @@ REGIMES: Final = {
 """Scales of the suite on the drawn world, and what they are called."""
 FIRST, *OTHERS = REGIMES
 """The scale whose table is that of the suite itself, and those with a table of their own."""
+TOLD: Final = {
+    (FIRST, "ahs_seg"): "gain {ahs_seg:.1f} points on unseen names, and HA-HEM alone {ha_hem:.1f}, both resolved",
+    (FIRST, "ahs_seg_lite"): "({ahs_seg_lite:+.1f} points on unseen names",
+    (FIRST, "hps_seg"): "({hps_seg:+.1f} on unseen names, both intervals above 0)",
+    ("names_847", "when"): "HA-HEM ({ha_hem:+.1f}), of AHS-Seg ({ahs_seg:+.1f}) and of the simple design "
+    "({ahs_seg_lite:+.1f}) are resolved",
+    ("names_847", "ahs_seg"): "847 names they gain {ahs_seg:.1f} and {ha_hem:.1f}",
+    ("names_847", "ahs_seg_lite"): "and {ahs_seg_lite:.1f} among 847 names, both resolved)",
+}
+"""What the pages of methods tell in sentences, by scale and page (`gains`)."""
 
 
 def result_of(scale: str) -> str:
@@ -50,12 +60,10 @@ def regime_map(results: Path = RESULTS) -> Iterator[str]:
     yield from table(["", *columns], rows)
 
 
-def gains(values: dict[str, Any]) -> Iterator[str]:
-    """What the pages tell in sentences of the largest vocabulary: gains on unseen names."""
+def gains(told: str, values: dict[str, Any]) -> Iterator[str]:
+    """What a page tells in a sentence: gains on unseen names in points, by the names of the rows."""
     found = {row["name"]: row["differences"].get("unseen") for row in values["rows"]}
-    points = {name: f"{100 * one['difference']:+.1f}" for name, one in found.items() if one}
-    yield f"HA-HEM ({points['ha_hem']}), of AHS-Seg ({points['ahs_seg']}) and of the simple design"
-    yield f"of the simple design ({points['ahs_seg_lite']}) are resolved"
+    yield told.format(**{name: 100 * one["difference"] for name, one in found.items() if one})
 
 
 def _cell(one: Table, name: str) -> str:

@@ -78,7 +78,7 @@ def check_setting(name: str, module: str) -> None:
     changed = {key: getattr(tuned, key) for key in dict(tuned) if getattr(tuned, key) != getattr(documented, key)}
     assert changed == dict(tuned.TUNED)
     default = attrgetter(module)(find_experiment(name).method)
-    assert default == (tuned if name in ("quickstart/ahs_seg_lite", "quickstart/hps_seg") else documented)
+    assert default == (tuned if name.startswith("quickstart/") else documented)
 
 
 def test_a_module_without_tuned_values_has_no_such_setting() -> None:
