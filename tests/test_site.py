@@ -1,6 +1,7 @@
 """The documentation site: builds without a warning, knows every public name, asks no other host; the notebooks run."""
 
 import ast
+import html
 import importlib.util
 import os
 import re
@@ -24,6 +25,8 @@ NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
 LOADED = re.compile(
     r"<(?!a\b)[a-z][^>]*?\b(?:src|href)=\"?((?:https?:)?//[^\" >]+)|url\(\"?((?:https?:)?//[^)\"]+)|@import"
 )
+WIDEST = 35
+"""Characters of a formula within a line, which cannot break, on a screen of 390 pixels."""
 KEPT_BY_US = re.compile(r"\$\$|\\frac|\\sum|class=\"?mermaid")
 
 
@@ -86,6 +89,10 @@ def test_formulas_and_charts_are_drawn_while_building(site: Path) -> None:
         assert content.count('<svg class="flowchart"') == page.read_text(encoding="utf-8").count("```mermaid")
         assert "<math" in content
         assert not re.search(r"\bdrawn\d+x\b", built)
+        inline = re.findall(r'<math[^>]*display="inline".*?</math>', built)
+        shown = {html.unescape(re.sub(r"<[^>]*>", "", one)) for one in inline}
+        assert not {one for one in shown if len(one) > WIDEST}, page.name
+        assert built.count('display="block"') == built.count('<span class="formula">')  # it scrolls
 
 
 def test_charts_are_read() -> None:

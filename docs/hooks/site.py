@@ -85,9 +85,10 @@ def formula(found: re.Match[str]) -> str:
 
 
 def formula_of(text: str, *, display: str) -> str:
-    """MathML of LaTeX on one line."""
+    """MathML of LaTeX on one line; a formula of its own line scrolls where the page is narrower, which MathML cannot."""
     made: str = convert(" ".join(text.split()), display=display)
-    return keep(made.replace("\n", " "))
+    made = made.replace("\n", " ")
+    return keep(f'<span class="formula">{made}</span>' if display == "block" else made)
 
 
 def public_modules() -> list[str]:
