@@ -85,7 +85,7 @@ def formula(found: re.Match[str]) -> str:
 
 
 def formula_of(text: str, *, display: str) -> str:
-    """MathML of LaTeX on one line; a formula of its own line scrolls where the page is narrower, which MathML cannot."""
+    """MathML of LaTeX on one line; a formula with a line of its own scrolls where the page is narrower."""
     made: str = convert(" ".join(text.split()), display=display)
     made = made.replace("\n", " ")
     return keep(f'<span class="formula">{made}</span>' if display == "block" else made)
