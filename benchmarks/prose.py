@@ -235,6 +235,7 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
+    ("ablation_tuned_few", "docs/methods/when.md"): regimes.few_names,
     **{
         (regimes.result_of(scale), f"docs/methods/{page}.md"): partial(regimes.gains, told)
         for (scale, page), told in regimes.TOLD.items()

@@ -41,6 +41,22 @@ TOLD: Final = {
 """What the pages of methods tell in sentences, by scale and page (`gains`)."""
 
 
+def few_names(values: dict[str, Any]) -> Iterator[str]:
+    """What the page tells in a sentence of the seeds of the models that were trained on few names."""
+    rows = {row["name"]: row for row in values["rows"]}
+    gain = {
+        name: [100 * row["differences"]["unseen"]["by_seed"][seed] for seed in ("0", "2")]
+        for name, row in rows.items()
+        if row["differences"]
+    }
+    told = {name: f"{one:.1f} and {other:.1f}" for name, (one, other) in gain.items()}
+    yield f"HA-HEM {told['ha_hem']} points, AHS-Seg {told['ahs_seg']}, the simple design {told['ahs_seg_lite']}"
+    small = gain["residual"] + gain["hps_seg"]
+    yield f"the residual form and HPS-Seg between {min(small):.1f} and {max(small):.1f}"
+    behind = [100 * rows[name]["scores"]["unseen"]["by_seed"]["1"] for name in ("baseline", "ha_hem")]
+    yield f"({behind[0]:.1f} and {behind[1]:.1f} % on unseen names"
+
+
 def result_of(scale: str) -> str:
     """Name of the result of a scale, without its ending; that of the first scale has the name of the suite alone."""
     return f"ablation_{SUITE}" if scale == FIRST else f"ablation_{SUITE}_{scale}"
