@@ -33,6 +33,7 @@ TOLD: Final = {
     (FIRST, "ahs_seg"): "gain {ahs_seg:.1f} points on unseen names, and HA-HEM alone {ha_hem:.1f}, both resolved",
     (FIRST, "ahs_seg_lite"): "({ahs_seg_lite:+.1f} points on unseen names",
     (FIRST, "hps_seg"): "({hps_seg:+.1f} on unseen names, both intervals above 0)",
+    ("hard", "when"): "that of HA-HEM ({ha_hem:+.1f}) is resolved there",
     ("names_847", "when"): "HA-HEM ({ha_hem:+.1f}), of AHS-Seg ({ahs_seg:+.1f}) and of the simple design "
     "({ahs_seg_lite:+.1f}) are resolved",
     ("names_847", "ahs_seg"): "847 names they gain {ahs_seg:.1f} and {ha_hem:.1f}",
