@@ -59,6 +59,13 @@ def _summary(values: np.ndarray) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in named.items()}
 
 
+def energies(values: dict[str, Any]) -> Iterator[str]:
+    """What the page of AHS-Seg tells of the energy loss: with weaker losses, with HA-HEM alone, and as documented."""
+    rows = {row["name"]: row["figures"] for row in values["suites"]["ahs_seg_tuning-validation"]["rows"]}
+    weak, alone, whole = (f"{rows[name]['loss_energy']['last']:.4f}" for name in ("quiet", "ha_hem", "mean"))
+    yield f"energy loss {weak} at the end beside {alone}; {whole} with the documented losses"
+
+
 def told(values: dict[str, Any]) -> Iterator[str]:
     """What the pages tell in sentences of the tuned modules."""
     rows = {row["name"]: row["figures"] for row in values["suites"]["tuned"]["rows"]}

@@ -241,6 +241,7 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
         for (scale, page), told in regimes.TOLD.items()
     },
     ("log_figures", "docs/methods/when.md"): log_figures.told,
+    ("log_figures", "docs/methods/ahs_seg.md"): log_figures.energies,
     ("calibration", "docs/python.md"): calibration,
 }
 """By result and page: the figures that the page tells of the result."""

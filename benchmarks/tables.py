@@ -30,7 +30,7 @@ METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic":
 METHODS: Final = {
     "CAT-Seg": ("quickstart", "cat_seg"),
     "H-CLIP": ("ablation_ahs_seg", "baseline"),
-    "AHS-Seg": ("ablation_ahs_seg", "full"),
+    "AHS-Seg, documented": ("ablation_ahs_seg", "full"),
     "AHS-Seg, simple design, documented": ("ablation_ahs_seg_lite", "full"),
     "HPS-Seg, documented": ("ablation_hps_seg", "full"),
     "EBSeg": ("ablation_ebseg", "full"),
