@@ -6,11 +6,14 @@ import pytest
 
 from ahs_seg.batch import BatchConfig
 from ahs_seg.batch.journal import JournalError
+from ahs_seg.checkpoints.model_dir import ModelDescription
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION, Calibration
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.seen_classes import SoftOverlap
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS
 from tests.support.tiny_models import ColourMethod
@@ -84,6 +87,25 @@ def test_another_map_of_seen_classes_is_refused(photos, tmp_path, monkeypatch):
     for folder, other in [("plain", told), ("told", plain), ("told", told.with_seen({"cat": False}))]:
         with pytest.raises(JournalError, match="made with other seen classes"):
             run(other, photos, tmp_path / folder, resume=True)
+
+
+def test_other_classes_of_the_training_are_refused_where_labels_depend_on_them(photos, tmp_path, monkeypatch):
+    """Seen classes by the names of the training count as those that the caller has given."""
+    cat, tram = (ModelDescription(method=ZeroShotConfig(), trained_on=(name,)) for name in ("cat", "tram"))
+    prompts = PromptConfig(templates=("a {}",))
+    segmenters = [Segmenter(ColourMethod(), prompts=prompts, description=told) for told in (cat, tram)]
+    run(segmenters[0], photos, tmp_path / "alike")
+    assert run(segmenters[1], photos, tmp_path / "alike", resume=True).skipped == 7  # it treats all classes alike
+    monkeypatch.setattr(ColourMethod, "uses_seen", True)
+    run(segmenters[0], photos, tmp_path / "seen")
+    assert run(segmenters[0], photos, tmp_path / "seen", resume=True).skipped == 7
+    with pytest.raises(JournalError, match="made with other seen classes"):
+        run(segmenters[1], photos, tmp_path / "seen", resume=True)
+    monkeypatch.setattr(ColourMethod, "soft_overlap", SoftOverlap(low=0.0, high=0.5))
+    run(segmenters[1], photos, tmp_path / "soft")
+    bus = Segmenter(ColourMethod(), prompts=prompts, description=tram.replace(trained_on=("tram", "bus")))
+    with pytest.raises(JournalError, match="made with other names of the training"):
+        run(bus, photos, tmp_path / "soft", resume=True)
 
 
 def test_another_calibration_is_refused_where_it_decides_which_pixels_are_unknown(segmenter, photos, tmp_path):

@@ -11,16 +11,20 @@ import torch
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.checkpoints import load_model, save_model
+from ahs_seg.checkpoints.model_dir import ModelDescription, write_description
 from ahs_seg.config import ConfigError
 from ahs_seg.data.config import FolderData
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
+from ahs_seg.evaluation.protocols import own_protocol
 from ahs_seg.evaluation.report import EvaluationError
 from ahs_seg.io.folder_lock import FolderInUseError, locked
 from ahs_seg.io.processes import ProcessCountError
 from ahs_seg.metrics import Measures, ParentTable
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.builders import random_backbone
 from tests.support.label_folders import discs, label_folder
+from tests.support.small_methods import EBSEG_SMALL
 from tests.support.world_runs import OWN, SMALL, WORLD, saved_model
 
 
@@ -78,6 +82,25 @@ def test_a_journal_belongs_to_the_weights(model: Path, tmp_path: Path) -> None:
         evaluate_model(job.replace(model=other), progress=False)
     with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity: was "):
         evaluate_model(job.replace(dtype="bf16"), progress=False)
+
+
+def test_a_journal_belongs_to_the_classes_of_the_training_where_labels_depend_on_them(tmp_path: Path) -> None:
+    """EBSeg treats seen and other classes differently, so its counts are of another model if they change."""
+    prompts = PromptConfig(templates=("{}",))
+    told = ModelDescription(method=EBSEG_SMALL, prompts=prompts, trained_on=("sky",))
+    method = EBSEG_SMALL.compose(random_backbone(resolution=64)).eval()
+    model = save_model(method, told, tmp_path / "model")
+    job = EvaluationJob(
+        model=model,
+        data=WORLD.replace(count=1),
+        protocols=(own_protocol(told.inference, prompts),),
+        journal=tmp_path / "journal",
+    )
+    (first,) = evaluate_model(job, progress=False)
+    assert evaluate_model(job, progress=False)[0].counts == first.counts
+    write_description(told.replace(trained_on=("grass",)), model)
+    with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity: was "):
+        evaluate_model(job, progress=False)
 
 
 def test_a_journal_belongs_to_the_settings_of_the_data(model: Path, tmp_path: Path) -> None:

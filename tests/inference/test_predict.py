@@ -175,6 +175,13 @@ def test_protocols_say_what_they_do():
     assert CAT_SEG_PROTOCOL.title == (
         "windows of 384 on 640, overlap 0.333, with global view, shortest edge 640, longest 2560, class pooling 1"
     )
+    given = [SlidingWindows(side=500), SlidingWindows(side=640), SlidingWindows(kernel=200), SlidingWindows()]
+    assert [windows.title.split(",")[0] for windows in given] == [
+        "windows on 500",
+        "windows on 640",
+        "windows of 200",
+        "windows",
+    ]
     assert InferenceConfig().title == "whole image"
     assert InferenceConfig(memory_mb=3, batch=2).title == "whole image"
 

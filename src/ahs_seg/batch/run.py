@@ -41,7 +41,6 @@ from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.vocabulary.seen_classes import given_flags
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
@@ -241,14 +240,8 @@ def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
         **({} if config.top_k is None else {"top_k": config.top_k}),
         **({} if segmenter.dtype == torch.float32 else {"dtype": dtype_name(segmenter.dtype)}),
         **({} if config.unknown_below is None else _unknown(segmenter, config.unknown_below)),
-        **({"seen classes": seen} if (seen := _given_seen(segmenter, job.vocabulary)) else {}),
+        **segmenter.seen_identity(job.vocabulary),
     }
-
-
-def _given_seen(segmenter: Segmenter, vocabulary: Vocabulary) -> dict[str, bool]:
-    """What the caller has said of the classes of this run."""
-    flags = zip(vocabulary.labels, given_flags(segmenter.given_seen, vocabulary), strict=True)
-    return {label: seen for label, seen in flags if seen is not None}
 
 
 def _unknown(segmenter: Segmenter, threshold: float) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ahs_seg.output.calibration import Calibration
 from ahs_seg.output.familiarity import TrainingImages, usual
 from ahs_seg.tuners import Frozen, TunerConfig
 from ahs_seg.vocabulary.prompts import PromptConfig
-from ahs_seg.vocabulary.seen_classes import Overlap
+from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
@@ -69,6 +69,10 @@ class ModelDescription(Config):
         """Method, backbone and training in one line."""
         known = "not recorded" if self.origin is None else str(self.origin)
         return f"{self.method.name} on {self.method.backbone.source}, trained on: {known}"
+
+    def trained_with(self, classes: Vocabulary) -> ModelDescription:
+        """The description of a model that was trained with these classes, seen under all their names."""
+        return self.replace(trained_on=tuple(classes.labels), overlap=Overlap(words=class_synonyms(classes)))
 
     def at_home(self, reached: Sequence[float]) -> ModelDescription:
         """The description with the certainty that is usual among those `reached` on the images of a calibration."""

@@ -88,14 +88,14 @@ def command(
     check_replaceable(
         output, "a model", needs=CONFIG, inputs=[path, *(Path(each) for each in (config, trained_on) if each)]
     )
-    labels = None if trained_on is None else Vocabulary.parse(trained_on).labels
+    classes = None if trained_on is None else Vocabulary.parse(trained_on)
     report = import_checkpoint(
         path,
         chosen,
         output,
         description=description,
         tokenizer=tokenizer,
-        trained_on=labels,
+        trained_on=classes,
         shifted=shifted,
         clip=ClipSettings(heads=heads, text_heads=text_heads, activation=activation),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -115,17 +117,17 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
     use_threads(job.threads if world == 1 else max(1, (job.threads or available_cores()) // world))
     dataset = job.data.open()
     description, method = load()
-    predictors = predictors_for(
+    segmenters = segmenters_for(
         description,
         method,
         job.protocols,
-        dataset.vocabulary,
         device=find_device(job.device, rank=rank),
         dtype=job.dtype,
         cache=TextCache.shared() if job.cache else TextCache(),
     )
+    predictors = [_on_samples(segmenter.predictor(dataset.vocabulary)) for segmenter in segmenters]
     return evaluate_together(
-        [(protocol, _on_samples(predict)) for protocol, predict in zip(job.protocols, predictors, strict=True)],
+        list(zip(job.protocols, predictors, strict=True)),
         dataset,
         method=description.method.name,
         name=job.data.title,
@@ -133,15 +135,17 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
         indices=range(rank, len(dataset), world),
         measures=job.measures,
         journal=job.journal,
-        identity=_identity(job) if job.journal is not None else "",
+        identity=_identity(job, segmenters, dataset.vocabulary) if job.journal is not None else "",
         data=job.data,
         progress=progress,
     )
 
 
-def _identity(job: EvaluationJob) -> str:
-    """What the counts of a journal belong to: the model, and the type in which it computes."""
-    return model_digest(job.model) + ("" if job.dtype == "fp32" else f" {job.dtype}")
+def _identity(job: EvaluationJob, segmenters: Sequence[Segmenter], vocabulary: Vocabulary) -> str:
+    """What the counts of a journal belong to: the model, its type of numbers, and what it knows of the classes."""
+    known = [segmenter.seen_identity(vocabulary) for segmenter in segmenters]
+    seen = f" {hashlib.sha256(json.dumps(known).encode()).hexdigest()}" if any(known) else ""
+    return model_digest(job.model) + ("" if job.dtype == "fp32" else f" {job.dtype}") + seen
 
 
 Load = Callable[[], tuple[ModelDescription, Method]]
@@ -155,13 +159,24 @@ def predictors_for(
     vocabulary: Vocabulary,
     *,
     device: torch.device | str = "cpu",
+) -> list[Predict]:
+    """One predictor per protocol, in fp32; texts that protocols share are encoded once."""
+    return [one.predictor(vocabulary) for one in segmenters_for(description, method, protocols, device=device)]
+
+
+def segmenters_for(
+    description: ModelDescription,
+    method: Method,
+    protocols: tuple[Protocol, ...],
+    *,
+    device: torch.device | str = "cpu",
     dtype: torch.dtype | str = "fp32",
     cache: TextCache | None = None,
-) -> list[Predict]:
-    """One predictor per protocol; texts that protocols share are encoded once."""
+) -> list[Segmenter]:
+    """One segmenter per protocol, the last of which is the method itself; they share text embeddings."""
     cache = cache or TextCache()
     method = method.to(find_device(device))
-    predictors = []
+    segmenters = []
     for protocol in protocols:
         prompts = protocol.prompts or description.prompts
         needed = description.prompts.prompts_per_row
@@ -178,9 +193,8 @@ def predictors_for(
             description=description,
             own=protocol is protocols[-1],
         )
-        segmenter.to(dtype=dtype)
-        predictors.append(segmenter.predictor(vocabulary))
-    return predictors
+        segmenters.append(segmenter.to(dtype=dtype))
+    return segmenters
 
 
 def _on_samples(predict: Predict) -> Callable[[Sample], Int32[np.ndarray, "H W"]]:

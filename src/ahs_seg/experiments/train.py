@@ -38,7 +38,6 @@ from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import load_weights
-from ahs_seg.vocabulary.seen_classes import Overlap, class_synonyms
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -237,15 +236,11 @@ def objective(run: TrainingConfig, method: Method, vocabulary: Vocabulary) -> nn
 
 def describe(run: TrainingConfig, dataset: SegmentationDataset) -> ModelDescription:
     """Build the description that is saved in the model directory of a run on this dataset."""
-    vocabulary = dataset.vocabulary
-    return ModelDescription(
-        method=run.method,
-        prompts=run.training.prompts,
-        inference=run.inference,
-        trained_on=tuple(vocabulary.labels),
-        training=TrainingImages(kind=getattr(dataset, "image_kind", None), data=_title(run, dataset)),
-        overlap=Overlap(words=class_synonyms(vocabulary)),
+    origin = TrainingImages(kind=getattr(dataset, "image_kind", None), data=_title(run, dataset))
+    settings = ModelDescription(
+        method=run.method, prompts=run.training.prompts, inference=run.inference, training=origin
     )
+    return settings.trained_with(dataset.vocabulary)
 
 
 def _title(run: TrainingConfig, dataset: SegmentationDataset) -> str:

@@ -112,10 +112,9 @@ class InferenceModel:
         self.calibration = None
         return self
 
-    @property
-    def given_seen(self) -> dict[str, bool]:
-        """The map of `with_seen`; empty if none was given."""
-        return self._encoder.given
+    def seen_identity(self, vocabulary: Vocabulary) -> dict[str, list[str] | None]:
+        """What results depend on besides weights and settings (`VocabularyEncoder.seen_identity`)."""
+        return self._encoder.seen_identity(self.method, vocabulary)
 
     def optimize(
         self: Model,

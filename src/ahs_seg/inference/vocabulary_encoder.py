@@ -60,11 +60,6 @@ class VocabularyEncoder:
         self._check_scripts = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
-    @property
-    def given(self) -> dict[str, bool]:
-        """What the caller has said of classes that were seen in training, by label."""
-        return dict(self._given)
-
     def emptied(self) -> VocabularyEncoder:
         """An encoder with the same prompts and cache that has prepared nothing yet, as for another device."""
         return VocabularyEncoder(self.prompts, self.cache, self._seen, self._trained, self._given)
@@ -94,12 +89,30 @@ class VocabularyEncoder:
             self._prepared = {**dict(list(self._prepared.items())[1 - KEPT :]), vocabulary: known}
         return known[1]
 
-    def _seen_rows(self, vocabulary: Vocabulary, text: Tensor) -> Bool[Tensor, " t"] | None:
+    def seen(self, vocabulary: Vocabulary) -> Sequence[bool] | None:
+        """For every class whether it counts as seen in training: as given, otherwise by its names (None: not known)."""
         seen, given = self._seen(vocabulary), given_flags(self._given, vocabulary)
-        if any(flag is not None for flag in given):
-            known = seen or [False] * len(vocabulary)
-            seen = [own if flag is None else flag for flag, own in zip(given, known, strict=True)]
-        rows = row_overlap(seen, self.table(vocabulary).row_class)
+        if all(flag is None for flag in given):
+            return seen
+        known = seen or [False] * len(vocabulary)
+        return [own if flag is None else flag for flag, own in zip(given, known, strict=True)]
+
+    def seen_identity(self, method: Method, vocabulary: Vocabulary) -> dict[str, list[str] | None]:
+        """What labels depend on besides weights and settings: the classes that count as seen (None: not known).
+
+        Empty for methods that treat all classes alike. With a soft overlap it has the names of the training, too.
+        """
+        if not method.uses_seen:
+            return {}
+        flags = self.seen(vocabulary)
+        seen = None if flags is None else [label for label, one in zip(vocabulary.labels, flags, strict=True) if one]
+        found: dict[str, list[str] | None] = {"seen classes": seen}
+        if method.soft_overlap is not None and self._trained is not None:
+            found["names of the training"] = list(self._trained.labels)
+        return found
+
+    def _seen_rows(self, vocabulary: Vocabulary, text: Tensor) -> Bool[Tensor, " t"] | None:
+        rows = row_overlap(self.seen(vocabulary), self.table(vocabulary).row_class)
         return None if rows is None else torch.tensor(rows, device=text.device)
 
     def _seen_shares(self, method: Method, vocabulary: Vocabulary, text: Tensor) -> Float[Tensor, " t"] | None:

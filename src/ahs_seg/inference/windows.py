@@ -53,8 +53,8 @@ class SlidingWindows(Config):
     @property
     def title(self) -> str:
         """Part of the title of the protocol (`InferenceConfig.title`)."""
-        sizes = f" of {self.kernel} on {self.side}" if self.kernel and self.side else ""
-        return f"windows{sizes}, overlap {self.overlap:g}" + ", with global view" * self.global_view
+        kernel, side = (f" {word} {size}" * bool(size) for word, size in (("of", self.kernel), ("on", self.side)))
+        return f"windows{kernel}{side}, overlap {self.overlap:g}" + ", with global view" * self.global_view
 
     def grid(self, resolution: int, size: tuple[int, int] = (1, 1)) -> WindowGrid:
         """The window grid for a backbone of this resolution; the canvas is the same square for every image size."""

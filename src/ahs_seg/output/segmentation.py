@@ -178,9 +178,13 @@ class Segmentation:
         }
         return {self.classes[index]: polygons for index, polygons in found.items()}
 
-    def to_coco(self, *, file_name: str = "image.png") -> dict[str, Any]:
-        """COCO document of this image: one RLE annotation for every class present, except background."""
-        return coco_document(ExportItem(Path(file_name).with_suffix(""), self, Path(file_name)))
+    def to_coco(self, *, file_name: str | None = None) -> dict[str, Any]:
+        """COCO document of this image: one RLE annotation for every class present, except background.
+
+        Without `file_name`, the image is called as its file, or "image.png" where it comes from none.
+        """
+        name = file_name or ("image.png" if self.source is None else self.source.name)
+        return coco_document(ExportItem(Path(name).with_suffix(""), self, Path(name)))
 
     def to_geojson(self, *, tolerance: float = 0.0, transform: Sequence[float | int] | None = None) -> dict[str, Any]:
         """GeoJSON FeatureCollection: a MultiPolygon for every class present except background, largest first.
@@ -262,15 +266,15 @@ class Segmentation:
         """Path of the written file; its format is given by the file suffix or by `format`.
 
         `.png` is a label map of class indices with the class names in a `.classes.json` file beside it, `.jpg` and
-        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF, `.json` COCO, `.txt` YOLO. `names` and `legend` say what
-        an overlay shows, as for `plot`.
+        `.webp` are overlays, `.npz` arrays, `.tif` a GeoTIFF with the georeference of the image's file, `.json` COCO,
+        `.txt` YOLO. `names` and `legend` say what an overlay shows, as for `plot`.
 
         Raises:
             FormatError: no format has this suffix, or `format` uses a different one.
             OverwriteError: the path is that of the image.
         """
         check_output_file(Path(path), [self.source])
-        return save_result(self, Path(path), format, OverlayStyle(names=names, legend=legend))
+        return save_result(self, Path(path), format, OverlayStyle(names=names, legend=legend), self.source)
 
     def _repr_html_(self) -> str:
         """HTML view of the result, shown by notebooks."""

@@ -61,6 +61,21 @@ def test_it_knows_what_training_has_seen_for_any_vocabulary(model: Path) -> None
     assert sum(seen) == 67
 
 
+def test_classes_of_another_training_count_in_place_of_the_published_ones(
+    state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """Names and their synonyms decide then, also for the vocabularies of the published maps."""
+    path, words = save_original(state, tmp_path / "EBSeg.pth"), full_tokenizer(tmp_path)
+    clip, told = ClipSettings(heads=12, text_heads=4), published("ebseg").replace(method=TINY)
+    settings = {"description": told, "tokenizer": words, "clip": clip}
+    import_checkpoint(path, None, tmp_path / "model", trained_on="zebra = plains zebra; moon", **settings)
+    description, _ = load_model(tmp_path / "model")
+    assert description.seen(Vocabulary.parse("plains zebra, sky, moon, car")) == (True, False, True, False)
+    seen = description.seen(Vocabulary.known("ade20k-150"))
+    assert seen is not None
+    assert not any(seen)
+
+
 def test_the_large_one_is_told_by_its_blocks(state: dict[str, Tensor]) -> None:
     conversion = convert_ebseg(state).state
     assert ebseg_config(EBSegConfig(), conversion) == EBSegConfig()

@@ -1,12 +1,21 @@
 """Formats of single files, names of images, and the classes that annotations hold."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ahs_seg.output.formats.base import Exporter, ExportItem, SingleFiles, foreground_classes
+from ahs_seg.output.formats import open_format
+from ahs_seg.output.formats.base import (
+    MOST_CLASSES,
+    Exporter,
+    ExportItem,
+    FormatError,
+    SingleFiles,
+    foreground_classes,
+)
 from ahs_seg.types import IGNORE
-from ahs_seg.vocabulary.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 from tests.support.results import WORDS, item, made
 
 
@@ -41,3 +50,21 @@ def test_objects_are_the_classes_found_largest_first() -> None:
 def test_background_is_no_object() -> None:
     words = Vocabulary.parse("cat, dog").with_background(["wall"])
     assert foreground_classes(made([[2, 2, 0]], words)) == [0]
+
+
+@pytest.mark.parametrize("name", ["png", "geotiff", "video", "npz", "coco"])
+def test_more_classes_than_a_label_map_holds_are_refused_before_anything_is_written(name: Any, tmp_path: Path) -> None:
+    """65,535 classes and the value of unknown pixels fill 16 bits; one more would have the index of another."""
+    most = Vocabulary(tuple(ClassName(str(index), (str(index),)) for index in range(MOST_CLASSES)))
+    more = Vocabulary((*most.entries, ClassName("one more", ("one more",))))
+    assert isinstance(open_format(name, tmp_path, most), Exporter)
+    if name in ("npz", "coco"):
+        assert isinstance(open_format(name, tmp_path, more), Exporter)
+        return
+    with pytest.raises(
+        FormatError, match=r"65,536 classes: a label map stores at most 65,535\. Give fewer classes, or"
+    ):
+        open_format(name, tmp_path, more)
+    with pytest.raises(FormatError, match="a label map stores at most"):
+        made([[0, 65_535]], more).save(tmp_path / "scene.png")
+    assert not list(tmp_path.iterdir())

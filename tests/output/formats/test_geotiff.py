@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def test_the_georeference_is_that_of_the_source(tmp_path: Path):
         assert json.loads(found.tags()["CLASSES"]) == WORDS.labels
         assert found.nodata == 255
     assert [path.name for path in (tmp_path / "out/deep").iterdir()] == ["scene.tif"]
+
+
+def test_a_saved_result_has_the_georeference_of_its_file(tmp_path: Path):
+    source = scene(tmp_path / "scene.tif", transform=PLACE, crs="EPSG:32632", nodata=0)  # no pixel has data
+    result = replace(made(blobs(1)), source=source)
+    with rasterio.open(result.save(tmp_path / "labels.tif")) as found:
+        assert (found.transform, found.crs) == (PLACE, rasterio.crs.CRS.from_epsg(32632))
+        assert (found.read(1) == 255).all()
+    (image,) = json.loads(result.save(tmp_path / "deep.json").read_text())["images"]
+    assert image["file_name"] == "scene.tif"
+    assert [image] == result.to_coco()["images"]
+    (alone,) = json.loads(made([[0]]).save(tmp_path / "alone.json").read_text())["images"]
+    assert alone["file_name"] == "alone.png"
 
 
 @pytest.mark.parametrize("marked", ["nodata", "mask", "alpha"])

@@ -39,9 +39,8 @@ class Translation:
         values: dict[str, Value] = {key: self.values[key] for key in ("method", "inference") if key in self.values}
         if isinstance(training, dict) and "prompts" in training:
             values["prompts"] = training["prompts"]
-        if self.trained_on is not None:
-            values["trained_on"] = list(Vocabulary.known(self.trained_on).labels)
-        return ModelDescription.parse(values, source="the translated config")
+        found = ModelDescription.parse(values, source="the translated config")
+        return found if self.trained_on is None else found.trained_with(Vocabulary.known(self.trained_on))
 
     def to_yaml(self) -> str:
         """The config as YAML for `ahs-seg train`, still without `data`; comments at the top list the dropped keys."""

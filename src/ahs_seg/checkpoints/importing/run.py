@@ -26,6 +26,7 @@ from ahs_seg.inference.predict import training_free_protocol
 from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.io.weight_files import check_finite, check_types, is_finite
 from ahs_seg.modules.unfilled import shapes_only
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 __all__ = ["CheckpointKind", "ClipSettings", "ImportReport", "import_checkpoint", "published", "recognise"]
 
@@ -39,7 +40,7 @@ def import_checkpoint(
     directory: Path | str,
     *,
     description: ModelDescription | None = None,
-    trained_on: Sequence[str] | None = None,
+    trained_on: ClassSource | None = None,
     tokenizer: Path | None = None,
     shifted: Path | None = None,
     clip: ClipSettings = NOT_GIVEN,
@@ -48,7 +49,7 @@ def import_checkpoint(
     """Convert an original checkpoint and write its model directory; for `clip`, a directory as `transformers` reads it.
 
     Without `kind`, the kind is detected by the keys; the CLIP is detected by the shapes. `description` is needed if the
-    training differed from the published one, `trained_on` are its class names; `tokenizer` as in `find_tokenizer`.
+    training differed from the published one, `trained_on` are its classes; `tokenizer` as in `find_tokenizer`.
     `shifted` is the file of the CLIP fine-tuned in SCAN's second stage, if it is separate. `clip` are heads and
     activation, which the file does not hold; they are needed unless its origin fixes them.
 
@@ -99,7 +100,7 @@ def _described(
     description: ModelDescription | None,
     sizes: CLIPConfig,
     origin: ClipOrigin,
-    trained_on: Sequence[str] | None,
+    trained_on: ClassSource | None,
     state: Mapping[str, Tensor],
 ) -> ModelDescription:
     """The description with this CLIP; a resolution other than the method's default one stays."""
@@ -114,8 +115,8 @@ def _described(
     if kind in FITTED:
         method = FITTED[kind](method, state)
     clip = _fitting(kind, description.method.backbone, method.backbone, sizes, origin.published(sizes)[1])
-    names = description.trained_on if trained_on is None else tuple(trained_on)
-    return description.replace(method=method.replace(backbone=clip), trained_on=names)
+    fitted = description.replace(method=method.replace(backbone=clip))
+    return fitted if trained_on is None else fitted.trained_with(Vocabulary.parse(trained_on))
 
 
 def _fitting(kind: CheckpointKind, given: ClipConfig, chosen: ClipConfig, sizes: CLIPConfig, source: str) -> ClipConfig:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from ahs_seg.io.atomic import write_text
-from ahs_seg.output.formats.base import Exporter, ExportItem, ExportResult, FormatError, SingleFiles, VideoFrame
+from ahs_seg.output.formats.base import (
+    Exporter,
+    ExportItem,
+    ExportResult,
+    FormatError,
+    SingleFiles,
+    VideoFrame,
+    check_16_bits,
+)
 from ahs_seg.output.formats.coco import coco_document, coco_part, join_coco
 from ahs_seg.output.formats.cvat import cvat_part, join_cvat
 from ahs_seg.output.formats.geotiff import write_geotiff
@@ -29,6 +37,8 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat", "video"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+_LABEL_MAPS: Final = ("png", "geotiff", "video")
+"""Formats that keep class indices in 16 bits."""
 
 __all__ = [
     "FORMATS",
@@ -45,7 +55,13 @@ __all__ = [
 
 
 def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: OverlayStyle | None = None) -> Exporter:
-    """Exporter that writes the results of a run to the folder `output` in the named format; `style` is for overlays."""
+    """Exporter that writes the results of a run to the folder `output` in the named format; `style` is for overlays.
+
+    Raises:
+        FormatError: the format cannot store so many classes.
+    """
+    if name in _LABEL_MAPS:
+        check_16_bits(vocabulary)
     match name:
         case "png":
             return SingleFiles(output, vocabulary, ".png", write_label_map)
@@ -88,8 +104,16 @@ _SINGLE: Final[dict[str, tuple[tuple[str, ...], Callable[[ExportItem, Path], Non
 """Formats that can store a single result in one file: suffixes (the first format with a suffix wins) and writer."""
 
 
-def save_result(result: ExportResult, path: Path, name: str | None = None, style: OverlayStyle | None = None) -> Path:
+def save_result(
+    result: ExportResult,
+    path: Path,
+    name: str | None = None,
+    style: OverlayStyle | None = None,
+    source: Path | None = None,
+) -> Path:
     """Path of the written file; its format is given by `name`, or by the suffix of the path; `style` is for overlays.
+
+    `source` is the file of the image, of which a GeoTIFF has the georeference and which annotations name.
 
     Raises:
         FormatError: no format has this suffix, or the named format does not use it.
@@ -97,7 +121,7 @@ def save_result(result: ExportResult, path: Path, name: str | None = None, style
     suffix = path.suffix.lower()
     for known, (suffixes, write) in _SINGLE.items():
         if suffix in suffixes and name in (None, known):
-            item = ExportItem(path.with_suffix(""), result)
+            item = ExportItem(Path(path.stem), result, source)
             write_overlay(item, path, style) if known == "overlay" else write(item, path)
             return path
     listed = ", ".join(f"{known} ({' '.join(suffixes)})" for known, (suffixes, _) in _SINGLE.items())

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
@@ -23,6 +23,9 @@ from jaxtyping import Float, Int32, UInt8
 from ahs_seg.errors import AhsSegError
 from ahs_seg.output.palette import by_area
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+
+MOST_CLASSES: Final = 65_535
+"""Classes of a label map of 16 bits; the value after the last one marks unknown pixels."""
 
 
 class FormatError(AhsSegError, ValueError):
@@ -87,6 +90,19 @@ class ExportItem:
         name = self.name.with_name(own).as_posix() if self.frame is None else self.frame.video
         check_utf8(name)
         return name
+
+
+def check_16_bits(vocabulary: Vocabulary) -> None:
+    """Check that class indices fit into a label map of 16 bits, whose last value is that of unknown pixels.
+
+    Raises:
+        FormatError: they do not.
+    """
+    if len(vocabulary) > MOST_CLASSES:
+        raise FormatError(
+            f"{len(vocabulary):,} classes: a label map stores at most {MOST_CLASSES:,}. Give fewer classes, or choose "
+            "the format npz or coco."
+        )
 
 
 def check_utf8(name: object) -> None:

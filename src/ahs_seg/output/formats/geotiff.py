@@ -21,7 +21,7 @@ from ahs_seg.io.orientation import Orientation
 from ahs_seg.io.pixels import ImageError
 from ahs_seg.io.rasters import open_dataset
 from ahs_seg.output.colours import ClassColours
-from ahs_seg.output.formats.base import ExportItem, FormatError, check_utf8
+from ahs_seg.output.formats.base import ExportItem, FormatError, check_16_bits, check_utf8
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -84,11 +84,13 @@ def label_writer(
 
     Raises:
         MissingPackageError: rasterio is not installed.
-        FormatError: `like` cannot be opened or has another size, or a name is not UTF-8.
+        FormatError: `like` cannot be opened or has another size, a name is not UTF-8, or there are more than 65,535
+            classes.
     """
     rasterio = _rasterio()
     check_utf8(path)
     check_utf8(like)
+    check_16_bits(vocabulary)
     wide = len(vocabulary) > 255
     unknown = 65535 if wide else 255
     profile: dict[str, Any] = {

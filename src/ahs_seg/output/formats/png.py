@@ -13,14 +13,14 @@ from PIL import Image
 
 from ahs_seg.io.atomic import replacing_file, write_text
 from ahs_seg.output.colours import ClassColours
-from ahs_seg.output.formats.base import ExportItem, ExportResult
+from ahs_seg.output.formats.base import MOST_CLASSES, ExportItem, ExportResult, check_16_bits
 from ahs_seg.output.palette import areas
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 PALETTE_SIZE: Final = 256
 UNKNOWN_8_BIT: Final = 255
-UNKNOWN_16_BIT: Final = 65535
+UNKNOWN_16_BIT: Final = MOST_CLASSES
 _GREY: Final = (128, 128, 128)
 _LEVEL: Final = 3
 """Compression level of label maps, 0 to 9."""
@@ -37,8 +37,12 @@ def write_label_map(item: ExportItem, path: Path) -> None:
 
     Up to 256 classes give an 8-bit palette PNG, more classes a 16-bit greyscale one; 256 classes and unknown pixels
     need 16 bits. Unknown pixels have the value 255 or 65535, as in label maps of datasets; the JSON file states it.
+
+    Raises:
+        FormatError: there are more than 65,535 classes.
     """
     result = item.result
+    check_16_bits(result.vocabulary)
     unknown = int((result.labels == IGNORE).sum())
     value = UNKNOWN_16_BIT if _is_wide(result) else UNKNOWN_8_BIT
     more = {"unknown": {"value": value, "pixels": unknown}} if unknown else {}
@@ -49,6 +53,7 @@ def write_label_map(item: ExportItem, path: Path) -> None:
 
 def label_map_image(result: ExportResult) -> Image.Image:
     """The class index of every pixel as a PIL image with the colours of the classes as palette, as in the file."""
+    check_16_bits(result.vocabulary)
     unknown, wide = result.labels == IGNORE, _is_wide(result)
     value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
     return _label_map(result, unknown, value, wide=wide)
