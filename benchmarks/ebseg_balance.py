@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from ahs_seg.segmenter import Segmenter
 RESULTS: Final = Path(__file__).parent / "results" / "ebseg_balance.json"
 GAMMAS: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
 SUPERVISED: Final = (0.0, 0.1, 0.2, 0.4)
+WEIGHTS: Final = ("alpha", "beta", "gamma")
 METRICS: Final = ("miou", "seen", "unseen", "harmonic")
 
 
@@ -40,10 +42,31 @@ def balances() -> list[dict[str, float]]:
     ]
 
 
+def told(values: dict[str, Any]) -> Iterator[str]:
+    """What the page of EBSeg tells: the balance with the best mean over all names, and the best without a part."""
+
+    def scores(row: dict[str, float]) -> list[str]:
+        return [f"{100 * row[metric]:.1f}" for metric in ("miou", "unseen")]
+
+    rows = values["rows"]
+    best, averaged, balanced = (
+        max(some, key=lambda row: row["miou"])
+        for some in (
+            rows,
+            [row for row in rows if not row["gamma"]],
+            [row for row in rows if row["alpha"] == row["beta"]],
+        )
+    )
+    yield f"{', '.join(f'${chr(92)}{key}$ = {best[key]:g}' for key in WEIGHTS)}, is the best of {len(rows)} on"
+    yield " on all names and ".join(scores(best)) + " on unseen ones"
+    yield f"it is {' and '.join(scores(averaged))} at best"
+    yield f"$\\beta$) {' and '.join(scores(balanced))}"
+
+
 def scored(segmenter: Segmenter, data: Any, balance: dict[str, float]) -> dict[str, float]:
     method = segmenter.method
     assert isinstance(method, EBSegSegmenter)
-    method.alpha, method.beta, method.gamma = balance["alpha"], balance["beta"], balance["gamma"]
+    method.alpha, method.beta, method.gamma = (balance[key] for key in WEIGHTS)
     counts = ConfusionMatrix(len(data.vocabulary))
     for index in range(len(data)):
         sample = data[index]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.experiments.ablation.statistics import student_interval
-from benchmarks import log_figures, regimes
+from benchmarks import ebseg_balance, log_figures, regimes
 
 Values = dict[str, Any]
 Figures = Callable[[Values], Iterator[str]]
@@ -232,6 +232,7 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("ablation_ahs_seg_lite", "docs/methods/ahs_seg_lite.md"): simple_modules,
     ("ablation_hps_seg", "docs/methods/hps_seg.md"): hps_modules,
     ("ablation_ebseg", "docs/methods/ebseg.md"): ebseg_modules,
+    ("ebseg_balance", "docs/methods/ebseg.md"): ebseg_balance.told,
     ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,

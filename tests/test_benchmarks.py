@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
-from ahs_seg.configs import packaged_suites
+from ahs_seg.configs import find_config, packaged_suites
 from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
+from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.methods import ZeroShotConfig
 from benchmarks import (
@@ -187,6 +188,13 @@ def test_balances_of_the_grid_are_shares() -> None:
     for one in found:
         assert one["beta"] + one["gamma"] == pytest.approx(1)
         assert 0 <= one["alpha"] <= one["beta"]
+
+
+def test_the_balance_of_the_quickstart_is_the_best_on_validation_scenes() -> None:
+    rows = json.loads(ebseg_balance.RESULTS.read_text(encoding="utf-8"))["rows"]
+    best = max(rows, key=lambda row: row["miou"])
+    method = Experiment.read(find_config("quickstart/ebseg")).method
+    assert [getattr(method, key) for key in ebseg_balance.WEIGHTS] == [best[key] for key in ebseg_balance.WEIGHTS]
 
 
 def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:
