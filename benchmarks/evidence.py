@@ -29,10 +29,11 @@ RESULTS = Path(__file__).parent / "results"
 SEEDS: Final = tuple(range(10))
 """Seeds of every table; the same scenes for all of them."""
 SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan", "tuned")
-SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", "ahs_seg_tuning")
+TUNING: Final = "ahs_seg_tuning"
+SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", TUNING, "dense_form")
 """Tables on validation scenes, by which settings are chosen."""
 LARGEST: Final = "names_847"
-"""The other scale of the last of them."""
+"""The other scale of the last two of them."""
 CHOOSING: Final = (11, 12, 13)
 """Seeds of the sweeps; no other table has them."""
 METHODS: Final = ("cat_seg", "scan", "ebseg")
@@ -94,7 +95,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
     folders = [_started(output, method, seed) for method in METHODS for seed in seeds]
     models = [_model(output, method, seeds[0]) for method in (*METHODS, OTHER)]
     chosen = [_model(output, "ebseg", seed) for seed in CHOOSING]
-    tables = [str(output / TABLES / suite / "ablation.json") for suite in (*SUITES, f"{SWEEPS[-1]}-validation")]
+    tables = [str(output / TABLES / suite / "ablation.json") for suite in (*SUITES, f"{TUNING}-validation")]
     return [
         *starts,
         Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
@@ -102,7 +103,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
-        _sweep(output, results, SWEEPS[-1], LARGEST),
+        *(_sweep(output, results, suite, LARGEST) for suite in SWEEPS[-2:]),
         *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
         _measured("calibration", _model(output, OTHER, seeds[0])),

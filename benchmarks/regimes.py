@@ -41,6 +41,12 @@ TOLD: Final = {
 }
 """What the pages of methods tell in sentences, by scale and page (`gains`)."""
 
+DENSE: Final = (
+    "HA-HEM gains {ha_hem:.1f} points on unseen names with CAT-Seg's form and {ha_hem_residual:.1f} with the "
+    "residual one, the simple design {ahs_seg_lite:.1f} and {ahs_seg_lite_residual:.1f}"
+)
+"""What the page of regimes tells of the comparison of dense forms on validation scenes."""
+
 
 def few_names(values: dict[str, Any]) -> Iterator[str]:
     """What the page tells in a sentence of the seeds of the models that were trained on few names."""
