@@ -214,6 +214,19 @@ def test_any_source(image, tmp_path: Path):
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
+def test_predictor_and_many_images_read_arrays_as_a_call_does(image):
+    segmenter = Segmenter(ColourMethod(), prompts=SHORT)
+    vocabulary = Vocabulary.parse("cat, sofa, lamp")
+    predict = segmenter.predictor(vocabulary)
+    forms = [image / 255, image.astype(np.uint16) * 257, torch.from_numpy(image.copy()).permute(2, 0, 1)]
+    for given, expected in [*((form, image) for form in forms), (image[::-1], image[::-1].copy())]:
+        labels = segmenter(expected, vocabulary).labels
+        assert np.array_equal(predict(given), labels)
+        (result,) = segmenter.segment_many([given], vocabulary)
+        assert np.array_equal(result.labels, labels)
+        assert np.array_equal(result.image, expected)
+
+
 def test_a_result_says_when_the_model_is_out_of_its_depth(image):
     """Twelve words that the packaged CLIP does not know have scores near chance at a high temperature."""
     description = ModelDescription(method=ZeroShotConfig(backbone=ClipConfig(source="tiny"), temperature=10.0))

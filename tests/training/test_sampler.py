@@ -104,6 +104,16 @@ def test_data_that_cannot_be_used_at_all_ends_the_training(workers: int) -> None
         list(load_steps(StepDataset(Gone(), recipe, flip, 0, 1), recipe, 0, pin=False))
 
 
+def test_the_first_reason_is_a_sentence_of_its_own() -> None:
+    class Torn(TinyDataset):
+        def __getitem__(self, index: int) -> Sample:
+            raise RuntimeError("torn")
+
+    recipe = tiny_recipe()
+    with pytest.raises(UnusableDataError, match=r"RuntimeError: torn\. Mend or remove them\.$"):
+        list(load_steps(StepDataset(Torn(), recipe, flip, 0, 1), recipe, 0, pin=False))
+
+
 def test_every_process_has_random_numbers_of_its_own_in_every_step() -> None:
     cases = [(seed, step, rank) for seed in range(2) for step in range(3) for rank in range(2)]
     seeds = [global_seed(*case) for case in cases]

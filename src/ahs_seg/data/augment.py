@@ -99,7 +99,7 @@ class Augmentation(Config):
             image = self.colour.apply(image, rng)
         if rng.random() < self.flip:
             image, labels = image[:, ::-1], labels[:, ::-1]
-        changed = Sample(np.ascontiguousarray(image), np.ascontiguousarray(labels), sample.name)
+        changed = Sample(image, labels, sample.name)
         return changed if self.crop is None else self.crop.pad(changed)
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Float, Int32
 from torch import Tensor
 
 from ahs_seg.config import ConfigError
@@ -150,13 +150,14 @@ class InferenceModel:
         return self
 
     def segment_many(
-        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], vocabulary: Vocabulary, unknown_below: float | None = None
+        self, images: Sequence[ImageSource], vocabulary: Vocabulary, unknown_below: float | None = None
     ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
         table, request = self._encoder.table(vocabulary), OutputOptions(unknown_below=unknown_below)
         request.check(self.calibration, probabilities=self.method.merging.softmax)
-        found = predict_many(self.method, images, self._words(table), self.inference, row_class=table.row_class)
-        pairs = zip(images, found, strict=True)
+        pixels = [read_source(image) for image in images]
+        found = predict_many(self.method, pixels, self._words(table), self.inference, row_class=table.row_class)
+        pairs = zip(pixels, found, strict=True)
         return [with_unknown(one, image, table, calibration=self.calibration, request=request) for image, one in pairs]
 
     def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
@@ -181,8 +182,8 @@ class InferenceModel:
         """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""
         return self._encoder.features(self.method, Vocabulary.parse(classes))
 
-    def predictor(self, vocabulary: Vocabulary) -> Callable[[UInt8[np.ndarray, "H W 3"]], Int32[np.ndarray, "H W"]]:
-        """A function from RGB images to the class index of every pixel, for one vocabulary."""
+    def predictor(self, vocabulary: Vocabulary) -> Callable[[ImageSource], Int32[np.ndarray, "H W"]]:
+        """A function from images to the class index of every pixel, for one vocabulary."""
         table = self._encoder.table(vocabulary)
         return lambda image: labels_of(self._predict(image, table))
 
@@ -193,8 +194,9 @@ class InferenceModel:
     def _words(self, table: PromptTable) -> Words:
         return self._encoder.words(self.method, table.vocabulary)
 
-    def _predict(self, image: UInt8[np.ndarray, "H W 3"], table: PromptTable) -> Prediction:
-        return predict(self.method, image, self._words(table), self.inference, row_class=table.row_class)
+    def _predict(self, image: ImageSource, table: PromptTable) -> Prediction:
+        pixels = read_source(image)
+        return predict(self.method, pixels, self._words(table), self.inference, row_class=table.row_class)
 
 
 def labels_of(prediction: Prediction) -> Int32[np.ndarray, "H W"]:

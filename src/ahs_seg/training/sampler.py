@@ -92,7 +92,8 @@ class StepDataset(Dataset[list[Pictures]]):
             except Exception as error:  # noqa: BLE001  # this image is left out, see `io.failures`
                 reasons.append(str(failure_of(error, f"image {index}")))
         raise UnusableDataError(
-            f"{MAX_UNUSABLE} training images in a row cannot be used. The first: {reasons[0]} Mend or remove them."
+            f"{MAX_UNUSABLE} training images in a row cannot be used. The first: {reasons[0].removesuffix('.')}. "
+            "Mend or remove them."
         )
 
     def _sample(self, index: int, position: int) -> Sample:
