@@ -97,3 +97,33 @@ def test_only_labelled_pixels_of_readable_images_count(caplog):
     assert calibrate(predict, Images(), images=1).source == "1 images with 2 classes"
     with pytest.raises(CalibrationError, match="no labelled pixel"):
         calibrate(predict, Images(), images=0)
+
+
+@pytest.mark.parametrize("changed", [{0: 255}, {1: 2}, {IGNORE: -2}], ids=["unlabelled 255", "one too high", "below"])
+def test_labels_that_are_no_class_are_refused_as_by_evaluate(changed, caplog):
+    class Wrong(Images):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(0)
+            labels = np.vectorize(lambda label: changed.get(label, label))(sample.labels).astype(np.int32)
+            return Sample(sample.image, labels if index else sample.labels, sample.name)
+
+    def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((2, 2), np.int32), np.full((2, 2), 0.8, np.float32)
+
+    assert calibrate(predict, Wrong()).accuracies == pytest.approx((1 / 3,))
+    assert "left out: image 2: labels have values" in caplog.text
+
+    class AllWrong(Wrong):
+        def __getitem__(self, index: int) -> Sample:
+            return super().__getitem__(1)
+
+    with pytest.raises(CalibrationError, match=r"^none of 3 images .* problem: image 0: labels have values .* allowed"):
+        calibrate(predict, AllWrong())
+
+
+def test_a_map_of_another_size_than_the_prediction_costs_its_image():
+    def predict(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((2, 3), np.int32), np.full((2, 3), 0.8, np.float32)
+
+    with pytest.raises(CalibrationError, match="prediction is 3x2, labels are 2x2"):
+        calibrate(predict, Images())

@@ -20,6 +20,7 @@ from ahs_seg.config import Config
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.failures import failure_of
+from ahs_seg.metrics import count_image
 from ahs_seg.types import IGNORE
 
 logger = logging.getLogger(__name__)
@@ -121,22 +122,27 @@ def calibrate(
 ) -> Calibration:
     """Calibration of the labels and scores that `predict` returns, fitted on the first `images` samples (None: all).
 
-    Every labelled pixel has the same weight. Images that fail are skipped with a warning.
+    Every labelled pixel has the same weight. Images that fail, also by a label that is no class, are skipped with a
+    warning.
 
     Raises:
-        CalibrationError: no image has a labelled pixel.
+        CalibrationError: no image has a labelled pixel, or none can be used.
     """
-    reliability, read = Reliability(), 0
+    reliability, read, problems = Reliability(), 0, []
     for index in range(len(dataset) if images is None else min(images, len(dataset))):
         try:
             sample = dataset[index]
             labels, scores = predict(sample.image)
+            count_image(labels, sample.labels, len(dataset.vocabulary), boundary=False)  # checks both
         except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
-            logger.warning("left out: %s", failure_of(error, f"image {index}"))
+            problems.append(failure_of(error, f"image {index}"))
+            logger.warning("left out: %s", problems[-1])
             continue
         known = sample.labels != IGNORE
         reliability.add(scores[known], labels[known] == sample.labels[known])
         read += 1
+    if problems and not read:
+        raise CalibrationError(f"none of {len(problems)} images could be used. The first problem: {problems[0]}")
     return reliability.fit(f"{read} images with {len(dataset.vocabulary)} classes")
 
 
