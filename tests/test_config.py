@@ -3,12 +3,14 @@
 import copy
 import inspect
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import pytest
 import yaml
+from pydantic import model_validator
 
 from ahs_seg.config import Config, ConfigError, read_yaml
 from ahs_seg.configs import packaged_configs
@@ -90,6 +92,61 @@ def test_overrides_leave_the_given_values_alone() -> None:
     assert given == {"leaf": {"steps": 5}}
 
 
+class Typed(Config):
+    """A config with fields of all types that a plain value may be meant for."""
+
+    root: Path = Path()
+    split: str | None = None
+    count: int = 1
+    share: float = 0.5
+    hidden: bool = False
+    size: Literal["seen", 20] = 20
+    leaf: Leaf = Leaf()
+
+
+@pytest.mark.parametrize(
+    "text", ["2024", "1.10", "007", "2024-01-31", "no", "true", "1:30", "2024_01", "streets #2", "#2", "a\t#b", "-1"]
+)
+def test_a_text_that_yaml_reads_otherwise_is_the_value_of_a_path_or_a_text(text: str) -> None:
+    assert Typed.parse({}, [f"root={text}", f"split={text}"]) == Typed(root=Path(text), split=text)
+
+
+def test_a_text_is_found_beside_other_faults_and_in_a_group() -> None:
+    with pytest.raises(ConfigError, match=r"^override 'cuont=2' is not valid:\n  cuont: unknown key[^\n]*$"):
+        Typed.parse({}, ["root=2024", "cuont=2", "split=1.10"])
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("root='streets #2'", Typed(root=Path("streets #2"))),
+        ("split=null", Typed(split=None)),
+        ("split=a#b", Typed(split="a#b")),
+        ("count=0x10", Typed(count=16)),
+        ("hidden=yes", Typed(hidden=True)),
+        ("size=20", Typed(size=20)),
+        ("leaf={rates: [1, 2]}  # both", Typed(leaf=Leaf(rates=(1.0, 2.0)))),
+    ],
+)
+def test_values_of_other_types_remain_yaml(override: str, expected: Typed) -> None:
+    assert Typed.parse({"split": "x"} if "split" in override else {}, [override]) == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("count=true", "count is a number, not true or false"),
+        ("count=1.5", r"count: Input should be a valid integer, got a number with a fractional part .*given: 1\.5"),
+        ("count=4 # four", r"count: Input should be a valid integer.*given: '4 # four'"),
+        ("share=2024-01-31", "share: Input should be a valid number"),
+        ("size=21", "size: Input should be 'seen' or 20"),
+    ],
+)
+def test_a_number_that_is_not_valid_is_told_as_a_number(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Typed.parse({}, [override])
+
+
 @pytest.mark.parametrize("override", ["leaf.steps", "=4", "leaf..steps=4", "name.sub=4"])
 def test_overrides_of_another_form_are_errors(override: str) -> None:
     with pytest.raises(ConfigError, match="override"):
@@ -143,6 +200,42 @@ def test_a_config_of_python_is_checked_like_one_of_yaml(make: Callable[[], Root]
 def test_a_wrong_override_is_named_and_not_the_file(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Root.parse({"name": "x"}, ["leaf.steps=3", override], source="packaged.yaml")
+
+
+class Warm(Config):
+    """A config whose values must fit one another."""
+
+    steps: int = 9
+    warmup: int = 1
+    precision: str = "bf16"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.warmup >= self.steps:
+            raise ValueError("warmup must be below steps")
+        return self
+
+
+class Run(Config):
+    """A config with one that checks itself."""
+
+    training: Warm = Warm()
+    name: str = "x"
+
+
+def test_a_fault_of_a_group_is_put_down_to_all_overrides_below_it() -> None:
+    overrides = ["training.steps=7", "training.steps=2", "name=y", "training.warmup=2", "training.precision=fp32"]
+    names = "override 'training.steps=2' and override 'training.warmup=2' and override 'training.precision=fp32'"
+    with pytest.raises(ConfigError, match=f"^{names} are not valid:\n  training: .*warmup must be below steps"):
+        Run.parse({}, overrides)
+    names = "override 'training={steps: 2, warmup: 2}' and override 'training.precision=fp32'"
+    with pytest.raises(ConfigError, match=f"^{re.escape(names)} are not valid:\n  training: "):
+        Run.parse({}, ["training.warmup=9", "training={steps: 2, warmup: 2}", "training.precision=fp32"])
+
+
+def test_a_fault_of_the_whole_is_put_down_to_the_file_and_all_overrides() -> None:
+    with pytest.raises(ConfigError, match=r"^a\.yaml and override 'warmup=9' are not valid:\n  \(top level\): "):
+        Warm.parse({}, ["warmup=9"], source="a.yaml")
 
 
 def test_a_fault_of_the_file_is_not_put_down_to_an_override() -> None:

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, parse_yaml, read_text
+from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, Override, overrides_of, parse_yaml, read_text
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
@@ -112,18 +112,25 @@ class Config(BaseModel):
     ) -> _Config:
         """The validated configuration from `values`, with `key.sub=value` overrides applied.
 
-        `custom` are the caller's own config classes, which `values` may name in addition to those of this package
-        (see `OneOf`).
+        The value of an override is YAML; a number, a date or a truth value is read as a text where only that is valid,
+        as for a folder that is called 2024. `custom` are the caller's own config classes, which `values` may name in
+        addition to those of this package (see `OneOf`).
 
         Raises:
             ConfigError: lists every invalid key with its given value and the allowed values.
         """
-        for override in overrides:
-            values = _apply_override(values, override)
+
+        def check(changes: Sequence[Override]) -> _Config:
+            changed = reduce(lambda document, override: override.apply(document), changes, values)
+            return cls.model_validate(changed, context={CUSTOM: tuple(custom)})
+
         try:
-            return cls.model_validate(values, context={CUSTOM: tuple(custom)})
+            changes = [Override.parse(one) for one in overrides]
+            return _valid(check, changes)
+        except DocumentError as error:
+            raise ConfigError(str(error)) from None
         except ValidationError as error:
-            raise ConfigError(_explain(error, cls, source, overrides)) from None
+            raise ConfigError(_explain(error, cls, source, changes)) from None
 
     @classmethod
     def read(
@@ -213,28 +220,31 @@ def _became_number(given: object, result: object) -> bool:
     return isinstance(given, bool) and isinstance(result, int | float) and not isinstance(result, bool)
 
 
-def _apply_override(values: dict[str, Any], override: str) -> dict[str, Any]:
-    key, separator, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not separator or not all(parts):
-        raise ConfigError(f"override {override!r} is not of the form key.sub=value, e.g. training.steps=500")
-    result = dict(values)
-    node = result
-    for part in parts[:-1]:
-        child = node.get(part, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"override {override!r}: {part!r} holds the value {child!r} and has no keys below it")
-        node[part] = dict(child)
-        node = node[part]
+def _valid(check: Callable[[Sequence[Override]], _Config], overrides: Sequence[Override]) -> _Config:
+    """What `check` makes of the overrides; one whose value is not valid is a text if that is."""
     try:
-        node[parts[-1]] = parse_yaml(text, source=f"override {override!r}: the value")
-    except DocumentError as error:
-        raise ConfigError(str(error)) from None
-    return result
+        return check(overrides)
+    except ValidationError as error:
+        failed = error
+    for index, override in enumerate(overrides):
+        text = override.as_text()
+        if text is override or override not in _causes(failed, overrides):
+            continue
+        changed = [*overrides[:index], text, *overrides[index + 1 :]]
+        try:
+            return check(changed)
+        except ValidationError as error:
+            if text not in _causes(error, changed):
+                overrides, failed = changed, error
+    raise failed
 
 
-def _explain(error: ValidationError, config: type[Config], source: str, overrides: Sequence[str] = ()) -> str:
-    lines, causes = [], []
+def _causes(error: ValidationError, overrides: Sequence[Override]) -> list[Override]:
+    return [one for item in error.errors(include_url=False) for one in overrides_of(overrides, item["loc"])]
+
+
+def _explain(error: ValidationError, config: type[Config], source: str, overrides: Sequence[Override] = ()) -> str:
+    lines, in_source = [], False
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
         message = item["msg"]
@@ -244,19 +254,10 @@ def _explain(error: ValidationError, config: type[Config], source: str, override
             near = _near_keys(str(item["loc"][-1]), config, item["loc"][:-1])
             message += f"; did you mean {' or '.join(near)}?" if near else ""
         lines.append(f"  {key}: {message} (given: {_shown(item['input'])})")
-        causes.append(next((one for one in reversed(overrides) if _sets(one, item["loc"])), None))
-    given = [f"override {one!r}" for one in dict.fromkeys(causes) if one is not None]
-    places = [*([source] if None in causes else []), *given]
+        in_source |= not item["loc"] or not overrides_of(overrides, item["loc"])
+    given = [f"override {one!r}" for one in dict.fromkeys(one.written for one in _causes(error, overrides))]
+    places = [*([source] if in_source else []), *given]
     return f"{' and '.join(places)} {'is' if len(places) == 1 else 'are'} not valid:\n" + "\n".join(lines)
-
-
-def _sets(override: str, path: Sequence[int | str]) -> bool:
-    """Whether an override sets the value at `path`, or something below it; `path` may contain union tags."""
-    parts = override.partition("=")[0].strip().split(".")
-    found = 0
-    for part in path:
-        found += found < len(parts) and str(part) == parts[found]
-    return found == len(parts) or (found > 0 and bool(path) and str(path[-1]) == parts[found - 1])
 
 
 def _near_keys(name: str, config: type[Config], path: Sequence[int | str]) -> list[str]:

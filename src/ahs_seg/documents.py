@@ -1,4 +1,4 @@
-"""JSON and YAML of unknown origin as plain values, in time and memory that follow the length of the text.
+"""JSON, YAML and overrides of unknown origin as plain values, in time and memory that follow the length of the text.
 
 A few bytes of YAML can stand for huge data: aliases multiply what they refer to. Deep nesting ends the interpreter's
 stack, and numbers of thousands of digits take quadratic time. Each is compared with a limit before values are built.
@@ -7,6 +7,10 @@ stack, and numbers of thousands of digits take quadratic time. Each is compared 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +31,8 @@ MAX_DEPTH: Final = 100
 
 
 _PART_BYTES: Final = 2**20
+_COMMENT: Final = re.compile(r"(^|\s)#")
+_QUOTED_OR_FLOW: Final = ("'", '"', "[", "{")
 
 
 class DocumentError(AhsSegError, ValueError):
@@ -102,6 +108,76 @@ def parse_yaml(text: str, *, source: str, loader: type[yaml.SafeLoader] = yaml.S
         raise
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:  # an int of 5,000 digits, a date of day 99
         raise DocumentError(f"{source}: not plain yaml: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A change of one value of a document, `written` as `key.sub=value`.
+
+    The value is YAML without comments: a text with a `#`, such as "streets #2", is taken as it is.
+    """
+
+    written: str
+    keys: tuple[str, ...]
+    value: Any
+
+    @classmethod
+    def parse(cls, written: str) -> Override:
+        """The override of a text.
+
+        Raises:
+            DocumentError: it has another form, or its value is not plain YAML.
+        """
+        key, separator, text = written.partition("=")
+        keys, text = tuple(key.strip().split(".")), text.strip()
+        if not separator or not all(keys):
+            raise DocumentError(f"override {written!r} is not of the form key.sub=value, e.g. training.steps=500")
+        if _COMMENT.search(text) and not text.startswith(_QUOTED_OR_FLOW):
+            return cls(written, keys, text)
+        return cls(written, keys, parse_yaml(text, source=f"override {written!r}: the value"))
+
+    def as_text(self) -> Override:
+        """The override with its value as it is written, if YAML reads a number, a date or a truth value in it."""
+        if not isinstance(self.value, bool | int | float | date):
+            return self
+        return replace(self, value=self.written.partition("=")[2].strip())
+
+    def apply(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a document with the changed value.
+
+        Raises:
+            DocumentError: a value lies where the keys go on.
+        """
+        result = dict(values)
+        node = result
+        for key in self.keys[:-1]:
+            child = node.get(key, {})
+            if not isinstance(child, dict):
+                raise DocumentError(
+                    f"override {self.written!r}: {key!r} holds the value {child!r} and has no keys below it"
+                )
+            node[key] = dict(child)
+            node = node[key]
+        node[self.keys[-1]] = self.value
+        return result
+
+
+def overrides_of(overrides: Sequence[Override], path: Sequence[int | str]) -> list[Override]:
+    """The overrides that determine the value at `path`, which may contain union tags: the last of it, and parts of it.
+
+    Overrides whose value is replaced by a later one are left out.
+    """
+    found: list[Override] = []
+    for override in overrides:
+        reached = 0
+        for part in path:
+            reached += reached < len(override.keys) and str(part) == override.keys[reached]
+        if reached == len(override.keys):
+            found = [override]
+        elif not path or (reached and str(path[-1]) == override.keys[reached - 1]):
+            found = [one for one in found if one.keys[: len(override.keys)] != override.keys]
+            found.append(override)
+    return found
 
 
 def _deeper(value: object, limit: int) -> bool:
