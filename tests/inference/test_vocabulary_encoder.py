@@ -9,6 +9,7 @@ from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.vocabulary_encoder import KEPT, VocabularyEncoder
 from ahs_seg.types import ClassText, Words
+from ahs_seg.vocabulary.notices import collected_notices
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.tiny_models import ColourMethod
@@ -77,7 +78,9 @@ def test_names_of_two_classes_are_warned_of_once(caplog: pytest.LogCaptureFixtur
     encoder, words = VocabularyEncoder(PROMPTS, TextCache()), Vocabulary.parse(["bag", "bag, purse"])
     with caplog.at_level(logging.WARNING):
         encoder.table(words)
-        encoder.table(words)
+        with collected_notices() as again:
+            encoder.table(words)
+    assert again == caplog.messages
     assert len(caplog.records) == 1
     assert "'bag' (0, 1)" in caplog.text
 
@@ -93,7 +96,9 @@ def test_words_that_a_tower_cannot_read_are_warned_of_in_one_line(
     words = Vocabulary.parse(["cat", "猫", "кошка"])
     with caplog.at_level(logging.WARNING):
         encoder.embeddings(method, words)
-        encoder.words(method, words)
+        with collected_notices() as again:
+            encoder.words(method, words)
     lines = [record.getMessage() for record in caplog.records if "cannot read" in record.getMessage()]
+    assert again == lines
     assert len(lines) == bool(warned)
     assert not lines or (", ".join(map(repr, warned)) + "; " in lines[0] and "\n" not in lines[0])

@@ -19,6 +19,7 @@ from ahs_seg.methods.base import Method
 from ahs_seg.modules.class_pooling import class_embeddings, mean_of_rows
 from ahs_seg.types import ClassText, Words
 from ahs_seg.vocabulary.lint import LintModel
+from ahs_seg.vocabulary.notices import collect_notice, collected_notices
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.scripts import LANGUAGE_NAMES, unknown_words
 from ahs_seg.vocabulary.seen_classes import check_given, given_flags, row_overlap
@@ -56,8 +57,8 @@ class VocabularyEncoder:
         self._seen = seen
         self._trained = trained
         self._given = given or {}
-        self.table = lru_cache(maxsize=KEPT)(self._make_table)
-        self._check_scripts = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
+        self._made_table = lru_cache(maxsize=KEPT)(self._make_table)
+        self._unreadable = lru_cache(maxsize=KEPT)(self._warn_of_scripts)
         self._prepared: dict[Vocabulary, tuple[Tensor, Words]] = {}
 
     def emptied(self) -> VocabularyEncoder:
@@ -72,9 +73,17 @@ class VocabularyEncoder:
         """For pickling and copies: what it was made of; text inputs are prepared again when they are needed."""
         return VocabularyEncoder, (self.prompts, self.cache, self._seen, self._trained, self._given)
 
+    def table(self, vocabulary: Vocabulary) -> PromptTable:
+        """The prompts of a vocabulary; names that belong to several classes are warned of once."""
+        table, warning = self._made_table(vocabulary)
+        if warning:
+            collect_notice(warning)
+        return table
+
     def embeddings(self, method: Method, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
         """The text embedding of every prompt of every text row, encoded now unless it is in the cache."""
-        self._check_scripts(method.backbone.languages, vocabulary)
+        if warning := self._unreadable(method.backbone.languages, vocabulary):
+            collect_notice(warning)
         return self.cache.encode(method.backbone, self.table(vocabulary))
 
     def words(self, method: Method, vocabulary: Vocabulary) -> Words:
@@ -120,7 +129,9 @@ class VocabularyEncoder:
         if method.soft_overlap is None or self._trained is None:
             return None
         rows = class_embeddings(ClassText(text, text))
-        shares = method.soft_overlap.shares(rows, self.features(method, self._trained).to(rows))
+        with collected_notices():  # nobody has asked for the training classes
+            trained = self.features(method, self._trained)
+        shares = method.soft_overlap.shares(rows, trained.to(rows))
         given = given_flags(self._given, vocabulary)
         flags = [given[index] for index in self.table(vocabulary).row_class]
         values = [share if flag is None else float(flag) for flag, share in zip(flags, shares.tolist(), strict=True)]
@@ -145,26 +156,30 @@ class VocabularyEncoder:
 
         return LintModel(too_long, lambda vocabulary: self.features(method, vocabulary), trained_on)
 
-    def _warn_of_scripts(self, languages: tuple[str, ...] | None, vocabulary: Vocabulary) -> None:
+    def _warn_of_scripts(self, languages: tuple[str, ...] | None, vocabulary: Vocabulary) -> str:
+        """The warning that was logged; empty if the text tower can read all words."""
         if languages is None:
-            return
+            return ""
         words = (word for row in vocabulary.rows(self.prompts.synonyms) for word in row.words)
-        if unknown := unknown_words(words, languages):
-            logger.warning(
-                "the text tower of this model was trained on %s and cannot read %s; their labels mean nothing. Give "
-                "them in that language, or use a backbone that knows yours (docs/backbones.md)",
-                " and ".join(LANGUAGE_NAMES[language] for language in languages),
-                listed([repr(word) for word in unknown], _LISTED),
-            )
+        unknown = unknown_words(words, languages)
+        if not unknown:
+            return ""
+        warning = (
+            f"the text tower of this model was trained on {' and '.join(LANGUAGE_NAMES[one] for one in languages)} and "
+            f"cannot read {listed([repr(word) for word in unknown], _LISTED)}; their labels mean nothing. Give them in "
+            "that language, or use a backbone that knows yours (docs/backbones.md)"
+        )
+        logger.warning("%s", warning)
+        return warning
 
-    def _make_table(self, vocabulary: Vocabulary) -> PromptTable:
-        rule = self.prompts.synonyms
+    def _make_table(self, vocabulary: Vocabulary) -> tuple[PromptTable, str]:
+        """The prompts, and the warning that was logged; empty if every name belongs to one class."""
+        rule, warning = self.prompts.synonyms, ""
         shared = [f"{words!r} ({', '.join(map(str, found))})" for words, found in vocabulary.collisions(rule).items()]
         if shared:
-            logger.warning(
-                "with synonyms=%r these names belong to several classes (indices in brackets); the first class "
-                "gets all pixels: %s",
-                rule,
-                "; ".join(shared),
+            warning = (
+                f"with synonyms={rule!r} these names belong to several classes (indices in brackets); the first class "
+                f"gets all pixels: {'; '.join(shared)}"
             )
-        return self.prompts.table(vocabulary)
+            logger.warning("%s", warning)
+        return self.prompts.table(vocabulary), warning

@@ -1,5 +1,6 @@
 """The segmentation service of the page without a browser: limits, cached features, results."""
 
+import re
 import threading
 import time
 import zipfile
@@ -131,6 +132,33 @@ def test_a_word_that_is_too_long_costs_that_word(image: Path, plain: Segmenter) 
     )
     with pytest.raises(TextTooLongError):
         bench.segment(image, tokens, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("words", "notices"),
+    [
+        ("sky", ["'sky' is the only class, so every pixel will be 'sky'"]),
+        ("sky, 猫, grass", ["trained on English and cannot read '猫'; their labels mean nothing"]),
+        ("caf\u00e9, cafe\u0301, grass", ["looks like the class of item 1"]),
+        ("bag\nbag, purse\nsky", ["these names belong to several classes .* 'bag'"]),
+        ("1: sky\n3: grass\n4: wall", ["have gaps; their labels are 0 to 2"]),
+        (f"sky, {'many words ' * 7}", ["'sky' is the only class"]),
+        (WORDS, []),
+    ],
+    ids=["single", "script", "twins", "shared", "gaps", "single left", "plain"],
+)
+def test_every_visitor_is_told_what_the_words_become(words: str, notices: list[str], image: Path) -> None:
+    def load() -> Segmenter:
+        segmenter = Segmenter(ZeroShotSegmenter(random_backbone(), temperature=0.01))
+        segmenter.method.backbone.languages = ("en",)
+        return segmenter
+
+    bench = Workbench({"tiny": load})
+    for _ in range(2):
+        answer = bench.segment(image, words, "tiny")
+        assert len(answer.notices) == len(notices)
+        assert all(re.search(text, said) for text, said in zip(notices, answer.notices, strict=True))
+    assert bench.segment(image, WORDS, "tiny").notices == ()
 
 
 def test_words_are_never_a_file(tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ def test_an_answer_says_what_it_answers() -> None:
     assert values["id"] == answer.name
 
 
+def test_notices_about_the_words_are_shown_after_the_warnings_of_the_result() -> None:
+    result = replace(made([[0, 1]]), warnings=("the labels mean little.",))
+    answer = SessionResult(result, "tiny", Times(), Path("a.png"), notices=("'<b>' is the only class.",))
+    values = json.loads(payload(answer))
+    assert values["warnings"] == ["the labels mean little.", "'<b>' is the only class."]
+    assert values["notes"] == []
+
+
 def test_other_models_answer_beside_it_in_the_same_colours() -> None:
     one, other = (SessionResult(made(labels), "tiny", Times(), Path("a.png")) for labels in ([[0, 1]], [[1, 2]]))
     values = json.loads(payload(one, beside=[other], failed={"third": "no"}))

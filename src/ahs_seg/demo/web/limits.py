@@ -9,6 +9,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.vocabulary.class_name import SEPARATORS
 from ahs_seg.vocabulary.class_texts import inline_items
 from ahs_seg.vocabulary.known_lists import find_known
+from ahs_seg.vocabulary.notices import notice
 from ahs_seg.vocabulary.vocabulary import Vocabulary, VocabularyError, background_names
 
 MEGA = 1_000_000
@@ -90,7 +91,10 @@ class Limits:
         if (known := find_known(text)) is not None:
             vocabulary = Vocabulary.known(known)
         else:
-            items = [item.text for item in inline_items(text).items]
+            found = inline_items(text)
+            for one in found.notices:
+                notice(one)
+            items = [item.text for item in found.items]
             self._check_count(len(items))
             notes = self._too_long(items)
             if notes and len(notes) == len(items):

@@ -28,6 +28,7 @@ from ahs_seg.output.formats import FORMATS, Format, open_format
 from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
+from ahs_seg.vocabulary.notices import collected_notices
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 
 DOWNLOADS: Final = tuple(name for name in FORMATS if name != "video")
@@ -50,7 +51,8 @@ class Asked:
 class SessionResult:
     """A segmented image with the model, the computing times and the path of the uploaded file.
 
-    `asked` is what it answers, `notes` say which words were left out, and `name` tells it from other results.
+    `asked` is what it answers, `notes` say which words were left out, `notices` what else there is to know about the
+    words, and `name` tells it from other results.
     """
 
     result: Segmentation
@@ -59,6 +61,7 @@ class SessionResult:
     source: Path = field(repr=False)
     asked: Asked = Asked()
     notes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
@@ -104,7 +107,8 @@ class Workbench:
             TextTooLongError: every name has more tokens than the text tower takes.
             ImageError: the file is not a readable image.
         """
-        vocabulary, notes = self.limits.words(words)
+        with collected_notices() as notices:
+            vocabulary, notes = self.limits.words(words)
         if others := self.limits.background(background):
             vocabulary = vocabulary.with_background(others)
         self.limits.check_file(image)
@@ -114,7 +118,7 @@ class Workbench:
         deadline = time.monotonic() + self.limits.seconds
         work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline, unknown_below or None)
         try:
-            result, times, long = work.result(timeout=self.limits.seconds)
+            result, times, long, told = work.result(timeout=self.limits.seconds)
         except (TimeoutError, TimeUpError):  # the running work stops before its next step
             raise self._too_slow(pixels.shape[1], pixels.shape[0], len(vocabulary)) from None
         except CalibrationError:
@@ -123,7 +127,7 @@ class Workbench:
                 "below” to 0, or choose another model."
             ) from None
         asked = Asked(words, background, unknown_below)
-        return SessionResult(result, model, times, image, asked, (*notes, *long))
+        return SessionResult(result, model, times, image, asked, (*notes, *long), (*notices, *told))
 
     def scores_at(self, answer: SessionResult, row: int, column: int) -> list[tuple[str, float]]:
         """The at most five classes with the highest scores at a pixel of a result, best first."""
@@ -164,11 +168,18 @@ class Workbench:
         model: str,
         deadline: float,
         unknown_below: float | None,
-    ) -> tuple[Segmentation, Times, list[str]]:
+    ) -> tuple[Segmentation, Times, list[str], list[str]]:
+        """The result and its times, a note about each word that is too long, and what is to know about the others."""
         segmenter, method = self._load(model)
+
+        def answer(words: Vocabulary) -> tuple[Segmentation, list[str]]:
+            with collected_notices() as told:
+                return segmenter(pixels, words, unknown_below=unknown_below), told
+
         with method.timed(deadline=deadline) as times:
             try:
-                return segmenter(pixels, vocabulary, unknown_below=unknown_below), times, []
+                result, told = answer(vocabulary)
+                return result, times, [], told
             except TextTooLongError:
                 known = readable(segmenter, vocabulary)
                 if not known:
@@ -178,7 +189,8 @@ class Workbench:
                     for entry in vocabulary.entries
                     if entry not in known
                 ]
-                return segmenter(pixels, Vocabulary(tuple(known)), unknown_below=unknown_below), times, notes
+                result, told = answer(Vocabulary(tuple(known)))
+                return result, times, notes, told
 
     def _load(self, model: str) -> tuple[Segmenter, CachedMethod]:
         if model not in self._models:

@@ -89,7 +89,7 @@ def _one(answer: SessionResult, together: Sequence[SessionResult]) -> dict[str, 
         "classes": _classes(result, [one.result for one in together]),
         "absent": len(result.classes) - len(by_area(result.labels)),
         "times": times_text(answer),
-        "warnings": result.warnings,
+        "warnings": [*result.warnings, *answer.notices],
         "notes": answer.notes,
     }
 
