@@ -1,5 +1,6 @@
 """Rows of token ids by the rules of a tower: what stands around a text, after it, and what is cleaned away."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -67,3 +68,10 @@ def test_the_fingerprint_changes_with_every_rule() -> None:
     prints = {made(**one).fingerprint for one in [*rules, {"start": None}, {"end": 3}]}
     assert len(prints) == 7
     assert made().fingerprint in prints
+
+
+def test_words_of_special_tokens_are_text() -> None:
+    core = pieces(("[PAD]", "[UNK]", "[CLS]", "[SEP]"))
+    tokenizer = PieceTokenizer(core, TextRules(8, 2, 3, 0))
+    for one in (tokenizer, copy.deepcopy(tokenizer)):
+        assert (one(["a [SEP]"]).ids == 3).sum() == 1

@@ -52,6 +52,16 @@ def test_every_tensor_of_the_state_is_a_part_of_the_embedding(name: str) -> None
         assert changed or "k_proj.bias" in key or "key.bias" in key, key  # a softmax does not see the bias of a key
 
 
+@torch.no_grad()
+def test_a_prompt_that_is_the_beginning_of_another_has_its_own_embedding() -> None:
+    tower = tiny_backbone("metaclip_2").text
+    one, other = [0, 9, 8, 2], [0, 9, 8, 2, 7, 2]
+    together = encode(tower, [[*one, 0, 0], other], [3, 5])
+    alone = torch.cat([encode(tower, [one], [3]), encode(tower, [other], [5])])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.allclose(encode(tower, [one, one], [3, 3]), alone[:1].expand(2, -1), atol=1e-5)
+
+
 def test_the_positions_of_a_roberta_begin_after_the_padding() -> None:
     towers = [tiny_backbone(name).text for name in ("chinese_clip", "altclip")]
     assert [tower.first_position for tower in towers if isinstance(tower, BertText)] == [0, 2]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tokenizers import Tokenizer
 
-from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens, token_rows
+from ahs_seg.backbones.tokenizer import TextTooLongError, Tokens, plain, token_rows
 
 Cleaning = Literal["none", "canonical"]
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -44,9 +44,11 @@ class PieceTokenizer:
     def __init__(self, tokenizer: Tokenizer, rules: TextRules) -> None:
         self.context = rules.context
         self.rules = rules
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = plain(tokenizer)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        plain(self._tokenizer)
 
     @property
     def fingerprint(self) -> str:

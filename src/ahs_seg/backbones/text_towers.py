@@ -103,7 +103,7 @@ class CausalText(PreNormText):
         Only positions up to the end of the longest prompt are computed, and the common prefix of all prompts is
         computed only once: attention is causal, so later tokens cannot change it.
         """
-        embeddings, shared = self.tower.embeddings, _shared_prefix(tokens.ids)
+        embeddings, shared = self.tower.embeddings, _shared_prefix(tokens)
         tokens = tokens.to(embeddings.position_embedding.weight.device)
         ids = tokens.ids
         positions = embeddings.position_embedding.weight[: ids.shape[1]]
@@ -228,11 +228,12 @@ class RobertaText(BertText):
         return super().project(self.tower.transformation(self.tower.pre_LN(first)))
 
 
-def _shared_prefix(ids: Tensor) -> int:
-    """Length of the common prefix of all prompts, always shorter than the prompts."""
-    same: Bool[Tensor, " l"] = (ids == ids[:1]).all(0)
-    length = int(same.int().cumprod(0).sum())
-    return min(length, ids.shape[1] - 1) if len(ids) > 1 else 0
+def _shared_prefix(tokens: Tokens) -> int:
+    """Length of the common prefix of all prompts without their end tokens: a prompt may be the beginning of another."""
+    if len(tokens) < 2:
+        return 0
+    same: Bool[Tensor, " l"] = (tokens.ids == tokens.ids[:1]).all(0)
+    return int(torch.minimum(same.int().cumprod(0).sum(), tokens.ends.min()))
 
 
 def _causal_mask(length: int, like: Tensor) -> Float[Tensor, "l l"]:

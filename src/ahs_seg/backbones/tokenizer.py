@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -69,16 +69,19 @@ class ClipTokenizer:
     """CLIP's tokenizer: text cleaning as in the original (ftfy, HTML entities, whitespace, lower case), then BPE.
 
     `context` is the number of positions of the text tower, `start` and `end` are the ids around every text. A longer
-    prompt is an error and is not truncated, because CLIP would silently embed a different text.
+    prompt is an error and is not truncated, because CLIP would silently embed a different text. The original reads
+    `<|endoftext|>` in a text as the end token; here it is text as any other.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
         self.context = context
-        self._tokenizer = tokenizer
+        self._tokenizer = plain(tokenizer)
         self.start = start
         self.end = end
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        plain(self._tokenizer)
 
     @property
     def fingerprint(self) -> str:
@@ -107,6 +110,17 @@ class ClipTokenizer:
                 f"{self.context}. Use a shorter name."
             )
         return [self.start, *body, self.end]
+
+
+def plain(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer itself, set to neither pad nor cut a text, and to read the words of special tokens as text.
+
+    A copy of a tokenizer (`copy.deepcopy`, pickle) reads special tokens again until it is set anew.
+    """
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def token_rows(rows: Sequence[Sequence[int]], *, pad: int = 0, length: int | None = None) -> Tokens:

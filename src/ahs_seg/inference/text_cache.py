@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 FOLDER: Final = "text"
 """Where text embeddings lie in the cache folder of this package."""
 
-ENCODING: Final = 1
+ENCODING: Final = 2
 """Version of the text encoding; increased whenever `encode_text` or the text cleaning changes its results."""
 
 
