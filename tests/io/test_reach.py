@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from ahs_seg.io.reach import exists, is_file, is_folder, is_link, why_unknown
+from ahs_seg.io.reach import exists, from_home, is_file, is_folder, is_link, why_unknown
 from tests.support.locked import lock
 
 
@@ -32,3 +33,10 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     assert not is_file(tmp_path / "a.png", unknown=True)
     assert not exists(tmp_path / "a.png", unknown=True)
     assert why_unknown(tmp_path / "a.png") is None
+
+
+def test_paths_from_the_folder_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME" if os.name == "posix" else "USERPROFILE", "/home/ada")
+    assert from_home("~/a.txt") == Path("/home/ada/a.txt")
+    for written in ("~no-such-user/a.txt", "a/~", "~no-such-user, cat"):
+        assert from_home(written) == from_home(Path(written)) == Path(written)

@@ -6,6 +6,7 @@ drive that is gone. A search through folders goes on without that file, and says
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,11 @@ def why_unknown(path: Path) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def from_home(path: Path | str) -> Path:
+    """The path with the folder of a user for `~` or `~name` at its begin; without such a user it is as written."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # that of `Path` raises an error where there is no such user
 
 
 def _told(question: Callable[[], bool], unknown: bool) -> bool:

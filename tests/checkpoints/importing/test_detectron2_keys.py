@@ -100,6 +100,7 @@ def test_a_key_without_a_value_here_has_a_reason(key: str, value: Value, reason:
         (HEAD + "CLIP_PRETRAINED", "ViT-H", "must be one of ViT-B/16, ViT-L/14@336px, ViT-L/14"),
         (HEAD + "CLIP_FINETUNE", "prompt", "must be one of attention, full, oft_both"),
         (HEAD + "POOLING_SIZES", [1, 2], "must be two equal sizes"),
+        (HEAD + "POOLING_SIZES", [[2], [2]], "must be two equal sizes"),
         ("MODEL.PROMPT_ENSEMBLE_TYPE", "many", "must be one of single, imagenet"),
         ("INPUT.CROP.SIZE", 384, "must be a height and a width"),
     ],

@@ -161,9 +161,9 @@ def _resolution(value: Value, original: Mapping[str, Value]) -> Ours:
 
 
 def _square(value: Value) -> int:
-    if not isinstance(value, list) or len(set(value)) != 1 or not isinstance(value[0], int):
+    if not isinstance(value, list) or not value or any(type(one) is not int or one != value[0] for one in value):
         raise UnsupportedError("must be two equal sizes")
-    return value[0]
+    return int(value[0])
 
 
 def _tuner(value: Value, _: Mapping[str, Value]) -> Ours:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -12,12 +13,14 @@ import yaml
 
 from ahs_seg.config import ConfigError
 from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, parse_yaml, read_text
+from ahs_seg.io.reach import from_home
 
 Value: TypeAlias = object
 """A number, string, boolean, `None`, a list of these, or `Tagged`."""
 
 BASE: Final = "_BASE_"
 _LONGEST_LITERAL: Final = 10_000
+_MOST_BASES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ def read_detectron2(path: Path | str, overrides: Sequence[str] = ()) -> dict[str
     """Every value of a config by its dotted key, with its base configs, after `KEY.SUB=value` overrides.
 
     Raises:
-        ConfigError: the file or a base cannot be read, the bases are circular, or an override has another form.
+        ConfigError: the file or a base cannot be read, the bases are circular or too many, or an override has another
+            form.
     """
-    values = _flat(_merged(Path(path), ()), "")
+    values = _flat(_Files().merged(Path(path), ()), "")
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
@@ -42,34 +46,59 @@ def read_detectron2(path: Path | str, overrides: Sequence[str] = ()) -> dict[str
     return values
 
 
-def _merged(path: Path, above: tuple[Path, ...]) -> dict[str, Value]:
-    place = path.expanduser().resolve()
-    if place in above:
-        circle = " -> ".join(file.name for file in (*above, place))
-        raise ConfigError(f"{path}: its base configs are circular: {circle}. Remove one _BASE_.")
+class _Files:
+    """The config files that were read, each once, with the values of their bases."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, dict[str, Value]] = {}
+        self._named = 0
+
+    def merged(self, path: Path, above: tuple[Path, ...]) -> dict[str, Value]:
+        """The values of a file over those of its bases; `above` are the files whose base it is."""
+        with _reading(path, above):
+            place = from_home(path).resolve()
+        if place in above:
+            circle = " -> ".join(file.name for file in (*above, place))
+            raise ConfigError(f"{path}: its base configs are circular: {circle}. Remove one _BASE_.")
+        if place in self._known:
+            return self._known[place]
+        with _reading(path, above):
+            text = read_text(place, MAX_YAML_BYTES)
+        values = _parsed(text, str(path))
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
+        merged: dict[str, Value] = {}
+        for base in self._bases(values.pop(BASE, []), path):
+            merged = _over(merged, self.merged(place.parent / from_home(base), (*above, place)))
+        self._known[place] = _over(merged, values)
+        return self._known[place]
+
+    def _bases(self, given: Value, path: Path) -> list[str]:
+        bases = given if isinstance(given, list) else [given]
+        if wrong := [base for base in bases if not isinstance(base, str)]:
+            raise ConfigError(f"{path}: {BASE} is {wrong[0]!r}; give a path, a list of paths, or remove it.")
+        self._named += len(bases)
+        if self._named > _MOST_BASES:
+            raise ConfigError(f"{path}: with it, more than {_MOST_BASES} base configs are named; join some of them.")
+        return bases
+
+
+@contextmanager
+def _reading(path: Path, above: tuple[Path, ...]) -> Iterator[None]:
     try:
-        text = read_text(place, MAX_YAML_BYTES)
-    except (OSError, DocumentError) as error:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # also links in a circle, and names that no file can have
         asked = f", the base of {above[-1]}," if above else ""
         raise ConfigError(f"{path}{asked} cannot be read: {error}") from None
-    values = _parsed(text, str(path))
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
-    bases = values.pop(BASE, [])
-    merged: dict[str, Value] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
-        _update(merged, _merged(place.parent / Path(str(base)).expanduser(), (*above, place)))
-    _update(merged, values)
-    return merged
 
 
-def _update(target: dict[str, Value], values: dict[str, Value]) -> None:
+def _over(base: dict[str, Value], values: dict[str, Value]) -> dict[str, Value]:
+    """Both mappings in one; where a key is in both, mappings are joined, and other values are those of `values`."""
+    result = dict(base)
     for key, value in values.items():
-        inner = target.get(key)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            _update(inner, value)
-        else:
-            target[key] = value
+        inner = result.get(key)
+        result[key] = _over(inner, value) if isinstance(value, dict) and isinstance(inner, dict) else value
+    return result
 
 
 def _flat(values: dict[str, Value], prefix: str) -> dict[str, Value]:
@@ -87,7 +116,7 @@ def _decoded(value: Value) -> Value:
     if isinstance(value, str) and value[:1] in "([" and len(value) < _LONGEST_LITERAL:
         try:
             value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return value
     return list(value) if isinstance(value, tuple) else value
 
