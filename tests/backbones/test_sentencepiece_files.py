@@ -18,7 +18,8 @@ DATA = Path(__file__).parent / "data"
 
 
 def field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2, len(content)]) + content
+    length = bytes([len(content) & 0x7F | 0x80, len(content) >> 7]) if len(content) > 0x7F else bytes([len(content)])
+    return bytes([number << 3 | 2]) + length + content
 
 
 def piece(text: str, score: float, kind: int = 1) -> bytes:
@@ -47,6 +48,13 @@ def test_a_model_written_by_hand(tmp_path: Path) -> None:
     assert core.get_vocab_size() == 4
 
 
+def test_pairs_are_joined_in_the_order_of_their_scores(tmp_path: Path) -> None:
+    scored = [("<unk>", 0.0), ("▁", -9.0), ("a", -8.0), ("b", -7.0), ("▁a", -3.0), ("ab", -1.0), ("▁ab", -2.0)]
+    content = b"".join(piece(text, score, 2 if text == "<unk>" else 1) for text, score in scored)
+    core = read_pieces(written(tmp_path, content + field(2, bytes([3 << 3, 2]))))
+    assert [core.encode(text, add_special_tokens=False).ids for text in ("ab", "a", "ba")] == [[6], [4], [1, 3, 2]]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -61,6 +69,7 @@ def test_a_model_written_by_hand(tmp_path: Path) -> None:
         (field(1, field(1, b"\xff")), "utf-8"),
         (field(1, bytes([2 << 3 | 1]) + b"8 bytes."), "not a model of SentencePiece"),
         (b"\x80", "not a model of SentencePiece"),
+        (WHOLE + piece("a" * 257, -4.0), "a piece has 257 characters; pieces may have 256"),
     ],
 )
 def test_what_is_no_model_of_sentencepiece_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -18,6 +18,8 @@ from ahs_seg.backbones.base import BackboneError
 
 MAX_PIECES_BYTES: Final = 64 * 2**20
 """Size of a SentencePiece model; those of 250,000 pieces have 5 MB."""
+MAX_PIECE: Final = 256
+"""Characters of a piece; trainers of SentencePiece make none of more than 16 unless told."""
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
 _PIECE, _SCORE, _TYPE = 1, 2, 3
 _UNKNOWN: Final = 2
@@ -83,9 +85,10 @@ def _model(model_type: object, pieces: list[tuple[str, float]], unknown: int) ->
     places = {piece: index for index, (piece, _) in enumerate(pieces)}
     merges = []
     for piece, score in pieces:
-        cuts = [(piece[:cut], piece[cut:]) for cut in range(1, len(piece))]
-        known = [(one, other) for one, other in cuts if one in places and other in places]
-        merges += [(-score, places[one], places[other], (one, other)) for one, other in known]
+        for cut in range(1, len(piece)):
+            one, other = piece[:cut], piece[cut:]
+            if one in places and other in places:
+                merges.append((-score, places[one], places[other], (one, other)))
     pairs = [pair for *_, pair in sorted(merges)]
     return models.BPE(places, pairs, unk_token=pieces[unknown][0], fuse_unk=True, byte_fallback=True)
 
@@ -95,6 +98,8 @@ def _piece(content: bytes) -> tuple[str, float, int]:
     for field, value in _fields(content):
         if field == _PIECE:
             text = _message(value).decode("utf-8")
+            if len(text) > MAX_PIECE:
+                raise ValueError(f"a piece has {len(text):,} characters; pieces may have {MAX_PIECE}")
         elif field == _SCORE:
             (score,) = struct.unpack("<f", _message(value))
         elif field == _TYPE and isinstance(value, int):

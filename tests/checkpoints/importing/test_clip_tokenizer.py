@@ -59,9 +59,11 @@ def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     for word in ("<|startoftext|>", "<|endoftext|>"):
         del values["model"]["vocab"][word]
-    path.write_text(json.dumps(values))
-    with pytest.raises(CheckpointError, match=r"has no <\|startoftext\|> and <\|endoftext\|>"):
-        find_tokenizer(path, words=WORDS, context=77)
+    for vocabulary in (values["model"]["vocab"], {}):
+        values["model"]["vocab"] = vocabulary
+        path.write_text(json.dumps(values))
+        with pytest.raises(CheckpointError, match=r"has no <\|startoftext\|> and <\|endoftext\|>"):
+            find_tokenizer(path, words=WORDS, context=77)
 
 
 @pytest.mark.parametrize(

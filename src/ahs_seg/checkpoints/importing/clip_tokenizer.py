@@ -38,9 +38,9 @@ def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: s
         path = _file(source)
     core = _from_merges(path, words) if path.suffix == ".gz" else _from_json(path)
     start, end = core.token_to_id(START), core.token_to_id(END)
-    highest = max(core.get_vocab().values())
     if start is None or end is None:
         raise CheckpointError(f"{path} has no {START} and {END}; it is not a tokenizer of CLIP.")
+    highest = max(core.get_vocab().values())
     if highest != words - 1 or end != highest:
         raise CheckpointError(
             f"{path} has token ids up to {highest} and the end token {end}, but the checkpoint has {words} tokens, the "
