@@ -10,7 +10,7 @@ import torch
 from ahs_seg.errors import AhsSegError
 
 AUTO: Final = "auto"
-_NAMES: Final = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d{1,4})?")
+_NAMES: Final = re.compile(r"auto|cpu|(cuda|mps|xpu)(:(0|[1-9][0-9]?))?")
 _FORMS: Final = "auto, cpu, cuda, cuda:1 or 1 (one of several GPUs), mps and xpu"
 
 
