@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from ahs_seg.vocabulary.class_name import ClassName, tidy, twin_key, with_full_labels, written_label
+from ahs_seg.vocabulary.class_name import ClassName, VocabularyError, tidy, twin_key, with_full_labels, written_label
 
 NFC, NFD = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
 
@@ -30,6 +30,27 @@ def test_names_are_composed_and_joiners_are_spelling() -> None:
     assert tidy(persian) == persian
     assert twin_key(persian) == twin_key("میروم")
     assert twin_key(NFD.upper()) == NFC
+
+
+UNSEEN = "\u200e\u200f\u061c\u2061\u2063\u034f\u180e\u3164\ufff9\U000e0041"
+
+
+def test_characters_that_show_nothing_are_left_out() -> None:
+    assert [tidy(f"c{letter}at{letter}") for letter in UNSEEN] == ["cat"] * len(UNSEEN)
+    for letter in (*UNSEEN, "\u200d", "\ufe0f"):
+        assert twin_key(f"c{letter}at") == "cat"
+        with pytest.raises(VocabularyError, match="has a blank name"):
+            ClassName.parse(letter)
+
+
+def test_emoji_keep_what_shapes_them() -> None:
+    wales, scotland = (
+        f"\U0001f3f4{''.join(chr(0xE0000 + ord(one)) for one in tags)}\U000e007f" for tags in ("gbwls", "gbsct")
+    )
+    for emoji in (wales, "\u2764\ufe0f", "\U0001f469\u200d\U0001f33e"):
+        assert ClassName.parse(emoji).label == emoji
+    assert twin_key(wales) != twin_key(scotland)
+    assert twin_key("\u2764\ufe0f") == twin_key("\u2764")
 
 
 def test_the_label_as_it_was_written() -> None:

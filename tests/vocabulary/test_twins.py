@@ -15,6 +15,9 @@ def items(*texts: str) -> list[ClassItem]:
     [
         ("caf\u00e9", "cafe\u0301", "U+0065, U+00E9, U+0301"),
         ("cat", "c\u200bat", "U+200B"),
+        ("cat", "cat\u200f", "U+200F"),
+        ("cat", "cat\U000e0041", "U+E0041"),
+        ("\u2764", "\u2764\ufe0f", "U+FE0F"),
         ("cat", "\ufeffcat", "U+FEFF"),
         ("می\u200cروم", "میروم", "U+200C"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -13,10 +14,19 @@ from ahs_seg.io.outside_text import HIDDEN
 
 SEPARATORS: Final = str.maketrans({**dict.fromkeys("，、،", ","), **dict.fromkeys("；؛", ";"), "＝": "="})
 """Commas, semicolons and equals signs of Chinese, Japanese and Arabic writing, and what they stand for."""
-_UNSEEN: Final = str.maketrans(dict.fromkeys("\u200b\u2060\ufeff\u00ad"))
-"""Characters without width that no writing needs: zero-width space, word joiner, byte order mark, soft hyphen."""
-_JOINERS: Final = str.maketrans(dict.fromkeys("\u200c\u200d"))
-"""Zero-width joiner and non-joiner: part of the spelling of some languages."""
+_UNSEEN: Final = re.compile(
+    "(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|"  # a flag such as that of Wales, whose letters are tags
+    "[\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+)
+"""Characters that show nothing and that no name needs, such as soft hyphens, marks of direction, fillers and tags.
+
+With those of `_SPELLING`, and the controls of direction, which are refused, these are the characters that Unicode calls
+`Default_Ignorable_Code_Point`, and the signs around annotations.
+"""
+_SPELLING: Final = re.compile("[\u200c\u200d\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Characters that show nothing themselves, but are part of the spelling of some languages and of emoji: joiners,
+variation selectors, vowels of Khmer."""
 
 
 class VocabularyError(AhsSegError, ValueError):
@@ -37,7 +47,7 @@ class ClassName:
 
     def __post_init__(self) -> None:
         words = self.words
-        if not words or not all([self.label.strip(), *words]):
+        if not words or not all(map(twin_key, [self.label, *words])):
             raise VocabularyError(f"class {self.label!r} has a blank name in {list(self.names)!r}; fill or remove it")
         if hidden := HIDDEN.search("".join([self.label, *words])):
             raise VocabularyError(
@@ -81,12 +91,12 @@ class ClassName:
 
 def tidy(text: str) -> str:
     """The text composed (NFC), with single spaces and without characters that have no width and no meaning."""
-    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
+    return " ".join(unicodedata.normalize("NFC", _UNSEEN.sub(r"\1", text)).split())
 
 
 def twin_key(name: str) -> str:
     """What is equal for names that look alike: lower case, composed, without any character of no width."""
-    return tidy(name.translate(_JOINERS)).casefold()
+    return tidy(_SPELLING.sub("", name)).casefold()
 
 
 def written_label(text: str) -> str:
