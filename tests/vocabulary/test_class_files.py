@@ -60,6 +60,17 @@ def test_names_and_synonyms() -> None:
     ]
 
 
+def test_a_line_break_between_quotes_is_a_blank() -> None:
+    for ending in ("\n", "\r\n", "\r"):
+        found = table_items(f'name,x{ending}"traffic{ending}light" ,1{ending}"cat",2', "a.csv")
+        assert [(item.entry().label, item.number) for item in found.items] == [("traffic light", 3), ("cat", 4)]
+
+
+@pytest.mark.parametrize("text", ["", "\n", ",,\n", '"#a"\n', '"",""'])
+def test_a_table_without_words_has_no_classes(text: str) -> None:
+    assert table_items(text, "a.csv").items == ()
+
+
 def test_a_mapping_of_python() -> None:
     assert [item.text for item in mapping_items({1: "sofa", 0: "cat"}, "classes").items] == ["cat", "sofa"]
     assert "have gaps" in mapping_items({0: "cat", 7: "sofa"}, "classes").notices[0]
@@ -79,6 +90,10 @@ def test_a_mapping_of_python() -> None:
         ("a.yaml", "- !!python/object:os.system x", "not plain yaml"),
         ("a.yaml", "- no\n- yes", r"item 1 is False \(bool\)"),
         ("a.csv", "name,x\n,y\n", "line 2 is blank"),
+        ("a.csv", 'name\n"cat\ndog\n', r"a\.csv: a quote is opened and not closed"),
+        ("a.csv", 'name\ncat\n"dog', "a quote is opened and not closed"),
+        ("a.csv", f"cat\n{'9' * 5000},dog\n", "a number has 5,000 digits; numbers of classes have 18 at most"),
+        ("a.csv", f"id,name\n{'9' * 5000},dog\n", "a number has 5,000 digits"),
         ("a.txt", b"caf\xe9", "not a readable list of classes .utf-8 text."),
     ],
 )

@@ -69,6 +69,8 @@ def test_a_missing_path_has_neighbours(here: Path) -> None:
         ("cat\ndog.txt", ["cat", "dog.txt"]),
         ("x" * 5000 + ".list", ["x" * 5000 + ".list"]),
         ("a\0.list", None),
+        ("~no-such-user, bar", ["~no-such-user", "bar"]),
+        ("~no-such-user/words.txt", None),
     ],
 )
 def test_names_stay_names(text: str, expected: list[str] | None) -> None:

@@ -7,8 +7,9 @@ their keys. Sizes are compared with limits before anything is read.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ from ahs_seg.vocabulary.class_texts import ClassItem, ClassItems, line_items, nu
 
 HOLDERS: Final = ("id2label", "names", "classes", "categories", "class_names", "labels", "label2id")
 """Keys under which documents of other tools hold their classes; the first one that is there counts."""
+_LAST: Final = "the end of the table"
+"""A row behind those of a table: a quote that is not closed hides it."""
+_MOST_DIGITS: Final = 18
 _NAME_KEYS: Final = ("name", "label", "class", "title")
 _NAME_COLUMNS: Final = ("name", "names", "class_name", "class name", "class", "classes", "category", "label", "title")
 _ID_COLUMNS: Final = ("id", "idx", "index", "class_id", "label_id", "train_id", "trainid", "value", "label")
@@ -39,18 +43,15 @@ def read_items(path: Path) -> ClassItems:
 def table_items(text: str, source: str, *, delimiters: str = ",;\t") -> ClassItems:
     """The classes of a table: the column that is called `name`, `class` or `label`, or the only one with words.
 
-    In a table without header, several words of a row are synonyms; a single row has a class in every cell.
+    In a table without header, several words of a row are synonyms; a single row has a class in every cell. A line break
+    between quotes is a blank.
+
+    Raises:
+        VocabularyError: a quote is not closed, or a number is too long.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
+    rows = _rows(text, source, delimiters)
+    if not rows:
         return ClassItems(())
-    delimiter = max(delimiters, key=lambda one: (lines[0].count(one), -delimiters.index(one)))
-    try:
-        reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise VocabularyError(f"{source}: not readable as a table: {error}. Save it as UTF-8 with commas.") from None
-    rows = [(number, row) for number, row in rows if not row[0].startswith("#")]
     header = [cell.casefold() for cell in rows[0][1]]
     if len(rows) > 1 and (column := _column(header, rows[1:], _NAME_COLUMNS, numbers=False)) is not None:
         return _by_header(rows[1:], header, column, source)
@@ -59,7 +60,7 @@ def table_items(text: str, source: str, *, delimiters: str = ",;\t") -> ClassIte
         ((_, cells),) = texts
         return ClassItems(tuple(ClassItem(f"{source}, cell {n}", n, cell) for n, cell in enumerate(cells, start=1)))
     items = tuple(ClassItem(f"{source}, line {number}", number, ", ".join(cells)) for number, cells in texts)
-    ids = [int(row[0]) for _, row in rows if row[0].isdecimal()]
+    ids = [_class_number(row[0], source) for _, row in rows if row[0].isdecimal()]
     if len(ids) == len(items) and ids == sorted(set(ids)):
         return ClassItems(items, *numbering(ids, source))
     return without_numbers(items, source)
@@ -132,6 +133,23 @@ READERS: Final[dict[str, Callable[[str, str], ClassItems]]] = {
 _Rows = Sequence[tuple[int, list[str]]]
 
 
+def _rows(text: str, source: str, delimiters: str) -> _Rows:
+    """The rows of a table that are neither blank nor comments, each with the number of its last line."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        return []
+    delimiter = max(delimiters, key=lambda one: (lines[0].count(one), -delimiters.index(one)))
+    kept = chain(io.StringIO(text.rstrip("\r\n") + "\n", newline=""), [_LAST])
+    try:
+        reader = csv.reader(kept, delimiter=delimiter, skipinitialspace=True)
+        *rows, last = [(reader.line_num, [" ".join(cell.splitlines()).strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise VocabularyError(f"{source}: not readable as a table: {error}. Save it as UTF-8 with commas.") from None
+    if last[1] != [_LAST]:
+        raise VocabularyError(f"{source}: a quote is opened and not closed; close it, or remove it")
+    return [(number, row) for number, row in rows if any(row) and not row[0].startswith("#")]
+
+
 def _column(header: Sequence[str], rows: _Rows, names: Sequence[str], *, numbers: bool) -> int | None:
     """The first column with one of these names that holds numbers, or does not."""
     for name in names:
@@ -149,7 +167,7 @@ def _by_header(rows: _Rows, header: Sequence[str], column: int, source: str) -> 
     by = _column(header, rows, _ID_COLUMNS, numbers=True)
     if by is None or not all(row[by].isdecimal() for _, row in rows):
         return ClassItems(tuple(items))
-    return _in_order([int(row[by]) for _, row in rows], items, source)
+    return _in_order([_class_number(row[by], source) for _, row in rows], items, source)
 
 
 def _of_records(values: Sequence[Mapping[str, Any]], source: str) -> ClassItems:
@@ -197,6 +215,14 @@ def _whole_number(key: object) -> int | None:
     if isinstance(key, bool) or not isinstance(key, int | str):
         return None
     return int(key) if isinstance(key, int) or (key.isdecimal() and len(key) < 10) else None
+
+
+def _class_number(cell: str, source: str) -> int:
+    if len(cell) > _MOST_DIGITS:
+        raise VocabularyError(
+            f"{source}: a number has {len(cell):,} digits; numbers of classes have {_MOST_DIGITS} at most"
+        )
+    return int(cell)
 
 
 def _is_number(cell: str) -> bool:

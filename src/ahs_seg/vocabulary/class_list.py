@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from ahs_seg.io.reach import from_home
 from ahs_seg.vocabulary.class_files import READERS, read_items
 from ahs_seg.vocabulary.class_name import SEPARATORS, VocabularyError
 from ahs_seg.vocabulary.class_texts import ClassItem, ClassItems, inline_items, line_items, spread
@@ -51,7 +52,7 @@ def _of_file(path: Path) -> ClassItems:
 
 def _file(text: str) -> Path | None:
     """The file that a text names, which may not be there; None: it names none."""
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
+    path = from_home(text)
     named = path.suffix.lower() in READERS
     if "\n" in text or not (named or _FILE_LIKE.fullmatch(text)):
         return None
