@@ -8,8 +8,9 @@ import torch
 from transformers import CLIPModel
 
 from ahs_seg.backbones.base import BackboneError
-from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.backbones.clip_config import TINY, ClipConfig, check_clip_place, save_clip
 from ahs_seg.config import ConfigError
+from ahs_seg.io.overwrite import OverwriteError
 from tests.support.builders import clip_of_transformers, random_backbone
 
 
@@ -58,3 +59,19 @@ def test_what_is_no_clip_is_refused(source: str, tmp_path: Path) -> None:
 def test_a_resolution_is_positive(side: int) -> None:
     with pytest.raises(ConfigError, match=rf"resolution: .*greater than or equal to 1 \(given: {side}\)"):
         ClipConfig(source=TINY, resolution=side)
+
+
+def test_a_clip_replaces_clips_alone(tmp_path: Path) -> None:
+    backbone = random_backbone()
+    for _ in range(2):
+        check_clip_place(tmp_path / "clip")
+        save_clip(backbone.network_state(), backbone, tmp_path / "clip")
+    (tmp_path / "clip" / "merges.txt").touch()
+    with pytest.raises(OverwriteError, match=r"holds merges\.txt besides a CLIP"):
+        check_clip_place(tmp_path / "clip")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "llava"}')
+    with pytest.raises(OverwriteError, match="other: holds other files, and a CLIP is written as a whole directory"):
+        check_clip_place(tmp_path / "other")
+    with pytest.raises(OverwriteError, match="holds the input"):
+        check_clip_place(tmp_path / "clip", [tmp_path / "clip"])

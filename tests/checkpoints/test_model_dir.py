@@ -9,7 +9,11 @@ import torch
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, read_description, save_model
-from ahs_seg.checkpoints.model_dir import model_digest, write_description
+from ahs_seg.checkpoints.card import write_card
+from ahs_seg.checkpoints.exporting.manifest import FORMATS
+from ahs_seg.checkpoints.model_dir import CARD, model_digest, write_description
+from ahs_seg.checkpoints.remote_code import write_remote_code
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.io.weight_files import stored_tensors
 from ahs_seg.methods import CostSegmenter, ZeroShotConfig, ZeroShotSegmenter
 from ahs_seg.output.calibration import IDENTITY_CALIBRATION
@@ -189,3 +193,31 @@ def test_what_was_measured_with_other_prompts_is_left_out() -> None:
     told = ModelDescription(calibration=IDENTITY_CALIBRATION, training=training).uncalibrated()
     assert told.calibration is None
     assert told.training == TrainingImages(kind="photographs")
+
+
+def test_a_model_replaces_models_alone(saved: tuple[Path, CostSegmenter]) -> None:
+    directory, method = saved
+    description = read_description(directory)
+    write_card(directory)
+    write_remote_code(directory / "config.json")
+    for kind in FORMATS:
+        (directory / kind).mkdir()
+    save_model(method, description, directory)
+    assert not (directory / CARD).exists()
+    for name, content in ((CARD, "# My own words"), ("notes.txt", "years of work"), (".git", "gitdir: x")):
+        (directory / name).write_text(content)
+        with pytest.raises(OverwriteError, match=f"holds {re.escape(name)} besides a model"):
+            save_model(method, description, directory)
+        assert (directory / name).read_text() == content
+        (directory / name).unlink()
+    change_json(directory / "config.json", model_type="llava")
+    with pytest.raises(OverwriteError, match="holds other files"):
+        save_model(method, description, directory)
+
+
+def test_a_model_takes_no_place_of_a_file(saved: tuple[Path, CostSegmenter], tmp_path: Path) -> None:
+    directory, method = saved
+    (tmp_path / "thesis").write_text("years of work")
+    with pytest.raises(OverwriteError, match="thesis: is a file"):
+        save_model(method, read_description(directory), tmp_path / "thesis")
+    assert (tmp_path / "thesis").read_text() == "years of work"

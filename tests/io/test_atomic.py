@@ -155,3 +155,11 @@ def test_files_of_two_states_are_never_mixed(tmp_path):
 def test_an_error_of_a_directory_that_nobody_replaces_is_raised(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_together(tmp_path, (tmp_path / "nothing").read_bytes)
+
+
+def test_a_directory_takes_no_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("years of work")
+    with pytest.raises(NotADirectoryError, match="is a file"), replacing_directory(tmp_path / "thesis"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+    assert (tmp_path / "thesis").read_text() == "years of work"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.io.atomic import replacing_directory
-from ahs_seg.io.drafts import claimed_draft
+from ahs_seg.io.drafts import FOLDER_ENDING, claimed_draft
 from tests.support.forks import forked
 
 
@@ -90,16 +90,27 @@ def test_the_draft_of_a_killed_writer_goes_and_that_of_a_live_one_stays(
 
 
 def test_an_old_directory_that_a_killed_writer_moved_away_comes_back(tmp_path: Path) -> None:
-    (tmp_path / ".model.abcd_123.old").mkdir()
-    (tmp_path / ".model.abcd_123.old" / "a.txt").write_text("old")
-    (tmp_path / ".model.abcd_123").mkdir()
+    (tmp_path / f".model.abcd_123{FOLDER_ENDING}.old").mkdir()
+    (tmp_path / f".model.abcd_123{FOLDER_ENDING}.old" / "a.txt").write_text("old")
+    (tmp_path / f".model.abcd_123{FOLDER_ENDING}").mkdir()
     with suppress(RuntimeError), replacing_directory(tmp_path / "model"):
         raise RuntimeError
     assert (tmp_path / "model" / "a.txt").read_text() == "old"
     assert names(tmp_path) == ["model"]
 
 
-@pytest.mark.parametrize("name", [".model", ".model.txt", ".model.ABCD_123", "model.abcd_123", ".modelabcd_1234"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".model",
+        ".model.txt",
+        ".model.ABCD_123",
+        "model.abcd_123",
+        ".modelabcd_1234",
+        ".model.settings",
+        ".model.20261130.old",
+    ],
+)
 def test_what_is_no_draft_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     write(tmp_path / "model", "x")

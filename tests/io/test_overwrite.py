@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ahs_seg.io.overwrite import OutputFolder, OverwriteError, check_output_file, check_replaceable
+from ahs_seg.io.drafts import FILE_ENDING
+from ahs_seg.io.overwrite import OutputFolder, OverwriteError, check_holds_none, check_output_file, check_replaceable
 
 
 @pytest.fixture
@@ -52,14 +53,31 @@ def test_an_output_file_is_no_input(folder: Path) -> None:
 
 def test_a_directory_is_replaced_only_by_its_like(folder: Path) -> None:
     model = folder / "model"
+
+    def check() -> None:
+        check_replaceable(model, "a model", alike=lambda place: (place / "a.json").exists(), names=["a.json"])
+
     for _ in range(2):  # new, then empty
-        check_replaceable(model, "a model", needs="config.json")
+        check()
         model.mkdir(exist_ok=True)
+    (model / f".a.json.abcd1234{FILE_ENDING}").write_text("of a killed run")
+    check()
     (model / "thesis.tex").write_text("years of work")
     with pytest.raises(OverwriteError, match=r"model: holds other files, and a model is written as a whole directory"):
-        check_replaceable(model, "a model", needs="config.json")
-    (model / "config.json").write_text("{}")
-    check_replaceable(model, "a model", needs="config.json")
-    (model / "original.pth").write_text("weights")
-    with pytest.raises(OverwriteError, match=r"holds the input .*original.pth"):
-        check_replaceable(Path("./other/../model"), "a model", needs="config.json", inputs=[model / "original.pth"])
+        check()
+    (model / "a.json").write_text("{}")
+    with pytest.raises(OverwriteError, match=r"model: holds thesis\.tex besides a model.* Move it to another place"):
+        check()
+    (model / "thesis.tex").rename(model / ".DS_Store")
+    check()
+
+
+def test_a_file_is_not_replaced_by_a_directory(folder: Path) -> None:
+    with pytest.raises(OverwriteError, match=r"a\.png: is a file, and a model is written as a directory"):
+        check_replaceable(folder / "photos/deep/a.png", "a model", alike=lambda _: True, names=["a.png"])
+
+
+def test_an_input_is_not_in_a_directory_that_is_replaced(folder: Path) -> None:
+    with pytest.raises(OverwriteError, match=r"holds the input .*a\.png"):
+        check_holds_none(Path("./other/../photos"), [None, folder / "photos/deep/a.png"])
+    check_holds_none(Path("other"), [None, folder / "photos/deep/a.png", Path("nowhere")])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -13,10 +13,17 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone, BackboneError, DenseForm
 from ahs_seg.backbones.clip_files import ClipFiles
 from ahs_seg.backbones.dense_forms import CAT_SEG
+from ahs_seg.backbones.kinds import KINDS
+from ahs_seg.backbones.pretrained import CONFIG, read_settings
+from ahs_seg.backbones.tokenizer_files import TOKENIZER
 from ahs_seg.config import Config, ConfigError, Side
 from ahs_seg.io.atomic import replacing_directory
+from ahs_seg.io.overwrite import check_holds_none, check_replaceable
 
 TINY = "tiny"
+_WEIGHTS: Final = "model.safetensors"
+_FILES: Final = (CONFIG, _WEIGHTS, TOKENIZER, "preprocessor_config.json")
+"""The files that `save_clip` writes, for every kind of backbone."""
 
 AnyBackbone = TypeVar("AnyBackbone", bound=Backbone)
 
@@ -77,6 +84,23 @@ class ClipConfig(Config):
         return ClipFiles.open(str(files("ahs_seg") / "assets" / "tiny_clip") if self.source == TINY else self.source)
 
 
+def check_clip_place(directory: Path, inputs: Iterable[Path | None] = ()) -> None:
+    """Check that `save_clip` may write at a path: nothing is there, or what it has written.
+
+    Raises:
+        OverwriteError: a file or another directory is there, or one that holds an input or other files.
+    """
+    check_holds_none(directory, inputs)
+    check_replaceable(directory, "a CLIP", alike=_is_clip, names=_FILES)
+
+
+def _is_clip(directory: Path) -> bool:
+    try:
+        return read_settings(directory / CONFIG).get("model_type") in KINDS
+    except BackboneError:
+        return False
+
+
 def save_clip(state: Mapping[str, Tensor], backbone: Backbone, directory: Path) -> None:
     """Write a CLIP in the format of `transformers`; `ClipConfig(source=directory)` loads it.
 
@@ -86,4 +110,4 @@ def save_clip(state: Mapping[str, Tensor], backbone: Backbone, directory: Path) 
     with replacing_directory(directory) as draft:
         backbone.save_description(draft)
         tensors = {key: value.detach().contiguous() for key, value in state.items()}
-        save_file(tensors, draft / "model.safetensors", metadata={"format": "pt"})
+        save_file(tensors, draft / _WEIGHTS, metadata={"format": "pt"})

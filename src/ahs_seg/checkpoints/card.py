@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from ahs_seg.checkpoints.model_dir import ModelDescription, read_description
+from ahs_seg.checkpoints.model_dir import CARD, LIBRARY, ModelDescription, read_description
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.outside_text import markdown_text, on_one_line
 from ahs_seg.io.provenance import Provenance
@@ -18,8 +18,6 @@ from ahs_seg.metrics import Scores
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-CARD: Final = "README.md"
-LIBRARY: Final = "ahs-seg"
 _COLUMNS: Final = {
     "mIoU": "miou",
     "mIoU, predicted too": "miou_with_predicted",

@@ -9,14 +9,19 @@ from pathlib import Path
 from ahs_seg.checkpoints.card import Evaluated, write_card
 from ahs_seg.checkpoints.exporting.manifest import FORMATS, Format
 from ahs_seg.checkpoints.hub import push_to_hub
-from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, merged_description, save_model, write_state
+from ahs_seg.checkpoints.model_dir import (
+    ModelDescription,
+    check_model_place,
+    merged_description,
+    save_model,
+    write_state,
+)
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.model import InferenceModel
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.inference.vocabulary_encoder import not_known
 from ahs_seg.io.atomic import replacing_directory
-from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import Method
 from ahs_seg.output.calibration import Calibration
 from ahs_seg.vocabulary.prompts import PromptConfig
@@ -97,7 +102,7 @@ class DescribedModel(InferenceModel):
             text = self.method.ensure_prepared(self._words(table))
             baked = text, tuple(table.vocabulary.labels[index] for index in table.row_class)
         target = Path(directory)
-        check_replaceable(target, "a model", needs=CONFIG)
+        check_model_place(target)
         with replacing_directory(target) as fresh:  # an export that fails leaves what is there
             write_state(self.method.state_dict(), self.method.backbone, self._description(), fresh)
             write_card(fresh, description=self._description())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ahs_seg.checkpoints.card import CARD, Evaluated, write_card
-from ahs_seg.checkpoints.model_dir import BACKBONE, CONFIG, WEIGHTS, ModelDescription, read_description
+from ahs_seg.checkpoints.card import Evaluated, write_card
+from ahs_seg.checkpoints.model_dir import BACKBONE, CARD, CONFIG, WEIGHTS, ModelDescription, read_description
 from ahs_seg.checkpoints.remote_code import CODE_FILE, write_remote_code
 from ahs_seg.errors import CheckpointError
 from ahs_seg.io.hub import UNREACHABLE, HubName, page_of, reason

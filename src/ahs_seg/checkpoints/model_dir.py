@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,14 +15,14 @@ from torch import Tensor
 from ahs_seg.backbones.base import Backbone, BackboneError
 from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.backbones.clip_files import ClipFiles
-from ahs_seg.checkpoints.remote_code import ENTRIES
+from ahs_seg.checkpoints.remote_code import CODE_FILE, ENTRIES
 from ahs_seg.config import VERSION, Config, ConfigError
-from ahs_seg.documents import DocumentError, read_mapping
+from ahs_seg.documents import MAX_DOCUMENT_BYTES, DocumentError, read_mapping, read_text
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import RESOURCE_SETTINGS, InferenceConfig
 from ahs_seg.io.atomic import read_together, replacing_directory, write_text
 from ahs_seg.io.digest import file_digest
-from ahs_seg.io.overwrite import check_replaceable
+from ahs_seg.io.overwrite import check_holds_none, check_replaceable
 from ahs_seg.io.weight_files import StoredTensor, differences, fill, stored_tensors
 from ahs_seg.methods import METHODS, BaseMethodConfig, CatSegConfig, Method, MethodConfig
 from ahs_seg.modules.unfilled import shapes_only, unfilled
@@ -35,6 +35,11 @@ from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, BACKBONE = "config.json", "model.safetensors", "backbone"
 MODEL_TYPE: Final = "ahs_seg"
+LIBRARY: Final = "ahs-seg"
+CARD: Final = "README.md"
+GRAPHS: Final = ("onnx", "openvino", "torch-export")
+"""Folders of graphs for other runtimes."""
+_OF_THE_HUB: Final = (".gitattributes", ".cache")
 _NOT_IN_LABELS: Final = ("version", "calibration", "trained_on", "training", "overlap", *ENTRIES)
 
 
@@ -97,17 +102,53 @@ class ModelDescription(Config):
         return self.overlap.replace(words=self.overlap.words or tuple((name,) for name in self.trained_on))
 
 
+def check_model_place(directory: Path, inputs: Iterable[Path | None] = ()) -> None:
+    """Check that a model may be written at a path: nothing is there, or a model without files of other origin.
+
+    Raises:
+        OverwriteError: a file or another directory is there, or one that holds an input or other files.
+    """
+    check_holds_none(directory, inputs)
+    names = (CONFIG, WEIGHTS, BACKBONE, CODE_FILE, *GRAPHS, *_OF_THE_HUB)
+    own = (*names, CARD) if _is_own_card(directory / CARD) else names
+    check_replaceable(directory, "a model", alike=_is_model, names=own)
+
+
+def _is_model(directory: Path) -> bool:
+    try:
+        values = read_mapping(directory / CONFIG)
+    except (OSError, DocumentError):
+        return False
+    return "method" in values and values.get("model_type", MODEL_TYPE) == MODEL_TYPE
+
+
+def _is_own_card(path: Path) -> bool:
+    """Whether a file is a card that `write_card` has written: it names this library in its header."""
+    try:
+        return f"library_name: {LIBRARY}\n" in read_text(path, MAX_DOCUMENT_BYTES)
+    except (OSError, DocumentError):
+        return False
+
+
 def save_model(method: Method, description: ModelDescription, directory: Path | str) -> Path:
-    """Write a model directory atomically, replacing an existing one; returns its path."""
+    """Write a model directory atomically, replacing an existing one; returns its path.
+
+    Raises:
+        OverwriteError: a file is there, or a directory that is no model or holds other files.
+    """
     return save_state(method.state_dict(), method.backbone, description, directory)
 
 
 def save_state(
     state: Mapping[str, Tensor], backbone: Backbone, description: ModelDescription, directory: Path | str
 ) -> Path:
-    """Write a model directory with the weights in `state`; `backbone` provides only its configuration and tokenizer."""
+    """Write a model directory with the weights in `state`; `backbone` provides only its configuration and tokenizer.
+
+    Raises:
+        OverwriteError: as `save_model`.
+    """
     target = Path(directory)
-    check_replaceable(target, "a model", needs=CONFIG)
+    check_model_place(target)
     with replacing_directory(target) as fresh:
         write_state(state, backbone, description, fresh)
     return target

@@ -7,9 +7,8 @@ from typing import Final
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints.card import write_card
-from ahs_seg.checkpoints.model_dir import CONFIG, MODEL_TYPE, ModelDescription, save_model
+from ahs_seg.checkpoints.model_dir import CONFIG, MODEL_TYPE, ModelDescription, check_model_place, save_model
 from ahs_seg.documents import DocumentError, read_mapping
-from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import Method, ZeroShotConfig
 from ahs_seg.output.familiarity import TrainingImages
 
@@ -48,7 +47,7 @@ def save_training_free(clip: str, directory: Path | str) -> Path:
         BackboneError: as `open_training_free`.
         OverwriteError: the directory holds other files, or the CLIP.
     """
-    check_replaceable(Path(directory), "a model", needs=CONFIG, inputs=[Path(clip)])
+    check_model_place(Path(directory), [Path(clip)])
     description, method = open_training_free(clip)
     target = save_model(method, description, directory)
     write_card(target, description=description)

@@ -39,10 +39,9 @@ def command(
     from ahs_seg.checkpoints.exporting.manifest import FORMATS
     from ahs_seg.checkpoints.exporting.parity import compare
     from ahs_seg.checkpoints.exporting.sessions import RUNTIMES
-    from ahs_seg.checkpoints.model_dir import CONFIG
+    from ahs_seg.checkpoints.model_dir import check_model_place
     from ahs_seg.data.world.dataset import TEST_SEED, WorldDataset
     from ahs_seg.io.images import read_image
-    from ahs_seg.io.overwrite import check_replaceable
     from ahs_seg.segmenter import Segmenter
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -50,7 +49,7 @@ def command(
     if wrong := [name for name in chosen if name not in FORMATS]:
         raise OptionError(f"--format {wrong[0]!r} is not known; formats are {', '.join(FORMATS)}.")
     check_model_path(output)
-    check_replaceable(output, "a model", needs=CONFIG, inputs=[Path(model), *(images or ())])
+    check_model_place(output, [Path(model), *(images or ())])
     shown = [read_image(path) for path in images or ()]
     plain = Segmenter.from_pretrained(model, device="cpu")
     baked = None if classes is None else Vocabulary.join(classes)

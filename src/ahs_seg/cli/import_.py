@@ -60,10 +60,9 @@ def command(
     from ahs_seg.checkpoints.importing.convert_config import translate_config
     from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint
     from ahs_seg.checkpoints.known import find_known
-    from ahs_seg.checkpoints.model_dir import CONFIG
     from ahs_seg.checkpoints.training_free import PREFIX, save_training_free
     from ahs_seg.io.atomic import write_text
-    from ahs_seg.io.overwrite import check_output_file, check_replaceable
+    from ahs_seg.io.overwrite import check_holds_none, check_output_file
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
     if checkpoint.endswith((".yaml", ".yml")):
@@ -85,9 +84,7 @@ def command(
         say(f"{config}:\n{translation}")
         description = translation.description()
         chosen = chosen or description.method.name
-    check_replaceable(
-        output, "a model", needs=CONFIG, inputs=[path, *(Path(each) for each in (config, trained_on) if each)]
-    )
+    check_holds_none(output, [path, *(Path(each) for each in (config, trained_on) if each)])
     classes = None if trained_on is None else Vocabulary.parse(trained_on)
     report = import_checkpoint(
         path,

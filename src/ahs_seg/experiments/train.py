@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.checkpoints.model_dir import check_model_place
 from ahs_seg.config import Config
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
@@ -148,9 +149,11 @@ def train_on(
     Raises:
         DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
+        OverwriteError: the place of the model is taken by something else.
     """
     began = time.monotonic()
     check_loggers(run.training.logger)
+    check_model_place(directory / MODEL)
     fabric = launch(run.training)
     _check(run, dataset, validation, warn=fabric.is_global_zero)
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))

@@ -6,6 +6,7 @@ a local disk and on NFS; object stores are not supported.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -88,8 +89,13 @@ def replacing_directory(target: Path) -> Iterator[Path]:
 
     All of its files are on the disk before it takes the place of `target` (`io.drafts`), and can be read by whom the
     umask lets read. Drafts that killed processes have left are removed first. A link is followed.
+
+    Raises:
+        NotADirectoryError: a file is at `target`.
     """
     target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, and a directory is to be written there", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     with claimed_draft(target) as draft:
         yield draft

@@ -26,6 +26,8 @@ if sys.platform != "win32":
 _OLD: Final = ".old"
 FILE_ENDING: Final = ".ahs-seg-draft"
 """End of the names of drafts of files: no other program or user gives it."""
+FOLDER_ENDING: Final = ".ahs-seg-folder-draft"
+"""End of the names of drafts of directories, which are removed with all they hold."""
 _LONGEST_NAME: Final = 200
 _HERE: Final = -100  # AT_FDCWD: paths are relative to the working directory
 _SWAP: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
@@ -83,7 +85,7 @@ def remove_file_drafts(target: Path) -> None:
 
 def _claim(target: Path) -> tuple[Path, int | None]:
     while True:
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=draft_prefix(target)))
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=draft_prefix(target), suffix=FOLDER_ENDING))
         lock = _lock(draft)
         if lock is None or draft.exists():  # a sweeping process may have removed it before it was locked
             return draft, lock
@@ -92,7 +94,7 @@ def _claim(target: Path) -> tuple[Path, int | None]:
 
 def _sweep(target: Path) -> None:
     """Remove the drafts of killed runs, and put an old directory back that a killed run has moved away."""
-    form = re.compile(re.escape(draft_prefix(target)) + r"[a-z0-9_]{8}")
+    form = re.compile(re.escape(draft_prefix(target)) + "[a-z0-9_]{8}" + re.escape(FOLDER_ENDING))
     drafts = [path for path in target.parent.iterdir() if form.fullmatch(path.name.removesuffix(_OLD))]
     for path in sorted(drafts, key=lambda one: not one.name.endswith(_OLD)):
         draft = path.with_name(path.name.removesuffix(_OLD))

@@ -6,11 +6,16 @@ inode are equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Final
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.drafts import FILE_ENDING, FOLDER_ENDING
 from ahs_seg.io.reach import is_link
+
+_OF_SYSTEMS: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
+"""Files that systems write into folders that are looked at."""
 
 
 class OverwriteError(AhsSegError, ValueError):
@@ -62,13 +67,11 @@ def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> Non
             )
 
 
-def check_replaceable(directory: Path, kind: str, *, needs: str, inputs: Iterable[Path | None] = ()) -> None:
-    """Check that a directory may be replaced as a whole: it is new, empty, or of the same kind, and holds no input.
-
-    `needs` is the name of a file that every directory of this kind has.
+def check_holds_none(directory: Path, inputs: Iterable[Path | None]) -> None:
+    """Check that none of the inputs is in a directory that is to be replaced as a whole.
 
     Raises:
-        OverwriteError: it holds an input or other files.
+        OverwriteError: one is.
     """
     place = OutputFolder(directory)
     for path in inputs:
@@ -76,9 +79,31 @@ def check_replaceable(directory: Path, kind: str, *, needs: str, inputs: Iterabl
             raise OverwriteError(
                 f"{directory}: holds the input {path}, and is replaced as a whole. Give a new directory with -o."
             )
-    if directory.is_dir() and not (directory / needs).is_file() and any(directory.iterdir()):
+
+
+def check_replaceable(directory: Path, kind: str, *, alike: Callable[[Path], bool], names: Collection[str]) -> None:
+    """Check that a directory may be replaced as a whole: it is new, empty, or of the same kind without other files.
+
+    `alike` tells whether a directory is of this kind, and `names` are those that one of this kind may hold.
+
+    Raises:
+        OverwriteError: a file is there, or a directory of another kind, or with other files.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise OverwriteError(
+            f"{directory}: is a file, and {kind} is written as a directory. Give a new directory with -o."
+        )
+    found = [path.name for path in directory.iterdir() if not path.name.endswith((FILE_ENDING, FOLDER_ENDING))]
+    if found and not alike(directory):
         raise OverwriteError(
             f"{directory}: holds other files, and {kind} is written as a whole directory. Give a new directory with -o."
+        )
+    if others := sorted(set(found) - {*names, *_OF_SYSTEMS}):
+        raise OverwriteError(
+            f"{directory}: holds {others[0]} besides {kind}, and is replaced as a whole. Move it to another place, or "
+            "give a new directory with -o."
         )
 
 

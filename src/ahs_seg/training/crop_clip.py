@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ahs_seg.backbones.base import Backbone
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.clip_config import ClipConfig, save_clip
+from ahs_seg.backbones.clip_config import ClipConfig, check_clip_place, save_clip
 from ahs_seg.backbones.image_tower import ImageTower
-from ahs_seg.checkpoints import CheckpointError, load_model, model_dir, save_model
+from ahs_seg.checkpoints import CheckpointError, load_model, save_model
+from ahs_seg.checkpoints.model_dir import check_model_place
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.augment import Augmentation
 from ahs_seg.data.base import SegmentationDataset
@@ -24,7 +25,6 @@ from ahs_seg.inference.predict import to_tensor
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import locked
-from ahs_seg.io.overwrite import check_replaceable
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
 from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, CropEncoder, RegionObjective, classes_of
@@ -132,9 +132,9 @@ def check_outputs(experiment: CropClipExperiment, directory: Path, into: Path | 
     Raises:
         OverwriteError: one of them would.
     """
-    check_replaceable(directory / CLIP, "a CLIP", needs=model_dir.CONFIG, inputs=[Path(experiment.clip.source)])
+    check_clip_place(directory / CLIP, [Path(experiment.clip.source)])
     if into is not None:
-        check_replaceable(directory / MODEL, "a model", needs=model_dir.CONFIG, inputs=[into])
+        check_model_place(directory / MODEL, [into])
 
 
 @torch.no_grad()

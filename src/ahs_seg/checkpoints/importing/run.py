@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.clip_config import ClipConfig, save_clip
+from ahs_seg.backbones.clip_config import ClipConfig, check_clip_place, save_clip
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.checkpoints.importing.clip_origins import NOT_GIVEN, ClipOrigin, ClipSettings, described, origin_of
 from ahs_seg.checkpoints.importing.clip_tokenizer import find_tokenizer
@@ -20,10 +20,10 @@ from ahs_seg.checkpoints.importing.key_rules import Conversion, ConversionError,
 from ahs_seg.checkpoints.importing.report import ImportReport
 from ahs_seg.checkpoints.importing.sources import BACKBONE, CONVERTERS, FITTED, CheckpointKind, published, recognise
 from ahs_seg.checkpoints.importing.weights import Weights, read_weights
-from ahs_seg.checkpoints.model_dir import CONFIG, ModelDescription, save_state
+from ahs_seg.checkpoints.model_dir import ModelDescription, check_model_place, save_state
 from ahs_seg.errors import CheckpointError
 from ahs_seg.inference.predict import training_free_protocol
-from ahs_seg.io.overwrite import check_replaceable
+from ahs_seg.io.overwrite import check_holds_none
 from ahs_seg.io.weight_files import check_finite, check_types, is_finite
 from ahs_seg.modules.unfilled import shapes_only
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
@@ -60,12 +60,13 @@ def import_checkpoint(
         OverwriteError: the directory holds one of the files, or other files.
     """
     path = Path(source)
-    check_replaceable(Path(directory), "a model", needs=CONFIG, inputs=[path, tokenizer, shifted])
+    check_holds_none(Path(directory), [path, tokenizer, shifted])
     weights = read_weights(path, lambda keys: recognise(keys) is not None)
     kind = kind or recognise(weights.state)
     if kind is None:
         first = ", ".join(list(weights.state)[:3])
         raise CheckpointError(f"{path} is not a known checkpoint (it has {first}); known are {', '.join(CONVERTERS)}.")
+    (check_clip_place if kind == "clip" else check_model_place)(Path(directory))
     origin = origin_of(kind, weights.state)
     try:
         if shifted is not None:
