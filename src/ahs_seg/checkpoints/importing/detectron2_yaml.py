@@ -20,7 +20,8 @@ Value: TypeAlias = object
 
 BASE: Final = "_BASE_"
 _LONGEST_LITERAL: Final = 10_000
-_MOST_BASES: Final = 50
+MAX_BASES: Final = 50
+"""Bases that a config and its bases name, all counted."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class _Files:
         if wrong := [base for base in bases if not isinstance(base, str)]:
             raise ConfigError(f"{path}: {BASE} is {wrong[0]!r}; give a path, a list of paths, or remove it.")
         self._named += len(bases)
-        if self._named > _MOST_BASES:
-            raise ConfigError(f"{path}: with it, more than {_MOST_BASES} base configs are named; join some of them.")
+        if self._named > MAX_BASES:
+            raise ConfigError(f"{path}: with it, more than {MAX_BASES} base configs are named; join some of them.")
         return bases
 
 
