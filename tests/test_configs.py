@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import CLIPConfig
@@ -9,19 +10,26 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.config import ConfigError
-from ahs_seg.configs import find_config, packaged_configs
+from ahs_seg.configs import find_config, find_crop_clip, packaged_configs, packaged_crop_clips, packaged_suites
+from ahs_seg.data.catalog import find_spec
+from ahs_seg.data.dataset_config import DatasetConfig
+from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.methods import AhsSegConfig, AhsSegLiteConfig, CatSegConfig, HClipConfig, HpsSegConfig
 from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.methods.cost.parts.fusion import FusionConfig
 from ahs_seg.methods.cost.parts.projection import ProjectionConfig
 from ahs_seg.modules.settings import ModuleConfig
+from ahs_seg.training.crop_clip import CropClipExperiment
 from ahs_seg.training.recipe import OptimizerConfig
+from ahs_seg.training.sampler import StepDataset
 from ahs_seg.tuners import Orthogonal
 from ahs_seg.tuners.orthogonal import Modulation, Rotations
 from tests.support.builders import byte_tokenizer
+from tests.support.drawn_images import drawn, save
 
 NAMES = sorted(packaged_configs())
+SIZES = {"a": (40, 60), "b": (48, 36)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,6 +43,59 @@ def test_packaged_configs_parse_and_survive_a_round_trip(name: str, tmp_path: Pa
 @pytest.mark.parametrize("name", NAMES)
 def test_packaged_configs_say_what_they_are(name: str) -> None:
     assert find_config(name).read_text().startswith("# ")
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with two photographs of each benchmark, and two of one's own, where configs look for them."""
+    monkeypatch.chdir(tmp_path)
+    for name, (height, width) in SIZES.items():
+        photograph, labels = drawn(height, width), np.zeros((height, width), np.uint8)
+        for spec in map(find_spec, ("coco-stuff-171-train", "coco-stuff-171", "ade20k-150")):
+            save(spec.image_path(Path("datasets"), name), photograph)
+            save(spec.label_path(Path("datasets"), name), labels)
+        for split in ("train", "val"):
+            save(Path(f"data/images/{split}/{name}.png"), photograph)
+            save(Path(f"data/annotations/{split}/{name}.png"), labels)
+    Path("data/classes.txt").write_text("road\ntree\n")
+
+
+def takes_a_batch(experiment: Experiment | CropClipExperiment) -> None:
+    recipe = experiment.training.replace(batch_size=2, accumulation=1)
+    (batch,) = StepDataset(experiment.data.open(), recipe, experiment.augmentation.apply, 0, 1)[0]
+    assert batch.images.shape[:2] == (2, 3)
+    assert batch.labels.shape == (2, *batch.images.shape[2:])
+    assert not batch.left_out
+
+
+def opens(*several: DatasetConfig | None) -> None:
+    for data in several:
+        assert data is None or len(data.open()) > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("prepared")
+def test_packaged_configs_read_images_where_they_are_prepared(name: str) -> None:
+    experiment = Experiment.read(find_config(name))
+    takes_a_batch(experiment)
+    opens(experiment.validation)
+
+
+@pytest.mark.parametrize("name", sorted(packaged_crop_clips()))
+@pytest.mark.usefixtures("prepared")
+def test_packaged_fine_tunings_read_images_where_they_are_prepared(name: str) -> None:
+    experiment = CropClipExperiment.read(find_crop_clip(name))
+    takes_a_batch(experiment)
+    opens(experiment.validation)
+
+
+@pytest.mark.parametrize("name", sorted(packaged_suites()))
+@pytest.mark.parametrize("size", ["vitb", "vitl"])
+@pytest.mark.usefixtures("prepared")
+def test_packaged_suites_read_photographs_where_they_are_prepared(name: str, size: str) -> None:
+    suite = find_suite(name)
+    takes_a_batch(suite.experiment(size, suite.baseline))
+    opens(suite.scales[size].test, suite.scales[size].validation)
 
 
 def test_published_configs_are_those_of_the_papers() -> None:
