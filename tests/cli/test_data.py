@@ -9,6 +9,7 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +20,7 @@ from ahs_seg.io import atomic
 from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.folder_lock import FolderInUseError
 from tests.support import miniature
+from tests.support.annotations import exported, save_image
 from tests.support.forks import forked
 from tests.support.label_folders import discs, label_folder
 from tests.support.miniature import ADE150_LABELS, prepare, stored
@@ -73,6 +75,29 @@ def test_check_of_data_that_train_would_refuse(tmp_path):
     assert [finding["code"] for finding in found["findings"]] == ["black-and-white"]
     assert (found["training"]["read"], found["training"]["images"]) == (2, 3)
     assert "error: " in run("check", tmp_path).output
+
+
+def test_check_says_what_train_would_say_of_one_damaged_image(tmp_path):
+    label_folder(tmp_path / "folder", [discs([0, 1])] * 3, "sky, road")
+    image = tmp_path / "folder/images/train/001.png"
+    image.write_bytes(image.read_bytes()[:-20])
+    done = run("check", tmp_path / "folder", "--split", "train", "--limit", 1, "--json")
+    assert done.exit_code == 1
+    assert str(image) in json.loads(done.output)["refused"][0]
+    file, images = exported("coco", tmp_path)
+    (images / "b.png").write_bytes(b"junk")
+    done = run("check", file.rename(tmp_path / "labels.json"))
+    assert done.exit_code == 0, done.output
+    assert "1 of 2 samples read cannot be used" in done.output
+
+
+def test_check_of_coloured_label_maps_lists_their_faults(tmp_path):
+    save_image(tmp_path / "JPEGImages/a.png", np.zeros((2, 2, 3), np.uint8))
+    save_image(tmp_path / "SegmentationClass/a.png", np.full((2, 2, 3), 7, np.uint8))
+    (tmp_path / "labelmap.txt").write_text("road:0,0,0::\n")
+    done = run("check", tmp_path, "--json")
+    assert done.exit_code == 1
+    assert "colours that are not in" in json.loads(done.output)["refused"][0]
 
 
 def wait_for_labels(process: BaseProcess, root: Path, count: int) -> None:

@@ -11,6 +11,7 @@ from ahs_seg.cli import app
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.methods import ZeroShotConfig
 from tests.support.command_line import fails, output_of
+from tests.support.label_folders import discs, label_folder
 
 WORLD = ["--data", "world-20", "--count", "2"]
 
@@ -39,6 +40,20 @@ def test_one_report_has_all_that_was_asked_for(model, tmp_path):
     assert scores.sg_miou is not None
     assert "boundary_miou" in output
     assert list((tmp_path / "j" / "own").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_damaged_image_is_left_out_and_is_an_exit_status(model, tmp_path, processes):
+    label_folder(tmp_path / "data", [discs([0, 1])] * 3, "sky, road")
+    words = ["evaluate", model, "--data", str(tmp_path / "data"), "--split", "train", "--processes", str(processes)]
+    words += ["-o", str(tmp_path / "r.json")]
+    output_of(*words)
+    (tmp_path / "data/images/train/001.png").write_bytes(b"junk")
+    output = output_of(*words, status=1)
+    assert "left out: " in output
+    assert "001.png" in output
+    report = EvaluationReport.load(tmp_path / "r.json")
+    assert (report.images, [failure.index for failure in report.failures]) == (2, [1])
 
 
 def test_data_or_suite_must_be_given(model):

@@ -13,6 +13,7 @@ from ahs_seg.data.config import parse_data
 from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.io.overwrite import OverwriteError
 from tests.support.command_line import output_of
+from tests.support.label_folders import discs, label_folder
 
 WORLD = ["--data", "world-20", "--count", "2"]
 
@@ -43,6 +44,15 @@ def test_a_journal_of_other_predictions_is_refused(tmp_path: Path):
     assert "miou 100.0" in first.lower()
     with pytest.raises(EvaluationError, match=r"holds another evaluation:\n  identity\."):
         output_of("score", str(tmp_path / "b"), *WORLD, *journal)
+
+
+def test_a_damaged_image_of_a_folder_is_left_out(tmp_path: Path):
+    label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    (tmp_path / "images/train/001.png").write_bytes(b"junk")
+    words = ["score", str(tmp_path / "annotations/train"), "--data", str(tmp_path), "--split", "train"]
+    output = output_of(*words, "-o", str(tmp_path / "r.json"), status=1)
+    assert "001.png" in output
+    assert EvaluationReport.load(tmp_path / "r.json").images == 1
 
 
 def test_broader_classes_are_proposed():

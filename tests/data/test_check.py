@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from ahs_seg.data.check import DataCheckError, check_data
+from ahs_seg.data.annotations.config import CocoData
+from ahs_seg.data.check import DataCheckError, check_data, check_files, file_faults
+from ahs_seg.data.folder import FolderError
+from tests.support.annotations import exported
 from tests.support.label_folders import discs, label_folder
 
 
@@ -52,3 +55,29 @@ def test_faults_of_files_are_listed_and_keep_the_command_from_training(tmp_path)
     assert not found.errors
     assert not found.trainable
     assert str(found).count("annotations/train/0") == 25  # each in a line of its own, the first in the finding, too
+    assert "error: 24 faults of files, for which `ahs-seg train` refuses the data" in str(found)
+    assert len(found.to_dict()["refused"]) == 24
+
+
+def test_images_are_read_for_what_train_would_refuse(tmp_path):
+    dataset = label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    image = tmp_path / "images/train/001.png"
+    image.write_bytes(image.read_bytes()[:-20])  # its header is whole
+    assert check_data(dataset).trainable
+    (fault,) = file_faults(dataset)
+    assert str(image) in fault
+    with pytest.raises(FolderError, match=r"1 fault in 2 images") as caught:
+        check_files(None, dataset)
+    assert caught.value.faults == (fault,)
+
+
+def test_what_a_training_leaves_out_is_no_reason_to_refuse(tmp_path):
+    file, images = exported("coco", tmp_path)
+    (images / "b.png").write_bytes(b"junk")
+    dataset = CocoData(file=file, images=images).open()
+    found = check_data(dataset)
+    assert [finding.code for finding in found.warnings] == ["unusable"]
+    assert found.trainable
+    assert str(images / "b.png") in str(found)
+    check_files(dataset)
+    assert file_faults(dataset) == ()

@@ -10,6 +10,7 @@ from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.coloured import ColouredData
 from ahs_seg.data.config import parse_data
 from ahs_seg.data.folder import FolderError
+from ahs_seg.errors import SampleError
 from ahs_seg.types import IGNORE
 from tests.support.annotations import save_image
 
@@ -75,10 +76,18 @@ def test_what_is_wrong_is_listed_together(tmp_path: Path) -> None:
     save_image(tmp_path / "SegmentationClass/a.png", COLOURS[VALUES] + 1)
     save_image(tmp_path / "SegmentationClass/b.png", COLOURS[VALUES[:1]])
     with pytest.raises(FolderError) as caught:
-        ColouredData(root=tmp_path).open()
+        ColouredData(root=tmp_path).open().check()
     text = "\n".join(caught.value.faults)
     assert "a.png: 6 pixels have 3 colours that are not in" in text
     assert "b.png: label map is 3x1, its image 3x2; sizes must agree." in text
+
+
+def test_opening_lists_the_files_and_reading_finds_a_damaged_one(tmp_path: Path) -> None:
+    (cvat(tmp_path) / "JPEGImages/a.png").write_bytes(b"junk")
+    dataset = ColouredData(root=tmp_path).open()
+    assert dataset[1].name == "b"
+    with pytest.raises(SampleError, match=r"a\.png"):
+        dataset[0]
 
 
 def test_nothing_labelled_and_lists_that_are_not_there(tmp_path: Path) -> None:

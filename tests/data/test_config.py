@@ -14,8 +14,10 @@ from ahs_seg.data.config import (
     background_label,
     parse_data,
 )
+from ahs_seg.data.folder import FolderError
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.export import export_folder
+from tests.support.label_folders import discs, label_folder
 
 
 def test_words_of_a_command_line_name_data() -> None:
@@ -50,6 +52,28 @@ def test_opening_gives_what_the_config_says(tmp_path: Path) -> None:
     folder = FolderData(root=tmp_path, split="val").open()
     assert folder.vocabulary.labels == world.vocabulary.labels
     assert (folder[1].labels == world[1].labels).all()
+
+
+def test_opening_a_folder_lists_its_files_and_reads_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    (tmp_path / "images/train/000.png").write_bytes(b"junk")
+    dataset = FolderData(root=tmp_path, split="train").open()
+    assert len(dataset) == 2
+    assert not caplog.messages
+    with pytest.raises(FolderError, match=r"000\.png"):
+        dataset.check()
+
+
+def test_files_that_no_sample_shows_are_told_when_a_folder_is_opened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    (tmp_path / "images/train/phone.heic").write_bytes(b"")
+    (tmp_path / "images/train/001.png").unlink()
+    assert len(FolderData(root=tmp_path, split="train").open()) == 1
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path / 'images/train'}: 2 problems of the folder, the first: ")
+    assert "phone.heic: .heic is not read" in message
 
 
 def test_only_benchmarks_have_rules_for_background() -> None:

@@ -15,6 +15,7 @@ from ahs_seg.data.folder import FolderError
 from ahs_seg.experiments.experiment import Experiment, run_experiment
 from ahs_seg.experiments.train import ExperimentResult, TrainingConfig, Validation
 from ahs_seg.training.loop import TrainResult
+from tests.support.label_folders import discs, label_folder
 
 SMALL = Experiment.read(find_config("quickstart/cat_seg"), ["data.count=3"])
 ASKED: list[tuple[TrainingConfig, SegmentationDataset, Validation | None, Path, dict[str, Any]]] = []
@@ -75,3 +76,14 @@ def test_data_that_is_not_as_it_should_be_is_told_before_anything_is_trained(key
         run_experiment(experiment, tmp_path / "run")
     assert ASKED == []
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("result")
+@pytest.mark.parametrize("key", ["data", "validation"])
+def test_every_file_of_a_folder_is_read_before_anything_is_trained(key: str, tmp_path: Path) -> None:
+    label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    (tmp_path / "images/train/001.png").write_bytes(b"junk")
+    experiment = SMALL.replace(**{key: FolderData(root=tmp_path, split="train")})
+    with pytest.raises(FolderError, match=r"(?s)1 fault in 2 images.*001\.png"):
+        run_experiment(experiment, tmp_path / "run")
+    assert ASKED == []

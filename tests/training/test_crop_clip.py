@@ -9,14 +9,20 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
+from ahs_seg.data.config import CocoData, FolderData
+from ahs_seg.data.folder import FolderError
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
 from ahs_seg.methods.mask.scan.config import ScanConfig
 from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective
 from ahs_seg.methods.objective import SumObjective
-from ahs_seg.training.crop_clip import CropClipExperiment, check_outputs, finetune_crop_clip
+from ahs_seg.training.crop_clip import CropClipExperiment, check_outputs, finetune_crop_clip, region_accuracy
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.sampler import UnusableDataError
 from ahs_seg.types import IGNORE, TrainingForward
+from tests.support.annotations import exported
 from tests.support.builders import random_backbone
+from tests.support.label_folders import discs, label_folder
 from tests.support.small_methods import SCAN_SMALL
 
 TINY = ClipConfig(source="tiny", resolution=96)
@@ -62,6 +68,31 @@ def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) 
     assert all(
         torch.equal(value, tuned.model.state_dict()[name]) for name, value in loaded.shifted.state_dict().items()
     )
+
+
+def test_a_damaged_validation_image_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file, images = exported("coco", tmp_path)
+    method = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5)
+    data, recipe = CocoData(file=file, images=images), Recipe(steps=1)
+    whole = region_accuracy(method, data.open(), recipe)
+    assert 0 <= whole <= 1
+    (images / "b.png").write_bytes(b"junk")
+    assert 0 <= region_accuracy(method, data.open(), recipe) <= 1
+    (message,) = (text for text in caplog.messages if text.startswith("left out: "))
+    assert "b.png" in message
+    for path in images.rglob("*.png"):
+        path.write_bytes(b"junk")
+    with pytest.raises(UnusableDataError, match=r"none of 2 validation images can be used\. The first: .*b\.png"):
+        region_accuracy(method, data.open(), recipe)
+
+
+def test_every_file_of_a_folder_is_read_before_the_fine_tuning(tmp_path: Path) -> None:
+    label_folder(tmp_path, [discs([0, 1])] * 2, "sky, road")
+    (tmp_path / "images/train/001.png").write_bytes(b"junk")
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
+    experiment = experiment.replace(validation=FolderData(root=tmp_path, split="train"))
+    with pytest.raises(FolderError, match=r"1 fault in 2 images"):
+        finetune_crop_clip(experiment, tmp_path / "run", progress=False)
 
 
 def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:

@@ -83,20 +83,23 @@ def check(
     validation_split: Annotated[str | None, typer.Option(help="Subfolder of its images, e.g. val.")] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Most label maps to read, evenly spaced; default: 1000.", show_default=False),
+        typer.Option(min=1, help="Most label maps to count, evenly spaced; default: 1000.", show_default=False),
     ] = None,
     root: Root = DEFAULT_ROOT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Count what label maps hold and list what cannot be learned from them; exit status 1 if `train` would refuse."""
-    from ahs_seg.data.check import check_data
-    from ahs_seg.data.config import FolderData, parse_data
+    """Read all files, count what label maps hold and list what is wrong; exit status 1 if `train` would refuse."""
+    from dataclasses import replace
+
+    from ahs_seg.data.check import check_data, file_faults
+    from ahs_seg.data.config import parse_data
 
     parts = [parse_data(data, split=split, root=root)]
     if validation is not None or validation_split is not None:
         parts.append(parse_data(validation or data, split=validation_split, root=root))
-    datasets = [part.open_unchecked() if isinstance(part, FolderData) else part.open() for part in parts]
+    datasets = [part.open() for part in parts]
     found = check_data(datasets[0], *datasets[1:], titles=(parts[0].title, parts[-1].title), limit=limit)
+    found = replace(found, refused=file_faults(*datasets))
     if as_json:
         say_json(found.to_dict())
     else:

@@ -105,6 +105,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         say(score_table(reports))
     if output is not None:
         say(save_reports(reports, output))
+    _end(reports)
 
 
 def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[str, object]) -> None:
@@ -114,6 +115,12 @@ def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[s
     if suite is not None and given:
         kept = " A suite keeps its own journal in its folder." if "--journal" in given else ""
         raise OptionError(f"{', '.join(given)}: for one dataset; give --data, not --suite, or leave it out.{kept}")
+
+
+def _end(reports: list, *, whole: bool = True) -> None:  # type: ignore[type-arg]  # as below
+    """End with the exit status 1 if an image was left out, or not all was evaluated that should be."""
+    if not whole or any(report.failures for report in reports):
+        raise typer.Exit(1)
 
 
 def save_reports(reports: list, output: Path) -> str:  # type: ignore[type-arg]  # the type is imported with the command

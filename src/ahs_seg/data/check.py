@@ -7,7 +7,7 @@ from typing import Any
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.findings import DataFinding, findings_between, findings_of
-from ahs_seg.data.folder import LISTED_FAULTS
+from ahs_seg.data.folder import LISTED_FAULTS, FolderDataset
 from ahs_seg.data.label_statistics import LabelStatistics, count_labels
 from ahs_seg.errors import AhsSegError
 
@@ -23,11 +23,16 @@ class DataCheckError(AhsSegError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """What was counted in the training data, and in the validation data if there is any, and the findings."""
+    """What was counted in the training data, and in the validation data if there is any, and the findings.
+
+    `refused` are the problems of files for which `ahs-seg train` refuses a folder, one line each; other datasets leave
+    such images out.
+    """
 
     training: LabelStatistics
     validation: LabelStatistics | None
     findings: tuple[DataFinding, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[DataFinding, ...]:
@@ -41,9 +46,8 @@ class DataCheck:
 
     @property
     def trainable(self) -> bool:
-        """Whether `ahs-seg train` accepts the data: no errors, and every file can be used."""
-        parts = [found for found in (self.training, self.validation) if found is not None]
-        return not self.errors and not any(found.faults or found.layout for found in parts)
+        """Whether `ahs-seg train` accepts the data: no errors, and every file of a folder can be used."""
+        return not self.errors and not self.refused
 
     def raise_errors(self) -> None:
         """Raise the errors, if there are any.
@@ -60,18 +64,21 @@ class DataCheck:
         return {
             **{part: None if found is None else _plain(found) for part, found in parts.items()},
             "findings": [asdict(finding) for finding in self.findings],
+            "refused": list(self.refused),
             "trainable": self.trainable,
         }
 
     def __str__(self) -> str:
-        tables = [_table(found) for found in (self.training, self.validation) if found is not None]
-        lines = [f"{finding.level}: {finding}" for finding in self.findings] or ["nothing found"]
-        for found in (self.training, self.validation):
-            faults = () if found is None else (*found.layout, *found.faults)
-            lines += [f"  {fault}" for fault in faults[:LISTED_FAULTS]]
-            if len(faults) > LISTED_FAULTS:
-                lines.append(f"  ... and {len(faults) - LISTED_FAULTS} more")
-        return "\n\n".join([*tables, "\n".join(lines)])
+        parts = [found for found in (self.training, self.validation) if found is not None]
+        lines = [f"{finding.level}: {finding}" for finding in self.findings]
+        if self.refused:
+            lines.append(f"error: {len(self.refused):,} faults of files, for which `ahs-seg train` refuses the data")
+        counted = [fault for found in parts for fault in (*found.layout, *found.faults)]
+        faults = list(dict.fromkeys([*self.refused, *counted]))
+        lines += [f"  {fault}" for fault in faults[:LISTED_FAULTS]]
+        if len(faults) > LISTED_FAULTS:
+            lines.append(f"  ... and {len(faults) - LISTED_FAULTS} more")
+        return "\n\n".join([*map(_table, parts), "\n".join(lines or ["nothing found"])])
 
 
 def check_data(
@@ -84,15 +91,37 @@ def check_data(
     """Count what label maps hold, and find classes without a pixel, shifted values, lossy masks and the like.
 
     At most `limit` samples of each dataset are read, evenly spaced; by default 1000 label maps of a folder, or 32
-    samples of a dataset that makes them one by one. `titles` are the names of both in messages.
+    samples of a dataset that makes them one by one. `titles` are the names of both in messages. Images are not decoded
+    where label maps are files of their own; `file_faults` reads everything.
     """
     training = count_labels(dataset, titles[0], limit=limit)
     found = list(findings_of(training))
     if validation is None:
-        return DataCheck(training, None, tuple(found))
+        return DataCheck(training, None, tuple(found), _refused(dataset, training))
     judged = count_labels(validation, titles[1], limit=limit)
     found += [*findings_of(judged), *findings_between(training, judged)]
-    return DataCheck(training, judged, tuple(found))
+    refused = (*_refused(dataset, training), *_refused(validation, judged))
+    return DataCheck(training, judged, tuple(found), refused)
+
+
+def check_files(*datasets: SegmentationDataset | None) -> None:
+    """Read every file of the datasets that are folders; other datasets leave out what cannot be used.
+
+    Raises:
+        FolderError: files of a folder are missing, damaged or do not fit together; see `FolderDataset.check`.
+    """
+    for dataset in datasets:
+        if isinstance(dataset, FolderDataset):
+            dataset.check()
+
+
+def file_faults(*datasets: SegmentationDataset) -> tuple[str, ...]:
+    """The problems for which `check_files` refuses datasets, one line each, after reading every file."""
+    return tuple(fault for one in datasets if isinstance(one, FolderDataset) for fault in one.faults())
+
+
+def _refused(dataset: SegmentationDataset, found: LabelStatistics) -> tuple[str, ...]:
+    return (*found.layout, *found.faults) if isinstance(dataset, FolderDataset) else ()
 
 
 def _plain(found: LabelStatistics) -> dict[str, Any]:

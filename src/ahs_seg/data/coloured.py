@@ -92,10 +92,10 @@ class ColouredData(DatasetConfig):
         return f"{self.root.resolve().name}{'/' + self.split if self.split else ''}"
 
     def open(self) -> ColouredFolder:
-        """Dataset of the folder, after reading and checking every file.
+        """Dataset of the folder; its files are only listed here, `check` reads them.
 
         Raises:
-            FolderError: some files are invalid; the message lists every problem, file by file.
+            FolderError: a folder or the list does not exist, or no image has a label map.
             ColourTableError, VocabularyError: table or class list cannot be used.
         """
         dataset = ColouredFolder(
@@ -107,7 +107,7 @@ class ColouredData(DatasetConfig):
             listed=self.listed,
             classes=ClassChoice.of(self.classes, self.unlabelled),
         )
-        dataset.check()
+        dataset.tell_layout()
         return dataset
 
 

@@ -42,18 +42,13 @@ class FolderData(DatasetConfig):
         return f"{self.root.resolve().name}{'/' + self.split if self.split else ''}"
 
     def open(self) -> FolderDataset:
-        """Dataset of the folder, after reading and checking every file.
+        """Dataset of the folder; its files are only listed here, `check` reads them.
 
         Raises:
-            FolderError: some files are invalid; the message lists every problem, file by file.
+            FolderError: a folder does not exist, or holds no images.
+            VocabularyError: the class list cannot be used.
         """
-        dataset = self.open_unchecked()
-        dataset.check()
-        return dataset
-
-    def open_unchecked(self) -> FolderDataset:
-        """Dataset of the folder, whose files are only listed."""
-        return FolderDataset(
+        dataset = FolderDataset(
             self.root,
             split=self.split,
             images=self.images,
@@ -62,6 +57,8 @@ class FolderData(DatasetConfig):
             ignore=self.ignore,
             offset=self.offset,
         )
+        dataset.tell_layout()
+        return dataset
 
 
 class WorldData(DatasetConfig):

@@ -94,7 +94,8 @@ def _unusable(found: LabelStatistics) -> Iterator[DataFinding]:
             found.title,
             f"{len(found.faults):,} of {found.read:,} samples read cannot be used, the first: {found.faults[0]}",
             "each needs a readable image and a label map of its size",
-            "Mend or remove them; `ahs-seg train` refuses a folder with such files, Python leaves them out.",
+            "Mend or remove them; `ahs-seg train` refuses a folder with such files, Python leaves them out, as it does "
+            "with other data.",
         )
 
 

@@ -27,6 +27,7 @@ from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.images import read_image, read_labels, read_size
 from ahs_seg.io.reach import is_file
 from ahs_seg.types import IGNORE
+from ahs_seg.vocabulary.notices import notice
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 LABEL_SUFFIXES: Final = frozenset([".png", ".tif", ".tiff", ".bmp", ".pgm"])
@@ -118,16 +119,28 @@ class FolderDataset:
             FolderError: there are missing label maps, different sizes, label values outside the class list, unreadable
                 files, label maps without an image, or images that share a name.
         """
+        found = self.faults(workers=workers, progress=progress)
+        if found:
+            found = [*self._explanations(), *found]
+            kind = "fault" if len(found) == 1 else "faults"
+            raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} images:", found)
+
+    def faults(
+        self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[str, ...]:
+        """The problems that `check` lists, one message each, after reading every file."""
         found = list(self.layout_faults())
         with ThreadPoolExecutor(workers) as pool:
             for done, faults in enumerate(pool.map(self._faults_of, range(len(self))), start=1):
                 found += faults
                 if progress is not None:
                     progress(done, len(self))
-        if found:
-            found = [*self._explanations(), *found]
-            kind = "fault" if len(found) == 1 else "faults"
-            raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} images:", found)
+        return tuple(found)
+
+    def tell_layout(self) -> None:
+        """Say how many files do not fit together or are not read, and the first of them, if there are any."""
+        if found := list(self.layout_faults()):
+            notice(f"{self._image_folder}: {len(found):,} problems of the folder, the first: {found[0]}")
 
     def _explanations(self) -> list[str]:
         """What the label maps have in common that explains faults of many single files."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ahs_seg.data.check import check_files
 from ahs_seg.data.config import DataConfig
 from ahs_seg.experiments.train import ExperimentResult, TrainingConfig, Validation, train_on
 from ahs_seg.training.callbacks import TrainingCallback
@@ -39,11 +40,12 @@ def run_experiment(
     statistics of the method's modules.
 
     Raises:
-        FolderError: the data is invalid; checked before training.
+        FolderError: the data is invalid; every file of a folder is read before training.
         ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
     """
     dataset = experiment.data.open()
     validation = None
     if experiment.validation is not None:
         validation = Validation(experiment.validation.open(), experiment.validation.title)
+    check_files(dataset, None if validation is None else validation.dataset)
     return train_on(experiment, dataset, validation, directory, resume=resume, progress=progress, callbacks=callbacks)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
+from jaxtyping import Float, Int64
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
@@ -19,11 +21,13 @@ from ahs_seg.checkpoints import CheckpointError, load_model, save_model
 from ahs_seg.checkpoints.model_dir import check_model_place
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.augment import Augmentation
-from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.data.check import check_files
 from ahs_seg.data.config import DataConfig
 from ahs_seg.inference.predict import to_tensor
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.failures import failure_of
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
@@ -33,6 +37,9 @@ from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.sampler import UnusableDataError
+
+logger = logging.getLogger(__name__)
 
 CONFIG, CLIP, MODEL = "config.yaml", "clip", "model"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -86,6 +93,7 @@ def finetune_crop_clip(
 
     Raises:
         CheckpointError: `into` is not a SCAN model with this CLIP; checked before training.
+        FolderError: files of a folder of labelled images cannot be used.
         ConfigError: the directory holds a run and `resume` is off, the run there has another recipe, or the CLIP lacks
             one of the blocks in `shifts`.
         OverwriteError: the model or CLIP to write would replace the one that is read.
@@ -99,6 +107,7 @@ def finetune_crop_clip(
         _scan_on(into, backbone)
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
+    check_files(dataset, validation)
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     before = None if validation is None else region_accuracy(method, validation, experiment.training)
     directory.mkdir(parents=True, exist_ok=True)
@@ -139,23 +148,45 @@ def check_outputs(experiment: CropClipExperiment, directory: Path, into: Path | 
 
 @torch.no_grad()
 def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: Recipe) -> float:
-    """Accuracy of classifying each ground-truth class mask of a dataset by its masked crop, in [0, 1]."""
+    """Accuracy of classifying each ground-truth class mask of a dataset by its masked crop, in [0, 1].
+
+    Images that fail are left out with a warning.
+
+    Raises:
+        UnusableDataError: all images fail.
+    """
     table = recipe.prompts.table(dataset.vocabulary)
     text = TextCache().encode(method.backbone, table)
-    owner, right, count = torch.tensor(table.row_class), 0, 0
+    owner, right, count, reasons = torch.tensor(table.row_class), 0, 0, list[str]()
     for index in range(len(dataset)):
-        sample = dataset[index]
-        labels = torch.from_numpy(sample.labels).long()
-        present = classes_of(labels)
-        output = method(to_tensor(sample.image)[None].to(text.device), text)
-        features = output.features
-        assert isinstance(features, ContextFeatures)
-        masks = (labels == present[:, None, None]).to(text.device)
-        if len(present):
-            found = method.read(features, 0, masks, choose=spread_evenly) @ class_embeddings(output.text).T
-            right += int((owner[found.argmax(1).cpu()] == present).sum())
+        try:
+            found, present = _regions(method, dataset[index], text)
+        except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+            reasons.append(str(failure_of(error, f"image {index}")))
+            logger.warning("left out: %s", reasons[-1])
+            continue
+        right += int((owner[found] == present).sum())
         count += len(present)
+    if reasons and len(reasons) == len(dataset):
+        raise UnusableDataError(
+            f"none of {len(reasons)} validation images can be used. The first: {reasons[0]} Mend or remove them."
+        )
     return right / max(1, count)
+
+
+def _regions(
+    method: CropEncoder, sample: Sample, text: Float[Tensor, "r p d"]
+) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
+    """The row of the best text for each class mask of a sample, and the class of each mask."""
+    labels = torch.from_numpy(sample.labels).long()
+    present = classes_of(labels)
+    output = method(to_tensor(sample.image)[None].to(text.device), text)
+    assert isinstance(output.features, ContextFeatures)
+    if not len(present):
+        return present, present
+    masks = (labels == present[:, None, None]).to(text.device)
+    scores = method.read(output.features, 0, masks, choose=spread_evenly) @ class_embeddings(output.text).T
+    return scores.argmax(1).cpu(), present
 
 
 def _tuned_state(method: CropEncoder) -> dict[str, Tensor]:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from ahs_seg.config import ConfigError
+from ahs_seg.data.config import FolderData
+from ahs_seg.data.folder import FolderError
 from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
 from ahs_seg.experiments.ablation.runs import FACTS, execute, read_result, run_name
 from ahs_seg.training import checkpoint
@@ -79,3 +81,12 @@ def test_what_cannot_be_is_told_before_anything_runs(choice: AblationOptions, pr
     with pytest.raises(ConfigError, match=problem):
         run_ablation(choice, tmp_path, progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluation_data_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    scale = SUITE.scales["world"].replace(test=FolderData(root=tmp_path / "nowhere"))
+    suite.write_text(SUITE.replace(scales={"world": scale}).to_yaml())
+    with pytest.raises(FolderError, match="nowhere: no such folder"):
+        run_ablation(AblationOptions(str(suite), seeds=(0,)), tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

@@ -66,6 +66,7 @@ def run_ablation(
 
     Raises:
         ConfigError: the suite, a row or the scale is unknown, or an experiment is invalid; checked before any run.
+        FolderError, CatalogError: the evaluation data is not there; checked before any run.
     """
     custom = (*methods, *tuners, *datasets)
     suite = find_suite(choice.suite, custom=custom)
@@ -108,7 +109,10 @@ def _run(
     """Execute the unfinished runs; rows with identical experiments are run once."""
     once = {spec.directory: spec for spec in specs}
     left = [spec for spec in once.values() if read_result(spec.directory, data) is None]
-    return run_all(left, jobs, custom=custom, progress=progress) if left else []
+    if not left:
+        return []
+    data.open()  # what is not there ends the table now, not after the first training
+    return run_all(left, jobs, custom=custom, progress=progress)
 
 
 def _spec(
