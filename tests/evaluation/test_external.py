@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.data.annotations.config import CocoData
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import EvaluationError, open_predictions, score_predictions
-from ahs_seg.evaluation.external import AmbiguousPredictionsError, read_categories
+from ahs_seg.evaluation.external import read_categories
+from ahs_seg.evaluation.prediction_names import AmbiguousPredictionsError
 from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
+from tests.support.annotations import exported
 from tests.support.datasets import Pictures
 from tests.support.traced import allocating_at_most
 
@@ -105,6 +108,32 @@ def test_masks_that_would_serve_two_images_end_the_scoring(tmp_path):
     (tmp_path / "p.json").write_text(json.dumps(coded(labels, "elsewhere/1")))
     with pytest.raises(AmbiguousPredictionsError, match=r"would serve the images x/1 and y/1\. Give the paths"):
         score_predictions(open_predictions(tmp_path / "p.json", 3), TwoFolders(2), method="m", name="n", progress=False)
+
+
+def test_images_of_files_of_labels_have_their_predictions(tmp_path):
+    """Such images are called `b.png`, with ending; the predictions of detectron2 have it, too, label maps have not."""
+    file, images = exported("coco", tmp_path / "data")
+    data, entries = CocoData(file=file, images=images).open(), []
+    for sample in (data[0], data[1]):
+        guess = np.where(sample.labels == IGNORE, 255, sample.labels)
+        save(tmp_path / "maps" / Path(sample.name).with_suffix(".png"), guess)
+        entries += [{**one, "file_name": sample.name} for one in coded(sample.labels, "x")]
+    (tmp_path / "p.json").write_text(json.dumps(entries))
+    for path in (tmp_path / "maps", tmp_path / "p.json"):
+        report = score_predictions(
+            open_predictions(path, len(data.vocabulary)), data, method="m", name="n", progress=False
+        )
+        assert (report.images, report.failures, report.scores.miou) == (2, (), 1)
+
+
+def test_a_label_map_for_two_images_that_differ_in_their_endings_is_refused(tmp_path):
+    save(tmp_path / "a.png", MAP)
+    found = open_predictions(tmp_path, 3)
+    found.read("a.jpg", MAP.shape)
+    with pytest.raises(AmbiguousPredictionsError, match=r"for a would serve the images a\.jpg and a\.png\. Name each"):
+        found.read("a.png", MAP.shape)
+    save(tmp_path / "a.jpg.png", (MAP + 1) % 3)
+    np.testing.assert_array_equal(open_predictions(tmp_path, 3).read("a.jpg", MAP.shape), (MAP + 1) % 3)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,7 +15,8 @@ from jaxtyping import Int32
 from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_json, read_mapping
-from ahs_seg.errors import RunEndedError, SampleError
+from ahs_seg.errors import SampleError
+from ahs_seg.evaluation.prediction_names import PredictionNames, last_part, without_ending
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
 from ahs_seg.io.folder_lock import locked
@@ -26,10 +27,6 @@ from ahs_seg.types import IGNORE
 
 SUFFIXES: Final = (".png", ".tif", ".tiff")
 _DIGITS: Final = 12
-
-
-class AmbiguousPredictionsError(EvaluationError, RunEndedError):
-    """It cannot be told which predictions belong to which image, so no score would mean anything."""
 
 
 @runtime_checkable
@@ -51,6 +48,7 @@ class Predictions(Protocol):
 class PredictionFolder:
     """Predicted label maps of 8 or 16 bits in a folder and its subfolders, named like their images.
 
+    The label map of the image `a.jpg` is `a.png` or `a.jpg.png`.
     `first` is the pixel value of the first class, `ignore` that of pixels without a class; by default the latter is 255
     in 8-bit and 65535 in 16-bit files, unless a class has this value.
 
@@ -71,6 +69,9 @@ class PredictionFolder:
         if not self._paths:
             raise EvaluationError(f"{folder}: no label maps; allowed endings are {', '.join(SUFFIXES)}.")
         self._folder = folder
+        self._names = PredictionNames(
+            self._paths, without_ending, remedy="Name each label map like the whole name of its image: a.jpg.png"
+        )
 
     @property
     def identity(self) -> dict[str, object]:
@@ -79,10 +80,12 @@ class PredictionFolder:
         return {"path": str(self._folder.resolve()), "files": files, "first": self.first, "ignore": self.ignore}
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
-        """Label map of class indices for the image `name` of (height, width)."""
-        path = self._paths.get(name)
-        if path is None:
-            raise SampleError(f"no prediction for {name}; expected a label map of that name.")
+        """Label map of class indices for the image `name` of (height, width).
+
+        Raises:
+            AmbiguousPredictionsError: several label maps could be that of this image, or one that of two images.
+        """
+        path = self._paths[self._names.find(name)]
         _check_size(name, read_size(path), size)
         values = read_labels(path)
         ignore = self.ignore
@@ -106,9 +109,9 @@ class PredictionFolder:
 class PredictionFile:
     """Predictions in the JSON format of detectron2's `SemSegEvaluator`: one COCO RLE mask per image and class.
 
-    Images are matched by `file_name` without its extension: by its path, as far as both names have folders, else by its
-    last part, which must be unique then. `categories` maps `category_id` to the class index (`None`: they are equal).
-    Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are `IGNORE`.
+    Images are matched by `file_name`, in which the ending of an image may be missing: by its path, as far as both names
+    have folders, else by its last part, which must be unique then. `categories` maps `category_id` to the class index
+    (`None`: they are equal). Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are `IGNORE`.
 
     Raises:
         EvaluationError: the file is not in this format, or a category is not a class.
@@ -135,10 +138,8 @@ class PredictionFile:
                     f"{path}: entry {number} has category_id {shortened(category)}; allowed are {allowed}."
                 )
             self._masks[str(name)].append((index, mask))
-        self._files: defaultdict[str, list[str]] = defaultdict(list)
-        for file in self._masks:
-            self._files[PurePosixPath(file).stem].append(file)
-        self._used: dict[str, str] = {}
+        remedy = "Give the paths of the images below the folder of the dataset as file_name."
+        self._names = PredictionNames(self._masks, last_part, remedy=remedy)
         table = None if categories is None else {str(category): index for category, index in categories.items()}
         self.identity: Final = {"path": str(path.resolve()), "files": _digest({path.name: path}), "categories": table}
 
@@ -148,7 +149,7 @@ class PredictionFile:
         Raises:
             AmbiguousPredictionsError: several files could be that of this image, or of two images.
         """
-        masks = self._masks[self._file_of(name)]
+        masks = self._masks[self._names.find(name)]
         labels = np.full(size, IGNORE, np.int32)
         for index, code in masks:
             try:
@@ -156,25 +157,6 @@ class PredictionFile:
             except RleError as error:
                 raise SampleError(f"prediction for {name}: {error}") from None
         return labels
-
-    def _file_of(self, name: str) -> str:
-        """The `file_name` of an image."""
-        same_stem = self._files.get(PurePosixPath(name).name, [])
-        agreement = {file: _agreement(PurePosixPath(file).with_suffix(""), PurePosixPath(name)) for file in same_stem}
-        found = [file for file in same_stem if agreement[file] == max(agreement.values())]
-        if not found:
-            raise SampleError(f"no prediction for {name}; expected entries with that file_name.")
-        if len(found) > 1:
-            raise AmbiguousPredictionsError(
-                f"the image {name} has predictions for {', '.join(found[:3])}; which are its own? Give the paths of "
-                "the images below the folder of the dataset as file_name."
-            )
-        if (other := self._used.setdefault(found[0], name)) != name:
-            raise AmbiguousPredictionsError(
-                f"the predictions for {found[0]} would serve the images {other} and {name}. Give the paths of "
-                "the images below the folder of the dataset as file_name."
-            )
-        return found[0]
 
 
 def _digest(files: Mapping[str, Path]) -> str:
@@ -184,12 +166,6 @@ def _digest(files: Mapping[str, Path]) -> str:
         state = path.stat()
         found.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(errors="surrogateescape"))
     return found.hexdigest()[:_DIGITS]
-
-
-def _agreement(first: PurePosixPath, second: PurePosixPath) -> tuple[bool, int]:
-    """Whether two paths are equal, and the number of their last parts that are equal if one is the end of the other."""
-    shared = min(len(first.parts), len(second.parts))
-    return first == second, shared * (first.parts[-shared:] == second.parts[-shared:])
 
 
 def _check_size(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
