@@ -25,6 +25,19 @@ def test_a_class_for_pixels_without_a_label() -> None:
     assert (vocabulary.labels, table.tolist()) == (["car", "Ground"], [0, 1])
 
 
+@pytest.mark.parametrize(("text", "label"), [("wall, floor", "wall"), ("other = rest; void", "other")])
+def test_the_class_of_pixels_without_a_label_may_have_other_words(text: str, label: str) -> None:
+    vocabulary, table = ClassChoice(unlabelled=text).apply(["car"], "f")
+    assert (vocabulary.labels, table.tolist()) == (["car", label], [0, 1])
+    vocabulary, table = ClassChoice.of((text, "car"), text).apply(["car"], "f")
+    assert (vocabulary.labels, table.tolist()) == ([label, "car"], [1, 0])
+
+
+def test_a_class_of_a_file_whose_name_has_a_comma_can_be_that_of_pixels_without_a_label() -> None:
+    vocabulary, table = ClassChoice(unlabelled="door, gate").apply(["car", "door, gate"], "f")
+    assert (vocabulary.labels, table.tolist()) == (["car", "door, gate"], [0, 1, 1])
+
+
 def test_a_class_list_takes_classes_of_the_file_together(tmp_path: Path, caplog) -> None:
     (tmp_path / "classes.txt").write_text("tree\nvehicle = car; bus\n")
     choice = ClassChoice.of(str(tmp_path / "classes.txt"))

@@ -29,7 +29,7 @@ class ClassChoice:
     A class of the file belongs to the first class of the list that has its name, as label, name or synonym: a line
     `vehicle = car; bus` takes two classes of the file together. Pixels of classes that the list does not name count as
     not labelled. `unlabelled` is the class of pixels without a label (None: they are ignored); it is appended to the
-    classes unless it is one of them.
+    classes unless it is one of them, and may have synonyms as a line of a class list has.
     """
 
     classes: Vocabulary | None = None
@@ -63,7 +63,9 @@ class ClassChoice:
             raise VocabularyError("the file names no class; give a class list: data.classes=classes.txt")
         if self.unlabelled is None or self.unlabelled.casefold() in map(str.casefold, found.labels):
             return found
-        return Vocabulary((*found.entries, *Vocabulary.parse([self.unlabelled]).entries))
+        (added,) = Vocabulary.parse([self.unlabelled]).entries
+        known = added.label.casefold() in map(str.casefold, found.labels)
+        return found if known else Vocabulary((*found.entries, added))
 
     def apply(self, names: Sequence[str], title: str) -> tuple[Vocabulary, Int32[np.ndarray, " n"]]:
         """The vocabulary, and the label in it of every class of the file; the last entry is that of unlabelled pixels.
@@ -75,7 +77,7 @@ class ClassChoice:
         """
         vocabulary = self.vocabulary(names)
         place = _places(vocabulary)
-        rest = IGNORE if self.unlabelled is None else place[twin_key(self.unlabelled)]
+        rest = IGNORE if self.unlabelled is None else _place_of(self.unlabelled, place)
         found = [place.get(twin_key(name)) for name in names]
         if names and not any(label is not None for label in found):
             raise VocabularyError(
@@ -97,6 +99,12 @@ def _places(vocabulary: Vocabulary) -> Mapping[str, int]:
         for word in entry.words:
             place.setdefault(twin_key(word), index)
     return place
+
+
+def _place_of(unlabelled: str, place: Mapping[str, int]) -> int:
+    """The index of the class of unlabelled pixels: by its whole text, as a class of a file may have a comma, or label."""
+    whole = place.get(twin_key(unlabelled))
+    return place[twin_key(Vocabulary.parse([unlabelled]).labels[0])] if whole is None else whole
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -111,7 +111,8 @@ class PredictionFile:
 
     Images are matched by `file_name`, in which the ending of an image may be missing: by its path, as far as both names
     have folders, else by its last part, which must be unique then. `categories` maps `category_id` to the class index
-    (`None`: they are equal). Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels without a mask are `IGNORE`.
+    (`None`: they are equal). Masks stay RLE-encoded in memory. Where masks overlap, the later one is used; pixels
+    without a mask are `IGNORE`.
 
     Raises:
         EvaluationError: the file is not in this format, or a category is not a class.

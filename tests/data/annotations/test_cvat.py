@@ -114,6 +114,8 @@ def test_a_bad_shape_costs_its_image(tmp_path: Path, old: str, new: str, message
     ("text", "message"),
     [
         ("<annotations><image", "not readable as XML"),
+        ('<?xml version="1.0" encoding="gbk"?><annotations></annotations>', "not readable as XML .* as UTF-8"),
+        ('<?xml version="1.0" encoding="foo"?><annotations></annotations>', "not readable as XML .* as UTF-8"),
         ("<html></html>", "no annotations of CVAT"),
         ('<!DOCTYPE a [<!ENTITY b "&#38;b;&#38;b;">]><annotations>&b;</annotations>', "has a document type"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotations></annotations>', "has a document type"),

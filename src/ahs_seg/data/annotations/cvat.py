@@ -45,8 +45,10 @@ def read_cvat(path: Path) -> LabelSource:
             raise AnnotationError(f"{path}: has more than {MAX_LARGE_DOCUMENT_BYTES:,} bytes; export fewer images.")
         with path.open("rb") as file:
             events.parser.ParseFile(file)
-    except (OSError, expat.ExpatError) as error:
-        raise AnnotationError(f"{path}: not readable as XML ({error}). Export the annotations again.") from None
+    except AnnotationError:
+        raise
+    except (OSError, expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding expat cannot read
+        raise AnnotationError(f"{path}: not readable as XML ({error}). Export it again, as UTF-8.") from None
     if events.root != "annotations" or (not events.images and not events.names):
         raise AnnotationError(f"{path}: no annotations of CVAT; export as 'CVAT for images 1.1'.")
     used = [attributes.get("label", "") for _, shapes in events.images for _, attributes in shapes]
