@@ -57,6 +57,20 @@ def test_faults_are_an_exit_status(tmp_path):
     assert "faulty: ADE_val_00000001" in done.output
 
 
+def test_the_error_of_one_benchmark_leaves_the_others(tmp_path):
+    root = miniature.ade150(tmp_path)
+    done = run("prepare", "pascal-voc-20", NAME, "--root", root)
+    assert done.exit_code == 1
+    assert "ADE20K-150: 2 images" in done.output
+    done = run("verify", "pascal-voc-20", NAME, "--root", root)
+    assert done.exit_code == 1
+    assert "ADE20K-150: 2 images checked, no faults." in done.output
+    index_path(SPEC, root).write_text("{")
+    done = run("list", "--root", root)
+    assert done.exit_code == 1
+    assert "coco-stuff-171-train" in done.output
+
+
 def test_check_of_a_folder_counts_its_labels(tmp_path):
     label_folder(tmp_path, [discs([0, 1, 255])], "sky, road")
     label_folder(tmp_path, [discs([0, 1])], "sky, road", split="val")

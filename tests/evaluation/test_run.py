@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from ahs_seg.data.base import Sample
+from ahs_seg.errors import SampleError
 from ahs_seg.evaluation import (
     EvaluationError,
     evaluate_together,
+    score_table,
 )
 from ahs_seg.types import IGNORE
 from tests.support.datasets import Pictures, always_sky, oracle
@@ -107,3 +109,15 @@ def test_several_protocols_read_each_image_once():
     assert (good.scores.miou, good.protocol, bad.protocol) == (1, "good", "bad")
     assert bad.counts == run(dataset=Pictures(broken=(3,))).counts
     assert [failure.index for failure in bad.failures] == [3]
+
+
+def test_a_protocol_under_which_every_image_fails_leaves_the_reports_of_the_others():
+    def fails(sample):
+        raise SampleError(f"{sample.name}: no")
+
+    answers = [("bad", fails), ("good", lambda sample: oracle(sample.image))]
+    bad, good = evaluate_together(answers, Pictures(2), method="m", name="n", progress=False)
+    assert (bad.images, len(bad.failures), good.images, good.failures) == (0, 2, 2, ())
+    assert "left out" in str(bad)
+    assert bad.to_dict()["scores"]["classes_labelled"] == 0
+    assert score_table([bad, good]).count("| n |") == 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from ahs_seg.cli.output import say, say_json
+from ahs_seg.cli.output import say, say_error, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Check labelled images; prepare, verify and list benchmarks.")
 
@@ -18,6 +19,7 @@ Root = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Number of processes; default: one per core.", show_default=False)
 ]
+Item = TypeVar("Item")
 DEFAULT_ROOT = Path("datasets")
 
 
@@ -36,41 +38,60 @@ def prepare(
     workers: Workers = None,
 ) -> None:
     """Create the label maps of benchmarks and an index of their files; run it again to resume after an interruption."""
-    from ahs_seg.data.prepare import find_preparation
+    from ahs_seg.data.prepare import Preparation, find_preparation
 
-    faulty = False
-    for preparation in [find_preparation(name) for name in names]:
+    def run(preparation: Preparation) -> bool:
         summary = preparation.run(root, archives=archives or [], fetch=download, again=again, workers=workers)
         say(str(summary))
-        faulty |= bool(summary.faulty)
-    if faulty:
-        raise typer.Exit(1)
+        return not summary.faulty
+
+    _each(run, [find_preparation(name) for name in names])
 
 
 @app.command("verify")
 def verify(names: Names, root: Root = DEFAULT_ROOT, workers: Workers = None) -> None:
     """Read all files of prepared benchmarks, compare them with the index and list damaged or missing files."""
-    from ahs_seg.data.prepare import verify as run
+    from ahs_seg.data.prepare import verify as verification
 
-    faulty = False
-    for name in names:
-        found = run(name, root, workers=workers)
+    def run(name: str) -> bool:
+        found = verification(name, root, workers=workers)
         say(str(found))
-        faulty |= bool(found.faults)
-    if faulty:
-        raise typer.Exit(1)
+        return not found.faults
+
+    _each(run, names)
 
 
 @app.command("list")
 def list_all(root: Root = DEFAULT_ROOT) -> None:
     """List the benchmarks with their numbers of classes and images, and whether they are prepared."""
-    from ahs_seg.data.catalog import CATALOG
+    from ahs_seg.data.catalog import CATALOG, DatasetSpec
     from ahs_seg.data.prepare.verification import state
 
-    say(f"root: {root}")
-    for spec in CATALOG:
+    def run(spec: DatasetSpec) -> bool:
         size = f"{len(spec.words())} classes, {spec.count:,} images"
         say(f"{spec.name:22} {size:32} {state(spec, root)}")
+        return True
+
+    say(f"root: {root}")
+    _each(run, CATALOG)
+
+
+def _each(run: Callable[[Item], bool], items: Iterable[Item]) -> None:
+    """Run a command for every item; the error of one is told, and the exit status is 1 if not all did well."""
+    from ahs_seg.errors import AhsSegError
+    from ahs_seg.io.failures import ends_run
+
+    well = True
+    for item in items:
+        try:
+            well &= run(item)
+        except AhsSegError as error:
+            if ends_run(error):
+                raise
+            say_error(f"error: {error}")
+            well = False
+    if not well:
+        raise typer.Exit(1)
 
 
 @app.command("check")

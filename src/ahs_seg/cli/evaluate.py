@@ -85,6 +85,7 @@ def command(  # noqa: PLR0913  # a command line has many options
             **computing,
         )
         say(f"{score_table(found.reports)}\nwritten to {folder}")
+        _end(found.reports, whole=not found.failed)
         return
     check_report_path(output)
     source = parse_data(data or "", split=split, count=count, root=root)

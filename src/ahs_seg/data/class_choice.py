@@ -102,7 +102,7 @@ def _places(vocabulary: Vocabulary) -> Mapping[str, int]:
 
 
 def _place_of(unlabelled: str, place: Mapping[str, int]) -> int:
-    """The index of the class of unlabelled pixels: by its whole text, as a class of a file may have a comma, or label."""
+    """The index of the class of unlabelled pixels: by its whole text (a name in a file may have a comma), or label."""
     whole = place.get(twin_key(unlabelled))
     return place[twin_key(Vocabulary.parse([unlabelled]).labels[0])] if whole is None else whole
 

@@ -22,8 +22,9 @@ from ahs_seg.checkpoints.model_dir import ModelDescription, load_model, model_di
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import Sample
 from ahs_seg.data.config import DataConfig
-from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate_together, merge_reports
+from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate_together
 from ahs_seg.evaluation.protocols import Protocol
+from ahs_seg.evaluation.report import sum_of_reports, with_any_images
 from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.cores import MAX_THREADS, available_cores, use_threads
 from ahs_seg.io.devices import find_device
@@ -71,7 +72,7 @@ def evaluate_model(
     config classes of your own that the model directory may name.
 
     Raises:
-        EvaluationError: no image could be evaluated, or the journal belongs to another evaluation.
+        EvaluationError: no image could be evaluated under any protocol, or the journal belongs to another evaluation.
         ConfigError: a protocol has prompts that the method does not support.
         DeviceError: this machine has no such device.
         PrecisionError: the device cannot compute in this type.
@@ -109,7 +110,7 @@ def _evaluate(
                     f"one of {processes} processes was killed, most likely for memory; use fewer, and --journal to go "
                     "on from the images that are done."
                 ) from None
-    return [merge_reports(several) for several in zip(*parts, strict=True)]
+    return with_any_images([sum_of_reports(several) for several in zip(*parts, strict=True)])
 
 
 def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:

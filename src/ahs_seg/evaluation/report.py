@@ -149,6 +149,15 @@ def merge_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
     """
     if not reports:
         raise EvaluationError("no reports to merge; give at least one.")
+    return with_any_images([sum_of_reports(reports)])[0]
+
+
+def sum_of_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
+    """Sum of reports as by `merge_reports`, which may have no images.
+
+    Raises:
+        EvaluationError: reports differ in method, dataset, protocol or classes.
+    """
     first = reports[0]
     for key in ("method", "dataset", "protocol", "labels", "seen", "measures"):
         if any(getattr(report, key) != getattr(first, key) for report in reports):
@@ -157,21 +166,25 @@ def merge_reports(reports: Sequence[EvaluationReport]) -> EvaluationReport:
     for report in reports[1:]:
         tally += report.tally
     failures = sorted((failure for report in reports for failure in report.failures), key=lambda item: item.index)
-    merged = first.replace(
+    return first.replace(
         images=sum(report.images for report in reports),
         failures=tuple(failures),
         counts=tally.to_dict(),
         seconds=max(report.seconds for report in reports),
     )
-    return with_images(merged)
 
 
-def with_images(report: EvaluationReport) -> EvaluationReport:
-    """Return the report if it has at least one evaluated image; otherwise raise `EvaluationError`."""
-    if report.images:
-        return report
-    problem = f" The first problem: {report.failures[0].problem}" if report.failures else ""
-    raise EvaluationError(f"{report.dataset}: none of {len(report.failures)} images could be evaluated.{problem}")
+def with_any_images(reports: Sequence[EvaluationReport]) -> list[EvaluationReport]:
+    """The reports of several protocols, with the failures of those under which no image could be evaluated.
+
+    Raises:
+        EvaluationError: no image could be evaluated under any protocol.
+    """
+    if any(report.images for report in reports):
+        return list(reports)
+    first = reports[0]
+    problem = f" The first problem: {first.failures[0].problem}" if first.failures else ""
+    raise EvaluationError(f"{first.dataset}: none of {len(first.failures)} images could be evaluated.{problem}")
 
 
 def score_table(reports: Sequence[EvaluationReport]) -> str:

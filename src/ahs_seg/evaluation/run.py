@@ -19,7 +19,7 @@ from ahs_seg.data.dataset_config import DatasetConfig, dataset_settings
 from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.journal import EvaluationJournal, journal_folder
 from ahs_seg.evaluation.protocols import Protocol
-from ahs_seg.evaluation.report import EvaluationReport, Failure, with_images
+from ahs_seg.evaluation.report import EvaluationReport, Failure, with_any_images
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.provenance import provenance
@@ -157,7 +157,7 @@ def evaluate_together(
                 lane.journal.close()
     known = None if seen is None else tuple(sorted(seen))
     reports = [_report(lane, method, name, labels, known) for lane in lanes]
-    return [with_images(report) for report in reports] if indices is None else reports
+    return reports if indices is not None else with_any_images(reports)
 
 
 def _run(

@@ -48,8 +48,19 @@ def test_a_suite_runs_what_is_there_and_says_what_is_not(model, tmp_path):
     assert "skipped: ADE20K-150" in (output / "results.md").read_text()
 
 
+def test_a_benchmark_that_cannot_be_evaluated_leaves_the_others(model, tmp_path):
+    data: list[DataConfig] = [benchmark(tmp_path), WORLD]
+    for path in (tmp_path / "VOCdevkit/VOC2012/JPEGImages").iterdir():
+        path.write_bytes(b"junk")
+    result = run_suite(model, data, [OWN], tmp_path / "out", progress=False, say=lambda _: None)
+    assert [report.dataset for report in result.reports] == [WORLD.title]
+    assert "none of 2 images could be evaluated" in result.skipped[0]
+    assert result.failed == result.skipped
+    assert json.loads((tmp_path / "out/results.json").read_text())["skipped"] == result.skipped
+
+
 def test_a_suite_without_any_data_is_an_error(model, tmp_path):
-    with pytest.raises(EvaluationError, match="none of the datasets is available"):
+    with pytest.raises(EvaluationError, match="none of the datasets can be evaluated"):
         run_suite(model, suite_data("ovss", tmp_path), [OWN], tmp_path / "out", progress=False, say=lambda _: None)
     with pytest.raises(EvaluationError, match="known are ovss"):
         suite_data("all", tmp_path)

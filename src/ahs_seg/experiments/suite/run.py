@@ -19,6 +19,7 @@ from typing import Final
 from ahs_seg.checkpoints.model_dir import ModelDescription, load_model
 from ahs_seg.data.catalog import CatalogError
 from ahs_seg.data.config import BenchmarkData, DataConfig
+from ahs_seg.errors import AhsSegError
 from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model
 from ahs_seg.evaluation.protocols import Protocol
@@ -27,6 +28,7 @@ from ahs_seg.experiments.suite.tables import class_table, suite_table
 from ahs_seg.experiments.suite.worst import worst_figures
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.devices import find_device
+from ahs_seg.io.failures import ends_run
 from ahs_seg.io.precision import Precision
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods.base import Method
@@ -47,10 +49,14 @@ SUITES: Final = {
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """Reports of all evaluated benchmarks, and a message for each skipped one."""
+    """Reports of all evaluated benchmarks, and a message for each skipped one.
+
+    `failed` are those of the messages about benchmarks that are there, but could not be evaluated.
+    """
 
     reports: list[EvaluationReport]
     skipped: list[str]
+    failed: list[str]
 
 
 def suite_data(suite: str, root: Path) -> list[DataConfig]:
@@ -82,10 +88,10 @@ def run_suite(
     """Evaluate a model directory on all available datasets under all protocols; writes the results to `output`.
 
     `dtype`, `threads` and `cache` are those of `EvaluationJob`. The tables are rewritten after each benchmark.
-    Benchmarks that are not prepared are skipped with a message.
+    Benchmarks that are not prepared or cannot be evaluated are skipped with a message.
 
     Raises:
-        EvaluationError: none of the datasets is available.
+        EvaluationError: none of the datasets is available and can be evaluated.
         DeviceError: this machine has no such device.
     """
     place = find_device(device)
@@ -93,14 +99,9 @@ def run_suite(
     measures = (measures or Measures()).replace(pairs=True)
     reports: list[EvaluationReport] = []
     skipped: list[str] = []
+    failed: list[str] = []
     sources: list[DataConfig] = []
     for source in data:
-        try:
-            source.open()
-        except CatalogError as error:
-            skipped.append(str(error))
-            say(f"skipped: {error}")
-            continue
         job = EvaluationJob(
             model=model,
             data=source,
@@ -112,14 +113,23 @@ def run_suite(
             threads=threads,
             cache=cache,
         )
-        reports += evaluate_model(job, processes=processes, progress=progress)
+        try:
+            source.open()
+            reports += evaluate_model(job, processes=processes, progress=progress)
+        except AhsSegError as error:
+            if ends_run(error):
+                raise
+            skipped.append(str(error))
+            failed += [] if isinstance(error, CatalogError) else [str(error)]
+            say(f"skipped: {error}")
+            continue
         sources.append(source)
         _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
     if not reports:
-        raise EvaluationError("none of the datasets is available:\n  " + "\n  ".join(skipped))
+        raise EvaluationError("none of the datasets can be evaluated:\n  " + "\n  ".join(skipped))
     _write_tables(output, description, method.backbone.dim, protocols, reports, skipped)
     _write_page(output, description, method.to(place), sources, protocols, reports, skipped)
-    return SuiteResult(reports, skipped)
+    return SuiteResult(reports, skipped, failed)
 
 
 def slug(text: str) -> str:
@@ -164,7 +174,7 @@ def _write_page(
         own = reports[number * len(protocols) : (number + 1) * len(protocols)]
         journal = output / "journal" / slug(source.title)
         worst += worst_figures(description, method, source, protocols, own, journal)
-    left_out = f" Skipped: {len(skipped)} that are not prepared." if skipped else ""
+    left_out = f" Skipped: {len(skipped)}." if skipped else ""
     page = Report(
         title=f"{description.method.name} on {len(sources)} benchmark{'s' * (len(sources) != 1)}",
         summary=f"Protocols: {', '.join(protocol.title for protocol in protocols)}.{left_out}",
