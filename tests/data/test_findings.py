@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.data.coloured import ColouredData
 from ahs_seg.data.findings import findings_between, findings_of
 from ahs_seg.data.folder import FolderDataset
 from ahs_seg.data.label_statistics import count_labels
+from tests.support.annotations import save_image
 from tests.support.label_folders import discs, label_folder
 from tests.support.training import TinyDataset
 
@@ -166,3 +168,30 @@ def test_labels_of_a_dataset_in_python_without_a_name():
     assert "1 labels have no name: 255 (2 label maps read); 6 classes are 0..5. Pixels without a class are" in str(
         finding
     )
+
+
+@pytest.mark.parametrize("values", [(1, 3), (1, 2), (0, 255)])
+def test_values_are_not_taken_for_shifted_where_an_offset_says_what_they_mean(tmp_path, values):
+    label_folder(tmp_path, [map_of(*values)], "sky, road, car" if 255 not in values else "ground, cat")
+    dataset = FolderDataset(tmp_path, split="train", offset=2 if 255 not in values else 1)
+    codes = {finding.code for finding in findings_of(count_labels(dataset, "mine"))}
+    assert (
+        codes == {"class-without-pixel"} if values == (1, 3) else codes <= {"class-without-pixel", "nothing-labelled"}
+    )
+
+
+def test_values_without_a_name_are_told_with_the_offset(tmp_path):
+    label_folder(tmp_path, [map_of(1, 2, 5)], "sky, road, car")
+    (finding,) = findings_of(count_labels(FolderDataset(tmp_path, split="train", offset=1), "mine"))
+    assert "1 labels have no name: 5 (1 label map read); 3 classes are 1..3. Give the whole class list" in str(finding)
+    assert "data.offset=1" not in str(finding)
+
+
+def test_classes_of_a_colour_table_are_not_taken_for_shifted_values(tmp_path):
+    colours = np.array([[9, 9, 9], [0, 0, 9], [9, 0, 0]], np.uint8)
+    save_image(tmp_path / "JPEGImages/a.png", np.zeros((2, 2, 3), np.uint8))
+    save_image(tmp_path / "SegmentationClass/a.png", colours[np.array([[1, 1], [2, 2]])])
+    (tmp_path / "labelmap.txt").write_text("background:9,9,9::\nroad:0,0,9::\ntree:9,0,0::\ncar:0,9,0::\n")
+    dataset = ColouredData(root=tmp_path, classes=("car", "road", "tree")).open()
+    (finding,) = findings_of(count_labels(dataset, "mine"))
+    assert (finding.level, finding.code) == ("warning", "class-without-pixel")

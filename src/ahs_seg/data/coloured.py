@@ -56,6 +56,11 @@ class ColouredFolder(FolderDataset):
         if wanted is not None:
             self._labels = {name: paths for name, paths in self._labels.items() if name in wanted}
 
+    @property
+    def first_value(self) -> int | None:
+        """None: values are classes of the colour table, which the class list may order otherwise."""
+        return None
+
     def stored_labels(self, index: int) -> UInt[np.ndarray, "H W"]:
         """Class of the colour table of every pixel of sample `index`.
 

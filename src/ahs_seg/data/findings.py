@@ -101,7 +101,13 @@ def _unusable(found: LabelStatistics) -> Iterator[DataFinding]:
 
 def _black_and_white(found: LabelStatistics) -> Iterator[DataFinding]:
     """Masks of 0 and 255, of which the default reads 255 as no class."""
-    if set(found.values) != {0, 255} or found.ignore is not None or found.outside or len(found.classes) > 2:
+    if (
+        found.offset != 0
+        or set(found.values) != {0, 255}
+        or found.ignore is not None
+        or found.outside
+        or len(found.classes) > 2
+    ):
         return
     first, last = found.classes[0], found.classes[-1]
     read = f"0 is read as {first!r} and 255 as no class"
@@ -122,7 +128,7 @@ def _black_and_white(found: LabelStatistics) -> Iterator[DataFinding]:
 def _shifted(found: LabelStatistics) -> Iterator[DataFinding]:
     """Masks whose smallest value is 1, while the first name is label 0."""
     classes, named = len(found.classes), [value for value in found.values if value not in (255, 65535, found.ignore)]
-    if not named or min(named) != 1 or found.pixels[0]:
+    if found.offset != 0 or not named or min(named) != 1 or found.pixels[0]:
         return
     remedy = f"If 1 is {found.classes[0]!r} and 0 means no class, set data.offset=1."
     given = f"labels start at 1 and end at {max(named)} ({found.extent}), with {classes} class{'es' * (classes != 1)}"
@@ -134,16 +140,17 @@ def _shifted(found: LabelStatistics) -> Iterator[DataFinding]:
 
 
 def _unnamed(found: LabelStatistics) -> Iterator[DataFinding]:
-    classes = len(found.classes)
-    if found.outside and not (min(found.outside) == max(found.outside) == classes and not found.pixels[0]):
+    classes, first = len(found.classes), found.offset or 0
+    if found.outside and not (min(found.outside) == max(found.outside) == classes and any(_shifted(found))):
         yield DataFinding(
             "error",
             "no-name",
             found.title,
             f"{len(found.outside)} labels have no name: {_some(found.outside)} ({found.extent})",
-            f"{classes} class{'es are' if classes != 1 else ' is'} 0..{classes - 1}",
-            "Give the whole class list, the first name being label 0. If 0 means no class and 1 is the first name, set "
-            "data.offset=1; if another label means no class, set data.ignore to it."
+            f"{classes} class{'es are' if classes != 1 else ' is'} {first}..{first + classes - 1}",
+            f"Give the whole class list, the first name being label {first}. "
+            + "If 0 means no class and 1 is the first name, set data.offset=1; " * (first == 0)
+            + f"{'if another' if first == 0 else 'If a'} label means no class, set data.ignore to it."
             if found.values
             else "Pixels without a class are `ahs_seg.IGNORE`, not a number of your own.",
         )

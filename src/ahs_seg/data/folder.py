@@ -203,6 +203,11 @@ class FolderDataset:
         """
         return read_labels(self._label_path(index))
 
+    @property
+    def first_value(self) -> int | None:
+        """Stored value of the first class."""
+        return self.offset
+
     def image_size(self, index: int) -> tuple[int, int]:
         """(height, width) of image `index`, from the header of its file.
 

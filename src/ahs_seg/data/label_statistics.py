@@ -29,6 +29,10 @@ class StoredLabels(SegmentationDataset, Protocol):
     def ignore(self) -> int | None:
         """Stored value of pixels without a class that was asked for."""
 
+    @property
+    def first_value(self) -> int | None:
+        """Stored value of the first class; None: values mean classes by a table."""
+
     def stored_labels(self, index: int) -> UInt[np.ndarray, "H W"]:
         """Label values of sample `index` exactly as stored."""
 
@@ -53,7 +57,8 @@ class LabelStatistics:
     are pixels without a class; `values` counts pixels by stored value (empty: labels do not come from files),
     `outside` those whose index has no name. `border` are pixels with another value beside them; `blurred` those of them
     that no drawn border has: a value between its two neighbours, or different from all four. `faults` has one message
-    per sample that cannot be used, `layout` one per file that belongs to no sample.
+    per sample that cannot be used, `layout` one per file that belongs to no sample. `offset` is the stored value of the
+    first class (None: stored values are no class indices, or there are none).
     """
 
     title: str
@@ -70,6 +75,7 @@ class LabelStatistics:
     faults: tuple[str, ...]
     layout: tuple[str, ...] = ()
     ignore: int | None = None
+    offset: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -127,6 +133,7 @@ def count_labels(dataset: SegmentationDataset, title: str, *, limit: int | None 
         faults=tuple(one.fault for one in counts if one.fault is not None),
         layout=tuple(dataset.layout_faults()) if isinstance(dataset, StoredLabels) else (),
         ignore=dataset.ignore if isinstance(dataset, StoredLabels) else None,
+        offset=dataset.first_value if isinstance(dataset, StoredLabels) else None,
     )
 
 
