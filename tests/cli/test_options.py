@@ -1,11 +1,22 @@
 """Options that do not go together end a command before anything is loaded."""
 
+import errno
+import os
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from ahs_seg.cli import evaluate, vocab
-from ahs_seg.cli.options import OptionError, check_report_path, check_words, parse_formats, parse_numbers
+from ahs_seg.cli.options import (
+    OptionError,
+    check_model_path,
+    check_report_path,
+    check_words,
+    parse_formats,
+    parse_numbers,
+)
 from tests.support.command_line import fails
 
 
@@ -62,3 +73,20 @@ def test_a_report_has_a_place_before_the_work_begins(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OptionError, match="cannot be written"):
         check_report_path(tmp_path / "file" / "report.json")
+
+
+def test_a_folder_that_takes_no_file_is_told_before_the_work_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_model_path(tmp_path / "model")
+    check_report_path(tmp_path / "report.json")
+    assert list(tmp_path.iterdir()) == []
+
+    def refuse(**rest: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(OptionError, match=r"--output '.*model' cannot be written \(Read-only file system\)"):
+        check_model_path(tmp_path / "model")
+    with pytest.raises(OptionError, match=r"--json '.*report\.json' cannot be written \(Read-only file system\)"):
+        check_report_path(tmp_path / "report.json", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,10 +95,7 @@ def check_model_path(path: Path) -> None:
     Raises:
         OptionError: it cannot.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"--output {str(path)!r} cannot be written ({error.strerror}); choose another.") from None
+    _check_place(path, "--output")
 
 
 def check_report_path(path: Path | None, option: str = "--output") -> None:
@@ -110,7 +108,14 @@ def check_report_path(path: Path | None, option: str = "--output") -> None:
         return
     if path.is_dir():
         raise OptionError(f"{option} {str(path)!r} is a folder; give the path of a file, e.g. {path / 'report.json'}.")
+    _check_place(path, option)
+
+
+def _check_place(path: Path, option: str) -> None:
+    """Create the folder of an output, and a file in it that is gone at once: drafts are written beside the output."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
         raise OptionError(f"{option} {str(path)!r} cannot be written ({error.strerror}); choose another.") from None
