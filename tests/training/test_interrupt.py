@@ -5,7 +5,6 @@ import signal
 import threading
 
 import pytest
-from lightning_fabric import Fabric
 
 from ahs_seg.training.interrupt import StopRequest, ignore_interrupts, stopping_on_interrupt
 
@@ -55,15 +54,6 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert not found[0].requested
-
-
-@pytest.mark.parametrize(("own", "other", "stops"), [(False, 0.0, False), (True, 0.0, True), (False, 1.0, True)])
-def test_processes_stop_together(own: bool, other: float, stops: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    fabric = Fabric(accelerator="cpu", devices=1)
-    assert StopRequest(own).agreed(fabric) is own
-    monkeypatch.setattr(Fabric, "world_size", 2)
-    monkeypatch.setattr(Fabric, "all_reduce", lambda _, data, reduce_op: data + other if reduce_op == "sum" else None)
-    assert StopRequest(own).agreed(fabric) is stops
 
 
 def test_processes_that_load_images_go_on() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ahs_seg.backbones.tokenizer import Tokens
 from ahs_seg.config import ConfigError
+from ahs_seg.errors import RunEndedError
 from ahs_seg.methods import HClipConfig
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint, loop
@@ -187,6 +188,40 @@ def test_evaluation_sees_the_method_at_rest_and_the_best_is_kept(tmp_path: Path)
     rows = (tmp_path / "evaluation.csv").read_text().splitlines()
     assert rows == ["step,miou,other", "2,0.1,1.0", "4,0.9,1.0", "6,nan,1.0", "8,0.3,1.0"]
     assert load_weights(TinyMethod(), result.best) == 4
+
+
+@pytest.mark.parametrize("checkpoint_every", [0, 100])
+def test_a_failed_evaluation_costs_no_step(tmp_path: Path, checkpoint_every: int) -> None:
+    calls = iter([True, False])
+
+    def evaluate(_: nn.Module) -> dict[str, float]:
+        if not next(calls):
+            raise ZeroDivisionError("the drive is gone")
+        return {"miou": 0.5}
+
+    recipe = tiny_recipe(steps=6, evaluate_every=2, checkpoint_every=checkpoint_every)
+    with pytest.raises(ZeroDivisionError, match="the drive is gone"):
+        run(recipe, tmp_path / "cut", evaluate=evaluate)
+    assert (contents(tmp_path / "cut", 4).step, contents(tmp_path / "cut", 4).score) == (4, None)
+    result = run(recipe, tmp_path / "cut", evaluate=lambda _: {"miou": 0.6}, resume=True)
+    assert (result.steps, result.scores) == (6, {"miou": 0.6})
+    run(recipe, tmp_path / "whole", evaluate=lambda _: {"miou": 0.5})
+    assert table(tmp_path / "cut") == table(tmp_path / "whole")
+
+
+def test_an_evaluation_that_failed_in_another_process_ends_the_run_with_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[nn.Module] = []
+
+    def evaluate(method: nn.Module) -> dict[str, float]:
+        evaluated.append(method)
+        return {"miou": 0.5}
+
+    monkeypatch.setattr(loop, "anywhere", lambda flag, _: flag or bool(evaluated))
+    with pytest.raises(RunEndedError, match=r"evaluation after step 2 failed; a checkpoint is in .*step-00000002\. "):
+        run(tiny_recipe(evaluate_every=2, checkpoint_every=0), tmp_path, evaluate=evaluate)
+    assert contents(tmp_path, 2).score is None
 
 
 def test_an_unknown_best_metric_is_named_after_the_step_is_saved(tmp_path: Path) -> None:

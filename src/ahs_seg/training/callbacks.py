@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import torch
 from lightning_fabric import Fabric
 from torch import nn
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.training.agreement import anywhere
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Callbacks:
 
     def stopping(self) -> bool:
         """Whether a callback of any process ended the run; must be called in every process."""
-        return bool(self._callbacks) and self._anywhere(self.progress.stopping)
+        return bool(self._callbacks) and anywhere(self.progress.stopping, self._fabric)
 
     def _call(self, event: str) -> None:
         """Call one method of every callback.
@@ -105,7 +105,7 @@ class Callbacks:
             except Exception as error:  # noqa: BLE001  # code of the user; raised again below, after a checkpoint
                 caught, name = error, f"{type(callback).__name__}.{event}"
                 break
-        if not self._anywhere(caught is not None):
+        if not anywhere(caught is not None, self._fabric):
             return
         path = self._save()
         what = "a callback in another process" if caught is None else f"callback {name}"
@@ -114,9 +114,3 @@ class Callbacks:
             f"{what} {reason}, after step {self.progress.step} of {self.progress.steps}; a checkpoint is in {path}. "
             "Mend the callback and go on with resume=True."
         ) from caught
-
-    def _anywhere(self, flag: bool) -> bool:
-        if self._fabric.world_size == 1:
-            return flag
-        given = torch.tensor(float(flag), device=self._fabric.device)
-        return float(self._fabric.all_reduce(given, reduce_op="sum")) > 0

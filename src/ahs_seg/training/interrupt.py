@@ -9,22 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-import torch
-from lightning_fabric import Fabric
-
 
 @dataclass
 class StopRequest:
     """Whether somebody asked this process to stop."""
 
     requested: bool = False
-
-    def agreed(self, fabric: Fabric) -> bool:
-        """Whether any process was asked; must be called in every process, and is the same in all of them."""
-        if fabric.world_size == 1:
-            return self.requested
-        asked = torch.tensor(float(self.requested), device=fabric.device)
-        return float(fabric.all_reduce(asked, reduce_op="sum")) > 0
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ahs_seg.data.base import SegmentationDataset
-from ahs_seg.errors import AhsSegError, RunInterrupted
+from ahs_seg.errors import AhsSegError, RunEndedError, RunInterrupted
 from ahs_seg.io.allocator import keeping_freed_memory
 from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
+from ahs_seg.training.agreement import anywhere
 from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
 from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
 from ahs_seg.training.first_step import first_losses
@@ -78,7 +79,8 @@ def fit(
     in every process with the method in evaluation mode. `resume` continues from the newest readable checkpoint, bit for
     bit as if the run had not been interrupted, or starts a run if there is none. `settings` are values for JSON that
     say how method, objective, data, `augment` and `evaluate` were made; a run resumes only with the same ones. `fabric`
-    must be launched; default is `launch(recipe)`. `callbacks` are called after steps and evaluations.
+    must be launched; default is `launch(recipe)`. `callbacks` are called after steps and evaluations. An exception of
+    `evaluate` ends the run with a checkpoint of the last step.
 
     Raises:
         CallbackError: a callback raised an exception; a checkpoint of the last step is written.
@@ -123,10 +125,10 @@ def fit(
                 log.statistics(run.done, statistics(run))
             scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
             if evaluate is not None and scored:
-                run.scores, run.evaluated = score(run, evaluate), run.done
+                run.scores, run.evaluated = score(run, log, evaluate), run.done
                 log.evaluation(run.done, run.scores)
                 hooks.validation(run.scores)
-            _save(run, log, scored=scored, stopped=stop.agreed(fabric))
+            _save(run, log, scored=scored, stopped=anywhere(stop.requested, fabric))
             if hooks.stopping():
                 log.say(f"a callback ends the training after step {run.done} of {recipe.steps}")
                 _checkpoint(run, log)
@@ -196,12 +198,27 @@ def statistics(run: Run) -> Mapping[str, float]:
         return objective.statistics(run.step.method)
 
 
-def score(run: Run, evaluate: Evaluate) -> Mapping[str, float]:
-    """Evaluation scores of the method with its current weights; all processes get those of the first one."""
+def score(run: Run, log: RunLog, evaluate: Evaluate) -> Mapping[str, float]:
+    """Evaluation scores of the method with its current weights; all processes get those of the first one.
+
+    An exception of `evaluate` is raised again, after a checkpoint of the last step.
+
+    Raises:
+        RunEndedError: `evaluate` failed in another process.
+    """
+    scores: dict[str, float] = {}
+    caught: Exception | None = None
     run.step.eval()
     with torch.no_grad(), whole_parameters(run.core):
-        scores = {name: float(value) for name, value in evaluate(run.step.method).items()}
+        try:
+            scores = {name: float(value) for name, value in evaluate(run.step.method).items()}
+        except Exception as error:  # noqa: BLE001  # raised again below, after a checkpoint in every process
+            caught = error
     run.step.train()
+    if anywhere(caught is not None, run.fabric):
+        failed = f"the evaluation after step {run.done} failed; a checkpoint is in {_checkpoint(run, log)}"
+        log.say(failed)
+        raise caught or RunEndedError(f"{failed}. Another process says why; go on with resume=True.")
     result: dict[str, float] = run.fabric.broadcast(scores)
     return result
 
