@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 import ahs_seg
@@ -152,6 +153,32 @@ def test_the_last_evaluation_runs_on_the_device_of_the_training(
     monkeypatch.setattr(nn.Module, "to", to)
     ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
     assert "cpu" not in moved
+
+
+def test_no_process_waits_for_the_last_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take longer than the 30 minutes after which processes that wait for one another give up."""
+    events: list[str] = []
+    evaluate = train.evaluate
+
+    def evaluated(*given: Any, **named: Any) -> ahs_seg.EvaluationReport:
+        events.append("evaluation")
+        return evaluate(*given, **named)
+
+    def wait(_: Fabric) -> None:
+        events.append(f"barrier, {'with' if (tmp_path / MODEL).exists() else 'without'} a model")
+
+    monkeypatch.setattr(train, "evaluate", evaluated)
+    monkeypatch.setattr(Fabric, "barrier", wait)
+    ahs_seg.train(
+        small("cat_seg"),
+        Squares(),
+        tmp_path,
+        validation=Squares(1),
+        recipe=recipe(evaluate_every=0),
+        augmentation=NOT_VARIED,
+        progress=False,
+    )
+    assert events[-2:] == ["barrier, with a model", "evaluation"]
 
 
 def test_resuming_continues_and_is_asked_for(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ class TrainingConfig(Config):
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """Result of a run: path of the model directory, training result, evaluation on validation data, and time."""
+    """Result of a run: path of the model directory, training result, evaluation on validation data, and time.
+
+    Of several processes only the first one has an evaluation.
+    """
 
     model: Path
     training: TrainResult
@@ -96,7 +99,8 @@ def train(
     The objective is the method's own, with every loss of its parts. `validation` is evaluated every
     `recipe.evaluate_every` steps and at the end, with the settings `inference`; with `recipe.keep_best` the model is
     then the best checkpoint, otherwise the last step. `resume` continues an interrupted run in the same directory.
-    `callbacks` are called after steps and validations and may end the run.
+    `callbacks` are called after steps and validations and may end the run. Of several processes the first one alone
+    makes the evaluation at the end and the report; in the others this returns once the model is written.
 
     Raises:
         CallbackError: a callback raised an exception; a checkpoint is written before.
@@ -178,10 +182,13 @@ def train_on(
         )
         if run.training.keep_best and result.best is not None:
             load_weights(method, result.best)
+        if fabric.is_global_zero:
+            write_text(directory / CONFIG, run.to_yaml())
+            save_model(method, description, directory / MODEL)
+        fabric.barrier()  # the last one: processes that wait for one another have a time limit, evaluations have none
         report = None
         if fabric.is_global_zero:
             report = _finish(run, method, description, validation, directory, progress=progress)
-    fabric.barrier()
     return ExperimentResult(directory / MODEL, result, report, time.monotonic() - began)
 
 
@@ -206,9 +213,7 @@ def _finish(
     *,
     progress: bool,
 ) -> EvaluationReport | None:
-    """Write the model, its config, its evaluation and the report of the run; called in one process only."""
-    write_text(directory / CONFIG, run.to_yaml())
-    save_model(method, description, directory / MODEL)
+    """Write the evaluation of the model and the report of the run; called in one process only."""
     report = None
     if validation is not None:
         report = _evaluate(run, method, validation.dataset, validation.title, description, progress=progress)
