@@ -20,9 +20,9 @@ from ahs_seg.experiments.ablation.pages import COUNTS
 from ahs_seg.experiments.ablation.run import RUNS
 from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
-from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_bytes, write_text
 from ahs_seg.io.provenance import provenance
+from ahs_seg.training.run import MODEL
 from benchmarks import regimes
 
 RESULTS = Path(__file__).parent / "results"
@@ -100,7 +100,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         *starts,
         Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
         _quickstart(output, OTHER, seeds[0]),
-        Step("crop_clip", (_shell("finetune-crop-clip", "world", "-o", str(output / CROPS)),)),
+        Step("crop_clip", (_shell("finetune-crop-clip", "world", "--resume", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
         *(_sweep(output, results, suite, LARGEST) for suite in SWEEPS[-2:]),

@@ -18,10 +18,11 @@ from ahs_seg.data.check import DataCheckError
 from ahs_seg.data.config import WorldData
 from ahs_seg.experiments import train
 from ahs_seg.experiments.experiment import Experiment
-from ahs_seg.experiments.train import MODEL, TrainingConfig, checked, describe
+from ahs_seg.experiments.train import TrainingConfig, checked, describe
 from ahs_seg.methods import Method, MethodConfig
 from ahs_seg.output.familiarity import TrainingImages
-from ahs_seg.training.run import load_weights
+from ahs_seg.training.callbacks import CallbackError, TrainingCallback, TrainingProgress
+from ahs_seg.training.run import MODEL, load_weights
 from tests.support.label_folders import discs, label_folder
 
 NOT_VARIED = ahs_seg.Augmentation(resize=None, crop=None, colour=None)
@@ -190,6 +191,51 @@ def test_resuming_continues_and_is_asked_for(tmp_path: Path) -> None:
         small("cat_seg"), Squares(), tmp_path, recipe=first, augmentation=NOT_VARIED, resume=True, progress=False
     )
     assert result.training.steps == 2
+
+
+def test_a_finished_run_without_checkpoints_is_not_replaced(tmp_path: Path) -> None:
+    def again(*, resume: bool = False, **changes: object) -> None:
+        ahs_seg.train(
+            small("cat_seg"),
+            Squares(),
+            tmp_path,
+            recipe=recipe(steps=1, **changes),
+            augmentation=NOT_VARIED,
+            resume=resume,
+            progress=False,
+        )
+
+    again()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"already holds config.yaml and model of a run\. Resume that run, or choose"):
+        again(seed=5)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    again(resume=True)
+
+
+def test_a_run_that_was_interrupted_has_its_config(tmp_path: Path) -> None:
+    class Ends(TrainingCallback):
+        def on_step(self, progress: TrainingProgress) -> None:
+            raise ZeroDivisionError
+
+    def begin(augmentation: ahs_seg.Augmentation, *, resume: bool) -> None:
+        ahs_seg.train(
+            small("cat_seg"),
+            Squares(),
+            tmp_path,
+            recipe=recipe(),
+            augmentation=augmentation,
+            callbacks=[Ends()],
+            resume=resume,
+            progress=False,
+        )
+
+    with pytest.raises(CallbackError):
+        begin(NOT_VARIED, resume=False)
+    assert TrainingConfig.read(tmp_path / "config.yaml").augmentation == NOT_VARIED
+    with pytest.raises(ConfigError, match=r"Resume with those of that run \(its config\.yaml\)"):
+        begin(NOT_VARIED.replace(flip=0.1), resume=True)
+    assert TrainingConfig.read(tmp_path / "config.yaml").augmentation == NOT_VARIED
 
 
 class Names(Squares):

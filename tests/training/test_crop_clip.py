@@ -114,6 +114,14 @@ def test_blocks_that_the_clip_has_not_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_directory_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
+    (tmp_path / "config.yaml").write_text("of a run\n")
+    with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run\. Resume that run"):
+        finetune_crop_clip(experiment, tmp_path, progress=False)
+    assert (tmp_path / "config.yaml").read_text() == "of a run\n"
+
+
 def test_the_model_and_the_clip_that_are_read_are_not_replaced(tmp_path: Path) -> None:
     experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
     for name in ("model", "clip"):

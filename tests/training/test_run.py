@@ -1,5 +1,6 @@
 """A run is continued only as what it is."""
 
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,8 @@ from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import TrainingCheckpointError
 from ahs_seg.training.loop import fit
-from ahs_seg.training.run import _FREE, CHECKPOINTS
+from ahs_seg.training.recipe import Recipe
+from ahs_seg.training.run import _FREE, CHECKPOINTS, claim
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
 
@@ -22,6 +24,24 @@ def directory(tmp_path: Path) -> Path:
     recipe = tiny_recipe(steps=4, checkpoint_every=2)
     fit(recipe, TinyMethod(), TinyDataset(), tmp_path, objective=SegmentationObjective(), progress=False)
     return tmp_path
+
+
+@pytest.mark.parametrize("mark", ["config.yaml", "model"])
+def test_a_directory_is_that_of_one_run(tmp_path: Path, mark: str) -> None:
+    claim(tmp_path / "new", tiny_recipe(steps=4), resume=False)
+    assert Recipe.read(tmp_path / "new" / "config.yaml").steps == 4
+    (tmp_path / "old" / mark).mkdir(parents=True)
+    with pytest.raises(ConfigError, match=rf"old already holds {mark} of a run\. Resume that run, or choose another"):
+        claim(tmp_path / "old", tiny_recipe(), resume=False)
+
+
+def test_a_run_with_checkpoints_keeps_its_config_until_it_goes_on(directory: Path) -> None:
+    (directory / "config.yaml").write_text("steps: 4\n")
+    claim(directory, tiny_recipe(steps=8), resume=True)
+    assert (directory / "config.yaml").read_text() == "steps: 4\n"
+    shutil.rmtree(directory / CHECKPOINTS)
+    claim(directory, tiny_recipe(steps=8), resume=True)
+    assert Recipe.read(directory / "config.yaml").steps == 8
 
 
 def resume(directory: Path, recipe=None, method=None, dataset=None, *, resume: bool = True) -> None:

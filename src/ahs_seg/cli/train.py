@@ -27,10 +27,9 @@ def command(
     from ahs_seg.experiments.ablation.suites import find_experiment
     from ahs_seg.experiments.estimate import estimate_experiment
     from ahs_seg.experiments.experiment import run_experiment
-    from ahs_seg.experiments.train import CONFIG
     from ahs_seg.io.cores import use_threads
     from ahs_seg.io.overwrite import check_output_file
-    from ahs_seg.training.run import CHECKPOINTS
+    from ahs_seg.training.run import CHECKPOINTS, CONFIG
 
     use_threads(threads)
     if estimate:

@@ -23,12 +23,12 @@ from ahs_seg.data.world.names import things
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.experiments.experiment import Experiment, run_experiment
 from ahs_seg.experiments.report import Figure, LossCurve, Report, write_report
-from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import METHODS, ScanConfig, ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.training.crop_clip import CropClipExperiment, finetune_crop_clip
+from ahs_seg.training.run import MODEL
 from ahs_seg.types import IGNORE
 
 FREE = ZeroShotConfig(backbone=ClipConfig(source=TINY))

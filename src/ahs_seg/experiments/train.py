@@ -38,12 +38,12 @@ from ahs_seg.training.launch import launch
 from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
-from ahs_seg.training.run import load_weights
+from ahs_seg.training.run import CONFIG, MODEL, claim, load_weights
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
-CONFIG, MODEL, REPORT = "config.yaml", "model", "evaluation.json"
+REPORT = "evaluation.json"
 
 
 class TrainingConfig(Config):
@@ -151,6 +151,7 @@ def train_on(
     """Train as `train` does, with all settings in one config, which is saved as `config.yaml`.
 
     Raises:
+        ConfigError: the directory holds a run and `resume` is off, or the run there has other settings.
         DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
         OverwriteError: the place of the model is taken by something else.
@@ -166,6 +167,8 @@ def train_on(
     directory.mkdir(parents=True, exist_ok=True)
     description = describe(run, dataset)
     with locked(directory) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            claim(directory, run, resume=resume)
         result = fit(
             run.training,
             method,

@@ -37,11 +37,12 @@ from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.training.launch import launch
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
+from ahs_seg.training.run import CONFIG, MODEL, claim
 from ahs_seg.training.sampler import UnusableDataError
 
 logger = logging.getLogger(__name__)
 
-CONFIG, CLIP, MODEL = "config.yaml", "clip", "model"
+CLIP = "clip"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -109,9 +110,11 @@ def finetune_crop_clip(
     validation = None if experiment.validation is None else experiment.validation.open()
     check_files(dataset, validation)
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
-    before = None if validation is None else region_accuracy(method, validation, experiment.training)
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            claim(directory, experiment, resume=resume)
+        before = None if validation is None else region_accuracy(method, validation, experiment.training)
         result = fit(
             experiment.training,
             method,

@@ -84,8 +84,8 @@ def fit(
 
     Raises:
         CallbackError: a callback raised an exception; a checkpoint of the last step is written.
-        ConfigError: the directory holds a run and `resume` is off, the run was started with another recipe or data, or
-            `evaluate` does not give `best_metric`; a checkpoint is written before.
+        ConfigError: the directory holds checkpoints and `resume` is off, the run was started with another recipe or
+            data, or `evaluate` does not give `best_metric`; a checkpoint is written before.
         RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """

@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.io.atomic import write_text
 from ahs_seg.io.journal import as_read, changes
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
@@ -27,7 +28,7 @@ from ahs_seg.training.state import collect, frozen_digest, restore_moments, rest
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, CONFIG, MODEL = "checkpoints", "config.yaml", "model"
 _FREE: Final = frozenset({"root", "source"})
 """Places of data and of pre-trained weights, which may have moved; both are compared by their content."""
 
@@ -113,6 +114,22 @@ class Run:
                 f"training.best_metric is {name!r}, but the evaluation gives {', '.join(map(repr, self.scores))}. "
                 f"Choose one of these and resume the run: step {self.saved} is saved. With keep_best=0 none is needed."
             )
+
+
+def claim(directory: Path, config: Config, *, resume: bool) -> None:
+    """Make a directory that of a run: its `config.yaml` is written before the first step.
+
+    Where there are checkpoints it stays as it is, since whether the run goes on with this config is not known yet.
+
+    Raises:
+        ConfigError: the directory holds a run, with or without checkpoints, and `resume` is off.
+    """
+    if not resume and (present := [name for name in (CONFIG, MODEL) if (directory / name).exists()]):
+        raise ConfigError(
+            f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another directory."
+        )
+    if not checkpoint.find(directory / CHECKPOINTS):
+        write_text(directory / CONFIG, config.to_yaml())
 
 
 def start_run(

@@ -34,12 +34,12 @@ from ahs_seg.experiments.ablation.counts import RunCounts, read_counts
 from ahs_seg.experiments.experiment import Experiment, run_experiment
 from ahs_seg.experiments.suite import EvaluationJob, evaluate_model
 from ahs_seg.experiments.suite.run import slug
-from ahs_seg.experiments.train import MODEL
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.provenance import Provenance, provenance
 from ahs_seg.methods import BaseMethodConfig
 from ahs_seg.training.recipe import RESUMABLE_KEYS, Recipe
+from ahs_seg.training.run import MODEL
 from ahs_seg.tuners import TunerConfig
 
 STARTED: Final = "started.yaml"
