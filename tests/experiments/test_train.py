@@ -156,6 +156,19 @@ def test_the_last_evaluation_runs_on_the_device_of_the_training(
     assert "cpu" not in moved
 
 
+def test_a_score_of_fewer_images_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Lacking(Squares):
+        def __getitem__(self, index: int) -> ahs_seg.Sample:
+            if index == 1:
+                raise MemoryError
+            return super().__getitem__(index)
+
+    scores = train._scorer(TrainingConfig(), Lacking(2), describe(TrainingConfig(), Squares()))
+    assert "miou" in scores(small("cat_seg").for_classes(3).build())
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "ahs_seg.experiments.train"]
+    assert warning.startswith("validation: 1 of 2 images could not be evaluated, the first: image 1: not enough memory")
+
+
 def test_no_process_waits_for_the_last_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take longer than the 30 minutes after which processes that wait for one another give up."""
     events: list[str] = []

@@ -285,6 +285,13 @@ def _scorer(
 ) -> Callable[[nn.Module], Mapping[str, float]]:
     def score(method: nn.Module) -> Mapping[str, float]:
         assert isinstance(method, Method)
-        return _evaluate(run, method, dataset, "validation", description, progress=False).scores.summary()
+        report = _evaluate(run, method, dataset, "validation", description, progress=False)
+        if lost := report.failures:
+            logger.warning(
+                "validation: %s of %s images could not be evaluated, the first: %s Scores of checkpoints that lack other "
+                "images cannot be compared, though the best checkpoint is chosen by them.",
+                *(len(lost), len(dataset), lost[0].problem),
+            )
+        return report.scores.summary()
 
     return score

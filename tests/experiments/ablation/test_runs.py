@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from ahs_seg.data.base import Sample
 from ahs_seg.data.config import FolderData
+from ahs_seg.evaluation.run import ProtocolRun
 from ahs_seg.experiments.ablation.runs import DATA, EVALUATIONS, FACTS, RunFacts, execute, read_result, run_name
 from ahs_seg.experiments.ablation.suites import find_experiment, find_suite
 from tests.support.ablation import HYPERSPHERICAL, PROVENANCE, SUITE, TINY_SUITE
@@ -58,3 +62,34 @@ def test_an_evaluation_is_that_of_its_data_and_not_of_its_title(tmp_path: Path) 
     earlier = read_result(run, first)
     assert earlier is not None
     assert earlier.report == one.report
+
+
+def test_images_that_failed_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label_folder(tmp_path / "photos", [discs((0, 1)), discs((1, 0))], "sky, grass")
+    data, run = FolderData(root=tmp_path / "photos", split="train"), tmp_path / "run"
+    saved_model(run / "model")
+    facts = RunFacts(seed=0, seconds=1, parameters=1, trained=1, provenance=PROVENANCE)
+    (run / FACTS).write_text(json.dumps(facts.model_dump(mode="json")))
+    experiment = SUITE.experiment("world", "frozen")
+    count, counted = ProtocolRun.count, list[int]()
+
+    def failing(lane: ProtocolRun, index: int, sample: Sample) -> None:
+        if index == 1:
+            raise MemoryError
+        count(lane, index, sample)
+
+    def noted(lane: ProtocolRun, index: int, sample: Sample) -> None:
+        counted.append(index)
+        count(lane, index, sample)
+
+    monkeypatch.setattr(ProtocolRun, "count", failing)
+    lacking = execute(experiment, data, run)
+    assert [failure.index for failure in lacking.report.failures] == [1]
+    assert lacking.counts().labelled.tolist() == [True, False]
+    assert not lacking.complete
+    monkeypatch.setattr(ProtocolRun, "count", noted)
+    whole = execute(experiment, data, run)
+    assert counted == [1]
+    assert whole.complete
+    assert whole.counts().labelled.all()
+    assert read_result(run, data) == whole

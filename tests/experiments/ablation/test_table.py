@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from ahs_seg.data.config import WorldData
-from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.evaluation import EvaluationError, EvaluationReport
+from ahs_seg.evaluation.report import Failure
 from ahs_seg.experiments.ablation.counts import RunCounts, save_counts
+from ahs_seg.experiments.ablation.markdown import markdown
 from ahs_seg.experiments.ablation.runs import RunFacts, RunResult
 from ahs_seg.experiments.ablation.suites import Scale, Suite, SuitePart, SuiteRow
 from ahs_seg.experiments.ablation.table import Table, build_table, score_curves
@@ -33,12 +35,16 @@ class CountedRun(RunResult):
     """A run of two images of ten pixels of "sky", of which `hits` are labelled rightly and the others "sea"."""
 
     hits: tuple[int, int] = (10, 10)
+    images: int = 2
+    evaluated: int = 2
 
     def counts(self) -> RunCounts:
         labelled = [[10, 0], [10, 0]]
         right = [[hit, 0] for hit in self.hits]
         predicted = [[hit, 10 - hit] for hit in self.hits]
-        return RunCounts(np.array([labelled, predicted, right], np.float32), np.array([True, False]))
+        found = np.array([labelled, predicted, right], np.float32)[:, : self.images]
+        found[:, self.evaluated :] = 0
+        return RunCounts(found, np.array([True, False]))
 
 
 def run(name: str, seed: int, hits: tuple[int, int], *, parameters: int = 100, seconds: float = 10.0) -> CountedRun:
@@ -115,6 +121,37 @@ def test_all_runs_are_scored_on_the_same_draws_of_images() -> None:
     assert one[0] == pytest.approx(0.4)
     assert len(np.unique(one)) == 3, "twice the first image, both, twice the second"
     assert np.allclose(other - one, 0.2)
+
+
+def with_failure(found: CountedRun, hits: tuple[int, int], problem: str = "image 1: not enough memory.") -> CountedRun:
+    """The same run without a result of its second image."""
+    report = found.report.replace(images=1, failures=(Failure(index=1, problem=problem),))
+    return dataclasses.replace(found, hits=hits, report=report, evaluated=1)
+
+
+def test_rows_are_compared_on_the_images_that_all_runs_have() -> None:
+    """The second image, which the rows answer alike, would be a loss of the row that lacks it."""
+    plain = {seed: run("plain", seed, (5, 10)) for seed in (0, 1)}
+    gated = {0: run("gated", 0, (5, 10)), 1: with_failure(run("gated", 1, (5, 10)), (5, 0))}
+    table = build({"plain": plain, "gated": gated})
+    assert table.row("gated").differences["miou"].by_seed == pytest.approx({0: 0, 1: 0})
+    assert table.row("plain").scores["miou"].by_seed == pytest.approx({0: 0.5, 1: 0.5})
+    assert table.images == 1
+    note = (
+        "1 image left out of every row, since not all runs could evaluate them. the gate, seed 1: image 1: not enough"
+    )
+    assert table.failures[0] == "gated failed"
+    assert table.failures[1].startswith(note)
+    assert note in markdown(table)
+    assert "1 images, protocol" in markdown(table)
+
+
+def test_runs_of_different_data_are_no_table() -> None:
+    fewer = dataclasses.replace(RESULTS["gated"][0], images=1)
+    with pytest.raises(
+        EvaluationError, match=r"different numbers of test images \(plain, seed 1: 2; gated, seed 0: 1\)"
+    ):
+        build({"plain": RESULTS["plain"], "gated": {0: fewer}})
 
 
 def test_a_table_travels_through_its_file() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
+from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.evaluation.journal import recorded
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.metrics import ImageCounts
@@ -31,6 +32,11 @@ class RunCounts:
     def images(self) -> int:
         """Number of images."""
         return int(self.counts.shape[1])
+
+    @property
+    def labelled(self) -> Bool[np.ndarray, " n"]:
+        """Whether an image has labelled pixels; one that could not be evaluated has none."""
+        return self.counts[0].any(1)
 
     def scores(self, weights: Float32[np.ndarray, "b n"]) -> dict[str, Float[np.ndarray, " b"]]:
         """Each of `METRICS` with images counted by `weights`, one row per bootstrap sample; NaN where undefined."""
@@ -72,12 +78,14 @@ def save_counts(path: Path, runs: Iterable[tuple[str, int, HasCounts]]) -> None:
                 archive.writestr(place, member.getbuffer(), zipfile.ZIP_DEFLATED)
 
 
-def read_counts(journal: Path, labels: Sequence[str], seen: Collection[str] | None, images: int) -> RunCounts:
-    """Read the counts of all images from the journal of an evaluation; an unreadable image has zero counts."""
-    counts = np.zeros((3, images, len(labels)), np.float32)
+def read_counts(journal: Path, report: EvaluationReport) -> RunCounts:
+    """Read the counts of all images from the journal of a report; those that the report lacks are zero."""
+    labels, failed = report.labels, {failure.index for failure in report.failures}
+    counts = np.zeros((3, report.images + len(failed), len(labels)), np.float32)
     for index, image in recorded(journal):
-        counts[:, index] = per_class(image, len(labels))
-    names = frozenset(seen or ())
+        if index not in failed:
+            counts[:, index] = per_class(image, len(labels))
+    names = frozenset(report.seen or ())
     return RunCounts(counts, np.array([label in names for label in labels]))
 
 

@@ -61,7 +61,8 @@ def run_ablation(
     """Execute the unfinished runs of a table, `jobs` in parallel, and write the table of all finished runs.
 
     Runs are stored in `output/runs` and shared between suites, the table in `output/SUITE`. With `train=False` only the
-    table is written. A failed run is reported and missing in the table. `methods`, `tuners` and `datasets` are config
+    table is written. A failed run is reported and missing in the table; images that a run could not evaluate are left
+    out of all rows, reported, and tried again by the next call. `methods`, `tuners` and `datasets` are config
     classes of your own that the suite and its experiments may name; they must be importable in other processes.
 
     Raises:
@@ -106,9 +107,10 @@ def run_ablation(
 def _run(
     specs: Sequence[Spec], data: DataConfig, jobs: int, custom: Sequence[str], *, progress: bool
 ) -> list[RunFailure]:
-    """Execute the unfinished runs; rows with identical experiments are run once."""
+    """Execute the runs without a complete result; rows with identical experiments are run once."""
     once = {spec.directory: spec for spec in specs}
-    left = [spec for spec in once.values() if read_result(spec.directory, data) is None]
+    found = {directory: read_result(directory, data) for directory in once}
+    left = [spec for directory, spec in once.items() if (result := found[directory]) is None or not result.complete]
     if not left:
         return []
     data.open()  # what is not there ends the table now, not after the first training

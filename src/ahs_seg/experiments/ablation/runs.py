@@ -73,9 +73,12 @@ class RunResult:
 
     def counts(self) -> RunCounts:
         """Read the pixel counts of every image from the evaluation journal."""
-        journal = journal_folder(self.evaluation, OWN)
-        images = self.report.images + len(self.report.failures)
-        return read_counts(journal, self.report.labels, self.report.seen, images)
+        return read_counts(journal_folder(self.evaluation, OWN), self.report)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was evaluated; those that failed are tried again."""
+        return not self.report.failures
 
 
 def run_name(experiment: Experiment) -> str:
@@ -98,6 +101,8 @@ def execute(
 ) -> RunResult:
     """Train and evaluate an experiment, resuming earlier attempts; waits if another process works on the same run.
 
+    Images whose evaluation failed in an earlier attempt are tried again.
+
     `custom` are config classes of the caller that the experiment may contain.
     """
     methods = [one for one in custom if issubclass(one, BaseMethodConfig)]
@@ -108,7 +113,7 @@ def execute(
             write_text(directory / STARTED, experiment.to_yaml())
             run_experiment(experiment, directory, resume=True)
             _write_facts(experiment, load_model(directory / MODEL, methods=methods, tuners=tuners)[1], directory)
-        if (found := read_result(directory, data)) is not None:
+        if (found := read_result(directory, data)) is not None and found.complete:
             return found
         description = read_description(directory / MODEL, methods=methods, tuners=tuners)
         protocol = own_protocol(description.inference, description.prompts)
@@ -126,7 +131,7 @@ def execute(
 
 
 def read_result(directory: Path, data: DataConfig) -> RunResult | None:
-    """Read the result of a run on a dataset; `None` if it is not finished."""
+    """Read the result of a run on a dataset, which may lack images that failed; `None` if there is none yet."""
     facts, evaluation = directory / FACTS, _evaluation(directory, data)
     path = _report_path(evaluation)
     if not facts.exists() or not path.exists():

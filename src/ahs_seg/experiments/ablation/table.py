@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from jaxtyping import Bool
 from pydantic import Field
 
 from ahs_seg.config import Config
+from ahs_seg.evaluation import EvaluationError
 from ahs_seg.experiments.ablation.counts import HasCounts, image_weights
 from ahs_seg.experiments.ablation.runs import RunResult
 from ahs_seg.experiments.ablation.statistics import DRAWS, Comparison, SeedCurves, SeedSummary, compare, summarise
@@ -80,7 +82,14 @@ def build_table(
     overrides: Sequence[str] = (),
     failures: Sequence[str] = (),
 ) -> Table:
-    """Build the table of finished runs by row and seed; the baseline must have at least one."""
+    """Build the table of finished runs by row and seed; the baseline must have at least one.
+
+    Images that any run could not evaluate are left out of all of them, and the failures say so.
+
+    Raises:
+        EvaluationError: the runs were evaluated on different numbers of images.
+    """
+    failed = _failed(suite, results)
     curves = score_curves(results)
     first = next(iter(results[suite.baseline].values()))
     floor = {metric: curves[suite.baseline][metric] for metric in curves[suite.baseline]}
@@ -91,27 +100,31 @@ def build_table(
         scale=scale,
         data=data,
         protocol=first.report.protocol,
-        images=first.report.images,
+        images=first.report.images + len(first.report.failures) - len(failed),
         seeds=tuple(seeds),
         overrides=tuple(overrides),
         smallest=suite.smallest,
         rows=tuple(_row(suite, name, runs, curves[name], floor, results, seeds) for name, runs in results.items()),
-        failures=tuple(failures),
+        failures=(*failures, *([_left_out(failed)] if failed else [])),
         commits=tuple(sorted({result.facts.provenance.commit or "unknown" for result in every})),
         provenance=provenance(),
     )
 
 
 def score_curves(results: Mapping[str, Mapping[int, HasCounts]]) -> dict[str, dict[str, SeedCurves]]:
-    """By row and metric: scores of each seed on the original images and on bootstrap samples shared by all runs."""
+    """By row and metric: scores of each seed on the original images and on bootstrap samples shared by all runs.
+
+    Images that any run could not evaluate have no weight in all of them.
+
+    Raises:
+        EvaluationError: the runs were evaluated on different numbers of images.
+    """
     curves: dict[str, dict[str, dict[int, np.ndarray]]] = {row: {} for row in results}
-    weights = None
+    common = _common({f"{row}, seed {seed}": run for row, runs in results.items() for seed, run in runs.items()})
+    weights = image_weights(len(common), DRAWS, np.random.default_rng(IMAGE_SEED)) * common
     for row, runs in results.items():
         for seed, result in runs.items():
-            counts = result.counts()
-            if weights is None or weights.shape[1] != counts.images:
-                weights = image_weights(counts.images, DRAWS, np.random.default_rng(IMAGE_SEED))
-            for metric, values in counts.scores(weights).items():
+            for metric, values in result.counts().scores(weights).items():
                 if not np.isnan(values[0]):
                     curves[row].setdefault(metric, {})[seed] = values
     return {row: dict(found) for row, found in curves.items()}
@@ -123,6 +136,37 @@ def differences_of(
     """The difference of a row to the baseline in every metric that both have."""
     found = {metric: compare(row[metric], baseline[metric], smallest=smallest) for metric in row if metric in baseline}
     return {metric: one for metric, one in found.items() if one is not None}
+
+
+def _common(runs: Mapping[str, HasCounts]) -> Bool[np.ndarray, " n"]:
+    """Whether all runs have labelled pixels of an image, by its index."""
+    labelled = {title: run.counts().labelled for title, run in runs.items()}
+    sizes = {len(found): title for title, found in labelled.items()}
+    if len(sizes) > 1:
+        told = "; ".join(f"{title}: {size}" for size, title in sizes.items())
+        raise EvaluationError(
+            f"runs of one table have different numbers of test images ({told}). The data has changed in between: "
+            "remove `evaluations` in the folders of the runs, and run the table again."
+        )
+    return np.logical_and.reduce(list(labelled.values()))
+
+
+def _failed(suite: Suite, results: Mapping[str, Mapping[int, RunResult]]) -> dict[int, str]:
+    """The first problem of every image that a run could not evaluate, by index."""
+    return {
+        failure.index: f"{suite.row_title(row)}, seed {seed}: {failure.problem}"
+        for row, runs in reversed(results.items())
+        for seed, result in reversed(runs.items())
+        for failure in result.report.failures
+    }
+
+
+def _left_out(failed: Mapping[int, str]) -> str:
+    count = f"{len(failed)} image{'s' * (len(failed) != 1)}"
+    return (
+        f"{count} left out of every row, since not all runs could evaluate them. {failed[min(failed)]} "
+        "The same command tries them again."
+    )
 
 
 def _row(
