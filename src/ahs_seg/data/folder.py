@@ -119,9 +119,8 @@ class FolderDataset:
             FolderError: there are missing label maps, different sizes, label values outside the class list, unreadable
                 files, label maps without an image, or images that share a name.
         """
-        found = self.faults(workers=workers, progress=progress)
-        if found:
-            found = [*self._explanations(), *found]
+        if faults := self.faults(workers=workers, progress=progress):
+            found = [*self._explanations(), *faults]
             kind = "fault" if len(found) == 1 else "faults"
             raise FolderError(f"{self.root}: {len(found)} {kind} in {len(self)} images:", found)
 

@@ -288,8 +288,8 @@ def _scorer(
         report = _evaluate(run, method, dataset, "validation", description, progress=False)
         if lost := report.failures:
             logger.warning(
-                "validation: %s of %s images could not be evaluated, the first: %s Scores of checkpoints that lack other "
-                "images cannot be compared, though the best checkpoint is chosen by them.",
+                "validation: %s of %s images could not be evaluated, the first: %s Scores of checkpoints that lack "
+                "other images cannot be compared, though the best checkpoint is chosen by them.",
                 *(len(lost), len(dataset), lost[0].problem),
             )
         return report.scores.summary()

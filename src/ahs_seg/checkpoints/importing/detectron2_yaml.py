@@ -75,9 +75,11 @@ class _Files:
         return self._known[place]
 
     def _bases(self, given: Value, path: Path) -> list[str]:
-        bases = given if isinstance(given, list) else [given]
-        if wrong := [base for base in bases if not isinstance(base, str)]:
-            raise ConfigError(f"{path}: {BASE} is {wrong[0]!r}; give a path, a list of paths, or remove it.")
+        bases = []
+        for base in given if isinstance(given, list) else [given]:
+            if not isinstance(base, str):
+                raise ConfigError(f"{path}: {BASE} is {base!r}; give a path, a list of paths, or remove it.")
+            bases.append(base)
         self._named += len(bases)
         if self._named > MAX_BASES:
             raise ConfigError(f"{path}: with it, more than {MAX_BASES} base configs are named; join some of them.")

@@ -153,12 +153,12 @@ def _common(runs: Mapping[str, HasCounts]) -> Bool[np.ndarray, " n"]:
 
 def _failed(suite: Suite, results: Mapping[str, Mapping[int, RunResult]]) -> dict[int, str]:
     """The first problem of every image that a run could not evaluate, by index."""
-    return {
-        failure.index: f"{suite.row_title(row)}, seed {seed}: {failure.problem}"
-        for row, runs in reversed(results.items())
-        for seed, result in reversed(runs.items())
-        for failure in result.report.failures
-    }
+    found: dict[int, str] = {}
+    for row, runs in results.items():
+        for seed, result in runs.items():
+            for failure in result.report.failures:
+                found.setdefault(failure.index, f"{suite.row_title(row)}, seed {seed}: {failure.problem}")
+    return found
 
 
 def _left_out(failed: Mapping[int, str]) -> str:
