@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, list_sources, segment_files
+from ahs_seg.batch.sources import MissingInputError
 from ahs_seg.io.folder_lock import FolderInUseError, locked
+from ahs_seg.io.image_sets import images_of
+from ahs_seg.io.images import ImageError
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
@@ -67,6 +70,24 @@ def test_results_among_the_inputs_are_left_out(segmenter: Segmenter, photos: Pat
         list_sources([out], output=out)
     with pytest.raises(OverwriteError, match=MEANT):
         list_sources([out / "0.png"], output=out)
+
+
+def test_results_of_other_runs_are_no_images(segmenter: Segmenter, photos: Path) -> None:
+    before, first = len(list_sources([photos])), photos / "more" / "first"
+    assert run(segmenter, photos, first).done == 7
+    for given in (photos, f"{photos}/**/*.png"):
+        found = list_sources([given], output=photos / "second")
+        assert len(found) == before
+        assert [(one.count, one.example) for one in found.left_out if "results" in one.reason] == [(1, str(first))]
+        assert len(images_of(given)) == before
+    assert len(images_of(first)) == len(list_sources([first])) == len(list_sources([f"{first}/**/*.png"])) > before
+    for path in photos.rglob("*.png"):
+        if first not in path.parents:
+            path.unlink()
+    with pytest.raises(MissingInputError, match=f"no images in .*\nleft out: 1 folders with results.* e.g. {first}"):
+        list_sources([photos])
+    with pytest.raises(ImageError, match=f"no images; .*\nleft out: {first}, which holds results of an earlier run"):
+        images_of(photos)
 
 
 def test_one_run_at_a_time(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:

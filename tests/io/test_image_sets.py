@@ -44,6 +44,13 @@ def test_a_pattern_is_the_images_that_match(folder: Path) -> None:
     assert images_of(f"{folder}/*.png") == [source.path for source in list_sources([f"{folder}/*.png"])]
 
 
+def test_only_names_after_the_fixed_part_of_a_pattern_are_hidden(folder: Path) -> None:
+    pattern = f"{folder}/.cache/*.png"
+    assert images_of(pattern) == [folder / ".cache/d.png"] == [source.path for source in list_sources([pattern])]
+    with pytest.raises(ImageError, match="no images"):
+        images_of(f"{folder}/.c*/*.png")
+
+
 def test_one_image_is_no_set(folder: Path) -> None:
     one = np.zeros((4, 6, 3), np.uint8)
     for source in (folder / "b.jpg", folder / "v[1].png", "https://a.example/?b[1].png", b"bytes", one, "missing.jpg"):

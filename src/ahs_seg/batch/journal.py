@@ -10,16 +10,14 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ahs_seg.batch.jobs import Done
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError, RunEndedError
 from ahs_seg.io.atomic import write_text
-from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.io.folder_lock import FOLDER, RUN
 from ahs_seg.io.journal import ENDING, Journal, as_read, differing_keys, journals_in, read_records
-
-RUN: Final = "run.json"
 
 
 class JournalError(AhsSegError, ValueError):

@@ -14,6 +14,7 @@ from ahs_seg.batch.naming import unique_names
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from ahs_seg.io.image_sets import apart_from_results, fixed_part, is_hidden
 from ahs_seg.io.overwrite import OutputFolder, OverwriteError
 from ahs_seg.io.reach import exists, is_file, is_folder, is_link, why_unknown
 
@@ -23,6 +24,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 SUFFIXES: Final = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 HIDDEN: Final = "hidden files (their names begin with a dot)"
+RESULTS: Final = "folders with results of earlier runs, which are no inputs; name such a folder itself"
 LINKED: Final = "links to folders, which are not followed; name such a folder itself"
 BROKEN: Final = "links that lead nowhere"
 
@@ -92,10 +94,10 @@ class Sources(Sequence[InputSource]):
 def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | None = None) -> Sources:
     """List all images and videos in files, folders (recursively) and glob patterns such as `photos/**/*.jpg`.
 
-    A file is listed once. Hidden files and files in `output` are left out of folders and patterns. Names are relative
-    to the folder, or to the part of a pattern before its first wildcard; images whose names differ only in the
-    extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`). Image files of formats that are not read, hidden
-    ones, and links that are not followed are counted in `left_out`.
+    A file is listed once. Hidden files, files in `output` and results of earlier runs are left out of folders and
+    patterns. Names are relative to the folder, or to the part of a pattern before its first wildcard; images whose
+    names differ only in the extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`). Image files of formats
+    that are not read, hidden ones, folders with results, and links that are not followed are counted in `left_out`.
 
     Raises:
         MissingInputError: an input does not exist, or there is nothing to segment.
@@ -140,7 +142,7 @@ class _Search:
             yield InputSource(path, path.stem)  # reading it says why, if it cannot be reached
         elif has_magic(item):
             matches = sorted(Path(match) for match in glob(item, recursive=True))  # noqa: PTH207  # `**` as in shells
-            yield from self._below(_fixed_part(path), matches)
+            yield from self._below(fixed_part(path), matches)
         else:
             raise MissingInputError(f"{item}: no such file or folder")
 
@@ -174,28 +176,24 @@ class _Search:
 
     def _below(self, folder: Path, paths: Sequence[Path]) -> Iterator[InputSource]:
         outside = not self.output.holds(folder)
-        for path in paths:
-            inside, suffix = path.relative_to(folder), path.suffix.lower()
+        own, results = apart_from_results(paths, folder)
+        if others := [one for one in results if not self.output.is_at(one)]:
+            self.skipped[RESULTS] += others
+        for path in own:
+            suffix = path.suffix.lower()
             if outside and self.output.holds(path):
                 continue  # a result of an earlier run
-            if any(part.startswith(".") for part in inside.parts):
+            if is_hidden(path, folder):
                 if suffix in SUFFIXES and is_file(path):
                     self.skipped[HIDDEN].append(path)
             elif suffix in SUFFIXES and is_file(path):
-                yield InputSource(path, inside.with_suffix("").as_posix())
+                yield InputSource(path, path.relative_to(folder).with_suffix("").as_posix())
             elif suffix in SUFFIXES and (reason := why_unknown(path)):
                 self.skipped[f"files that cannot be reached ({reason})"].append(path)
             elif suffix in SUFFIXES and is_link(path):
                 self.skipped[BROKEN].append(path)
             elif suffix in UNREAD_SUFFIXES and is_file(path):
                 self.skipped[f"{suffix} files, which are not read; {UNREAD_SUFFIXES[suffix]}"].append(path)
-
-
-def _fixed_part(pattern: Path) -> Path:
-    """Folder part of a pattern before its first wildcard."""
-    parts = pattern.parts[:-1]
-    fixed = next((index for index, part in enumerate(parts) if has_magic(part)), len(parts))
-    return Path(*parts[:fixed])
 
 
 def _resolved(path: Path) -> Path:

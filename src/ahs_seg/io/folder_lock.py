@@ -18,16 +18,23 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.drafts import FILE_ENDING
 from ahs_seg.io.overwrite import OverwriteError
-from ahs_seg.io.reach import exists
+from ahs_seg.io.reach import exists, is_file
 
 FOLDER: Final = ".ahs-seg"
 """Subfolder of an output folder for the lock and journals."""
+RUN: Final = "run.json"
+"""File in it that identifies the run whose results an output folder holds."""
 _LOCK: Final = "lock"
 _HOLDER: Final = "holder.json"
 
 
 class FolderInUseError(AhsSegError, OSError):
     """Another run is writing to the output folder; the message says which."""
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a folder holds results of a run over images (`batch.journal`), and no images to read."""
+    return is_file(folder / FOLDER / RUN)
 
 
 @contextmanager
