@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ahs_seg.config import ConfigError
+from ahs_seg.data.annotations.base import AnnotationError
 from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
 from ahs_seg.data.config import data_folder, parse_data
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.output.formats import Format
-from tests.support.annotations import exported
+from tests.support.annotations import MAPS, exported, same_labels, save_image
+from tests.support.results import WORDS
 
 
 def test_images_lie_beside_the_file_unless_told(tmp_path: Path) -> None:
@@ -19,6 +22,23 @@ def test_images_lie_beside_the_file_unless_told(tmp_path: Path) -> None:
     inside = beside.rename(images / "labels.json")
     assert len(CocoData(file=inside).open()) == 2
     assert CocoData(file=inside).title == str(inside)
+
+
+@pytest.mark.parametrize("kind", ["coco", "labelstudio", "cvat"])
+@pytest.mark.parametrize("beside", ["", "images"])
+def test_label_maps_beside_the_file_are_not_its_images(tmp_path: Path, kind: Format, beside: str) -> None:
+    file, images = exported(kind, tmp_path)
+    (file.parent / ".ahs-seg").mkdir()
+    (file.parent / ".ahs-seg" / "run.json").write_text("{}")
+    save_image(file.parent / beside / "b.png", MAPS["b"].astype(np.uint8))
+    data = parse_data(str(file))
+    if isinstance(data, LabelStudioData):
+        data = data.replace(predictions=True)
+    told = rf"{file.parent} holds results .*\{{name: {kind}, file: {file.name}, images: FOLDER\}}\), or copy the file"
+    with pytest.raises(AnnotationError, match=told):
+        data.open()
+    assert same_labels(data.replace(images=images).open(), MAPS, WORDS)
+    assert same_labels(data.replace(file=file.rename(images / file.name)).open(), MAPS, WORDS)
 
 
 def test_training_configs_name_them() -> None:

@@ -6,12 +6,14 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Literal
 
-from ahs_seg.data.annotations.base import AnnotatedDataset, LabelSource
+from ahs_seg.config import config_name
+from ahs_seg.data.annotations.base import AnnotatedDataset, AnnotationError, LabelSource
 from ahs_seg.data.annotations.coco import read_coco
 from ahs_seg.data.annotations.cvat import read_cvat
 from ahs_seg.data.annotations.labelstudio import read_labelstudio
 from ahs_seg.data.class_choice import ClassChoice, ClassNames
 from ahs_seg.data.dataset_config import DatasetConfig
+from ahs_seg.io.folder_lock import holds_results
 
 
 class AnnotatedData(DatasetConfig):
@@ -39,13 +41,26 @@ class AnnotatedData(DatasetConfig):
         """Dataset of the images that can be used; a message names those that cannot.
 
         Raises:
-            AnnotationError: the file is none of this kind, or none of its images can be used.
+            AnnotationError: the file is none of this kind, none of its images can be used, or it lies among results of
+                a run, whose label maps have the names of the images, and `images` is None.
             VocabularyError: the class list cannot be read, or names no class of the file.
         """
-        beside = self.file.parent / "images"
-        images = self.images or (beside if beside.is_dir() else self.file.parent)
         classes = ClassChoice.of(self.classes, self.unlabelled)
-        return AnnotatedDataset(self.label_source(), images, title=self.title, classes=classes)
+        return AnnotatedDataset(self.label_source(), self._image_folder(), title=self.title, classes=classes)
+
+    def _image_folder(self) -> Path:
+        if self.images is not None:
+            return self.images
+        beside = self.file.parent / "images"
+        found = beside if beside.is_dir() else self.file.parent
+        if results := next((folder for folder in (found, self.file.parent) if holds_results(folder)), None):
+            kind, name = config_name(type(self)), self.file.name
+            raise AnnotationError(
+                f"{self.file}: where images are is not given, and {results} holds results of a run, such as label maps "
+                "with the names of the images. Give the folder of the images in a config "
+                f"({{name: {kind}, file: {name}, images: FOLDER}}), or copy the file into that folder."
+            )
+        return found
 
 
 class CocoData(AnnotatedData):
