@@ -8,6 +8,7 @@ import pytest
 
 from ahs_seg.batch import addresses
 from ahs_seg.batch.addresses import fetched
+from ahs_seg.batch.jobs import Stamp, stamp_of
 from ahs_seg.batch.sources import InputSource, MissingInputError, list_sources
 from ahs_seg.io import urls
 from tests.support.drawn_images import drawn, save
@@ -34,7 +35,6 @@ def test_addresses_are_files_with_their_names(site: str) -> None:
     with fetched(given) as (files, failed):
         paths = [one.path for one in files if isinstance(one, InputSource)]
         assert [path.name for path in paths] == ["a b.png", "a b-2.png", "plain.png"]
-        assert [path.stat().st_mtime for path in paths] == [0, 0, 0]
         assert files[-1] == "x.jpg"
         assert [one.name for one in list_sources(files[:-1])] == ["a b", "a b-2", "plain"]
     assert [address for address, _ in failed] == [f"{site}/nowhere.png"]
@@ -79,6 +79,18 @@ def test_standard_input_is_one_image(tmp_path: Path) -> None:
         assert isinstance(source, InputSource)
         assert (source.name, source.path.name) == ("stdin", "stdin.png")
         assert source.path.read_bytes() == content
+
+
+def test_another_image_of_the_same_size_has_changed() -> None:
+    def stamp(content: bytes) -> Stamp:
+        with fetched(["-"], io.BytesIO(content)) as ((source,), _):
+            assert isinstance(source, InputSource)
+            return stamp_of(source.path)
+
+    first, again, other = (stamp(b"BM" + bytes([value])) for value in (0, 0, 1))
+    assert first == again != other
+    assert first[0] == other[0]
+    assert all(0 < time < 2**31 * 10**9 and time % (2 * 10**9) == 0 for _, time in (first, other))
 
 
 @pytest.mark.parametrize(
