@@ -69,6 +69,9 @@ def test_warnings_are_those_of_whole_images(local, tmp_path, monkeypatch):
     for summary in (tiled(local, [path], tmp_path / "tiles"), segment_files(local, [path], FIVE, tmp_path / "whole")):
         assert "doubtful." in str(summary.notes)
     assert reached[0] == pytest.approx(reached[1], abs=1e-3)
+    overlays = [np.asarray(Image.open(tmp_path / folder / "big.overlay.png")) for folder in ("tiles", "whole")]
+    assert overlays[0].shape == overlays[1].shape
+    assert (overlays[0] == overlays[1]).mean() > 0.99
 
 
 def test_geotiff_keeps_its_place_on_earth(local, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -16,7 +16,7 @@ from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.png import SIGNATURE, png_chunk
 from ahs_seg.output.formats.geotiff import BLOCK, LabelWriter, label_writer
-from ahs_seg.output.formats.overlay import write_image
+from ahs_seg.output.formats.overlay import note_of, write_image
 from ahs_seg.output.formats.png import PALETTE_SIZE, palette_of, write_names
 from ahs_seg.output.legend import OverlayStyle, overlay_with_legend
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -31,8 +31,8 @@ class Sink(Protocol):
     def write(self, band: Band) -> None:
         """Write the next rows."""
 
-    def finish(self, pixels: Mapping[int, int]) -> None:
-        """Complete the file; `pixels` holds the pixel count of every label."""
+    def finish(self, pixels: Mapping[int, int], warnings: Sequence[str] = ()) -> None:
+        """Complete the file; `pixels` holds the pixel count of every label, `warnings` say why they may mean little."""
 
 
 def stored(labels: Shaped[np.ndarray, "h W"], vocabulary: Vocabulary) -> UInt[np.ndarray, "h W"]:
@@ -63,8 +63,9 @@ class PngSink:
         if packed:
             self._chunk(b"IDAT", packed)
 
-    def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the end of the PNG and the class names."""
+    def finish(self, pixels: Mapping[int, int], warnings: Sequence[str] = ()) -> None:
+        """Write the end of the PNG and the class names; a label map has no place for `warnings`."""
+        del warnings
         self._chunk(b"IDAT", self._packer.flush())
         self._chunk(b"IEND", b"")
         order = sorted(pixels, key=lambda label: (-pixels[label], label))
@@ -106,9 +107,9 @@ class GeoTiffSink:
         """Write the next rows, as far as they fill complete blocks."""
         self._put(self._rows.add(band.labels))
 
-    def finish(self, pixels: Mapping[int, int]) -> None:
-        """Write the last rows; `pixels` is not used, as a GeoTIFF stores no counts."""
-        del pixels
+    def finish(self, pixels: Mapping[int, int], warnings: Sequence[str] = ()) -> None:
+        """Write the last rows; the rest is not used, as a GeoTIFF stores no counts and no warnings."""
+        del pixels, warnings
         self._put(self._rows.rest())
 
     def _put(self, rows: Int32[np.ndarray, "h W"]) -> None:
@@ -141,12 +142,13 @@ class OverlaySink:
             small = blocks.mean((1, 3)).astype(np.uint8)
             self._small.append((labels[down // 2 :: down, right // 2 :: right][:height, :width].copy(), small))
 
-    def finish(self, pixels: Mapping[int, int]) -> None:
+    def finish(self, pixels: Mapping[int, int], warnings: Sequence[str] = ()) -> None:
         """Write the overlay; its legend is computed from the downsampled labels, so `pixels` is not used."""
         del pixels
         labels = np.concatenate([labels for labels, _ in self._small])
         image = np.concatenate([image for _, image in self._small])
-        write_image(self._path, overlay_with_legend(image, labels, self._vocabulary.labels, style=self._style))
+        names, note = self._vocabulary.labels, note_of(warnings)
+        write_image(self._path, overlay_with_legend(image, labels, names, style=self._style, note=note))
 
 
 @contextmanager

@@ -85,9 +85,10 @@ class TiledWorker:
                 if time.monotonic() - said > QUIET_SECONDS:
                     said = time.monotonic()
                     self._say(f"{source.path}: {band.top + len(band.labels)} of {raster.size[0]} rows")
+            doubts = self.segmenter.doubts(certain, len(words))
             for sink in to:
-                sink.finish(pixels)
-        notes = (*notes_on(source.path), *raster.notes, *self.segmenter.doubts(certain, len(words)))
+                sink.finish(pixels, doubts)
+        notes = (*notes_on(source.path), *raster.notes, *doubts)
         return Done(source.name, str(source.path), task.stamp, raster.size, dict(pixels), notes)
 
     def _paths(self, name: str) -> dict[str, Path]:

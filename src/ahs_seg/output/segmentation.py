@@ -23,6 +23,7 @@ from ahs_seg.output.calibration import Calibration, CalibrationError
 from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats import Format, coco_document, save_result
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
+from ahs_seg.output.formats.overlay import note_of
 from ahs_seg.output.formats.png import label_map_image
 from ahs_seg.output.formats.polygons import Polygon, mask_to_polygons
 from ahs_seg.output.html import to_html
@@ -232,10 +233,10 @@ class Segmentation:
     def plot(self, *, strength: float = 0.6, names: bool = True, legend: bool = True) -> UInt8[np.ndarray, "_ _ 3"]:
         """RGB image of the overlay, with the `names` of the large regions on it and a `legend` of the classes found.
 
-        Small images are enlarged for it.
+        Small images are enlarged for it. The legend of a result with `warnings` begins with "doubtful".
         """
         style = OverlayStyle.parse({"strength": strength, "names": names, "legend": legend}, source="plot")
-        return overlay_with_legend(self.image, self.labels, self.classes, style=style)
+        return overlay_with_legend(self.image, self.labels, self.classes, style=style, note=note_of(self.warnings))
 
     def to_pil(self, kind: Literal["overlay", "labels"] = "overlay") -> Image.Image:
         """PIL image of the overlay with its legend, or of the class indices (`labels`) with a palette."""

@@ -11,6 +11,7 @@ from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import ExportItem, FormatError, open_format
 from ahs_seg.output.formats.overlay import DOUBTFUL, overlay_of, write_image, write_overlay
 from ahs_seg.output.legend import OverlayFormat, OverlayStyle, overlay_with_legend
+from ahs_seg.output.segmentation import Segmentation
 from tests.support.results import WORDS, blobs, item, made
 
 
@@ -28,6 +29,16 @@ def test_the_legend_of_a_doubtful_result_says_so_first(tmp_path: Path):
     expected = overlay_with_legend(result.image, result.labels, result.vocabulary.labels, note=DOUBTFUL)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "doubt.png")), expected)
     assert (tmp_path / "doubt.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+def test_a_drawn_result_that_is_doubtful_says_so_too():
+    labels = np.zeros((300, 300), np.int32)
+    result = Segmentation(np.zeros((300, 300, 3), np.uint8), labels, labels.astype(np.float32), WORDS)
+    doubtful = replace(result, warnings=("the labels mean little.",))
+    expected = overlay_with_legend(result.image, labels, WORDS.labels, note=DOUBTFUL)
+    assert np.array_equal(doubtful.plot(), expected)
+    assert np.array_equal(np.asarray(doubtful.to_pil()), expected)
+    assert not np.array_equal(result.plot(), expected)
 
 
 @pytest.mark.parametrize("file_format", ["png", "jpg", "webp"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -55,10 +56,16 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
         Image.fromarray(pixels).save(file, IMAGE_FORMATS[suffix], quality=QUALITY[suffix], method=_WEBP_METHOD)
 
 
+def note_of(warnings: Sequence[str]) -> str:
+    """First line of the legend of a result with these warnings; "" if there are none."""
+    return DOUBTFUL if warnings else ""
+
+
 def overlay_of(item: ExportItem, style: OverlayStyle | None = None) -> UInt8[np.ndarray, "_ _ 3"]:
     """Overlay of one image of a run; the frames of a video have the same size, and the same colours for a class."""
     result = item.result
-    note = DOUBTFUL if result.warnings else ""
     names = result.vocabulary.labels
     colours = None if item.frame is None else ClassColours(names).every()
-    return overlay_with_legend(result.image, result.labels, names, style=style, note=note, colours=colours)
+    return overlay_with_legend(
+        result.image, result.labels, names, style=style, note=note_of(result.warnings), colours=colours
+    )
