@@ -179,7 +179,7 @@ class Segmenter(DescribedModel):
     segment = __call__
 
     def segment_many(
-        self, images: Sequence[ImageSource], vocabulary: Vocabulary, unknown_below: float | None = None
+        self, images: Sequence[ImageSource], vocabulary: ClassSource, unknown_below: float | None = None
     ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
         return [self._judged(one) for one in super().segment_many(images, vocabulary, unknown_below)]

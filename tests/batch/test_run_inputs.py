@@ -60,6 +60,11 @@ def test_links_in_the_output_folder_are_replaced_not_followed(
         list_sources([out / "0.png"], output=tmp_path / "turned")
 
 
+def test_one_input_needs_no_list(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
+    assert segment_files(segmenter, str(photos / "more"), WORDS, tmp_path / "out", progress=False).done == 2
+    assert contents(tmp_path / "out").keys() >= {"0.png", "1.png"}
+
+
 def test_results_among_the_inputs_are_left_out(segmenter: Segmenter, photos: Path) -> None:
     out = photos / "more" / "out"
     assert run(segmenter, photos, out).done == 7

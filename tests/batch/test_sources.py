@@ -39,6 +39,13 @@ def test_folders_files_and_patterns(tree):
     assert [source.is_video for source in list_sources(["b"])] == [True, False]
 
 
+def test_one_input_needs_no_list(tree):
+    for one in ("a", tree / "a", "a/**/*.*"):
+        assert [source.name for source in list_sources(one)] == names(one) == ["deep/y", "x"]
+    (source,) = list_sources("one.tif", output="out")
+    assert list(list_sources(source)) == [source]
+
+
 def test_a_file_counts_once(tree):
     assert names("a", "a/x.jpg", tree / "a" / "x.jpg") == ["deep/y", "x"]
 

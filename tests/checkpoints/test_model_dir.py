@@ -57,6 +57,10 @@ def test_a_saved_model_computes_the_same(saved: tuple[Path, CostSegmenter]) -> N
     torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=0)
 
 
+def test_a_directory_may_be_a_text(saved: tuple[Path, CostSegmenter]) -> None:
+    assert read_description(str(saved[0])) == read_description(saved[0])
+
+
 def test_what_trains_is_restored_too(saved: tuple[Path, CostSegmenter]) -> None:
     directory, method = saved
     _, loaded = load_model(directory)

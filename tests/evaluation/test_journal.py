@@ -14,7 +14,7 @@ from tests.support.datasets import Pictures, always_sky, oracle
 from tests.support.forks import forked
 
 
-def run(journal: Path | None = None, predict=always_sky, **options) -> EvaluationReport:
+def run(journal: Path | str | None = None, predict=always_sky, **options) -> EvaluationReport:
     settings: dict[str, Any] = {
         "method": "constant",
         "name": "pictures",
@@ -41,7 +41,7 @@ def test_what_is_in_the_journal_is_not_predicted_again(tmp_path):
     report = run(tmp_path, watched, measures=Measures(boundary=True, pairs=True))
     assert len(asked) == 6
     assert (report.counts, report.images, report.scores) == (whole.counts, whole.images, whole.scores)
-    run(tmp_path, watched, measures=Measures(boundary=True))
+    run(str(tmp_path), watched, measures=Measures(boundary=True))
     assert len(asked) == 6
 
 

@@ -42,8 +42,9 @@ def test_only_parts_of_one_evaluation_merge():
 
 def test_the_report_travels_through_json(tmp_path):
     report = run(dataset=Pictures(broken=(1,)), seen=["sky"])
-    report.save(tmp_path / "deep" / "report.json")
+    report.save(str(tmp_path / "deep" / "report.json"))
     assert EvaluationReport.load(tmp_path / "deep" / "report.json") == report
+    assert EvaluationReport.load(str(tmp_path / "deep" / "report.json")) == report
     stored = json.loads((tmp_path / "deep" / "report.json").read_text())
     assert stored["scores"]["miou"] == report.scores.miou
     assert stored["iou"] == dict(zip(("sky", "road", "car"), report.scores.iou, strict=True))

@@ -48,6 +48,16 @@ def test_to_gives_the_same_object_and_checks_before_it_moves() -> None:
     assert model.to("auto").to().device.type in ("cpu", "cuda")
 
 
+def test_words_may_be_a_text() -> None:
+    model, image, words = Segmenter(ColourMethod()), drawn(24, 32), "cat, sofa"
+    parsed = Vocabulary.parse(words)
+    assert np.array_equal(model.predictor(words)(image), model.predictor(parsed)(image))
+    assert torch.equal(model.encode(words), model.encode(parsed))
+    assert list(model.tiled(words).row_class) == [0, 1]
+    (found,) = model.segment_many([image], words)
+    assert found.vocabulary == parsed
+
+
 def test_a_moved_model_prepares_its_words_again() -> None:
     model = InferenceModel(h_clip()[1], prompts=SHORT)
     before = model.predictor(WORDS)(IMAGE)

@@ -201,7 +201,7 @@ def test_a_list_for_label_maps_has_no_doubtful_positions(tmp_path: Path):
             Vocabulary.read(path)
         assert len(Vocabulary.parse(path)) <= 2
     path.write_text("0: cat\n1: dog\n")
-    assert Vocabulary.read(path).labels == ["cat", "dog"]
+    assert Vocabulary.read(path).labels == Vocabulary.read(str(path)).labels == ["cat", "dog"]
     path.write_text("sofa, couch\n")
     assert Vocabulary.read(path).labels == ["sofa"]
 

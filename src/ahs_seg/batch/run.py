@@ -70,7 +70,7 @@ def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
 
 def segment_files(
     segmenter: Segmenter,
-    inputs: Sequence[Path | str | InputSource],
+    inputs: Path | str | InputSource | Iterable[Path | str | InputSource],
     classes: ClassSource,
     output: Path | str,
     *,

@@ -91,21 +91,24 @@ class Sources(Sequence[InputSource]):
         return self.items[index]
 
 
-def list_sources(inputs: Iterable[Path | str | InputSource], *, output: Path | None = None) -> Sources:
+def list_sources(
+    inputs: Path | str | InputSource | Iterable[Path | str | InputSource], *, output: Path | str | None = None
+) -> Sources:
     """List all images and videos in files, folders (recursively) and glob patterns such as `photos/**/*.jpg`.
 
-    A file is listed once. Hidden files, files in `output` and results of earlier runs are left out of folders and
-    patterns. Names are relative to the folder, or to the part of a pattern before its first wildcard; images whose
-    names differ only in the extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`). Image files of formats
-    that are not read, hidden ones, folders with results, and links that are not followed are counted in `left_out`.
+    `inputs` are one of these or several. A file is listed once. Hidden files, files in `output` and results of earlier
+    runs are left out of folders and patterns. Names are relative to the folder, or to the part of a pattern before its
+    first wildcard; images whose names differ only in the extension keep it (`a.jpg` and `a.png` give `a_jpg` and
+    `a_png`). Image files of formats that are not read, hidden ones, folders with results, and links that are not
+    followed are counted in `left_out`.
 
     Raises:
         MissingInputError: an input does not exist, or there is nothing to segment.
         OverwriteError: `output` is or holds a folder of inputs, so that results would lie among them.
         BatchError: files of several folders have the same name.
     """
-    given = list(inputs)
-    search = _Search(OutputFolder(output))
+    given = [inputs] if isinstance(inputs, Path | str | InputSource) else list(inputs)
+    search = _Search(OutputFolder(None if output is None else Path(output)))
     found: dict[Path, InputSource] = {}
     for item in given:
         for source in [item] if isinstance(item, InputSource) else search.find(str(item)):

@@ -244,10 +244,10 @@ def _check(stored: Mapping[str, StoredTensor], method: Method, source: Path, des
 
 
 def read_description(
-    directory: Path, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
+    directory: Path | str, *, methods: Sequence[type[BaseMethodConfig]] = (), tuners: Sequence[type[TunerConfig]] = ()
 ) -> ModelDescription:
     """The content of `config.json` of a model directory; `methods` and `tuners` as in `load_model`."""
-    path = directory / CONFIG
+    path = Path(directory) / CONFIG
     try:
         values = {key: value for key, value in read_mapping(path).items() if key not in ENTRIES}
     except (FileNotFoundError, NotADirectoryError):

@@ -118,15 +118,15 @@ class EvaluationReport(Config):
             values["seen_labels"], values["unseen_labels"] = self.seen_labels
         return {**values, **self.model_dump(mode="json")}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the report as JSON, atomically."""
-        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+        write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> EvaluationReport:
+    def load(cls, path: Path | str) -> EvaluationReport:
         """Load a report that `save` wrote; the scores are computed again from the counts."""
         try:
-            values = read_mapping(path, limit=MAX_LARGE_DOCUMENT_BYTES)
+            values = read_mapping(Path(path), limit=MAX_LARGE_DOCUMENT_BYTES)
         except (OSError, DocumentError) as error:
             raise EvaluationError(f"no report: {error}. Give a file that `evaluate` wrote.") from None
         if "counts" not in values:

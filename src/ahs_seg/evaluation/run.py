@@ -81,7 +81,7 @@ def evaluate(
     seen: Collection[str] | None = None,
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
-    journal: Path | None = None,
+    journal: Path | str | None = None,
     identity: str | Mapping[str, object] = "",
     progress: bool = True,
 ) -> EvaluationReport:
@@ -119,7 +119,7 @@ def evaluate_together(
     seen: Collection[str] | None = None,
     indices: Sequence[int] | None = None,
     measures: Measures | None = None,
-    journal: Path | None = None,
+    journal: Path | str | None = None,
     identity: str | Mapping[str, object] = "",
     data: DatasetConfig | None = None,
     progress: bool = True,
@@ -187,13 +187,13 @@ def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
         return failure_of(error, f"image {index}")
 
 
-def _journal(folder: Path | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:
+def _journal(folder: Path | str | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:
     if folder is None:
         return None
     described: object = protocol
     if isinstance(protocol, Protocol):
         described = {**protocol.model_dump(mode="json"), "inference": protocol.inference.identity}
-    return EvaluationJournal(journal_folder(folder, protocol), {**facts, "protocol": described})
+    return EvaluationJournal(journal_folder(Path(folder), protocol), {**facts, "protocol": described})
 
 
 def _report(

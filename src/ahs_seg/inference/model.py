@@ -150,19 +150,19 @@ class InferenceModel:
         return self
 
     def segment_many(
-        self, images: Sequence[ImageSource], vocabulary: Vocabulary, unknown_below: float | None = None
+        self, images: Sequence[ImageSource], vocabulary: ClassSource, unknown_below: float | None = None
     ) -> list[Segmentation]:
         """The segmentations of several images; their views run in batches of `inference.batch`."""
-        table, request = self._encoder.table(vocabulary), OutputOptions(unknown_below=unknown_below)
+        table, request = self._encoder.table(Vocabulary.parse(vocabulary)), OutputOptions(unknown_below=unknown_below)
         request.check(self.calibration, probabilities=self.method.merging.softmax)
         pixels = [read_source(image) for image in images]
         found = predict_many(self.method, pixels, self._words(table), self.inference, row_class=table.row_class)
         pairs = zip(pixels, found, strict=True)
         return [with_unknown(one, image, table, calibration=self.calibration, request=request) for image, one in pairs]
 
-    def tiled(self, vocabulary: Vocabulary, tiles: TileConfig | None = None) -> TileMerger:
+    def tiled(self, vocabulary: ClassSource, tiles: TileConfig | None = None) -> TileMerger:
         """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""
-        table, tiles = self._encoder.table(vocabulary), tiles or TileConfig()
+        table, tiles = self._encoder.table(Vocabulary.parse(vocabulary)), tiles or TileConfig()
         inference, words = self.inference, self._words(table)
         return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)
 
@@ -182,14 +182,14 @@ class InferenceModel:
         """One unit vector per class: the normalised mean of the text embeddings of its prompts and names."""
         return self._encoder.features(self.method, Vocabulary.parse(classes))
 
-    def predictor(self, vocabulary: Vocabulary) -> Callable[[ImageSource], Int32[np.ndarray, "H W"]]:
+    def predictor(self, vocabulary: ClassSource) -> Callable[[ImageSource], Int32[np.ndarray, "H W"]]:
         """A function from images to the class index of every pixel, for one vocabulary."""
-        table = self._encoder.table(vocabulary)
+        table = self._encoder.table(Vocabulary.parse(vocabulary))
         return lambda image: labels_of(self._predict(image, table))
 
-    def encode(self, vocabulary: Vocabulary) -> Float[Tensor, "t p d"]:
+    def encode(self, vocabulary: ClassSource) -> Float[Tensor, "t p d"]:
         """Text embeddings of every prompt of every class name, encoded now unless they are in the cache."""
-        return self._encoder.embeddings(self.method, vocabulary)
+        return self._encoder.embeddings(self.method, Vocabulary.parse(vocabulary))
 
     def _words(self, table: PromptTable) -> Words:
         return self._encoder.words(self.method, table.vocabulary)

@@ -100,14 +100,14 @@ class Vocabulary:
         return cls(tuple(with_full_labels(entries)))
 
     @classmethod
-    def read(cls, path: Path) -> Vocabulary:
+    def read(cls, path: Path | str) -> Vocabulary:
         """Vocabulary read from a file whose n-th class has the label n in label maps; see `class_files.read_items`.
 
         Raises:
             VocabularyError: the file is unreadable, or the position of a class may not be its label: a line is blank,
                 its numbers do not count from 0, or two classes look alike.
         """
-        found = read_items(path)
+        found = read_items(Path(path))
         entries, merged = entries_of(found.items)
         if faults := (*found.faults, *(text for _, text in merged)):
             raise VocabularyError(faults[0])

@@ -17,6 +17,7 @@ from ahs_seg.output.formats.base import (
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import ClassName, Vocabulary
 from tests.support.results import WORDS, item, made
+from tests.support.shape_checks import unchecked
 
 
 def names(one: ExportItem, path: Path) -> None:
@@ -40,6 +41,20 @@ def test_a_file_for_every_image_and_nothing_for_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("source", "expected"), [(None, "in/a.png"), (Path("/photos/in/a.JPG"), "in/a.JPG")])
 def test_an_image_has_the_suffix_of_its_source(source: Path | None, expected: str) -> None:
     assert item("in/a", [[0]], source=source).file_name == expected
+
+
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    with unchecked():  # as for users
+        one = ExportItem("deep/a", made([[0]]), "/photos/in/a.JPG")  # type: ignore[arg-type]
+        open_format("png", str(tmp_path), WORDS.labels).add(one)
+    assert (tmp_path / "deep/a.png").is_file()
+    assert one.file_name == "deep/a.JPG"
+
+
+def test_a_format_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    told = r"no format is called 'jpeg'; choose one of png, overlay, .*video\.$"
+    with unchecked(), pytest.raises(FormatError, match=told):
+        open_format("jpeg", tmp_path, WORDS)  # type: ignore[arg-type]
 
 
 def test_objects_are_the_classes_found_largest_first() -> None:

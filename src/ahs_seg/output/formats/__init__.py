@@ -33,7 +33,7 @@ from ahs_seg.output.formats.png import write_label_map
 from ahs_seg.output.formats.video import film_part, join_films
 from ahs_seg.output.formats.yolo import YoloFormat, rows_of
 from ahs_seg.output.legend import OverlayStyle
-from ahs_seg.vocabulary.vocabulary import Vocabulary
+from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary
 
 Format: TypeAlias = Literal["png", "overlay", "coco", "yolo", "npz", "geotiff", "labelstudio", "cvat", "video"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -54,12 +54,15 @@ __all__ = [
 ]
 
 
-def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: OverlayStyle | None = None) -> Exporter:
+def open_format(
+    name: Format, output: Path | str, vocabulary: ClassSource, style: OverlayStyle | None = None
+) -> Exporter:
     """Exporter that writes the results of a run to the folder `output` in the named format; `style` is for overlays.
 
     Raises:
-        FormatError: the format cannot store so many classes.
+        FormatError: there is no such format, or it cannot store so many classes.
     """
+    output, vocabulary = Path(output), Vocabulary.parse(vocabulary)
     if name in _LABEL_MAPS:
         check_16_bits(vocabulary)
     match name:
@@ -83,6 +86,8 @@ def open_format(name: Format, output: Path, vocabulary: Vocabulary, style: Overl
             return MergedFileFormat(output, vocabulary, "cvat", cvat_part, join_cvat)
         case "video":
             return MergedFileFormat(output, vocabulary, "video", film_part, partial(join_films, style=style))
+        case _:
+            raise FormatError(f"no format is called {name!r}; choose one of {', '.join(FORMATS)}.")
 
 
 def _write_coco(item: ExportItem, path: Path) -> None:

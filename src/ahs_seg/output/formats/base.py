@@ -68,7 +68,7 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class ExportItem:
-    """One image of a run: its result, and the relative path (without suffix) of its output files.
+    """One image of a run: its result, and the relative path (without suffix) of its output files, which may be a text.
 
     `source` is the file the image was read from, for formats that copy it, refer to it or use its georeference; `frame`
     says which frame of a video it is.
@@ -78,6 +78,10 @@ class ExportItem:
     result: ExportResult
     source: Path | None = None
     frame: VideoFrame | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", Path(self.name))
+        object.__setattr__(self, "source", None if self.source is None else Path(self.source))
 
     @property
     def file_name(self) -> str:
