@@ -100,13 +100,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         journal=journal,
         **computing,
     )
-    reports = evaluate_model(job, processes=processes)
-    say("\n".join(map(str, reports)))
-    if len(reports) > 1:
-        say(score_table(reports))
-    if output is not None:
-        say(save_reports(reports, output))
-    _end(reports)
+    _tell(evaluate_model(job, processes=processes), output)
 
 
 def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[str, object]) -> None:
@@ -116,6 +110,18 @@ def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[s
     if suite is not None and given:
         kept = " A suite keeps its own journal in its folder." if "--journal" in given else ""
         raise OptionError(f"{', '.join(given)}: for one dataset; give --data, not --suite, or leave it out.{kept}")
+
+
+def _tell(reports: list, output: Path | None) -> None:  # type: ignore[type-arg]  # as below
+    """Print the reports of a dataset, write them if there is an output, and end as `_end`."""
+    from ahs_seg.evaluation import score_table
+
+    say("\n".join(map(str, reports)))
+    if len(reports) > 1:
+        say(score_table(reports))
+    if output is not None:
+        say(save_reports(reports, output))
+    _end(reports)
 
 
 def _end(reports: list, *, whole: bool = True) -> None:  # type: ignore[type-arg]  # as below
