@@ -184,7 +184,10 @@ class AnnotatedDataset:
         for shorter in _shorter(name):
             if (path := self._folder / shorter).is_file():
                 return path, ""
-        return None, f"{name}: no such image below {self._folder}. Give the folder of the images: data.images=FOLDER."
+        return None, (
+            f"{name}: no such image below {self._folder}. Give the folder of the images as `images` of the data in a "
+            "config, or copy the file of labels into it."
+        )
 
     def _summary(self) -> str:
         lines = [f"\n  {fault}" for fault in self._faults[:_SHOWN]]
