@@ -172,7 +172,7 @@ def test_a_score_of_fewer_images_is_warned_of(tmp_path: Path, caplog: pytest.Log
 def test_no_process_waits_for_the_last_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take longer than the 30 minutes after which processes that wait for one another give up."""
     events: list[str] = []
-    evaluate = train.evaluate
+    evaluate = ahs_seg.evaluate
 
     def evaluated(*given: Any, **named: Any) -> ahs_seg.EvaluationReport:
         events.append("evaluation")

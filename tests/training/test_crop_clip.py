@@ -9,7 +9,8 @@ from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
-from ahs_seg.data.config import CocoData, FolderData
+from ahs_seg.data.annotations.config import CocoData
+from ahs_seg.data.config import FolderData
 from ahs_seg.data.folder import FolderError
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig

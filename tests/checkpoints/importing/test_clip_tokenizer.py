@@ -59,7 +59,8 @@ def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     for word in ("<|startoftext|>", "<|endoftext|>"):
         del values["model"]["vocab"][word]
-    for vocabulary in (values["model"]["vocab"], {}):
+    vocabularies: tuple[dict[str, int], ...] = (values["model"]["vocab"], {})
+    for vocabulary in vocabularies:
         values["model"]["vocab"] = vocabulary
         path.write_text(json.dumps(values))
         with pytest.raises(CheckpointError, match=r"has no <\|startoftext\|> and <\|endoftext\|>"):

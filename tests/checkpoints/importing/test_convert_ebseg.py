@@ -66,9 +66,15 @@ def test_classes_of_another_training_count_in_place_of_the_published_ones(
 ) -> None:
     """Names and their synonyms decide then, also for the vocabularies of the published maps."""
     path, words = save_original(state, tmp_path / "EBSeg.pth"), full_tokenizer(tmp_path)
-    clip, told = ClipSettings(heads=12, text_heads=4), published("ebseg").replace(method=TINY)
-    settings = {"description": told, "tokenizer": words, "clip": clip}
-    import_checkpoint(path, None, tmp_path / "model", trained_on="zebra = plains zebra; moon", **settings)
+    import_checkpoint(
+        path,
+        None,
+        tmp_path / "model",
+        trained_on="zebra = plains zebra; moon",
+        description=published("ebseg").replace(method=TINY),
+        tokenizer=words,
+        clip=ClipSettings(heads=12, text_heads=4),
+    )
     description, _ = load_model(tmp_path / "model")
     assert description.seen(Vocabulary.parse("plains zebra, sky, moon, car")) == (True, False, True, False)
     seen = description.seen(Vocabulary.known("ade20k-150"))
