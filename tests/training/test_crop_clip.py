@@ -125,11 +125,12 @@ def test_a_directory_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_the_model_and_the_clip_that_are_read_are_not_replaced(tmp_path: Path) -> None:
     experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
-    for name in ("model", "clip"):
+    for name in ("model", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
     with pytest.raises(OverwriteError, match=r"model: holds the input .*model"):
-        finetune_crop_clip(experiment, tmp_path, into=tmp_path / "clip" / ".." / "model", progress=False)
+        finetune_crop_clip(experiment, tmp_path, into=tmp_path / "other" / ".." / "model", progress=False)
+    (tmp_path / "other").rename(tmp_path / "clip")
     own = experiment.replace(clip=TINY.replace(source=str(tmp_path / "clip")))
     with pytest.raises(OverwriteError, match=r"clip: holds the input .*clip"):
         check_outputs(own, tmp_path, None)

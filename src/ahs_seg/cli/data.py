@@ -77,16 +77,16 @@ def list_all(root: Root = DEFAULT_ROOT) -> None:
 
 
 def _each(run: Callable[[Item], bool], items: Iterable[Item]) -> None:
-    """Run a command for every item; the error of one is told, and the exit status is 1 if not all did well."""
+    """Run a command for every item; of several, the error of one is told, and the exit status is 1 in the end."""
     from ahs_seg.errors import AhsSegError
     from ahs_seg.io.failures import ends_run
 
-    well = True
-    for item in items:
+    well, chosen = True, list(items)
+    for item in chosen:
         try:
             well &= run(item)
         except AhsSegError as error:
-            if ends_run(error):
+            if ends_run(error) or len(chosen) == 1:
                 raise
             say_error(f"error: {error}")
             well = False
