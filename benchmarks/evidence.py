@@ -204,11 +204,15 @@ def _copy(source: Path, target: Path) -> Callable[[], None]:
 
 
 def join(folders: Sequence[Path], target: Path) -> None:
-    """The results of several quickstarts in one file."""
-    made = provenance().model_dump(mode="json")
-    runs = [
-        json.loads((folder / "results.json").read_text(encoding="utf-8")) | {"provenance": made} for folder in folders
-    ]
+    """The scores of several quickstarts in one file, without the pixels of every class."""
+    made, runs = provenance().model_dump(mode="json"), []
+    for folder in folders:
+        run = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        for part in ("evaluations", "baselines"):
+            run[part] = [
+                {"data": one["dataset"], "images": one["images"], "scores": one["scores"]} for one in run[part]
+            ]
+        runs.append(run | {"provenance": made})
     told = {"command": f"ahs-seg quickstart {PRECISION} --method METHOD --seed SEED", "runs": runs}
     write_text(target, json.dumps(told, indent=1) + "\n")
 

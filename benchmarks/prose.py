@@ -113,16 +113,14 @@ def prompts_of_ebseg(values: Values) -> Iterator[str]:
         f"form {free[FORMS[1]]}, EBSeg {100 * row['scores']['unseen']['mean']:.1f}"
     )
     yield f"With one template the former has {_unseen(values, 'zero_shot', 1)}"
+    yield _by_vocabulary(values, "ebseg")[1]
 
 
 def scan_beside_baselines(values: Values) -> Iterator[str]:
     """SCAN beside training-free segmentation, by vocabulary."""
-    ours = [run["evaluations"] for run in _result("quickstart")["runs"] if run["method"] == "scan"]
-    means = [f"{100 * statistics.fmean(one['scores']['unseen'] for one in row):.1f}" for row in zip(*ours, strict=True)]
-    counts = (20, 59, 459, 847)
-    best = [_unseen(values, "zero_shot", 1, names) for names in counts]
-    yield f"SCAN is {float(_unseen(values, 'zero_shot', 1)) - float(means[0]):.1f} points below the best"
-    yield f"{', '.join(map(str, counts[:-1]))}, {counts[-1]} names: {', '.join(means[1:])} beside {', '.join(best)}"
+    main, others = _by_vocabulary(values, "scan")
+    yield f"SCAN is {float(_unseen(values, 'zero_shot', 1)) - float(main):.1f} points below the best"
+    yield others
 
 
 def scan_stages(values: Values) -> Iterator[str]:
@@ -157,8 +155,8 @@ def compiled(values: Values) -> Iterator[str]:
 def calibration(values: Values) -> Iterator[str]:
     """Expected calibration errors by number of names."""
     errors = {row["names"]: [f"{100 * row[key]:.1f}" for key in ("scores", "confidences")] for row in values["rows"]}
-    yield f"falls from {' to '.join(errors[150])} percent with 150 names"
-    yield f"from {' to '.join(errors[20])} with 20 names, but rises from {' to '.join(errors[847])} with 847"
+    told = [f"from {' to '.join(errors[names])}" for names in (150, 20, 847)]
+    yield f"goes {told[0]} percent with 150 names, {told[1]} with 20 and {told[2]} with 847"
 
 
 def modules(values: Values) -> Iterator[str]:
@@ -189,10 +187,14 @@ def hps_modules(values: Values) -> Iterator[str]:
 def ebseg_modules(values: Values) -> Iterator[str]:
     """What SSC adds to the balanced decoder."""
     rows = {row["name"]: row["scores"] for row in values["rows"]}
-    unseen, seen = (100 * (rows["full"][key]["mean"] - rows["adab"][key]["mean"]) for key in ("unseen", "seen"))
-    yield f"gains {unseen:.1f} points on unseen names and loses {-seen:.1f} on seen ones"
-    alone = [f"{100 * rows['baseline'][key]['mean']:.1f}" for key in ("unseen", "seen")]
-    yield f"do not transfer to unseen names ({alone[0]}) and are weak on seen ones ({alone[1]})"
+    unseen, seen = (
+        [value - rows["adab"][key]["by_seed"][seed] for seed, value in rows["full"][key]["by_seed"].items()]
+        for key in ("unseen", "seen")
+    )
+    means = [f"{100 * statistics.fmean(values):.1f}" for values in (unseen, seen)]
+    yield f"gains {means[0]} points on unseen names {_interval(unseen)} and {means[1]} on seen ones"
+    trained = [f"{100 * rows['baseline'][key]['mean']:.1f}" for key in ("unseen", "seen")]
+    yield f"do not transfer to unseen names ({trained[0]}) and are weak on seen ones ({trained[1]})"
 
 
 def mask_family(method: str, values: Values) -> Iterator[str]:
@@ -268,6 +270,15 @@ def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> st
     key = form, templates, names
     (row,) = (one for one in values["rows"] if (one["form"], one["templates"], one["names"]) == key)
     return f"{100 * row['scores']['unseen']:.1f}"
+
+
+def _by_vocabulary(values: Values, method: str) -> tuple[str, str]:
+    """Unseen names of a method of the quickstart: with the main vocabulary, and with others beside the best form."""
+    ours = [run["evaluations"] for run in _result("quickstart")["runs"] if run["method"] == method]
+    means = [f"{100 * statistics.fmean(one['scores']['unseen'] for one in row):.1f}" for row in zip(*ours, strict=True)]
+    counts = (20, 59, 459, 847)
+    best = [_unseen(values, "zero_shot", 1, names) for names in counts]
+    return means[0], f"{', '.join(map(str, counts))} names: {', '.join(means[1:])} beside {', '.join(best)}"
 
 
 def _differences(values: Values) -> dict[str, float]:

@@ -224,12 +224,15 @@ def test_quickstarts_are_joined_to_one_file(tmp_path: Path) -> None:
     for folder, values in zip(folders, stored["runs"], strict=False):
         folder.mkdir()
         own = {key: value for key, value in values.items() if key != "provenance"}
+        for part in ("evaluations", "baselines"):  # as a quickstart writes them
+            own[part] = [{**one, "dataset": one["data"], "counts": [1, 2]} for one in values[part]]
         (folder / "results.json").write_text(json.dumps(own))
     evidence.join(folders, tmp_path / "quickstart.json")
     joined = json.loads((tmp_path / "quickstart.json").read_text())
     assert joined.keys() == stored.keys()
     assert [one["seed"] for one in joined["runs"]] == [one["seed"] for one in stored["runs"][:2]]
     assert joined["runs"][0].keys() == stored["runs"][0].keys()
+    assert [one["evaluations"] for one in joined["runs"]] == [one["evaluations"] for one in stored["runs"][:2]]
 
 
 def test_what_is_measured_without_training_has_the_form_that_its_page_names() -> None:
