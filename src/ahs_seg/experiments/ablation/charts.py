@@ -47,6 +47,9 @@ BEYOND: Final = 5.0
 MOST: Final = 0.98
 """Quantile of the relative losses that the axis covers; values of the first steps can be far larger."""
 
+KEY: Final = 36
+"""Characters of a line of the key that names the baseline."""
+
 Curve = tuple[Sequence[int], Sequence[float]]
 SuiteCurves = Mapping[str, Mapping[int, Curve]]
 """Loss curves (steps, losses) by row and seed."""
@@ -194,7 +197,7 @@ def _explain(chart: Chart, base: str, seeds: str, colours: Colours, columns: int
         (Line2D([], [], **ink, marker="|", linestyle="", markersize=6), "a single seed"),
         (Line2D([], [], **accent, linewidth=THICK), f"{level} interval, seeds and images resampled"),
         (Line2D([], [], **accent, linewidth=THIN), f"{level} t interval over the seeds"),
-        (Line2D([], [], **ink, linewidth=0.8), f"0: as good as {base}, the baseline"),
+        (Line2D([], [], **ink, linewidth=0.8), wrapped(f"0: as good as {base}, the baseline", KEY)),
         (Patch(facecolor=colours.ink, alpha=0.12), f"too small to be resolved with {seeds} seeds"),
     ]
     key_box = chart.legend(
@@ -202,7 +205,7 @@ def _explain(chart: Chart, base: str, seeds: str, colours: Colours, columns: int
         loc="outside lower center",
         ncols=3 if columns == COLUMNS else 1,
         fontsize=8,
-        title=f"points of mIoU above or below {base}: right is better",
+        title=wrapped(f"points of mIoU above or below {base}: right is better", TITLE * columns),
         title_fontsize=9,
         frameon=False,
         labelcolor=colours.ink,
