@@ -33,7 +33,7 @@ TUNING: Final = "ahs_seg_tuning"
 SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", TUNING, "dense_form")
 """Tables on validation scenes, by which settings are chosen."""
 LARGEST: Final = "names_847"
-"""The other scale of the last two of them."""
+"""The other scale of `TUNING`."""
 CHOOSING: Final = (11, 12, 13)
 """Seeds of the sweeps; no other table has them."""
 METHODS: Final = ("cat_seg", "scan", "ebseg")
@@ -103,7 +103,7 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "--resume", "-o", str(output / CROPS)),)),
         *(_suite(output, results, suite, seeds) for suite in SUITES),
         *(_sweep(output, results, suite) for suite in SWEEPS),
-        *(_sweep(output, results, suite, LARGEST) for suite in SWEEPS[-2:]),
+        _sweep(output, results, TUNING, LARGEST),
         *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
         _measured("calibration", _model(output, OTHER, seeds[0])),
