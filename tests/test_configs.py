@@ -73,18 +73,19 @@ def opens(*several: DatasetConfig | None) -> None:
         assert data is None or len(data.open()) > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        *((Experiment, find_config(name)) for name in NAMES),
+        *((CropClipExperiment, find_crop_clip(name)) for name in sorted(packaged_crop_clips())),
+    ],
+    ids=str,
+)
 @pytest.mark.usefixtures("prepared")
-def test_packaged_configs_read_images_where_they_are_prepared(name: str) -> None:
-    experiment = Experiment.read(find_config(name))
-    takes_a_batch(experiment)
-    opens(experiment.validation)
-
-
-@pytest.mark.parametrize("name", sorted(packaged_crop_clips()))
-@pytest.mark.usefixtures("prepared")
-def test_packaged_fine_tunings_read_images_where_they_are_prepared(name: str) -> None:
-    experiment = CropClipExperiment.read(find_crop_clip(name))
+def test_packaged_configs_read_images_where_they_are_prepared(
+    kind: type[Experiment] | type[CropClipExperiment], path: Path
+) -> None:
+    experiment = kind.read(path)
     takes_a_batch(experiment)
     opens(experiment.validation)
 

@@ -1,10 +1,12 @@
 """A run is continued only as what it is."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from lightning_fabric import Fabric
 
 from ahs_seg.config import ConfigError
 from ahs_seg.experiments.train import TrainingConfig
@@ -28,20 +30,52 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("mark", ["config.yaml", "model"])
 def test_a_directory_is_that_of_one_run(tmp_path: Path, mark: str) -> None:
-    claim(tmp_path / "new", tiny_recipe(steps=4), resume=False)
+    claim(tmp_path / "new", tiny_recipe(steps=4), Processes(), resume=False)
     assert Recipe.read(tmp_path / "new" / "config.yaml").steps == 4
     (tmp_path / "old" / mark).mkdir(parents=True)
     with pytest.raises(ConfigError, match=rf"old already holds {mark} of a run\. Resume that run, or choose another"):
-        claim(tmp_path / "old", tiny_recipe(), resume=False)
+        claim(tmp_path / "old", tiny_recipe(), Processes(), resume=False)
+
+
+def test_every_process_looks_before_the_first_one_writes(tmp_path: Path) -> None:
+    """Otherwise the others would take the config of their own run for that of an earlier one, or wait for it."""
+
+    def waiting() -> None:
+        assert not (tmp_path / "config.yaml").exists()
+        waited.append(True)
+
+    waited: list[bool] = []
+    claim(tmp_path, tiny_recipe(), Processes(waiting, first=False), resume=False)
+    assert not list(tmp_path.iterdir())
+    claim(tmp_path, tiny_recipe(), Processes(waiting), resume=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert len(waited) == 2
+    with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run"):
+        claim(tmp_path, tiny_recipe(), Processes(first=False), resume=False)
 
 
 def test_a_run_with_checkpoints_keeps_its_config_until_it_goes_on(directory: Path) -> None:
     (directory / "config.yaml").write_text("steps: 4\n")
-    claim(directory, tiny_recipe(steps=8), resume=True)
+    claim(directory, tiny_recipe(steps=8), Processes(), resume=True)
     assert (directory / "config.yaml").read_text() == "steps: 4\n"
     shutil.rmtree(directory / CHECKPOINTS)
-    claim(directory, tiny_recipe(steps=8), resume=True)
+    claim(directory, tiny_recipe(steps=8), Processes(), resume=True)
     assert Recipe.read(directory / "config.yaml").steps == 8
+
+
+class Processes(Fabric):  # type: ignore[misc]  # Fabric has no types for mypy
+    """A process among others, which calls `waiting` where it waits for them."""
+
+    def __init__(self, waiting: Callable[[], None] = lambda: None, *, first: bool = True) -> None:
+        super().__init__(accelerator="cpu", devices=1)
+        self._waiting, self._first = waiting, first
+
+    @property
+    def is_global_zero(self) -> bool:
+        return self._first
+
+    def barrier(self, name: str | None = None) -> None:
+        self._waiting()
 
 
 def resume(directory: Path, recipe=None, method=None, dataset=None, *, resume: bool = True) -> None:

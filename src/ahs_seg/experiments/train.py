@@ -167,8 +167,7 @@ def train_on(
     directory.mkdir(parents=True, exist_ok=True)
     description = describe(run, dataset)
     with locked(directory) if fabric.is_global_zero else nullcontext():
-        if fabric.is_global_zero:
-            claim(directory, run, resume=resume)
+        claim(directory, run, fabric, resume=resume)
         result = fit(
             run.training,
             method,

@@ -112,8 +112,7 @@ def finetune_crop_clip(
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory) if fabric.is_global_zero else nullcontext():
-        if fabric.is_global_zero:
-            claim(directory, experiment, resume=resume)
+        claim(directory, experiment, fabric, resume=resume)
         before = None if validation is None else region_accuracy(method, validation, experiment.training)
         result = fit(
             experiment.training,

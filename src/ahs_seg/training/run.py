@@ -116,19 +116,22 @@ class Run:
             )
 
 
-def claim(directory: Path, config: Config, *, resume: bool) -> None:
+def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> None:
     """Make a directory that of a run: its `config.yaml` is written before the first step.
 
-    Where there are checkpoints it stays as it is, since whether the run goes on with this config is not known yet.
+    Where there are checkpoints it stays as it is, since whether the run goes on with this config is not known yet. Must
+    be called in every process, so that all of them end if the directory is refused.
 
     Raises:
         ConfigError: the directory holds a run, with or without checkpoints, and `resume` is off.
     """
-    if not resume and (present := [name for name in (CONFIG, MODEL) if (directory / name).exists()]):
+    present = [name for name in (CONFIG, MODEL) if (directory / name).exists()]
+    fabric.barrier()  # all have looked before the first one writes
+    if present and not resume:
         raise ConfigError(
             f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another directory."
         )
-    if not checkpoint.find(directory / CHECKPOINTS):
+    if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
         write_text(directory / CONFIG, config.to_yaml())
 
 
