@@ -78,9 +78,14 @@ def render_table(table: Table, curves: SuiteCurves) -> str:
     drawn = bool(table.compared and curves.get(table.baseline))
     return render_page(
         "ablation.html",
+        title=table.title,
+        summary=summary(table),
+        provenance=table.provenance,
+        facts={"data": f"{table.data}, {table.images} images, protocol {table.protocol}"}
+        | ({"changed": " ".join(table.overrides)} if table.overrides else {}),
+        commits=table.commits,
         table=table,
         base=base,
-        summary=summary(table),
         columns=[METRICS[metric] for metric in table.metrics],
         lines=[_line(table, row) for row in table.rows],
         differences=[inline(difference_chart(table, PAGE, columns=each)) for each in WIDTHS if table.compared],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ahs_seg.evaluation import EvaluationReport
 from ahs_seg.experiments.report.charts import loss_chart
@@ -14,6 +17,9 @@ from ahs_seg.experiments.report.images import shared_colours, view
 from ahs_seg.experiments.report.tables import class_rows, score_groups
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.outside_text import printable
+from ahs_seg.io.provenance import Provenance
+
+NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -21,14 +27,30 @@ def write_report(path: Path, report: Report) -> None:
     write_text(path, render_report(report))
 
 
-def render_page(name: str, **values: object) -> str:
-    """Render a packaged template with the common style sheet; every value is HTML-escaped."""
-    folder = resources.files("ahs_seg").joinpath("assets", "report")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+def render_page(
+    name: str,
+    *,
+    title: str,
+    summary: str,
+    provenance: Provenance,
+    facts: Mapping[str, str] = NO_FACTS,
+    commits: Sequence[str] | None = None,
+    **values: object,
+) -> str:
+    """Render a packaged template; every value is HTML-escaped.
+
+    `base.html` shows title, summary and provenance, which all pages have; `facts` are further lines of the
+    provenance, and `commits` replace its own.
+    """
+    template = _environment().get_template(name)
+    return template.render(
+        title=title,
+        summary=summary,
+        provenance=provenance,
+        facts=facts,
+        commits=[provenance.commit] if commits is None and provenance.commit else commits,
+        **values,
     )
-    template = environment.from_string(folder.joinpath(name).read_text(encoding="utf-8"))
-    return template.render(style=folder.joinpath("style.css").read_text(encoding="utf-8"), **values)
 
 
 def render_report(report: Report) -> str:
@@ -40,7 +62,11 @@ def render_report(report: Report) -> str:
     colours = shared_colours(shown)
     return render_page(
         "page.html",
-        report=report,
+        title=report.title,
+        summary=report.summary,
+        provenance=report.provenance,
+        facts=NO_FACTS if report.minutes is None else {"time": f"{report.minutes:.1f} minutes"},
+        config=report.config,
         headline=_headline(main, baseline),
         columns=columns,
         groups=groups,
@@ -52,6 +78,19 @@ def render_report(report: Report) -> str:
         baseline=baseline,
         classes=[] if main is None else class_rows(main, baseline),
         failures=[(entry.dataset, failure) for entry in report.evaluations for failure in entry.failures],
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """The packaged templates; the style sheet is one of them."""
+    return Environment(
+        loader=PackageLoader("ahs_seg", "assets/report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
 
 

@@ -34,14 +34,15 @@ def write_run_report(
     watched = read_series(directory / "statistics.csv")
     scored = read_series(directory / "evaluation.csv")
     columns, groups = score_groups(evaluations, [])
+    steps = max((one.steps[-1] for one in losses.values() if one.steps), default=0)
     page = render_page(
         "run.html",
         title=title,
+        summary=f"{steps} steps of training.",
         config=config,
         provenance=provenance,
         columns=columns,
         groups=groups,
-        steps=max((one.steps[-1] for one in losses.values() if one.steps), default=0),
         losses=[loss_panels(losses, columns=each) for each in WIDTHS if losses],
         statistics=[statistic_panels(watched, columns=each) for each in WIDTHS if watched],
         scored=[statistic_panels(scored, columns=each) for each in WIDTHS if scored],
