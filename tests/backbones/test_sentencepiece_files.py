@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.backbones.base import BackboneError
-from ahs_seg.backbones.piece_tokenizer import canonical
 from ahs_seg.backbones.sentencepiece_files import MAX_PIECES_BYTES, read_pieces
+from ahs_seg.backbones.tokenizer import canonical
 
 DATA = Path(__file__).parent / "data"
 

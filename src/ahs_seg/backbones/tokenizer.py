@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -14,6 +16,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from ahs_seg.errors import AhsSegError
+
+Cleaning = Literal["none", "clip", "canonical"]
+_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +70,35 @@ class TextTokenizer(Protocol):
         """Write the tokenizer's files into `directory`."""
 
 
-class ClipTokenizer:
-    """CLIP's tokenizer: text cleaning as in the original (ftfy, HTML entities, whitespace, lower case), then BPE.
+@dataclass(frozen=True)
+class TextRules:
+    """How the pieces of a text become a row of token ids.
 
-    `context` is the number of positions of the text tower, `start` and `end` are the ids around every text. A longer
-    prompt is an error and is not truncated, because CLIP would silently embed a different text. The original reads
-    `<|endoftext|>` in a text as the end token; here it is text as any other.
+    `context` is the number of tokens that a row may have. `start` and `end` are the ids around every text (None: none),
+    `pad` is the id after it. `padded`: every row is as long as `context`; else rows are as long as the longest.
+    `cleaning` is what happens to a text before it is split into pieces: "clip" is the cleaning of CLIP,
+    "canonical" that of SigLIP.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
-        self.context = context
+    context: int
+    start: int | None
+    end: int | None
+    pad: int
+    padded: bool = False
+    cleaning: Cleaning = "none"
+
+
+class PieceTokenizer:
+    """A tokenizer of the `tokenizers` library with the rules of a text tower.
+
+    Padding and end tokens are ours: the files of SigLIP 2 name a tokenizer class that neither lowers a text nor pads it
+    on the right side. A longer prompt is an error and is not truncated.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, rules: TextRules) -> None:
+        self.context = rules.context
+        self.rules = rules
         self._tokenizer = plain(tokenizer)
-        self.start = start
-        self.end = end
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
@@ -86,7 +107,7 @@ class ClipTokenizer:
     @property
     def fingerprint(self) -> str:
         """A string that is equal only for equal tokenizers; part of the cache key of text embeddings."""
-        return f"{self._tokenizer.to_str()}|{self.context}"
+        return f"{self._tokenizer.to_str()}|{json.dumps(asdict(self.rules), sort_keys=True)}"
 
     def __call__(self, prompts: Sequence[str]) -> Tokens:
         """Token ids of every prompt.
@@ -96,20 +117,40 @@ class ClipTokenizer:
         """
         if not prompts:
             raise ValueError("no prompts were given; at least one is needed")
-        return token_rows([self._encode(prompt) for prompt in prompts])
+        rows = [self._encode(prompt) for prompt in prompts]
+        return token_rows(rows, pad=self.rules.pad, length=self.context if self.rules.padded else None)
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json` into `directory`."""
         self._tokenizer.save(str(directory / "tokenizer.json"))
 
     def _encode(self, prompt: str) -> list[int]:
-        body = self._tokenizer.encode(clean(prompt), add_special_tokens=False).ids
-        if len(body) + 2 > self.context:
+        pieces = self._tokenizer.encode(CLEANERS[self.rules.cleaning](prompt), add_special_tokens=False).ids
+        around = ([] if token is None else [token] for token in (self.rules.start, self.rules.end))
+        row = [*next(around), *pieces, *next(around)] or [self.rules.pad]
+        if len(row) > self.context:
             raise TextTooLongError(
-                f"{prompt!r} has {len(body) + 2} tokens (start and end included); this text tower reads at most "
+                f"{prompt!r} has {len(row)} tokens (start and end included); this text tower reads at most "
                 f"{self.context}. Use a shorter name."
             )
-        return [self.start, *body, self.end]
+        return row
+
+
+class ClipTokenizer(PieceTokenizer):
+    """CLIP's tokenizer: text cleaning as in the original (ftfy, HTML entities, whitespace, lower case), then BPE.
+
+    `context` is the number of positions of the text tower, `start` and `end` are the ids around every text. A longer
+    prompt is an error, because CLIP would silently embed a different text. The original reads `<|endoftext|>` in a text
+    as the end token; here it is text as any other.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, context: int, start: int, end: int) -> None:
+        super().__init__(tokenizer, TextRules(context, start, end, pad=0, cleaning="clip"))
+
+    @property
+    def fingerprint(self) -> str:
+        """A string that is equal only for equal tokenizers; part of the cache key of text embeddings."""
+        return f"{self._tokenizer.to_str()}|{self.context}"
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:
@@ -123,7 +164,7 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def token_rows(rows: Sequence[Sequence[int]], *, pad: int = 0, length: int | None = None) -> Tokens:
+def token_rows(rows: Sequence[Sequence[int]], *, pad: int, length: int | None) -> Tokens:
     """Token ids of several texts as one tensor, each row filled up with `pad` to `length` (None: the longest row)."""
     ids = torch.full((len(rows), length or max(map(len, rows))), pad, dtype=torch.long)
     for target, row in zip(ids, rows, strict=True):
@@ -139,3 +180,15 @@ def clean(text: str) -> str:
     import ftfy  # takes a while, and not every tokenizer needs it
 
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()
+
+
+def canonical(text: str) -> str:
+    """Text as the evaluation of SigLIP (big_vision) cleans it: lower case, no ASCII punctuation, single blanks."""
+    return " ".join(text.lower().translate(_PUNCTUATION).split())
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+CLEANERS: Final[dict[Cleaning, Callable[[str], str]]] = {"none": _unchanged, "clip": clean, "canonical": canonical}

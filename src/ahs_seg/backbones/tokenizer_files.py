@@ -9,10 +9,9 @@ from typing import Any, Final
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from ahs_seg.backbones.base import BackboneError
-from ahs_seg.backbones.piece_tokenizer import Cleaning, PieceTokenizer, TextRules
 from ahs_seg.backbones.pretrained import read_settings
 from ahs_seg.backbones.sentencepiece_files import read_pieces
-from ahs_seg.backbones.tokenizer import ClipTokenizer
+from ahs_seg.backbones.tokenizer import Cleaning, ClipTokenizer, PieceTokenizer, TextRules
 from ahs_seg.documents import DocumentError, read_text
 
 TOKENIZER: Final = "tokenizer.json"
@@ -35,9 +34,9 @@ _LOST: Final = (
 def clip_tokenizer(directory: Path, text: Any) -> ClipTokenizer:
     """CLIP's tokenizer, for a text tower of this config."""
     tokenizer = read_tokenizer(directory, words=text.vocab_size, context=text.max_position_embeddings)
-    if text.eos_token_id not in (tokenizer.end, _FORMER_END, None) and text.eos_token_id < text.vocab_size:
+    if text.eos_token_id not in (tokenizer.rules.end, _FORMER_END, None) and text.eos_token_id < text.vocab_size:
         raise BackboneError(
-            f"the tokenizer of {directory} ends texts with token {tokenizer.end}, the text tower with token "
+            f"the tokenizer of {directory} ends texts with token {tokenizer.rules.end}, the text tower with token "
             f"{text.eos_token_id}; it is the tokenizer of another model"
         )
     return tokenizer
