@@ -79,6 +79,24 @@ def test_a_dataset_of_the_hub_is_loaded_once_and_then_offline(
     assert len(online.requests) == asked
 
 
+def test_names_that_cannot_be_fetched_are_not_taken_for_missing_ones(
+    online: Hub, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> str:
+        raise ConnectionError("503 Service Unavailable")
+
+    online.repositories["datasets/me/scenes"] = files
+    named = HubData(dataset="me/scenes", classes=("sky", "road"))
+    with monkeypatch.context() as patched:
+        patched.setattr("ahs_seg.io.hub.hf_hub_download", unreachable)
+        with pytest.raises(HubDatasetError, match=r"me/scenes: it is not known .*id2label\.json .*\(503 .* Try again"):
+            named.open()
+    assert named.open()[0].labels.tolist() == [[IGNORE, 1, IGNORE], [IGNORE, IGNORE, 1]]
+    online.repositories["datasets/me/plain"] = {name: file for name, file in files.items() if name != "id2label.json"}
+    listed = HubData(dataset="me/plain", classes=("a", "b"), offset=1).open()
+    assert listed[0].labels.tolist() == [[IGNORE, 0, 1], [1, IGNORE, 0]]
+
+
 def test_a_dataset_with_code_of_its_own_is_refused(online: Hub) -> None:
     online.repositories["datasets/me/scenes"] = {"scenes.py": b"raise SystemExit"}
     with pytest.raises(HubDatasetError, match=r"split 'train' cannot be loaded \(.*scripts are no longer"):

@@ -17,14 +17,16 @@ from ahs_seg.data.config import FolderData
 from ahs_seg.evaluation.model import EvaluationJob, evaluate_model, predictors_for
 from ahs_seg.evaluation.protocols import own_protocol
 from ahs_seg.evaluation.report import EvaluationError
+from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.io.folder_lock import FolderInUseError, locked
 from ahs_seg.io.processes import ProcessCountError
 from ahs_seg.metrics import Measures, ParentTable
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.builders import random_backbone
 from tests.support.label_folders import discs, label_folder
-from tests.support.small_methods import EBSEG_SMALL
+from tests.support.small_methods import CAT_SEG, EBSEG_SMALL
 from tests.support.world_runs import OWN, SMALL, WORLD, saved_model
 
 
@@ -130,6 +132,15 @@ def test_a_predictor_answers_as_the_segmenter_under_its_protocol(model: Path) ->
     for protocol, predict in zip(protocols, predictors, strict=True):
         segmenter = Segmenter(load_model(model)[1], prompts=description.prompts, inference=protocol.inference)
         assert np.array_equal(predict(sample.image), segmenter(sample.image, words).labels)
+
+
+def test_a_protocol_with_options_leaves_the_method_as_it_was() -> None:
+    method = CAT_SEG.compose(random_backbone(resolution=64)).eval()
+    pooled = OWN.replace(name="pooled", inference=InferenceConfig(options={"class_pooling": 1}))
+    description, words = ModelDescription(method=CAT_SEG), Vocabulary.parse("sky, grass")
+    for _ in range(2):
+        predictors_for(description, method, (OWN, pooled), words)
+        assert method.head.class_pooling == 2
 
 
 def test_processes_are_counted_from_one(model: Path) -> None:

@@ -19,7 +19,7 @@ from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError, SampleError
 from ahs_seg.io.extras import require_extra
-from ahs_seg.io.hub import UNREACHABLE, HubDownloadError, HubFile, HubName, reason
+from ahs_seg.io.hub import UNREACHABLE, HubName, fetch_if_present, page_of, reason
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -187,23 +187,29 @@ def _load(text: str, subset: str | None, split: str) -> Any:
 def _names(text: str) -> tuple[str, ...] | None:
     """Names of the label values from `id2label.json` of a dataset; None: it has none."""
     name = None if Path(text).is_dir() else HubName.parse(text)
-    path = Path(text) / _NAMES
-    if name is not None:
-        file = HubFile(name, _NAMES, "dataset")
-        try:
-            path = file.cached() or file.fetch(remedy="or give data.classes")
-        except HubDownloadError:
-            return None
+    path = Path(text) / _NAMES if name is None else _fetched(name)
+    if path is None or not path.is_file():
+        return None
     try:
         values = read_mapping(path)
-    except FileNotFoundError:
-        return None
     except (OSError, DocumentError) as error:
         raise HubDatasetError(f"{path}: cannot be read ({error}); give data.classes=classes.txt.") from None
     numbers = {int(key): name for key, name in values.items() if key.isdecimal() and len(key) < 6}
     if len(numbers) != len(values) or not numbers or not all(isinstance(name, str) for name in numbers.values()):
         raise HubDatasetError(f"{path}: allowed is a mapping of numbers to names; give data.classes=classes.txt.")
     return tuple(numbers.get(value, "void") for value in range(max(numbers) + 1))
+
+
+def _fetched(name: HubName) -> Path | None:
+    """`id2label.json` of a dataset of the hub; None: the dataset has none."""
+    try:
+        return fetch_if_present(name, _NAMES, kind="dataset")
+    except UNREACHABLE as error:
+        page = page_of(name.repository, kind="dataset")
+        raise HubDatasetError(
+            f"{PREFIX}{name}: it is not known whether it has names of its label values, since {_NAMES} could not be "
+            f"downloaded ({reason(error, page)}). Try again, or load it once with network access."
+        ) from None
 
 
 def _columns(features: Any, image: str | None, labels: str | None, title: str) -> tuple[str, str]:

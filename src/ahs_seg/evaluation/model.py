@@ -161,8 +161,9 @@ def predictors_for(
     *,
     device: torch.device | str = "cpu",
 ) -> list[Predict]:
-    """One predictor per protocol, in fp32; texts that protocols share are encoded once."""
-    return [one.predictor(vocabulary) for one in segmenters_for(description, method, protocols, device=device)]
+    """One predictor per protocol, in fp32; texts that protocols share are encoded once. The method stays as it is."""
+    segmenters = segmenters_for(description, method, protocols, device=device, own=False)
+    return [one.predictor(vocabulary) for one in segmenters]
 
 
 def segmenters_for(
@@ -173,8 +174,9 @@ def segmenters_for(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | str = "fp32",
     cache: TextCache | None = None,
+    own: bool = True,
 ) -> list[Segmenter]:
-    """One segmenter per protocol, the last of which is the method itself; they share text embeddings."""
+    """One segmenter per protocol; they share text embeddings. `own`: the last one is the method itself, not a copy."""
     cache = cache or TextCache()
     method = method.to(find_device(device))
     segmenters = []
@@ -192,7 +194,7 @@ def segmenters_for(
             inference=protocol.inference,
             cache=cache,
             description=description,
-            own=protocol is protocols[-1],
+            own=own and protocol is protocols[-1],
         )
         segmenters.append(segmenter.to(dtype=dtype))
     return segmenters

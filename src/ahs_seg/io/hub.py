@@ -124,7 +124,7 @@ def fetch(
     return HubFile(name, filename, kind, endpoint).fetch(remedy=remedy)
 
 
-def fetch_if_present(name: HubName, filename: str) -> Path | None:
+def fetch_if_present(name: HubName, filename: str, *, kind: RepositoryKind = "model") -> Path | None:
     """Path of a file of the hub as `fetch` gives it; None if the repository has no such file.
 
     Raises:
@@ -132,9 +132,9 @@ def fetch_if_present(name: HubName, filename: str) -> Path | None:
     """
     repository, revision = name
     try:
-        return Path(hf_hub_download(repository, filename, revision=revision))
+        return Path(hf_hub_download(repository, filename, repo_type=kind, revision=revision))
     except LocalEntryNotFoundError:  # not in the cache, and the server was not asked
-        if isinstance(try_to_load_from_cache(repository, filename, revision=revision), str | None):
+        if isinstance(try_to_load_from_cache(repository, filename, repo_type=kind, revision=revision), str | None):
             raise
         return None  # the cache says that there is none
     except EntryNotFoundError:
