@@ -119,6 +119,8 @@ class TrainingForward:
     `labels` index it. `classes` are the indices of the subset in the training vocabulary (ascending), `row_class` is
     the class (index into the subset) of each text row. `progress` is the completed share of the training, in [0, 1).
     `compute_dtype` is the type of the matrix products of the forward pass (autocast); objectives run in float32.
+    `masks` is the number of ground-truth masks (one for each class that an image shows) of a batch, averaged over the
+    processes of a run (None: there is one process). An objective exchanges nothing with other processes.
     """
 
     images: Float[Tensor, "b 3 H W"]
@@ -128,3 +130,4 @@ class TrainingForward:
     output: Output
     progress: float
     compute_dtype: torch.dtype = torch.float32
+    masks: float | None = None

@@ -1,8 +1,19 @@
+from unittest.mock import MagicMock
+
 import numpy as np
 import pytest
 import torch
 
-from ahs_seg.training.class_sampling import NameSource, StepNames, choose_rows, present_classes, relabel
+from ahs_seg.training.class_sampling import (
+    NameSource,
+    StepNames,
+    choose_rows,
+    masks_of_step,
+    present_classes,
+    relabel,
+)
+from ahs_seg.training.run import Run
+from ahs_seg.training.sampler import Pictures
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -61,3 +72,20 @@ def test_the_last_four_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     for index in (0, 1, 2, 3, 0, 4, 1):  # 0 is still there, 1 was the least recently used one when 4 came
         source(torch.tensor([index]))
     assert len(built) == 6
+
+
+def a_run(others: torch.Tensor, processes: int) -> Run:
+    """A run whose other process, if there is one, has these values to average with."""
+    run = MagicMock(spec=Run)
+    run.classes = 6
+    run.fabric = MagicMock(world_size=processes, device=torch.device("cpu"))
+    run.fabric.all_reduce = lambda own, reduce_op: {"mean": (own + others) / 2}[reduce_op]
+    return run
+
+
+def test_masks_are_counted_by_micro_batch_and_averaged_over_processes() -> None:
+    labels = torch.tensor([[[IGNORE, 1], [4, 4]], [[1, 3], [0, 1]], [[IGNORE, IGNORE]] * 2, [[5, 5]] * 2])
+    parts = [Pictures(torch.zeros(2, 3, 2, 2, dtype=torch.uint8), some) for some in labels.split(2)]
+    rows, others = torch.tensor([0, 1, 4]), torch.tensor([0.0, 3.0])  # classes 3 and 5 have no part in the step
+    assert masks_of_step(a_run(others, 2), rows, parts) == [2.0, 1.5]
+    assert masks_of_step(a_run(others, 1), rows, parts) == [None, None]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective
 from ahs_seg.training import first_step
 from ahs_seg.types import TrainingForward
+from tests.support.programs import masks
 from tests.support.training import TinyMethod, tiny_recipe
 from tests.support.training_runs import assert_same_run, cat_seg, contents, run
 
@@ -84,3 +85,10 @@ def test_a_forward_pass_runs_twice_only_if_it_did_not_fit(tmp_path, monkeypatch)
         run(tiny_recipe(steps=2), tmp_path / name, method)
         counts[name] = len(asked)
     assert counts == {"short": counts["long"] + 1, "long": counts["long"]}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("launch")  # what the fixture trains is trained once
+@pytest.mark.parametrize("devices", ["1", "2"])
+def test_one_process_short_of_memory_lets_all_of_them_recompute(launches, devices):
+    assert contents(launches / devices / masks.CASE, 2).state["recomputing"] is True

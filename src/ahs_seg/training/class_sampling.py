@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
+from ahs_seg.training.run import Run
+from ahs_seg.training.sampler import Pictures, names_generator
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.prompts import PromptConfig, PromptTable
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -52,6 +54,28 @@ class NameSource:
 def present_classes(labels: Int[Tensor, "*s"], classes: int) -> Bool[Tensor, " t"]:
     """Boolean mask of the classes that have at least one labelled pixel."""
     return torch.bincount(labels[labels != IGNORE].flatten(), minlength=classes) > 0
+
+
+def names_of_step(run: Run, index: int, parts: list[Pictures]) -> Int[Tensor, " t"]:
+    """Class indices of a step, the same in every process: chosen from the classes present in the labels of all."""
+    wanted, classes = run.recipe.names_per_step, run.classes
+    if wanted is None:
+        return torch.arange(classes)
+    present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)
+    anywhere = run.fabric.all_reduce(present.int().to(run.fabric.device), reduce_op="max").bool().cpu()
+    return choose_rows(anywhere, wanted, names_generator(run.recipe.seed, index))
+
+
+def masks_of_step(run: Run, rows: Int[Tensor, " t"], parts: list[Pictures]) -> list[float | None]:
+    """Number of ground-truth masks of the classes `rows` in each micro-batch, averaged over processes; None: only one.
+
+    Processes exchange it before the forward pass, since one of them may leave its first pass early (`first_losses`).
+    """
+    if run.fabric.world_size == 1:
+        return [None] * len(parts)
+    shown = [torch.stack([present_classes(image, run.classes)[rows] for image in part.labels]) for part in parts]
+    counts = torch.stack([one.sum() for one in shown]).float().to(run.fabric.device)
+    return list(run.fabric.all_reduce(counts, reduce_op="mean").tolist())
 
 
 def choose_rows(present: Bool[Tensor, " t"], wanted: int | None, generator: np.random.Generator) -> Int[Tensor, " n"]:

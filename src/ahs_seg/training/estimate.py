@@ -10,7 +10,7 @@ from torch import nn
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.io.allocator import keeping_freed_memory
-from ahs_seg.training.class_sampling import NameSource
+from ahs_seg.training.class_sampling import NameSource, names_of_step
 from ahs_seg.training.forward import Objective, TrainingStep
 from ahs_seg.training.launch import (
     create_fabric,
@@ -20,7 +20,6 @@ from ahs_seg.training.launch import (
     process_count,
     seed_generators,
 )
-from ahs_seg.training.loop import names_of_step
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import start_run
 from ahs_seg.training.sampler import Augment, StepDataset

@@ -57,6 +57,7 @@ class TrainingStep(nn.Module):
         row_class: Sequence[int],
         classes: Int[Tensor, " k"],
         progress: float,
+        masks: float | None = None,
     ) -> dict[str, Tensor]:
         """Losses by name for images (RGB, 0 to 255); `words` makes the text tensor with the function that it is given.
 
@@ -76,6 +77,7 @@ class TrainingStep(nn.Module):
                 output=_of_classes(output, row_class),
                 progress=progress,
                 compute_dtype=compute_dtype,
+                masks=masks,
             )
             return dict(self.objective(self.method, view))
 

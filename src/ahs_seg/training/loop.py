@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -22,7 +21,7 @@ from ahs_seg.methods.objective import HasStatistics
 from ahs_seg.training import checkpoint
 from ahs_seg.training.agreement import anywhere
 from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
-from ahs_seg.training.class_sampling import NameSource, choose_rows, present_classes, relabel
+from ahs_seg.training.class_sampling import NameSource, masks_of_step, names_of_step, relabel
 from ahs_seg.training.first_step import first_losses
 from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
 from ahs_seg.training.interrupt import stopping_on_interrupt
@@ -31,7 +30,7 @@ from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import Run, start_run
-from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps, names_generator
+from ahs_seg.training.sampler import Augment, Pictures, StepDataset, load_steps
 from ahs_seg.training.state import gather, whole_parameters
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
@@ -160,11 +159,11 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
     chosen = names(rows)
     step_names = (chosen.text, chosen.table.row_class, chosen.rows.to(fabric.device, non_blocking=True))
     totals: dict[str, Tensor] = {}
-    for number, part in enumerate(parts):
+    for number, (part, masks) in enumerate(zip(parts, masks_of_step(run, rows, parts), strict=True)):
         images = part.images.to(fabric.device, non_blocking=True)
         labels = relabel(part.labels, rows, classes).to(fabric.device, non_blocking=True)
         with fabric.no_backward_sync(run.wrapped, enabled=number + 1 < len(parts)):
-            forward = partial(run.wrapped, images, labels, *step_names, index / run.recipe.steps)
+            forward = partial(run.wrapped, images, labels, *step_names, index / run.recipe.steps, masks)
             losses = forward() if run.facts.recomputing is not None else first_losses(run, forward)
             shares = {name: loss / len(parts) for name, loss in losses.items()}
             fabric.backward(torch.stack(list(shares.values())).sum())
@@ -221,16 +220,6 @@ def score(run: Run, log: RunLog, evaluate: Evaluate) -> Mapping[str, float]:
         raise caught or RunEndedError(f"{failed}. Another process says why; go on with resume=True.")
     result: dict[str, float] = run.fabric.broadcast(scores)
     return result
-
-
-def names_of_step(run: Run, index: int, parts: list[Pictures]) -> Int[Tensor, " t"]:
-    """Class indices of a step, the same in every process: chosen from the classes present in the labels of all."""
-    wanted, classes = run.recipe.names_per_step, run.classes
-    if wanted is None:
-        return torch.arange(classes)
-    present = torch.stack([present_classes(part.labels, classes) for part in parts]).any(0)
-    anywhere = run.fabric.all_reduce(present.int().to(run.fabric.device), reduce_op="max").bool().cpu()
-    return choose_rows(anywhere, wanted, names_generator(run.recipe.seed, index))
 
 
 def _clip(run: Run, index: int) -> float:

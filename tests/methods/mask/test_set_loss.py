@@ -99,8 +99,8 @@ def test_targets_are_the_classes_present_padded_like_the_image() -> None:
     assert first.masks[1].tolist() == [[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5, [0] * 5]
     assert second.labels.tolist() == []
     assert second.masks.shape == (0, 4, 5)
-    assert number_of_masks([first, second]) == 2
-    assert number_of_masks([second]) == 1
+    assert number_of_masks([first, second], None) == 2
+    assert number_of_masks([second], None) == 1
     assert PointSampling() == PointSampling(points=12_544, oversample=3.0, importance=0.75)  # Mask2Former's
 
 
@@ -158,7 +158,7 @@ def test_a_batch_without_targets_has_no_mask_loss_and_a_gradient_of_zero() -> No
     matches = match(masks, logits, targets, costs=MatchingCosts(), points=10, draw=draw())
     assert [len(found.queries) for found in matches] == [0, 0]
     entropy, dice = proposal_mask_losses(
-        masks, matches, targets, count=number_of_masks(targets), sampling=PointSampling(points=8), draw=draw()
+        masks, matches, targets, count=number_of_masks(targets, None), sampling=PointSampling(points=8), draw=draw()
     )
     assert entropy.item() == dice.item() == 0
     (entropy + dice).backward()
@@ -173,10 +173,8 @@ def test_the_generator_alone_decides_the_points() -> None:
     assert not torch.equal(draw(1)((2, 3)), draw(2)((2, 3)))
 
 
-def test_losses_are_divided_by_the_masks_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_are_divided_by_the_masks_of_one_process() -> None:
     """Gradients are averaged over processes; with 4 masks here and 2 there, each divides by 3."""
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: count.add_(2))
     targets = [MaskTargets(torch.arange(4), torch.zeros(4, 2, 2))]
-    assert number_of_masks(targets) == 3
+    assert number_of_masks(targets, 3.0) == 3
+    assert number_of_masks(targets, 0.5) == 1

@@ -23,7 +23,7 @@ from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import CHECKPOINTS
 from ahs_seg.types import Output
-from tests.support.programs import prototypes
+from tests.support.programs import masks, prototypes
 from tests.support.training import TinyDataset, TinyMethod, flip, tiny_recipe
 
 
@@ -90,6 +90,7 @@ def main(whole: Path, devices: int, resumed: Path | None = None) -> None:
     fabric = launch(recipe("plain", devices))
     run_cases(whole, fabric)
     prototypes.run_cases(whole, fabric)
+    masks.run(whole, fabric)
     if resumed is not None:
         fabric.barrier()
         if fabric.is_global_zero:

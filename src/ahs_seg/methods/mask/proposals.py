@@ -121,14 +121,15 @@ def supervise(
     targets: Sequence[MaskTargets],
     config: ProposalLossConfig,
     draw: RandomSource,
+    everywhere: float | None = None,
 ) -> tuple[dict[str, Tensor], list[Match]]:
     """Weighted losses of all predictions, each with its own matching, and the matches of the last prediction.
 
     The logits of the first term are used for the matching. Losses have the names `mask`, `dice` and those of the terms,
     with the suffixes `_0`, `_1`, ... for predictions before the last. The last prediction draws its random points
-    first, as in the original codes.
+    first, as in the original codes. `everywhere`: see `number_of_masks`.
     """
-    count, last = number_of_masks(targets), len(masks) - 1
+    count, last = number_of_masks(targets, everywhere), len(masks) - 1
     leading = next(iter(terms.values()))
     sampling = PointSampling(config.points, config.oversample, config.importance)
     losses: dict[str, Tensor] = {}

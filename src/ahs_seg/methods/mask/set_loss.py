@@ -186,11 +186,6 @@ class PointSampling:
         return torch.cat([chosen, draw((count, rest, 2))], 1) if rest else chosen
 
 
-def number_of_masks(targets: Sequence[MaskTargets]) -> float:
-    """Number of target masks in the batch, averaged over processes; at least 1."""
-    count = float(sum(len(target.labels) for target in targets))
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        everywhere = torch.tensor(count, device=targets[0].masks.device)
-        torch.distributed.all_reduce(everywhere)
-        count = float(everywhere / torch.distributed.get_world_size())
-    return max(1.0, count)
+def number_of_masks(targets: Sequence[MaskTargets], everywhere: float | None) -> float:
+    """Number of target masks in the batch, at least 1; `everywhere` is its mean over processes (None: there is one)."""
+    return max(1.0, float(sum(len(target.labels) for target in targets)) if everywhere is None else everywhere)

@@ -11,10 +11,12 @@ from tests.support.scan import build, images, words
 from tests.support.small_methods import SCAN_SMALL
 
 
-def losses(method: ScanSegmenter, inputs: Tensor, labels: Tensor, classes: int) -> dict[str, Tensor]:
+def losses(
+    method: ScanSegmenter, inputs: Tensor, labels: Tensor, classes: int, masks: float | None = None
+) -> dict[str, Tensor]:
     output = method(inputs, words(classes))
     rows = torch.arange(classes)
-    view = TrainingForward(inputs, labels, rows, rows, output, 0.0)
+    view = TrainingForward(inputs, labels, rows, rows, output, 0.0, masks=masks)
     known = TrainingClasses(tuple(map(str, rows.tolist())), (None,) * classes, lambda: torch.zeros(classes, 24))
     return SCAN_SMALL.objective(method, known)(method, view)
 
@@ -48,3 +50,14 @@ def test_only_the_auxiliary_predictions_asked_for_have_losses() -> None:
     view = TrainingForward(images(), torch.zeros(2, 50, 70, dtype=torch.long), rows, rows, output, 0.0)
     terms = objective.objective(method, TrainingClasses(("a", "b"), (None, None), lambda: words(2)[:, 0]))
     assert set(terms(method, view)) == {"label", "mask", "dice", "label_0", "mask_0", "dice_0"}
+
+
+def test_mask_losses_are_divided_by_the_masks_of_all_processes() -> None:
+    method, labels = build().train(), torch.arange(2 * 50 * 70).reshape(2, 50, 70) // 900 % 4
+    found = []
+    for masks in (None, 16.0):  # both images show 4 classes
+        torch.manual_seed(0)
+        found.append(losses(method, images(), labels, 4, masks))
+    alone, together = found
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value if name.startswith("label") else value / 2)

@@ -55,7 +55,7 @@ class EBSegObjective(nn.Module):
         if method.mask_padding:
             draw = inside_image(draw, features.area, view.labels.device)
         masks = [prediction.masks for prediction in features.predictions]
-        losses, matches = supervise(masks, terms, targets, config, draw)
+        losses, matches = supervise(masks, terms, targets, config, draw, view.masks)
         text = mean_of_rows(class_embeddings(words), view.row_class, len(view.classes))
         structure = similarity_structure_loss(features.supervised[-1], text, matches, targets)
         return {**losses, "structure": config.structure * structure}

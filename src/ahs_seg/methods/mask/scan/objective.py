@@ -55,5 +55,6 @@ class ScanObjective(nn.Module):
             mask_targets(view.labels, features.padded_size),
             self.config,
             draw,
+            view.masks,
         )
         return losses
