@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.image_tower import ImageTower, embed_patches, project_tokens, resample_positions, run_blocks
+from ahs_seg.training.memory import TensorBytes
 from tests.support.builders import clip_of_transformers, random_backbone
 
 
@@ -34,6 +35,23 @@ def test_what_is_put_in_after_a_block_goes_on_from_there() -> None:
     assert seen == [1, 2, 3]
     other = run_blocks(model, embed_patches(model, torch.randn(1, 3, 32, 32))[0], nothing_after_the_second)
     assert torch.equal(tokens, other)  # of the image nothing is left
+
+
+def test_recomputing_blocks_changes_no_gradient() -> None:
+    model, pixels = random_backbone().model, torch.randn(1, 3, 32, 32)
+    found = []
+    for checkpointing in (False, True):
+        tokens = embed_patches(model, pixels)[0]
+        with TensorBytes() as counted:
+            result = run_blocks(model, tokens, kept, checkpointing=checkpointing)
+        held = counted.now
+        model.zero_grad()
+        result.square().sum().backward()
+        gradients = [value.grad for value in model.vision_model.encoder.parameters()]
+        found.append((held, gradients))
+    (kept_bytes, plain), (fewer, recomputed) = found
+    assert fewer < kept_bytes / 2
+    assert all(map(torch.equal, plain, recomputed))
 
 
 @torch.no_grad()

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from ahs_seg.methods.objective import SegmentationObjective, SumObjective
 from ahs_seg.training import first_step
+from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.types import TrainingForward
 from tests.support.programs import masks
+from tests.support.scan import build
+from tests.support.small_methods import SCAN_SMALL
 from tests.support.training import TinyMethod, tiny_recipe
 from tests.support.training_runs import assert_same_run, cat_seg, contents, run
 
@@ -92,3 +95,13 @@ def test_a_forward_pass_runs_twice_only_if_it_did_not_fit(tmp_path, monkeypatch)
 @pytest.mark.parametrize("devices", ["1", "2"])
 def test_one_process_short_of_memory_lets_all_of_them_recompute(launches, devices):
     assert contents(launches / devices / masks.CASE, 2).state["recomputing"] is True
+
+
+def test_what_cannot_be_recomputed_is_kept(tmp_path, monkeypatch):
+    """SCAN trains decoders, and its CLIP, which could recompute, is frozen."""
+    with_memory(monkeypatch, MIB // 4)
+    recipe, method, objective = tiny_recipe(steps=1), build(), SumObjective([SCAN_SMALL.term()])
+    run(recipe, tmp_path / "auto", method, objective=objective)
+    assert contents(tmp_path / "auto", 1).state["recomputing"] is False
+    with pytest.raises(TrainingSetupError, match="ScanSegmenter does not support activation checkpointing"):
+        run(recipe.replace(checkpointing=True), tmp_path / "true", method, objective=objective)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from ahs_seg.methods.objective import SegmentationObjective
-from ahs_seg.training.forward import TrainingStep, class_logits, set_checkpointing
+from ahs_seg.training.forward import TrainingStep, can_recompute, class_logits, set_checkpointing
 from ahs_seg.types import PRUNED_LOGIT
 from tests.support.training import TinyMethod
 
@@ -58,6 +58,11 @@ def test_checkpointing_must_be_possible_and_a_backbone_present() -> None:
     set_checkpointing(plain, enabled=False)
     with pytest.raises(ValueError, match="Linear does not support activation checkpointing"):
         set_checkpointing(plain, enabled=True)
+    frozen = TinyMethod()
+    frozen.backbone.requires_grad_(requires_grad=False)  # keeps nothing that could be recomputed
+    assert not can_recompute(frozen)
+    with pytest.raises(ValueError, match=r"no submodule that is trained has `checkpointing`\. Set training"):
+        set_checkpointing(frozen, enabled=True)
     plain.backbone = torch.nn.Identity()
     with pytest.raises(TypeError, match=r"Linear\.backbone is a Identity, not a Backbone"):
         _ = TrainingStep(plain, SegmentationObjective()).backbone

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ahs_seg.backbones.blocks import recomputed
 from ahs_seg.modules.full_precision import widened
 
 BlockCallback = Callable[[int, Tensor], Tensor]
@@ -73,10 +74,15 @@ def resample_positions(
     return torch.cat([table[:class_rows], resized[0].flatten(1).T])
 
 
-def run_blocks(tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: BlockCallback) -> Float[Tensor, "b n c"]:
-    """Output tokens of the last block; `after` is called after every block and may replace its tokens."""
+def run_blocks(
+    tower: HasImageTower, tokens: Float[Tensor, "b n c"], after: BlockCallback, *, checkpointing: bool = False
+) -> Float[Tensor, "b n c"]:
+    """Output tokens of the last block; `after` is called after every block and may replace its tokens.
+
+    With `checkpointing` the activations inside of the blocks are recomputed in the backward pass.
+    """
     for number, block in enumerate(tower.vision_model.encoder.layers, 1):
-        tokens = after(number, block(tokens, None))
+        tokens = after(number, recomputed(block, tokens, None, active=checkpointing))
     return tokens
 
 

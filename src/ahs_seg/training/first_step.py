@@ -13,6 +13,18 @@ from ahs_seg.training.memory import SHARE, OverLimitError, TensorBytes, remember
 from ahs_seg.training.run import Run
 
 
+def start_recomputing(run: Run) -> None:
+    """Let the method recompute activations if the recipe says so, or an earlier part of the run decided it.
+
+    Raises:
+        TrainingSetupError: the recipe asks for it, and the method does not support it.
+    """
+    wanted = run.recipe.checkpointing
+    decided = run.facts.recomputing if wanted == "auto" else wanted
+    set_checkpointing(run.step.method, enabled=decided is True)
+    run.facts = run.facts.replace(recomputing=decided)
+
+
 def first_losses(run: Run, forward: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
     """The losses of `forward`, the first of a run; `run.facts.recomputing` says afterwards what was decided.
 

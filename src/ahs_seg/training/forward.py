@@ -115,8 +115,11 @@ def class_logits(
 
 
 def can_recompute(module: nn.Module) -> bool:
-    """Whether a submodule supports activation checkpointing."""
-    return bool(_recomputing_parts(module))
+    """Whether activation checkpointing saves memory: a submodule with an attribute `checkpointing` is trained.
+
+    A frozen one keeps no activations that could be recomputed.
+    """
+    return any(value.requires_grad for part in _recomputing_parts(module) for value in part.parameters())
 
 
 def _recomputing_parts(module: nn.Module) -> list[nn.Module]:
@@ -127,13 +130,12 @@ def set_checkpointing(module: nn.Module, enabled: bool) -> None:
     """Enable or disable activation checkpointing in every submodule that has an attribute `checkpointing`.
 
     Raises:
-        TrainingSetupError: it is enabled and no submodule supports it.
+        TrainingSetupError: it is enabled and would save nothing, see `can_recompute`.
     """
-    parts = _recomputing_parts(module)
-    if enabled and not parts:
+    if enabled and not can_recompute(module):
         raise TrainingSetupError(
-            f"{type(module).__name__} does not support activation checkpointing: no submodule has `checkpointing`. "
-            "Set checkpointing to false."
+            f"{type(module).__name__} does not support activation checkpointing: no submodule that is trained has "
+            "`checkpointing`. Set training.checkpointing to false."
         )
-    for part in parts:
+    for part in _recomputing_parts(module):
         setattr(part, "checkpointing", enabled)  # noqa: B010  # nn.Module does not declare this attribute

@@ -22,8 +22,8 @@ from ahs_seg.training import checkpoint
 from ahs_seg.training.agreement import anywhere
 from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProgress
 from ahs_seg.training.class_sampling import NameSource, masks_of_step, names_of_step, relabel
-from ahs_seg.training.first_step import first_losses
-from ahs_seg.training.forward import Objective, TrainingStep, set_checkpointing
+from ahs_seg.training.first_step import first_losses, start_recomputing
+from ahs_seg.training.forward import Objective, TrainingStep
 from ahs_seg.training.interrupt import stopping_on_interrupt
 from ahs_seg.training.launch import launch, own_products, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
@@ -136,18 +136,6 @@ def fit(
         gather(run.core)
     seconds = time.monotonic() - began
     return TrainResult(run.done, run.scores, checkpoint.last(run.root), checkpoint.best(run.root), seconds)
-
-
-def start_recomputing(run: Run) -> None:
-    """Let the method recompute activations if the recipe says so, or an earlier part of the run decided it.
-
-    Raises:
-        TrainingSetupError: the recipe asks for it, and the method does not support it.
-    """
-    wanted = run.recipe.checkpointing
-    decided = run.facts.recomputing if wanted == "auto" else wanted
-    set_checkpointing(run.step.method, enabled=decided is True)
-    run.facts = run.facts.replace(recomputing=decided)
 
 
 def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> dict[str, float]:

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective, region_contrast
+from ahs_seg.training.forward import can_recompute, set_checkpointing
+from ahs_seg.training.memory import TensorBytes
 from ahs_seg.types import IGNORE, TrainingForward
 from tests.support.builders import random_backbone
 
@@ -50,3 +52,31 @@ def test_names_are_compared_with_regions_and_regions_with_names() -> None:
     rows = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(1))) / 2
     columns = (math.log(1 + math.exp(-1)) + math.log(2)) / 2
     assert math.isclose(found.item(), (rows + columns) / 2, rel_tol=1e-6)
+
+
+def contrast(method: CropEncoder, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """The loss of two images with two classes, of a forward pass in this type."""
+    draw = torch.Generator().manual_seed(0)
+    images, text = torch.rand(2, 3, 64, 64, generator=draw), torch.randn(2, 1, 24, generator=draw)
+    labels = torch.arange(64).div(32, rounding_mode="floor").expand(2, 64, 64)
+    with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+        output = method(images, text)
+    torch.manual_seed(0)
+    view = TrainingForward(images, labels, torch.arange(2), torch.arange(2), output, 0.0, compute_dtype=dtype)
+    return RegionObjective(min_area=0.9)(method, view)["contrast"]
+
+
+def test_crops_are_recomputed_without_a_change_of_gradients() -> None:
+    method, found = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5), []
+    assert can_recompute(method)
+    for enabled in (False, True):
+        set_checkpointing(method, enabled=enabled)
+        with TensorBytes() as counted:
+            loss = contrast(method)
+        held = counted.now
+        method.zero_grad()
+        loss.backward()
+        found.append((held, [value.grad for value in method.shifted.parameters() if value.grad is not None]))
+    (kept, plain), (fewer, recomputed) = found
+    assert fewer < kept
+    assert all(map(torch.equal, plain, recomputed))

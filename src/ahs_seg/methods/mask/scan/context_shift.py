@@ -86,12 +86,13 @@ def embed_regions(
     *,
     ratio: float,
     choose: SelectPatches,
+    checkpointing: bool = False,
 ) -> Float[Tensor, "n d"]:
     """CLIP embeddings of masked crops, normalised to unit length, with contextual shift of background patches.
 
     After each block in `starts`, `int(ratio * n)` of the n background patches of a crop (those not in `foreground`),
-    selected anew by `choose`, are replaced with the class token given for that block. Source: SCAN (Liu et al., CVPR
-    2024), contextual shift.
+    selected anew by `choose`, are replaced with the class token given for that block. `checkpointing` as in
+    `run_blocks`. Source: SCAN (Liu et al., CVPR 2024), contextual shift.
     """
 
     def shift(number: int, tokens: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def embed_regions(
         places = F.pad(patches_to_shift(foreground, ratio, choose), (1, 0))
         return torch.where(places.unsqueeze(-1), starts[number].unsqueeze(1).to(tokens.dtype), tokens)
 
-    tokens = run_blocks(tower, embed_patches(tower, pixels)[0], shift)
+    tokens = run_blocks(tower, embed_patches(tower, pixels)[0], shift, checkpointing=checkpointing)
     return F.normalize(project_tokens(tower, tokens[:, :1])[:, 0], dim=-1)
 
 

@@ -52,7 +52,8 @@ class CropEncoder(nn.Module):
     """A frozen CLIP, and a trainable copy of its image tower that encodes masked crops.
 
     After the blocks in `shifts` (numbered from 1), a share `ratio` of the background patches is replaced with the class
-    token of the whole image (contextual shift).
+    token of the whole image (contextual shift). With `checkpointing` the activations of crops are recomputed in the
+    backward pass.
     """
 
     NO_DECAY_FULL_LR: ClassVar[frozenset[str]] = frozenset({"scale"})
@@ -62,6 +63,7 @@ class CropEncoder(nn.Module):
         self.shifted = ImageTower.copied(backbone.image_tower).requires_grad_(requires_grad=True)
         self.backbone = backbone.requires_grad_(requires_grad=False)
         self.shifts, self.ratio = tuple(shifts), ratio
+        self.checkpointing = False
         self.scale = nn.Parameter(backbone.logit_scale.detach().log())
 
     def forward(self, images: Float[Tensor, "b 3 H W"], text: Words) -> Output:
@@ -94,7 +96,15 @@ class CropEncoder(nn.Module):
         )
         foreground = regions.foreground(self.backbone.patch_size)
         starts = features.context.of(index, len(masks))
-        return embed_regions(self.shifted, regions.pixels, foreground, starts, ratio=self.ratio, choose=choose)
+        return embed_regions(
+            self.shifted,
+            regions.pixels,
+            foreground,
+            starts,
+            ratio=self.ratio,
+            choose=choose,
+            checkpointing=self.checkpointing,
+        )
 
 
 class RegionObjective(nn.Module):
