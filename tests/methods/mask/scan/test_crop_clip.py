@@ -66,6 +66,17 @@ def contrast(method: CropEncoder, dtype: torch.dtype = torch.float32) -> torch.T
     return RegionObjective(min_area=0.9)(method, view)["contrast"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_crops_are_encoded_in_the_type_of_the_forward_pass(dtype: torch.dtype) -> None:
+    method, seen = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5), list[torch.dtype]()
+    layer = method.shifted.get_submodule("vision_model.encoder.layers.2.mlp.fc1")
+    layer.register_forward_hook(lambda _module, _given, result: seen.append(result.dtype))
+    loss = contrast(method, dtype)
+    assert set(seen) == {dtype}
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, contrast(method), rtol=0.05, atol=0.0)
+
+
 def test_crops_are_recomputed_without_a_change_of_gradients() -> None:
     method, found = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5), []
     assert can_recompute(method)

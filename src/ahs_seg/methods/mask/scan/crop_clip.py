@@ -122,13 +122,15 @@ class RegionObjective(nn.Module):
         assert isinstance(method, CropEncoder)
         features = view.output.features
         assert isinstance(features, ContextFeatures)
-        embeddings, classes = [], []
+        embeddings, classes, dtype = [], [], view.compute_dtype  # crops are encoded in the type of the forward pass
         for index, labels in enumerate(view.labels):
             present = classes_of(labels)
             classes.append(present)
             if len(present):
                 masks = labels == present[:, None, None]
-                embeddings.append(method.read(features, index, masks, choose=RandomPatches(), min_area=self.min_area))
+                with torch.autocast(masks.device.type, dtype=dtype, enabled=dtype != torch.float32):
+                    read = method.read(features, index, masks, choose=RandomPatches(), min_area=self.min_area)
+                embeddings.append(read)
         if not embeddings:
             return {"contrast": _zero_of_trained(method)}
         owner, regions = torch.cat(classes), torch.cat(embeddings)
