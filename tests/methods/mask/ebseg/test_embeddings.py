@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, balanced_scores, mean_inside
+from ahs_seg.methods.mask.ebseg.embeddings import AttentionBias, SupervisedEmbedding, balanced_scores, mean_inside
+from ahs_seg.methods.mask.predictions import QueryPrediction
 
 
 def balanced_by_hand(logits: list[Tensor], seen: Tensor, alpha: float, beta: float, gamma: float) -> Tensor:
@@ -61,3 +62,17 @@ def test_the_mean_of_an_empty_mask_is_zero() -> None:
     dense = torch.arange(8.0).view(1, 2, 2, 2)
     masks = torch.tensor([[[1.0, -1.0], [1.0, -1.0]], [[-1.0, -1.0], [-1.0, -1.0]]])[None]
     torch.testing.assert_close(mean_inside(dense, masks), torch.tensor([[[1.0, 5.0], [0.0, 0.0]]]))
+
+
+def test_means_of_large_masks_do_not_overflow_in_fp16() -> None:
+    """A sum over 64 x 64 positions of values around 30 is above 65,504, the largest number of fp16."""
+    torch.manual_seed(0)
+    embedding = SupervisedEmbedding(8, 4)
+    features, masks = 30 + torch.randn(1, 8, 64, 64), torch.ones(1, 2, 64, 64)
+    masks[:, 1] = -1  # an empty one
+    prediction = QueryPrediction(torch.zeros(1, 2, 8), masks)
+    expected, mean = embedding(prediction, features), mean_inside(features, masks)
+    with torch.autocast("cpu", dtype=torch.float16):
+        found = embedding(prediction, features.half())
+        assert torch.equal(mean_inside(features, masks), mean)
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ahs_seg.methods.mask.predictions import QueryPrediction
-from ahs_seg.modules.full_precision import widened
+from ahs_seg.modules.full_precision import full_precision, widened
 
 MOST = 10.0
 """Upper bound of the learned scale of supervised embeddings."""
@@ -44,8 +44,7 @@ class SupervisedEmbedding(nn.Module):
 
     def forward(self, prediction: QueryPrediction, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b q d"]:
         """One embedding per query; there are gradients for states and features, but not for the binary masks."""
-        inside = (prediction.masks.detach() > 0).flatten(2).to(features.dtype)
-        pooled = inside @ features.flatten(2).transpose(1, 2) / (inside.sum(-1, keepdim=True) + TINY)
+        pooled = mean_of_positions(features, prediction.masks.detach() > 0)
         embedded = F.normalize(widened(self.embed(self.pool(pooled) + prediction.states)), dim=-1)
         return self.scale.clamp(max=MOST) * embedded
 
@@ -100,8 +99,15 @@ def mean_inside(dense: Float[Tensor, "b d h w"], masks: Float[Tensor, "b q H W"]
     normalised: if the features inside a mask differ, it is short and its class scores are nearly uniform.
     """
     resized = F.interpolate(masks, size=dense.shape[-2:], mode="bilinear", align_corners=False)
-    inside = (resized > 0).flatten(2).to(dense.dtype)
-    return inside @ dense.flatten(2).transpose(1, 2) / (inside.sum(-1, keepdim=True) + TINY)
+    return mean_of_positions(dense, resized > 0)
+
+
+def mean_of_positions(maps: Float[Tensor, "b c h w"], inside: Bool[Tensor, "b q h w"]) -> Float[Tensor, "b q c"]:
+    """Mean of maps over the positions inside each mask, zero for an empty one; in float32, since fp16 sums overflow."""
+    with full_precision(maps.device):
+        values = widened(maps).flatten(2)
+        weights = inside.flatten(2).to(values.dtype)
+        return weights @ values.transpose(1, 2) / (weights.sum(-1, keepdim=True) + TINY)
 
 
 def balanced_scores(
