@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ahs_seg.methods.cost.class_attention import AttentionKind, ClassAggregation, pool, unpool
-from tests.support.tensors import randn
+from tests.support.tensors import dense, randn
 from tests.support.textbook import randomise
 
 DIM, GUIDANCE, HEADS = 8, 6, 2
@@ -98,3 +98,16 @@ def test_pooling_takes_means_and_is_added_to_the_map_at_full_size() -> None:
 def test_a_grid_that_pooling_does_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match=r"grid is 4x6.*multiples of class_pooling=4"):
         pool(torch.zeros(1, 1, 4, 6, 1), 4)
+
+
+@pytest.mark.parametrize(("dtype", "half", "chunk"), [(torch.float16, 5_000, 500), (torch.bfloat16, 1_000, 4)])
+def test_sums_over_many_classes_keep_their_terms_in_short_types(dtype: torch.dtype, half: int, chunk: int) -> None:
+    """Of so many classes the sums of fp16 are infinite, and those of bf16 no longer grow after 256 chunks."""
+    module = layer().float()
+    maps = torch.cat([dense(1, 1, 1, 1, DIM, seed=seed).expand(1, half, 1, 1, DIM) for seed in (0, 1)], 1)
+    words = dense(1, 1, GUIDANCE).expand(1, 2 * half, GUIDANCE)
+    with torch.no_grad():
+        expected = run(module, maps, words, chunk=chunk)
+        with torch.autocast("cpu", dtype=dtype):
+            found = run(module, maps, words, chunk=chunk)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=0.05)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ahs_seg.config import ConfigError
+from ahs_seg.modules.full_precision import full_precision, widened
 from ahs_seg.modules.guided import GuidedLinear
 
 AttentionKind = Literal["linear", "full"]
@@ -21,7 +22,8 @@ AttentionKind = Literal["linear", "full"]
 class ClassSummary(NamedTuple):
     """Key and value information of all classes, as class attention needs it for the queries of any class.
 
-    Linear attention: the sums over classes of f(key) value^T and of f(key). Full attention: the keys and the values.
+    Linear attention: the sums over classes of f(key) value^T and of f(key), in float32, because sums over many classes
+    overflow fp16 and lose terms in bf16. Full attention: the keys and the values.
     """
 
     first: Tensor
@@ -121,13 +123,15 @@ class ClassAggregation(nn.Module):
     def _summary(self, key: Tensor, value: Tensor) -> ClassSummary:
         if self.kind == "full":
             return ClassSummary(key, value)
-        key = F.elu(key) + 1
-        return ClassSummary(key.transpose(-1, -2) @ value, key.sum(-2).unsqueeze(-1))
+        with full_precision(key.device):
+            key = F.elu(widened(key)) + 1
+            return ClassSummary(key.transpose(-1, -2) @ widened(value), key.sum(-2).unsqueeze(-1))
 
     def _read(self, query: Tensor, summary: ClassSummary, count: int) -> Float[Tensor, "b h w heads t e"]:
         if self.kind == "linear":
-            query = F.elu(query) + 1
-            return (query @ summary.first) / (query @ summary.second + 1e-6)
+            with full_precision(query.device):
+                wide = F.elu(widened(query)) + 1
+                return ((wide @ summary.first) / (wide @ summary.second + 1e-6)).to(query.dtype)
         logits = query @ summary.first.transpose(-1, -2) * query.shape[-1] ** -0.5
         if self.pad_length > count:
             logits = torch.cat([logits[..., :-1], logits[..., -1:] + math.log(self.pad_length - count)], -1)
