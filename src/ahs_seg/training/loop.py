@@ -24,7 +24,7 @@ from ahs_seg.training.callbacks import Callbacks, TrainingCallback, TrainingProg
 from ahs_seg.training.class_sampling import NameSource, masks_of_step, names_of_step, relabel
 from ahs_seg.training.first_step import first_losses, start_recomputing
 from ahs_seg.training.forward import Objective, TrainingStep
-from ahs_seg.training.interrupt import stopping_on_interrupt
+from ahs_seg.training.interrupt import StopRequest, stopping_on_interrupt
 from ahs_seg.training.launch import launch, own_products, own_randomness, own_threads, seed_generators
 from ahs_seg.training.logs import RunLog
 from ahs_seg.training.optim import set_rate
@@ -76,10 +76,11 @@ def fit(
 
     `augment` augments a sample and gives all images one size; `evaluate` returns scores in [0, 1] by name and is called
     in every process with the method in evaluation mode. `resume` continues from the newest readable checkpoint, bit for
-    bit as if the run had not been interrupted, or starts a run if there is none. `settings` are values for JSON that
-    say how method, objective, data, `augment` and `evaluate` were made; a run resumes only with the same ones. `fabric`
-    must be launched; default is `launch(recipe)`. `callbacks` are called after steps and evaluations. An exception of
-    `evaluate` ends the run with a checkpoint of the last step.
+    bit as if the run had not been interrupted, or starts a run if there is none; an evaluation that is due at that step
+    and has no score there is made first. `settings` are values for JSON that say how method, objective, data, `augment`
+    and `evaluate` were made; a run resumes only with the same ones. `fabric` must be launched; default is
+    `launch(recipe)`. `callbacks` are called after steps and evaluations. An exception of `evaluate` ends the run with a
+    checkpoint of the last step.
 
     Raises:
         CallbackError: a callback raised an exception; a checkpoint of the last step is written.
@@ -91,8 +92,8 @@ def fit(
     began = time.monotonic()
     fabric = fabric or launch(recipe)
     step = TrainingStep(method, objective).train()
-    run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
+    run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress, settings=settings)
     hooks = _hooks(run, log, directory, callbacks)
@@ -107,7 +108,9 @@ def fit(
     ):
         start_recomputing(run)
         _tell_start(run, log, faults)
-        for index, parts in load_steps(data, recipe, run.done, pin=fabric.device.type == "cuda"):
+        ended = run.done > 0 and after_step(run, log, hooks, evaluate, stop)  # an evaluation that failed is made up
+        start = recipe.steps if ended else run.done
+        for index, parts in load_steps(data, recipe, start, pin=fabric.device.type == "cuda"):
             for reason in {reason for part in parts for reason in part.left_out} - left_out:
                 log.say(f"left out of the training: {reason}")
                 left_out.add(reason)
@@ -122,15 +125,7 @@ def fit(
             hooks.step(run.done, values)
             if log.due(run.done):
                 log.statistics(run.done, statistics(run))
-            scored = evaluate is not None and _due(run.done, recipe.evaluate_every, recipe.steps)
-            if evaluate is not None and scored:
-                run.scores, run.evaluated = score(run, log, evaluate), run.done
-                log.evaluation(run.done, run.scores)
-                hooks.validation(run.scores)
-            _save(run, log, scored=scored, stopped=anywhere(stop.requested, fabric))
-            if hooks.stopping():
-                log.say(f"a callback ends the training after step {run.done} of {recipe.steps}")
-                _checkpoint(run, log)
+            if after_step(run, log, hooks, evaluate, stop):
                 break
         hooks.end(run.done)
         gather(run.core)
@@ -174,6 +169,27 @@ def update(run: Run, names: NameSource, index: int, parts: list[Pictures]) -> di
         "gradient_norm": norm,
         "seconds": time.monotonic() - began,
     }
+
+
+def after_step(run: Run, log: RunLog, hooks: Callbacks, evaluate: Evaluate | None, stop: StopRequest) -> bool:
+    """Make the evaluation and write the checkpoint that are due and not there; returns whether a callback ends the run.
+
+    Raises:
+        RunInterrupted: the run was asked to stop; a checkpoint is written before.
+    """
+    recipe = run.recipe
+    missing = evaluate is not None and run.evaluated != run.done
+    scored = missing and _due(run.done, recipe.evaluate_every, recipe.steps)
+    if evaluate is not None and scored:
+        run.scores, run.evaluated = score(run, log, evaluate), run.done
+        log.evaluation(run.done, run.scores)
+        hooks.validation(run.scores)
+    _save(run, log, scored=scored, stopped=anywhere(stop.requested, run.fabric))
+    if not hooks.stopping():
+        return False
+    log.say(f"a callback ends the training after step {run.done} of {recipe.steps}")
+    _checkpoint(run, log)
+    return True
 
 
 def statistics(run: Run) -> Mapping[str, float]:
@@ -236,7 +252,8 @@ def _save(run: Run, log: RunLog, *, scored: bool, stopped: bool) -> None:
         RunInterrupted: the run was asked to stop.
     """
     recipe = run.recipe
-    if stopped or _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every):
+    due = stopped or _due(run.done, recipe.checkpoint_every, recipe.steps) or (scored and recipe.checkpoint_every > 0)
+    if due and (scored or run.saved != run.done):
         log.sync()
         run.save()
         if scored:

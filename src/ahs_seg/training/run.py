@@ -58,7 +58,7 @@ class Run:
 
     `wrapped` is the training step wrapped by Fabric, `core` the module that owns the parameters (the step itself, or
     its FSDP wrapper). `done` is the number of steps, `saved` that at the newest checkpoint, `evaluated` that at the
-    newest evaluation, whose scores are `scores`.
+    newest evaluation, whose scores are `scores` (of a resumed run 0, if its checkpoint has no score).
     """
 
     fabric: Fabric
@@ -180,6 +180,7 @@ def start_run(
         restore_moments(core, optimizer, found.tensors)
         fabric.strategy.precision.load_state_dict(earlier.precision)
         run.done, run.saved, run.scores = found.step, found.step, earlier.scores
+        run.evaluated = 0 if found.score is None else found.step
         run.facts = facts.replace(recomputing=earlier.recomputing)
     return run, faults
 
