@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import ahs_seg
+from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.checkpoints import load_model
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_config
@@ -87,6 +88,19 @@ def test_data_that_cannot_teach_is_refused_before_anything_is_written(tmp_path: 
     dataset = label_folder(tmp_path / "data", [discs([0, 255])], "ground, cat")
     with pytest.raises(DataCheckError, match=r"data: label maps hold only 0 and 255 .* Save 'cat' as 1"):
         ahs_seg.train(small("cat_seg"), dataset, tmp_path / "run", recipe=recipe(), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["training", "validation"])
+def test_a_name_that_is_too_long_is_told_before_anything_is_written(place: str, tmp_path: Path) -> None:
+    """The training draws two of its names, so that it might meet the long one after days."""
+    data = {"training": Squares(), "validation": Squares()}
+    data[place].vocabulary = ahs_seg.Vocabulary.parse(["red circle", "blue star", "very " * 80 + "green grass"])
+    settings = recipe(names_per_step=2)
+    with pytest.raises(TextTooLongError, match=r"class 'very very .* tokens"):
+        ahs_seg.train(
+            small("cat_seg"), data["training"], tmp_path / "run", validation=data["validation"], recipe=settings
+        )
     assert not (tmp_path / "run").exists()
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.inference import text_cache
-from ahs_seg.inference.text_cache import TOLERANCE, TextCache, batches_of, fingerprint
+from ahs_seg.inference.text_cache import TOLERANCE, TextCache, batches_of, check_lengths, fingerprint
 from ahs_seg.tuners import Orthogonal
 from tests.support.builders import random_backbone
 from tests.support.prompts import table
@@ -201,6 +201,13 @@ def test_too_long_name_is_named(backbone):
     long = "a very long name " * 5
     with pytest.raises(TextTooLongError, match=r"class 'beast'.* at most 40.*shorter"):
         TextCache().encode(backbone, table(f"cat, beast = {long}"))
+    assert backbone.calls == []
+
+
+def test_lengths_are_checked_without_encoding(backbone):
+    check_lengths(backbone.tokenizer, table())
+    with pytest.raises(TextTooLongError, match=r"class 'beast'.* at most 40.*shorter"):
+        check_lengths(backbone.tokenizer, table("cat, beast = " + "a very long name " * 5))
     assert backbone.calls == []
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.training.class_sampling import (
     NameSource,
     StepNames,
@@ -72,6 +73,12 @@ def test_the_last_four_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     for index in (0, 1, 2, 3, 0, 4, 1):  # 0 is still there, 1 was the least recently used one when 4 came
         source(torch.tensor([index]))
     assert len(built) == 6
+
+
+def test_a_class_that_no_step_has_drawn_yet_is_read_as_well() -> None:
+    vocabulary = Vocabulary.parse(["cat", "an animal with a name that is much too long, beast"])
+    with pytest.raises(TextTooLongError, match=r"class 'an animal with .*' has \d+ tokens"):
+        NameSource(vocabulary, PromptConfig(templates=("a {}",)), byte_tokenizer())
 
 
 def a_run(others: torch.Tensor, processes: int) -> Run:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ahs_seg.backbones.clip_config import ClipConfig
+from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.checkpoints import CheckpointError, ModelDescription, load_model, save_model
 from ahs_seg.config import ConfigError
 from ahs_seg.configs import find_crop_clip, packaged_crop_clips
@@ -111,6 +112,19 @@ def test_only_a_scan_on_the_same_clip_takes_the_tower(tmp_path: Path) -> None:
 def test_blocks_that_the_clip_has_not_are_refused(tmp_path: Path) -> None:
     experiment = CropClipExperiment.read(find_crop_clip("world"), [*SHORT, "shifts=[1,99]"])
     with pytest.raises(ConfigError, match=r"shifts: block 99 does not exist; this CLIP has 1 to \d+$"):
+        finetune_crop_clip(experiment, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["train", "validation"])
+def test_a_name_that_is_too_long_is_told_before_anything_is_written(tmp_path: Path, place: str) -> None:
+    for split in ("train", "validation"):
+        names = f"sky, {'very ' * 80 if split == place else ''}road"
+        label_folder(tmp_path / split, [discs([0, 1])] * 2, names)
+    experiment = CropClipExperiment.read(find_crop_clip("world"), SHORT)
+    data = {split: FolderData(root=tmp_path / split, split="train") for split in ("train", "validation")}
+    experiment = experiment.replace(data=data["train"], validation=data["validation"])
+    with pytest.raises(TextTooLongError, match=r"class 'very very .* tokens"):
         finetune_crop_clip(experiment, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

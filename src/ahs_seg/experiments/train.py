@@ -24,7 +24,7 @@ from ahs_seg.data.check import check_data
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
-from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.inference.text_cache import TextCache, check_lengths
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.provenance import provenance
@@ -155,6 +155,7 @@ def train_on(
         DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
         OverwriteError: the place of the model is taken by something else.
+        TextTooLongError: the text tower cannot read a class name, of either data; nothing is written.
     """
     began = time.monotonic()
     check_loggers(run.training.logger)
@@ -164,6 +165,8 @@ def train_on(
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
     torch.manual_seed(run.training.seed)
     method = run.method.build()
+    for data in (dataset, *([] if validation is None else [validation.dataset])):
+        check_lengths(method.backbone.tokenizer, run.training.prompts.table(data.vocabulary))
     directory.mkdir(parents=True, exist_ok=True)
     description = describe(run, dataset)
     with locked(directory) if fabric.is_global_zero else nullcontext():

@@ -39,6 +39,10 @@ TOLERANCE: Final = 1e-6
 """Bound of the difference of an embedding (of unit length) by the texts that it is encoded together with."""
 
 
+_CHECKED: Final = 1024
+"""Texts whose tokens are in memory at once while their lengths are checked."""
+
+
 class TextCache:
     """Cache of prompt embeddings in memory (the most recently used, up to `memory_bytes`) and in `directory` if given.
 
@@ -176,6 +180,16 @@ def tokenize(tokenizer: TextTokenizer, table: PromptTable, texts: Sequence[str])
         for text in texts:
             _check_length(tokenizer, table, text)
         raise
+
+
+def check_lengths(tokenizer: TextTokenizer, table: PromptTable) -> None:
+    """Check that a text tower can read every text of a prompt table, without encoding any.
+
+    Raises:
+        TextTooLongError: a text has too many tokens; the message names its class.
+    """
+    for batch in batches_of(table.texts, _CHECKED):
+        tokenize(tokenizer, table, batch)
 
 
 def _check_length(tokenizer: TextTokenizer, table: PromptTable, text: str) -> None:

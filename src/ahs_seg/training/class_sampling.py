@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTokenizer, Tokens
+from ahs_seg.inference.text_cache import check_lengths
 from ahs_seg.training.run import Run
 from ahs_seg.training.sampler import Pictures, names_generator
 from ahs_seg.types import IGNORE
@@ -33,9 +34,14 @@ class StepNames:
 
 
 class NameSource:
-    """Builds `StepNames` from class indices of a vocabulary; the last 4 results are cached."""
+    """Builds `StepNames` from class indices of a vocabulary; the last 4 results are cached.
+
+    Raises:
+        TextTooLongError: a prompt of the vocabulary is too long, whether or not a step draws its class.
+    """
 
     def __init__(self, vocabulary: Vocabulary, prompts: PromptConfig, tokenizer: TextTokenizer) -> None:
+        check_lengths(tokenizer, prompts.table(vocabulary))
         self.vocabulary = vocabulary
         self._prompts = prompts
         self._tokenizer = tokenizer

@@ -25,7 +25,7 @@ from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.data.check import check_files
 from ahs_seg.data.config import DataConfig
 from ahs_seg.inference.predict import to_tensor
-from ahs_seg.inference.text_cache import TextCache
+from ahs_seg.inference.text_cache import TextCache, check_lengths
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.folder_lock import locked
@@ -99,6 +99,7 @@ def finetune_crop_clip(
             one of the blocks in `shifts`.
         OverwriteError: the model or CLIP to write would replace the one that is read.
         FolderInUseError: another run writes to the directory.
+        TextTooLongError: the text tower cannot read a class name, of either data; nothing is written.
     """
     check_outputs(experiment, directory, into)
     fabric = launch(experiment.training)
@@ -109,6 +110,8 @@ def finetune_crop_clip(
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
     check_files(dataset, validation)
+    for data in (dataset, *([] if validation is None else [validation])):
+        check_lengths(backbone.tokenizer, experiment.training.prompts.table(data.vocabulary))
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory) if fabric.is_global_zero else nullcontext():

@@ -87,6 +87,7 @@ def fit(
         ConfigError: the directory holds checkpoints and `resume` is off, the run was started with another recipe or
             data, or `evaluate` does not give `best_metric`; a checkpoint is written before.
         RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
+        TextTooLongError: the text tower cannot read a class name; nothing is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """
     began = time.monotonic()
