@@ -47,6 +47,11 @@ def test_eight_clients_at_once_get_their_own_answers(client: TestClient, page: A
         assert answer == {name: areas.get(name, 0) for name in words[number].split(", ")}
 
 
+def test_whatever_a_model_answers_waits_in_one_queue(page: Application) -> None:
+    queues = {one.concurrency_id for one in page.page.fns.values() if one.name in ("segment", "probe")}
+    assert queues == {"model"}
+
+
 def test_an_export_is_of_the_session_that_asks(client: TestClient) -> None:
     for name in ("one", "two"):
         segmented(client, noise(4), f"sky, {name}", session=name)

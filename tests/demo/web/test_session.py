@@ -4,25 +4,30 @@ import re
 import threading
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.demo.web import LimitError, Limits, Workbench
 from ahs_seg.demo.web.session import DOWNLOADS, Asked
-from ahs_seg.io.images import ImageError
+from ahs_seg.inference.predict import InferenceConfig
+from ahs_seg.inference.windows import SlidingWindows
+from ahs_seg.io.images import ImageError, read_image
 from ahs_seg.methods import ZeroShotSegmenter
 from ahs_seg.output.formats import FormatError
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import ImageFeatures
+from ahs_seg.types import ImageFeatures, Output, Words
 from ahs_seg.vocabulary.vocabulary import VocabularyError
 from tests.support.builders import random_backbone
+from tests.support.pretended_device import module_onto_device, pretended
 from tests.support.small_methods import SMALL
 
 WORDS = "sky, grass, red ball, wall"
@@ -77,6 +82,30 @@ def test_scores_at_a_pixel(bench: Workbench, image: Path) -> None:
         assert [score for _, score in top] == sorted((score for _, score in top), reverse=True)
     with pytest.raises(LimitError, match="outside of the image of 70 x 50"):
         bench.scores_at(answer, 50, 0)
+
+
+def test_scores_at_a_pixel_of_a_model_on_a_device(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class InThisThread:  # where the device is pretended
+        def submit(self, work: Callable[..., Any], *values: object) -> Future[Any]:
+            (done := Future[Any]()).set_result(work(*values))
+            return done
+
+    words = ", ".join(f"thing {number}" for number in range(13))  # one more than the method keeps
+    here = Workbench({"small": windowed})
+    expected = here.scores_at(here.segment(image, words, "small"), 20, 33)
+    segmenter = windowed()
+    with pretended():
+        module_onto_device(segmenter.method)
+        there = Workbench({"small": lambda: segmenter})
+        monkeypatch.setattr(there, "_worker", InThisThread())
+        found = there.scores_at(there.segment(image, words, "small"), 20, 33)
+    assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+def windowed() -> Segmenter:
+    torch.manual_seed(0)
+    windows = SlidingWindows(side=72, kernel=64)
+    return Segmenter(SMALL.build(random_backbone()), inference=InferenceConfig(windows=windows))
 
 
 def test_limits_say_what_to_do(bench: Workbench, image: Path, tmp_path: Path) -> None:
@@ -186,6 +215,33 @@ def test_a_slow_request_is_answered_in_time(image: Path) -> None:
     assert time.monotonic() - began < 10
     released.set()
     assert bench.segment(image, "sky", "slow").result.classes == ["sky"]
+
+
+def test_the_wait_for_another_request_is_not_time_of_its_own(image: Path) -> None:
+    class Slow(ZeroShotSegmenter):
+        def decode(self, features: ImageFeatures, text: Words) -> Output:
+            time.sleep(1.6)
+            return super().decode(features, text)
+
+    bench = Workbench({"slow": lambda: Segmenter(Slow(random_backbone(), temperature=0.01))}, Limits(seconds=3))
+    bench.ready()
+    with ThreadPoolExecutor(3) as visitors:
+        answers = [visitors.submit(bench.segment, image, words, "slow") for words in ("sky", "grass", "wall")]
+    assert [one.result().result.classes for one in answers] == [["sky"], ["grass"], ["wall"]]
+
+
+def test_reading_the_image_is_time_of_the_request(
+    bench: Workbench, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*given: Any, **named: Any) -> object:
+        time.sleep(1.1)
+        return read_image(*given, **named)
+
+    bench.ready()
+    bench.limits = Limits(seconds=1)
+    monkeypatch.setattr("ahs_seg.demo.web.session.read_image", slow)
+    with pytest.raises(LimitError, match="took longer than 1 seconds"):
+        bench.segment(image, "sky", "tiny")
 
 
 def test_exports(bench: Workbench, image: Path, tmp_path: Path) -> None:

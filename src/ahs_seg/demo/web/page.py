@@ -20,6 +20,8 @@ from ahs_seg.demo.web.viewer import asset
 TITLE: Final = "AHS-Seg"
 SYSTEM_FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO_FONTS: Final = ("ui-monospace", "Menlo", "Consolas", "monospace")
+MODEL: Final = "model"
+"""The queue of all requests that a model answers: one at a time."""
 QUIET: Final = ("block_info", "block_label", "block_title")
 
 
@@ -112,7 +114,7 @@ def build(actions: Actions, examples: list[Example]) -> Page:
                         scale=0,
                     )
                     download = gr.DownloadButton("Download", elem_id="download", interactive=False, scale=0)
-        begin = {"js": tell("asked"), "trigger_mode": "always_last"}
+        begin = {"js": tell("asked"), "trigger_mode": "always_last", "concurrency_id": MODEL}
         chosen = scenes.click(
             lambda index: (examples[index].file, examples[index].words), scenes, asked[:2], api_name=False
         )
@@ -123,7 +125,7 @@ def build(actions: Actions, examples: list[Example]) -> Page:
             done.success(actions.export, kind, download, api_name=False, show_progress="hidden")
             done.failure(None, js=tell("failed"), api_name=False)
         kind.change(actions.export, kind, download, api_name="export", show_progress="hidden")
-        viewer.probe(actions.probe, None, viewer, api_name=False, show_progress="hidden")
+        viewer.probe(actions.probe, None, viewer, api_name=False, show_progress="hidden", concurrency_id=MODEL)
         viewer.choose(actions.choose, kind, download, api_name=False, show_progress="hidden")
         gr.on([one.change for one in asked], None, asked, js=tell("form"), api_name=False)
         restore = asset("restore.js").replace("MODELS", json.dumps(actions.bench.models))

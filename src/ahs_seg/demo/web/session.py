@@ -6,6 +6,7 @@ import copy
 import secrets
 import shutil
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -112,13 +113,15 @@ class Workbench:
         if others := self.limits.background(background):
             vocabulary = vocabulary.with_background(others)
         self.limits.check_file(image)
+        began = time.monotonic()
         pixels = read_image(image, max_pixels=self.limits.pixels)
         self.limits.check_pixels(*pixels.shape[:2])
-        self._worker.submit(self._load, model).result()  # loading does not count against the time limit
-        deadline = time.monotonic() + self.limits.seconds
-        work = self._worker.submit(self._segment, pixels, vocabulary, model, deadline, unknown_below or None)
+        left = self.limits.seconds - (time.monotonic() - began)
+        loaded = threading.Event()  # from then on the limit counts: waiting for the worker and loading do not
+        work = self._worker.submit(self._segment, loaded, pixels, vocabulary, model, left, unknown_below or None)
+        loaded.wait()
         try:
-            result, times, long, told = work.result(timeout=self.limits.seconds)
+            result, times, long, told = work.result(timeout=max(0.0, left))
         except (TimeoutError, TimeUpError):  # the running work stops before its next step
             raise self._too_slow(pixels.shape[1], pixels.shape[0], len(vocabulary)) from None
         except CalibrationError:
@@ -163,14 +166,22 @@ class Workbench:
 
     def _segment(
         self,
+        loaded: threading.Event,
         pixels: UInt8[np.ndarray, "H W 3"],
         vocabulary: Vocabulary,
         model: str,
-        deadline: float,
+        seconds: float,
         unknown_below: float | None,
     ) -> tuple[Segmentation, Times, list[str], list[str]]:
-        """The result and its times, a note about each word that is too long, and what is to know about the others."""
-        segmenter, method = self._load(model)
+        """The result and its times, a note about each word that is too long, and what is to know about the others.
+
+        `loaded` is set once the model is loaded; from then on the work takes at most `seconds`.
+        """
+        try:
+            segmenter, method = self._load(model)
+        finally:
+            deadline = time.monotonic() + seconds
+            loaded.set()
 
         def answer(words: Vocabulary) -> tuple[Segmentation, list[str]]:
             with collected_notices() as told:
@@ -216,7 +227,8 @@ class Workbench:
         row_class = segmenter.prompts.table(vocabulary).row_class
         best = [0.0] * len(vocabulary)
         place = (slice(None), row * size[0] // height, column * size[1] // width)
-        for rows in torch.arange(len(words)).split(max(1, segmenter.inference.memory_bytes // maps.row_bytes)):
+        count = max(1, segmenter.inference.memory_bytes // maps.row_bytes)
+        for rows in torch.arange(len(words), device=words.device).split(count):
             values = maps(rows)[place].tolist()
             for index, value in zip(rows.tolist(), values, strict=True):
                 best[row_class[index]] = max(best[row_class[index]], value)
