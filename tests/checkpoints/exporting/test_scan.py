@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ahs_seg.checkpoints.exporting.runtime_method import RuntimeMethod
 from ahs_seg.checkpoints.exporting.scan import StagedScan
 from ahs_seg.checkpoints.exporting.stages import ExportError
 from ahs_seg.methods import ScanConfig
@@ -25,3 +26,13 @@ def test_without_a_second_stage_there_is_one_graph() -> None:
     text = torch.randn(2, 1, 24)
     with pytest.raises(ExportError, match="2 names cannot be baked into the graphs of SCAN: crops are cut out"):
         StagedScan(method).texts(ClassText(text, text))
+
+
+def test_a_second_stage_that_was_not_exported_is_refused() -> None:
+    method = small(ScanConfig)
+    assert isinstance(method, ScanSegmenter)
+    method.ensemble = None
+    exported = RuntimeMethod(method, {}, StagedScan(method).fixed)
+    assert exported.for_inference().method.ensemble is None
+    with pytest.raises(ExportError, match="second_stage=1 is asked for, but the graphs were exported with second_stag"):
+        exported.for_inference({"ensemble": {"ratio": 0.5}})

@@ -57,6 +57,7 @@ class StagedScan(StagedMethod):
 
     def __init__(self, method: ScanSegmenter) -> None:
         self.method = method
+        self.fixed = {"second_stage": int(method.ensemble is not None)}
 
     def stages(self) -> dict[str, Stage]:
         """The two graphs; without a second stage the first one only."""
