@@ -9,12 +9,16 @@ import rasterio
 from PIL import Image
 
 from ahs_seg.batch import BatchConfig, segment_files
+from ahs_seg.config import ConfigError
 from ahs_seg.errors import SampleError
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.io.rasters import open_raster
+from ahs_seg.methods import ZeroShotConfig
+from ahs_seg.methods.refinement import PamrConfig
 from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from tests.support.builders import random_backbone
 from tests.support.drawn_images import drawn, save
 from tests.support.geotiffs import PLACE, geotiff, with_tag
 from tests.support.tiny_models import LocalMethod
@@ -124,6 +128,14 @@ def test_formats_of_whole_images_are_refused(local, tmp_path):
     path = save(tmp_path / "big.png", drawn(100, 90))
     with pytest.raises(ValueError, match=r"coco: written from whole images; with tiles the formats are png"):
         tiled(local, [path], tmp_path / "out", formats=("png", "coco"))
+
+
+def test_a_method_that_needs_whole_images_is_refused_before_anything_is_written(tmp_path):
+    path = save(tmp_path / "big.png", drawn(100, 90))
+    refined = Segmenter(ZeroShotConfig(refine=PamrConfig()).compose(random_backbone()))
+    with pytest.raises(ConfigError, match=r"Leave out --tile, or set inference\.options\.refine=false"):
+        tiled(refined, [path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_rasterio_images_are_read_at_once(local, tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def segment_files(
     began = time.monotonic()
     job = BatchJob(Vocabulary.parse(classes), Path(output), config or BatchConfig(), tuple(exporters))
     if job.config.tiles is not None:
-        check_tiled(job)
+        check_tiled(segmenter, job)
     sources = list_sources(inputs, output=job.output)
     check_packages(sources, job.config)
     request = OutputOptions(unknown_below=job.config.unknown_below)

@@ -13,6 +13,7 @@ from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask
 from ahs_seg.batch.sources import BatchError
 from ahs_seg.batch.streaming_writers import open_sinks
 from ahs_seg.errors import SampleError
+from ahs_seg.inference.tiling import check_tileable
 from ahs_seg.io.progress import QUIET_SECONDS
 from ahs_seg.io.rasters import open_raster
 from ahs_seg.output.familiarity import certainty
@@ -24,13 +25,15 @@ TILED_FORMATS: Final[tuple[Format, ...]] = ("png", "overlay", "geotiff")
 """Formats that can be written band by band."""
 
 
-def check_tiled(job: BatchJob) -> None:
-    """Check that all formats of a job can be written band by band.
+def check_tiled(segmenter: Segmenter, job: BatchJob) -> None:
+    """Check that the method can be run on tiles and that all formats of a job can be written band by band.
 
     Raises:
+        ConfigError: the method refines scores by the whole image.
         BatchError: a format needs whole images.
         ValueError: custom exporters are given; they need whole images.
     """
+    check_tileable(segmenter.method)
     if other := [name for name in job.config.formats if name not in TILED_FORMATS]:
         raise BatchError(
             f"{', '.join(other)}: written from whole images; with tiles the formats are "
@@ -47,11 +50,11 @@ class TiledWorker:
     """Segments images of any size one after the other; memory grows only with the width of an image.
 
     Raises:
-        BatchError, ValueError: as by `check_tiled`.
+        ConfigError, BatchError, ValueError: as by `check_tiled`.
     """
 
     def __init__(self, segmenter: Segmenter, job: BatchJob, *, say: Callable[[str], None] = lambda _: None) -> None:
-        check_tiled(job)
+        check_tiled(segmenter, job)
         self.segmenter = segmenter
         self.job = job
         self.merger = segmenter.tiled(job.vocabulary, job.config.tiles)

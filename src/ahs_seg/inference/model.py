@@ -161,7 +161,11 @@ class InferenceModel:
         return [with_unknown(one, image, table, calibration=self.calibration, request=request) for image, one in pairs]
 
     def tiled(self, vocabulary: ClassSource, tiles: TileConfig | None = None) -> TileMerger:
-        """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution."""
+        """A `TileMerger` for this vocabulary, which segments images of any size tile by tile at full resolution.
+
+        Raises:
+            ConfigError: the method refines scores by the whole image.
+        """
         table, tiles = self._encoder.table(Vocabulary.parse(vocabulary)), tiles or TileConfig()
         inference, words = self.inference, self._words(table)
         return TileMerger(self.method, words, table.row_class, tiles, inference.batch, inference.memory_bytes)

@@ -126,9 +126,26 @@ class Band:
     image: UInt8[np.ndarray, "h W 3"]
 
 
+def check_tileable(method: Method) -> None:
+    """Check that a method can be run on tiles.
+
+    Raises:
+        ConfigError: it refines scores by the whole image.
+    """
+    if method.merging.refine is not None:
+        raise ConfigError(
+            "refine is set, but it works on whole images, and tiles are segmented one by one. Leave out --tile, or "
+            "set inference.options.refine=false."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TileMerger:
-    """Runs a method on tiles and merges the outputs into bands; `words`: text input, `row_class` as in `predict`."""
+    """Runs a method on tiles and merges the outputs into bands; `words`: text input, `row_class` as in `predict`.
+
+    Raises:
+        ConfigError: as by `check_tileable`.
+    """
 
     method: Method
     words: Words
@@ -137,17 +154,11 @@ class TileMerger:
     batch: int = 1
     memory_bytes: int = 16 * 2**20
 
-    def bands(self, read: ReadRows, size: tuple[int, int]) -> Iterator[Band]:
-        """Yield the result in bands from top to bottom; `read` is called for every pixel row once, in order.
+    def __post_init__(self) -> None:
+        check_tileable(self.method)
 
-        Raises:
-            ConfigError: the method refines scores by the whole image.
-        """
-        if self.method.merging.refine is not None:
-            raise ConfigError(
-                "refine is set, but it works on whole images, and tiles are segmented one by one. Leave out --tile, or "
-                "set inference.options.refine=false."
-            )
+    def bands(self, read: ReadRows, size: tuple[int, int]) -> Iterator[Band]:
+        """Yield the result in bands from top to bottom; `read` is called for every pixel row once, in order."""
         resolution = self.method.backbone.resolution
         rows, columns = (self.tiles.axis(side, resolution) for side in size)
         classes = torch.tensor(self.row_class, dtype=torch.int32)
