@@ -10,6 +10,7 @@ import pytest
 
 from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.io.brush_rle import LOCAL_FILES
+from ahs_seg.output.formats import FormatError
 from ahs_seg.segmenter import Segmenter
 from tests.support.batch_runs import run
 from tests.support.drawn_images import WORDS, drawn, save
@@ -24,6 +25,20 @@ def names_in(out: Path) -> Iterator[set[str]]:
     yield {str(image.get("name")) for image in ElementTree.parse(out / "cvat.xml").iter("image")}
     tasks = json.loads((out / "labelstudio.json").read_text())
     yield {unquote(task["data"]["image"].removeprefix(LOCAL_FILES)) for task in tasks}
+
+
+@pytest.mark.parametrize("file", ["images/x.png", "Images/deep/x.png", "images.mp4"])
+def test_no_label_map_lies_among_the_images_of_yolo(segmenter: Segmenter, tmp_path: Path, file: str) -> None:
+    save(tmp_path / "in" / "x.png", drawn(24, 32))
+    if file.endswith(".mp4"):
+        film(tmp_path / "in" / file, 1)
+    else:
+        save(tmp_path / "in" / file, drawn(24, 32, 1))
+    config = BatchConfig(formats=("png", "yolo", "coco"))
+    with pytest.raises(FormatError, match=r"/.*: png would write into the folder images .* Write yolo in a run of its"):
+        run(segmenter, tmp_path / "in", tmp_path / "out", config=config)
+    assert not (tmp_path / "out").exists()
+    assert run(segmenter, tmp_path / "in", tmp_path / "out", config=config.replace(formats=("yolo", "coco"))).done == 2
 
 
 @pytest.mark.parametrize("files", [["a.jpg", "a.png"], ["a.jpg", "a.JPG"], ["x/a.jpg", "x/a.jpeg", "x/A.jpg", "b.png"]])

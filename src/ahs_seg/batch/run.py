@@ -21,6 +21,7 @@ from ahs_seg.batch.jobs import (
     SourceOutcome,
     SourceTask,
     Stamp,
+    frame_name,
     stamp_of,
 )
 from ahs_seg.batch.journal import BatchJournal
@@ -39,6 +40,7 @@ from ahs_seg.output.formats import Exporter, FormatError
 from ahs_seg.output.formats.base import Forgetting
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
+from ahs_seg.output.formats.yolo import check_beside
 from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
@@ -53,10 +55,13 @@ def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
 
     Raises:
         MissingPackageError: one is not.
-        FormatError: films are asked for, but there is no H.264 encoder, or no video among the inputs.
+        FormatError: films are asked for, but there is no H.264 encoder, or no video among the inputs; or the files of
+            another format would lie among the images of yolo.
     """
     if any(source.is_video for source in sources):
         check_decoder()
+    if "yolo" in config.formats:
+        check_beside(config.formats, (frame_name(one, 0) if one.is_video else one.name for one in sources))
     if "geotiff" in config.formats:
         check_geotiff()
     if "video" in config.formats:

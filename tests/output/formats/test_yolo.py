@@ -65,6 +65,13 @@ def test_a_run_is_a_data_set(tmp_path: Path):
     assert np.array_equal(read_image(images[0]), made(blobs(2)).image)
 
 
+def test_no_two_names_become_one(tmp_path: Path):
+    exporter = open_format("yolo", tmp_path, WORDS)
+    for seed, name in enumerate(("x", "images/x", "images_/x", "images__/x")):
+        exporter.add(item(name, blobs(seed)))
+    assert len(list((tmp_path / "labels").rglob("*.txt"))) == len(list((tmp_path / "images").rglob("*.png"))) == 4
+
+
 def test_images_that_yolo_does_not_read_are_written_as_png(tmp_path: Path):
     image = made(blobs(1)).image
     Image.fromarray(image).save(tmp_path / "scan.ppm")

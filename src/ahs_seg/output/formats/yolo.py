@@ -10,6 +10,7 @@ cuts (`keyhole`), so that filling a row gives exactly the pixels of the componen
 from __future__ import annotations
 
 import io
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,30 @@ import yaml
 from PIL import Image
 
 from ahs_seg.io.atomic import write_bytes, write_text
-from ahs_seg.output.formats.base import ExportItem, ExportResult, foreground_classes
+from ahs_seg.output.formats.base import ExportItem, ExportResult, FormatError, foreground_classes
 from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "data.yaml"
 COPIED: Final = frozenset([".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"])
 """Suffixes of image files that YOLO reads; images of other types are written as PNG."""
+IMAGE_FORMATS: Final = ("png", "overlay", "geotiff")
+"""The formats whose files are images, which YOLO takes for its own in their folder."""
+
+
+def check_beside(formats: Collection[str], names: Iterable[str]) -> None:
+    """Check that no file of another format of the run lies among the images of the data set.
+
+    Raises:
+        FormatError: results of such a format have the names of a folder `images`.
+    """
+    others = [name for name in formats if name in IMAGE_FORMATS]
+    inside = (name for name in names if others and name.casefold().startswith("images/"))
+    if (name := next(inside, None)) is not None:
+        raise FormatError(
+            f"{name}: {' and '.join(others)} would write into the folder images of the results, which holds the images "
+            "that yolo is trained on. Write yolo in a run of its own, or give the folder images itself as the input."
+        )
 
 
 @dataclass(frozen=True)
@@ -91,5 +109,8 @@ def _names(vocabulary: Vocabulary) -> list[str]:
 
 
 def _without_images_folder(name: Path) -> Path:
-    """Name with folders called `images` renamed: YOLO locates labels by the last folder of that name in the path."""
-    return Path(*("images_" if part == "images" else part for part in name.parts[:-1]), name.name)
+    """Name with folders called `images` renamed: YOLO locates labels by the last folder of that name in the path.
+
+    `images_` is renamed as well, so that no two names become one.
+    """
+    return Path(*(f"{part}_" if part.rstrip("_") == "images" else part for part in name.parts[:-1]), name.name)
