@@ -1,6 +1,7 @@
 """Any failure of one image is that of the image alone; what ends a run is a short list."""
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_names_of_every_length(segmenter: Segmenter, tmp_path: Path) -> None:
     save(tmp_path / "in" / longest, drawn(24, 32))
     save(tmp_path / "in" / "good.png", drawn(24, 32))
     save(tmp_path / "in" / ("m" * 246 + ".png"), drawn(24, 32))
-    summary = run(segmenter, tmp_path / "in", tmp_path / "out")
+    summary = run(segmenter, tmp_path / "in", tmp_path / "out", config=BatchConfig(formats=("png", "coco")))
     assert summary.done == 2
     assert (tmp_path / "out" / longest).is_file()
     assert [name[0] for name in failed(summary)] == ["m"]
@@ -73,6 +74,39 @@ def test_an_overlay_that_is_too_wide_for_its_format(segmenter: Segmenter, tmp_pa
     assert (summary.done, list(failed(summary))) == (1, ["wide.png"])
     assert "WEBP takes at most 16383 a side. Write it as png or jpg" in failed(summary)["wide.png"]
     assert [path.name for path in (tmp_path / "out").glob("*overlay*")] == ["good.overlay.webp"]
+
+
+def test_an_image_that_one_format_cannot_store_is_in_no_other(segmenter: Segmenter, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "wide.png", drawn(2, 16_500))
+    save(tmp_path / "in" / "good.png", drawn(24, 32))
+    config = BatchConfig(formats=("coco", "yolo", "overlay"), overlay=OverlayStyle(file_format="webp"))
+    assert list(failed(run(segmenter, tmp_path / "in", tmp_path / "out", config=config))) == ["wide.png"]
+    assert annotated(tmp_path / "out") == {"coco": ["good.png"], "yolo": ["good.png"]}
+
+
+def test_what_fails_the_second_time_does_not_stay_in_annotations(segmenter: Segmenter, tmp_path: Path) -> None:
+    for index, name in enumerate(("a", "b", "c")):
+        save(tmp_path / "in" / f"{name}.png", drawn(24, 32, index))
+    film(tmp_path / "in" / "film.mp4", 3)
+    config, out = BatchConfig(formats=("coco", "yolo")), tmp_path / "out"
+    run(segmenter, tmp_path / "in", out, config=config)
+    (tmp_path / "in" / "a.png").write_bytes(b"broken")
+    (tmp_path / "in" / "film.mp4").write_bytes(b"broken")
+    again = run(segmenter, tmp_path / "in", out, config=config, resume=True)
+    assert (again.skipped, sorted(failed(again))) == (2, ["a.png", "film.mp4"])
+    assert annotated(out) == {"coco": ["b.png", "c.png"], "yolo": ["b.png", "c.png"]}
+    (tmp_path / "in" / "b.png").write_bytes(b"broken")
+    run(segmenter, tmp_path / "in", out, config=config)
+    assert annotated(out) == {"coco": ["c.png"], "yolo": ["c.png"]}
+
+
+def annotated(out: Path) -> dict[str, list[str]]:
+    """The images in the files of the formats."""
+    named = [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]]
+    images = [path.relative_to(out / "images").as_posix() for path in (out / "images").rglob("*.*")]
+    labels = [path.relative_to(out / "labels").with_suffix(".png").as_posix() for path in out.rglob("*.txt")]
+    assert sorted(images) == sorted(labels)
+    return {"coco": named, "yolo": sorted(images)}
 
 
 def test_a_name_that_is_not_utf8(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ahs_seg.batch.journal import BatchJournal
 from ahs_seg.batch.sources import InputSource, list_sources
 from ahs_seg.batch.summary import BatchSummary
 from ahs_seg.batch.tiled import TiledWorker, check_tiled
-from ahs_seg.batch.worker import Worker, exporters_of
+from ahs_seg.batch.worker import Worker, exporters_of, forget
 from ahs_seg.errors import RunInterrupted
 from ahs_seg.inference.results import OutputOptions
 from ahs_seg.io.digest import labelled, weights_digest
@@ -37,7 +37,6 @@ from ahs_seg.io.precision import dtype_name
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter, FormatError
-from ahs_seg.output.formats.base import Forgetting
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.output.formats.yolo import check_beside
@@ -116,9 +115,7 @@ def segment_files(
         for exporter in writers:
             exporter.start(resume=resume)
         for name in _renamed(journal, sources) if resume else ():
-            for exporter in writers:
-                if isinstance(exporter, Forgetting):
-                    exporter.forget(Path(name))
+            forget(writers, name)
         plan = _Plan(sources, writers, {one.name: one.stamp for one in journal} if resume else {}, job.config)
         for earlier in journal if resume else ():
             if plan.is_done(earlier.name):
@@ -133,10 +130,13 @@ def segment_files(
                         track.say(f"left out: {outcome.reason}")
                     else:
                         journal.write(outcome)
+                        plan.outdated.discard(outcome.name)
                     summary.add(outcome)
                     count()
             except KeyboardInterrupt:
                 raise RunInterrupted(summary.so_far(plan.total)) from None
+        for name in plan.outdated:
+            forget(writers, name)
         summary.files = tuple(path for exporter in writers for path in exporter.finish())
     summary.seconds = time.monotonic() - began
     return summary
@@ -153,7 +153,10 @@ def _local(segmenter: Segmenter, say: Callable[[str], None]) -> Engine:
 
 
 class _Plan:
-    """Plan of a run: all images of the sources, minus those already done, unchanged and with complete results."""
+    """Plan of a run: all images of the sources, minus those already done, unchanged and with complete results.
+
+    `outdated` are the names whose results, if there are any, are of an earlier run, until this one has written them.
+    """
 
     def __init__(
         self,
@@ -165,6 +168,7 @@ class _Plan:
         self._stamps = {source: stamp_of(source.path) for source in sources}
         self._done: set[str] = set()
         self._frames: dict[InputSource, frozenset[int]] = {}
+        self.outdated: set[str] = set()
         self.total = 0
 
         def whole(name: str, stamp: Stamp) -> bool:
@@ -173,13 +177,17 @@ class _Plan:
         for source, stamp in self._stamps.items():
             if source.is_video:
                 self.total += _expected_frames(source.path, config.every)
-                frames = {name: frame for name, frame in _frames_in(noted, source) if frame % config.every == 0}
-                found = {name for name in frames if whole(name, stamp)}
+                frames = dict(_frames_in(noted, source))
+                asked = {name for name, frame in frames.items() if frame % config.every == 0}
+                found = {name for name in asked if whole(name, stamp)}
+                self.outdated |= asked | {name for name in frames if noted[name] != stamp}
                 self._frames[source] = frozenset(frames[name] for name in found)
             else:
                 self.total += 1
                 found = {source.name} if whole(source.name, stamp) else set()
+                self.outdated.add(source.name)
             self._done |= found
+        self.outdated -= self._done
 
     def is_done(self, name: str) -> bool:
         """Whether the image of this name is already done and is skipped."""

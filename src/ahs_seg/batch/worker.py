@@ -27,6 +27,7 @@ from ahs_seg.batch.threads import Background, Writers
 from ahs_seg.inference.predict import working_size
 from ahs_seg.io.read_ahead import read_ahead
 from ahs_seg.output.formats import Exporter, ExportItem, VideoFrame, open_format
+from ahs_seg.output.formats.base import Forgetting
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 
@@ -115,6 +116,7 @@ class Worker:
             height, width = result.labels.shape
             counted = count_labels(result.labels)
         except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
+            forget(self.exporters, image.name)
             self._finished.put(Failed.of(source.path, error))
             return
         done = Done(
@@ -134,6 +136,13 @@ def exporters_of(job: BatchJob) -> list[Exporter]:
     """Create the exporters of a run; called once in every process."""
     named = [open_format(name, job.output, job.vocabulary, job.config.overlay) for name in job.config.formats]
     return [*named, *(make(job.output, job.vocabulary) for make in job.exporters)]
+
+
+def forget(exporters: Iterable[Exporter], name: str) -> None:
+    """Remove the result of this name from the files of the run as a whole, if there is one."""
+    for exporter in exporters:
+        if isinstance(exporter, Forgetting):
+            exporter.forget(Path(name))
 
 
 def item_of(image: LoadedImage, result: Segmentation) -> ExportItem:

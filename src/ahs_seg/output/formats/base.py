@@ -155,7 +155,7 @@ class Forgetting(Protocol):
     """Exporter whose files of the run as a whole name every result that was added, until it is forgotten."""
 
     def forget(self, name: Path) -> None:
-        """Remove the result of this name, if there is one: its image now has another name."""
+        """Remove the result of this name, if there is one: its image has another name now, or failed."""
 
 
 @dataclass(frozen=True)

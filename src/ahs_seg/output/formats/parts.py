@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, read_json, read_mapping
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.reach import exists
 from ahs_seg.output.formats.base import ExportItem, FormatError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -70,7 +71,8 @@ class MergedFileFormat:
 
     def forget(self, name: Path) -> None:
         """Remove the part of this image."""
-        self._path(name).unlink(missing_ok=True)
+        if exists(path := self._path(name)):  # not if the name is too long for a file
+            path.unlink()
 
     def finish(self) -> tuple[Path, ...]:
         """Files of the run, merged from the parts."""

@@ -19,6 +19,7 @@ import yaml
 from PIL import Image
 
 from ahs_seg.io.atomic import write_bytes, write_text
+from ahs_seg.io.reach import exists
 from ahs_seg.output.formats.base import ExportItem, ExportResult, FormatError, foreground_classes
 from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -74,7 +75,8 @@ class YoloFormat:
 
     def forget(self, name: Path) -> None:
         """Remove the polygons of this image, then its file."""
-        self._labels(name).unlink(missing_ok=True)
+        if exists(labels := self._labels(name)):  # not if the name is too long for a file
+            labels.unlink()
         renamed = self.output / "images" / _without_images_folder(name)
         for path in renamed.parent.glob("*"):
             if path.stem == renamed.name and path.suffix.lower() in COPIED:
