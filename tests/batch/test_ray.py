@@ -3,18 +3,24 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import BatchConfig, ModelSource, engine_for, segment_files
-from ahs_seg.batch.jobs import Done, Failed
+from ahs_seg.batch.identity import run_identity
+from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceTask
 from ahs_seg.batch.ray import _decoded as decoded
+from ahs_seg.batch.ray import _encoded as encoded
+from ahs_seg.batch.ray import _RayWorker as RayWorker
+from ahs_seg.batch.sources import BatchError, InputSource
 from ahs_seg.checkpoints import ModelDescription, save_model
+from ahs_seg.inference.windows import WholeImage
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.methods import ZeroShotConfig
+from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.drawn_images import WORDS
 
 ray = pytest.importorskip("ray", reason="needs the extra scale")
@@ -67,6 +73,26 @@ def test_more_workers_than_cpus(cluster, photos, model, tmp_path):
     engine = engine_for("ray", model, workers=99)
     with pytest.raises(ValueError, match="99 workers on a cluster with 2 CPUs; use fewer"):
         segment_files(model.load(), [photos], WORDS, tmp_path / "out", engine=engine, progress=False)
+
+
+@pytest.mark.slow
+def test_a_run_with_another_model_than_that_of_the_workers_ends(cluster, photos, model, tmp_path):
+    segmenter = model.load()
+    segmenter.inference = segmenter.inference.replace(windows=WholeImage(pad_multiple=32))
+    with pytest.raises(BatchError, match="a model with other protocol than the segmenter here"):
+        segment_files(segmenter, [photos], WORDS, tmp_path / "o", engine=engine_for("ray", model), progress=False)
+
+
+def test_workers_whose_model_is_set_otherwise_end_the_run(photos, model, tmp_path):
+    job = BatchJob(Vocabulary.parse(WORDS), tmp_path / "out", BatchConfig(formats=("png",)))
+    rows = {"task": [encoded(SourceTask(InputSource(photos / "0.png", "0"), (1, 1)))]}
+    segmenter = model.load()
+    (text,) = RayWorker(model, replace(job, identity=run_identity(segmenter, job)))(rows)["outcome"]
+    assert isinstance(decoded(text), Done)
+    segmenter.prompts = segmenter.prompts.replace(templates=("the {}",))
+    (text,) = RayWorker(model, replace(job, identity=run_identity(segmenter, job)))(rows)["outcome"]
+    with pytest.raises(BatchError, match=r"a model with other prompts than the segmenter here\. Give segment_files"):
+        decoded(text)
 
 
 def test_unknown_engines(model):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -76,12 +76,16 @@ class BatchConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """Settings shared by all workers of a run; `exporters` are custom output formats of the caller."""
+    """Settings shared by all workers of a run; `exporters` are custom output formats of the caller.
+
+    `identity` is the `run_identity` of the caller's segmenter, for workers that load a model of their own.
+    """
 
     vocabulary: Vocabulary
     output: Path
     config: BatchConfig
     exporters: tuple[ExporterClass, ...] = ()
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ahs_seg.batch.identity import run_identity
 from ahs_seg.batch.jobs import BatchJob, Done, Failed, SourceOutcome, SourceTask
 from ahs_seg.batch.sources import BatchError, InputSource
 from ahs_seg.batch.tiled import TiledWorker
 from ahs_seg.batch.worker import Worker
 from ahs_seg.io.extras import require_extra
+from ahs_seg.io.journal import differing_keys
 
 if TYPE_CHECKING:
     from ahs_seg.batch.jobs import ModelSource
 
 PORTION: Final = 16
 """Largest number of tasks sent to a worker at once."""
+_DIFFERING: Final = "differing settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class RayEngine:
 
     Raises:
         MissingPackageError: Ray is not installed.
-        BatchError: the cluster has fewer CPUs than workers.
+        BatchError: the cluster has fewer CPUs than workers, or `model` is not as the segmenter of the run is set.
     """
 
     model: ModelSource
@@ -90,13 +93,19 @@ def check_ray() -> None:
 
 
 class _RayWorker:
-    """One Ray worker: loads the model and runs the same code as the local engine."""
+    """One Ray worker: loads the model and runs the same code as the local engine.
+
+    If the model is set otherwise than the segmenter of the run, its outcomes name the settings that differ.
+    """
 
     def __init__(self, model: ModelSource, job: BatchJob) -> None:
         segmenter = model.load()
+        self._differing = differing_keys(job.identity, run_identity(segmenter, job)) if job.identity else []
         self._work = Worker(segmenter, job) if job.config.tiles is None else TiledWorker(segmenter, job)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
+        if self._differing:
+            return {"outcome": [json.dumps({_DIFFERING: self._differing})]}
         tasks = (_task(text) for text in rows["task"])
         return {"outcome": [json.dumps({type(one).__name__: asdict(one)}) for one in self._work(tasks)]}
 
@@ -113,6 +122,12 @@ def _task(text: str) -> SourceTask:
 
 def _decoded(text: str) -> SourceOutcome:
     ((kind, values),) = json.loads(text).items()
+    if kind == _DIFFERING:
+        raise BatchError(
+            f"the workers load a model with other {' and other '.join(values)} than the segmenter here. Give "
+            "segment_files the segmenter of ModelSource.load() unchanged, or save yours (save_pretrained) and give "
+            "RayEngine its directory, or leave engine out."
+        )
     if kind == "Failed":
         return Failed(**values)
     pixels = {int(label): count for label, count in values["pixels"].items()}

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 
-import torch
-from torch import nn
-
+from ahs_seg.batch.identity import STYLE, run_identity
 from ahs_seg.batch.jobs import (
     BatchConfig,
     BatchJob,
@@ -31,22 +29,18 @@ from ahs_seg.batch.tiled import TiledWorker, check_tiled
 from ahs_seg.batch.worker import Worker, exporters_of, forget
 from ahs_seg.errors import RunInterrupted
 from ahs_seg.inference.results import OutputOptions
-from ahs_seg.io.digest import labelled, weights_digest
 from ahs_seg.io.folder_lock import locked
-from ahs_seg.io.precision import dtype_name
 from ahs_seg.io.progress import ProgressBar
 from ahs_seg.io.video import check_decoder, count_frames
 from ahs_seg.output.formats import Exporter, FormatError
 from ahs_seg.output.formats.geotiff import check_geotiff
 from ahs_seg.output.formats.video import check_film_encoder
 from ahs_seg.output.formats.yolo import check_beside
-from ahs_seg.output.legend import OverlayStyle
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import ClassSource, Vocabulary, warn_of_single_class
 
 Engine: TypeAlias = Callable[[BatchJob, Iterable[SourceTask]], Iterator[SourceOutcome]]
 """Runs the tasks of a job and yields their outcomes."""
-_STYLE: Final = "style of overlays"
 
 
 def check_packages(sources: Sequence[InputSource], config: BatchConfig) -> None:
@@ -105,13 +99,14 @@ def segment_files(
     request = OutputOptions(unknown_below=job.config.unknown_below)
     request.check(segmenter.calibration, probabilities=segmenter.method.merging.softmax)
     segmenter.encode(job.vocabulary)
+    job = replace(job, identity=run_identity(segmenter, job))
     warn_of_single_class(job.vocabulary)
     summary = BatchSummary(job.output, job.vocabulary.labels, left_out=sources.left_out)
     summary.failures += [Failed(path, reason) for path, reason in sources.unreachable]
     writers = exporters_of(job)
     track = ProgressBar("segmenting", shown=progress)
     do = engine or _local(segmenter, track.say)
-    with locked(job.output), closing(_journal(segmenter, job, resume=resume)) as journal:
+    with locked(job.output), closing(_journal(job, resume=resume)) as journal:
         for exporter in writers:
             exporter.start(resume=resume)
         for name in _renamed(journal, sources) if resume else ():
@@ -226,51 +221,9 @@ def _renamed(journal: Iterable[Done], sources: Iterable[InputSource]) -> Iterato
             yield earlier.name
 
 
-def _journal(segmenter: Segmenter, job: BatchJob, *, resume: bool) -> BatchJournal:
+def _journal(job: BatchJob, *, resume: bool) -> BatchJournal:
     """The journal of a run; what only formats depend on that it does not write is not compared."""
-    users = {"top_k": {"npz"}, _STYLE: {"overlay", "video"}}
+    users = {"top_k": {"npz"}, STYLE: {"overlay", "video"}}
     unused = [key for key, formats in users.items() if not formats & {*job.config.formats}]
-    identity = {key: value for key, value in _identity(segmenter, job).items() if key not in unused}
+    identity = {key: value for key, value in job.identity.items() if key not in unused}
     return BatchJournal(job.output, identity, resume=resume, unused=unused)
-
-
-def _identity(segmenter: Segmenter, job: BatchJob) -> dict[str, Any]:
-    """Settings that the results depend on besides the images, by user-facing names."""
-    config, description = job.config, segmenter.description
-    compared: dict[str, bool | set[str]] = {"backbone": {"source"}, "tuner": True}  # by their weights
-    method = None if description is None else description.method.model_dump(mode="json", exclude=compared)
-    runtime, style = segmenter.method.runtime, _style_of(config.overlay)
-    return {
-        "classes": [[entry.label, *entry.names] for entry in job.vocabulary.entries],
-        "model": model_digest(segmenter),
-        "settings of the method": method,
-        "tokenizer or image statistics": segmenter.method.backbone.input_settings,
-        "prompts": segmenter.prompts.model_dump(mode="json"),
-        "protocol": segmenter.inference.identity,
-        "tiles": None if config.tiles is None else config.tiles.model_dump(mode="json"),
-        **({} if runtime is None else {"runtime": runtime}),
-        **({_STYLE: style} if style != _style_of(OverlayStyle()) else {}),
-        **({} if config.top_k is None else {"top_k": config.top_k}),
-        **({} if segmenter.dtype == torch.float32 else {"dtype": dtype_name(segmenter.dtype)}),
-        **({} if config.unknown_below is None else _unknown(segmenter, config.unknown_below)),
-        **segmenter.seen_identity(job.vocabulary),
-    }
-
-
-def _unknown(segmenter: Segmenter, threshold: float) -> dict[str, Any]:
-    """What decides which pixels are unknown."""
-    found = segmenter.calibration
-    known = {} if found is None else {"calibration": found.model_dump(mode="json", include={"scores", "accuracies"})}
-    return {"threshold of unknown pixels": threshold, **known}
-
-
-def _style_of(overlay: OverlayStyle) -> dict[str, Any]:
-    """What overlays look like; files of another format have other names."""
-    return overlay.model_dump(mode="json", exclude={"file_format"})
-
-
-def model_digest(segmenter: Segmenter) -> str:
-    """Digest of all weights of the segmenter's method."""
-    method = segmenter.method
-    weights = sorted(method.state_dict().items()) if isinstance(method, nn.Module) else []
-    return weights_digest(labelled(weights))
