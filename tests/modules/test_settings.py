@@ -41,7 +41,7 @@ def test_a_setting_gives_the_values_that_are_not_given(given: dict[str, Any], we
 
 def test_a_setting_is_chosen_by_an_override_and_in_python() -> None:
     config = Method.parse({"part": {"setting": "documented", "rank": 8}}, ["part.setting=tuned"])
-    assert config.part == Part.in_setting("tuned", rank=8) == Part(weight=0.01, rank=8)
+    assert config.part == Part.parse({"setting": "tuned", "rank": 8}) == Part(weight=0.01, rank=8)
     assert "setting" not in config.to_yaml()
 
 
@@ -86,4 +86,4 @@ def test_a_module_without_tuned_values_has_no_such_setting() -> None:
         weight: float = 0.1
 
     with pytest.raises(ConfigError, match="setting is 'tuned', but must be documented"):
-        Plain.in_setting("tuned")
+        Plain.parse({"setting": "tuned"})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 from pydantic import model_validator
 
 from ahs_seg.config import Config
 
-_Module = TypeVar("_Module", bound="ModuleConfig")
 SETTING: Final = "setting"
 """Key that names a setting of a module."""
 
@@ -23,15 +22,6 @@ class ModuleConfig(Config):
 
     TUNED: ClassVar[Mapping[str, Any]] = {}
     """The values of the setting `tuned` that differ from the documented ones; without any there is no such setting."""
-
-    @classmethod
-    def in_setting(cls: type[_Module], setting: str, **values: Any) -> _Module:
-        """The config in a setting, with these values changed.
-
-        Raises:
-            ConfigError: no setting has this name, or a value is invalid.
-        """
-        return cls.parse({SETTING: setting, **values}, source=cls.__name__)
 
     @model_validator(mode="before")
     @classmethod

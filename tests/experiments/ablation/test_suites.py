@@ -7,7 +7,7 @@ import pytest
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.configs import packaged_configs, packaged_suites
-from ahs_seg.experiments.ablation.suites import Suite, find_experiment, find_suite, row_names
+from ahs_seg.experiments.ablation.suites import Suite, find_experiment, find_suite
 from ahs_seg.methods.cost.config import CostMethodConfig
 from ahs_seg.methods.cost.parts.alignment import Alignment
 from ahs_seg.methods.cost.parts.distillation import Distillation
@@ -31,7 +31,15 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("name", row_names())
+ROWS = [
+    f"ablation/{name}/{scale}/{row}"
+    for name in packaged_suites()
+    for scale in find_suite(name).scales
+    for row in find_suite(name).rows
+]
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_every_row_parses(name: str) -> None:
     """And the parts that are on are those that its name says."""
     experiment = find_experiment(name)
@@ -48,17 +56,18 @@ def test_every_row_parses(name: str) -> None:
     assert (experiment.method.name == "h_clip") is (row == "baseline")
 
 
+IN_TUNED = {"setting": "tuned"}
 TUNED: dict[str, dict[str, Config]] = {
     "baseline": {},
     "residual": {},
-    "ha_hem": {"modulation": Modulation.in_setting("tuned")},
+    "ha_hem": {"modulation": Modulation.parse(IN_TUNED)},
     "mh_fpn": {"fusion": FusionConfig(levels=(1, 2, 3))},
-    "dc_hsp": {"projection": ProjectionConfig.in_setting("tuned", rank=16, hidden=(64, 32))},
-    "lite_hpa": {"prototypes": Prototypes.in_setting("tuned")},
-    "lite_sdr": {"distillation": Distillation.in_setting("tuned")},
+    "dc_hsp": {"projection": ProjectionConfig.parse({**IN_TUNED, "rank": 16, "hidden": (64, 32)})},
+    "lite_hpa": {"prototypes": Prototypes.parse(IN_TUNED)},
+    "lite_sdr": {"distillation": Distillation.parse(IN_TUNED)},
     "lite_afr": {"rectification": CertaintyRectification()},
-    "hps_hpa": {"alignment": Alignment.in_setting("tuned"), "prototypes": HpsPrototypes.in_setting("tuned")},
-    "hps_afr": {"rectification": MixingRectification.in_setting("tuned")},
+    "hps_hpa": {"alignment": Alignment.parse(IN_TUNED), "prototypes": HpsPrototypes.parse(IN_TUNED)},
+    "hps_afr": {"rectification": MixingRectification.parse(IN_TUNED)},
 }
 TUNED["ahs_seg"] = TUNED["ha_hem"] | TUNED["mh_fpn"] | TUNED["dc_hsp"]
 TUNED["ahs_seg_lite"] = TUNED["lite_hpa"] | TUNED["lite_sdr"] | TUNED["lite_afr"]

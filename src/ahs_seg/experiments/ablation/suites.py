@@ -113,17 +113,6 @@ def find_suite(name: Path | str, *, custom: Sequence[type[Config]] = ()) -> Suit
     return Suite.read(known[str(name)])
 
 
-def row_names() -> list[str]:
-    """Config names of all rows of all packaged suites at all scales, as `find_experiment` takes them."""
-    suites = {name: find_suite(name) for name in packaged_suites()}
-    return [
-        f"{PREFIX}/{name}/{scale}/{row}"
-        for name, suite in suites.items()
-        for scale in suite.scales
-        for row in suite.rows
-    ]
-
-
 def find_experiment(name: Path | str, overrides: Sequence[str] = ()) -> Experiment:
     """Load an experiment: a yaml file, a packaged config by name, or an ablation row `ablation/SUITE/SCALE/ROW`.
 

@@ -46,7 +46,7 @@ def test_words_are_projected_by_their_own_matrix() -> None:
 def test_with_identity_bases_only_the_dynamic_term_is_left() -> None:
     """P_i = I + c_i s B A for words, and patch features as they are."""
     torch.manual_seed(0)
-    projection = ProjectionConfig.in_setting("tuned", rank=3, hidden=(8, 4)).build(6).eval()
+    projection = ProjectionConfig.parse({"setting": "tuned", "rank": 3, "hidden": (8, 4)}).build(6).eval()
     assert not [name for name, _ in projection.named_parameters() if "base" in name]
     for parameter in projection.parameters():
         parameter.add_(torch.randn_like(parameter) * 0.5)
