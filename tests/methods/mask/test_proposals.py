@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ahs_seg.backbones.conv_pyramid import ConvPyramid
+from ahs_seg.config import ConfigError
 from ahs_seg.methods.mask.predictions import QueryPrediction
 from ahs_seg.methods.mask.proposals import (
     ClassTerm,
@@ -137,3 +138,12 @@ def test_the_weights_are_those_of_mask2former() -> None:
     weights = {"mask": 5.0, "dice": 5.0, "label_cost": 2.0, "mask_cost": 5.0, "dice_cost": 5.0}
     points = {"points": 12_544, "oversample": 3.0, "importance": 0.75}
     assert {**dict(ProposalLossConfig()), **weights, **points, "void_weight": 0.1} == dict(ProposalLossConfig())
+
+
+def test_points_are_chosen_from_at_least_as_many() -> None:
+    with pytest.raises(ConfigError, match=r"oversample.*greater than or equal to 1"):
+        ProposalLossConfig(points=100, oversample=0.5)
+    masks, logits, labels = case(1)
+    config = ProposalLossConfig(points=100, oversample=1.0, importance=1.0)
+    losses, _ = supervise(masks, {"label": ClassTerm(logits, 1.0)}, mask_targets(labels, (32, 32)), config, draw())
+    assert losses["mask"].isfinite()

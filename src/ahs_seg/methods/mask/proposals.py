@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from ahs_seg.backbones.pixel import PixelBackbone
@@ -98,7 +98,7 @@ class ProposalLossConfig(Config):
     dice_cost: NonNegativeFloat = 5.0
     void_weight: NonNegativeFloat = 0.1
     points: PositiveInt = 12_544
-    oversample: PositiveFloat = 3.0
+    oversample: float = Field(default=3.0, ge=1)
     importance: float = Field(default=0.75, ge=0, le=1)
 
     @property
