@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ahs_seg.methods.mask.ebseg.objective import EBSegObjective
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import trial
 from ahs_seg.training.class_sampling import NameSource
@@ -16,8 +17,10 @@ from ahs_seg.training.memory import SHARE, TensorBytes
 from ahs_seg.training.run import start_run
 from ahs_seg.training.sampler import StepDataset
 from ahs_seg.training.trial import StepMemory, TrainingEstimate
-from tests.support.training import TinyDataset, tiny_recipe
-from tests.support.training_runs import cat_seg
+from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.small_methods import EBSEG_SMALL
+from tests.support.training import SIDE, TinyDataset, tiny_recipe
+from tests.support.training_runs import cat_seg, small_backbone
 
 MIB = 2**20
 
@@ -38,6 +41,20 @@ def test_a_step_of_many_images_is_foretold_from_one_and_two(tmp_path):
             trial.whole_step(state, names, part, 6)
         assert expected.of(6) == pytest.approx(counted.peak, rel=0.05)
     assert found.recomputed.per_image < found.kept.per_image
+
+
+def test_words_that_are_encoded_once_are_no_memory_of_an_image(tmp_path):
+    """With a frozen text tower: once they are known, the same run takes what was foretold."""
+    recipe, data = tiny_recipe(batch_size=6), TinyDataset(vocabulary=Vocabulary.parse([f"word {i}" for i in range(40)]))
+    config = EBSEG_SMALL.replace(backbone=EBSEG_SMALL.backbone.replace(resolution=SIDE))
+    torch.manual_seed(0)
+    step = TrainingStep(config.compose(small_backbone()), EBSegObjective(config.loss)).train()
+    state, _ = start_run(recipe, step, data, tmp_path, settings={}, fabric=create_fabric(recipe), resume=False)
+    (part,) = StepDataset(data, recipe, None, 0, 1)[0]
+    names = NameSource(data.vocabulary, recipe.prompts, step.backbone.tokenizer)(torch.arange(40))
+    first, again = (trial.estimate_step(state, names, part).kept for _ in range(2))
+    assert first.per_image == pytest.approx(again.per_image, rel=0.05)
+    assert first.of(6) == pytest.approx(again.of(6), rel=0.05)
 
 
 def test_the_largest_batch_is_the_largest_that_fits():

@@ -100,6 +100,7 @@ def _measured(run: Run, names: StepNames, both: Pictures, *, enabled: bool) -> S
     with _trial(run, enabled=enabled):
         for value in run.step.parameters():
             value.grad = torch.zeros_like(value) if value.requires_grad else None
+        whole_step(run, names, both, 1)  # what only a first step does, such as encoding words for a frozen text tower
         peaks = []
         for images in (1, 2):
             with TensorBytes() as counted:
