@@ -12,6 +12,7 @@ from ahs_seg.experiments.quickstart import (
     BASELINES,
     OTHER_VOCABULARIES,
     Sizes,
+    _configs,
     has_fast_bf16,
     precision_overrides,
     quickstart,
@@ -30,8 +31,9 @@ def test_the_quickstart_writes_a_page_and_results(
     monkeypatch.setattr("ahs_seg.experiments.quickstart.OTHER_VOCABULARIES", others)
     said: list[str] = []
     short = ["training.steps=4", "training.optimizer.warmup_steps=1", "training.workers=0"]
+    overrides = [] if method == "zero_shot" else short
     page = quickstart(
-        method, tmp_path, sizes=Sizes(scenes=3, others=1, calibration=2), overrides=short, say=said.append
+        method, tmp_path, sizes=Sizes(scenes=3, others=1, calibration=2), overrides=overrides, say=said.append
     )
     html = page.read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:|url\(\s*["']?https?:|@import""", html)
@@ -54,6 +56,34 @@ def test_an_unknown_method_is_told_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"no method 'catseg'; there are cat_seg, .*zero_shot"):
         quickstart("catseg", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "problem"),
+    [
+        ("cat_seg", ["shift.training.steps=9"], r"shift.training.steps=9: only scan, with its ensemble, has a second"),
+        ("scan", ["method.ensemble=null", "shift.training.steps=9"], r"shift.training.steps=9: only scan"),
+        ("scan", ["shift.training.step=9"], r"training\.step: unknown key"),
+        ("zero_shot", ["training.steps=9"], r"training.steps=9: zero_shot is not trained"),
+    ],
+)
+def test_overrides_of_what_is_not_trained_are_told_before_anything_is_written(
+    method: str, overrides: list[str], problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        quickstart(method, tmp_path / "out", overrides=overrides)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", ["scan", "cat_seg"])
+def test_overrides_reach_the_stage_that_they_name(method: str) -> None:
+    second = ["shift.training.steps=300"] if method == "scan" else []
+    experiment, stage = _configs(method, 7, ["training.steps=500", *second])
+    assert experiment is not None
+    assert (experiment.training.steps, experiment.training.seed) == (500, 7)
+    assert (stage is not None) == (method == "scan")
+    if stage is not None:
+        assert (stage.training.steps, stage.training.seed) == (300, 7)
 
 
 def test_float32_is_used_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:

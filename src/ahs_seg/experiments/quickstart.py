@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
-from ahs_seg.checkpoints import ModelDescription, load_model, save_model
+from ahs_seg.checkpoints import ModelDescription, load_model, read_description, save_model
 from ahs_seg.checkpoints.model_dir import write_description
 from ahs_seg.checkpoints.training_free import open_training_free
 from ahs_seg.config import ConfigError, config_name
@@ -84,18 +84,19 @@ def quickstart(
 ) -> Path:
     """Train and evaluate `method` (such as "cat_seg") on the drawn world and return the path of the HTML report.
 
-    `overrides` (`key.sub=value`) change the packaged config. `output` gets the run (`run.../`, with the model
-    directory), `results.json` and `report.html`.
+    `overrides` (`key.sub=value`) change the packaged config; those that begin with `shift.` change that of the second
+    CLIP of SCAN. `output` gets the run (`run.../`, with the model directory), `results.json` and `report.html`.
+
+    Raises:
+        ConfigError: there is no such method, or overrides do not fit what it trains; checked before the training.
     """
     began = time.monotonic()
-    if method not in (names := [config_name(one) for one in METHODS]):
-        raise ConfigError(f"no method {method!r}; there are {', '.join(map(str, names))}.")
+    experiment, second_stage = _configs(method, seed, overrides)
     output.mkdir(parents=True, exist_ok=True)
     say(f"AHS-Seg quickstart: {method}. Everything is written to {output}.")
-    chosen = [f"training.seed={seed}", *precision_overrides(fast_bf16=has_fast_bf16()), *overrides]
-    run, experiment = _train(method, output, chosen, say)
+    run = _save_free(output) if experiment is None else _train(experiment, second_stage, output, say)
     segmenter = Segmenter.from_pretrained(run / MODEL)
-    description, _ = load_model(run / MODEL)
+    description = read_description(run / MODEL)
     seen = description.trained_on
     if description.calibration is None:
         say(f"Calibrating scores on {sizes.calibration} validation scenes.")
@@ -146,28 +147,51 @@ def _calibrate(segmenter: Segmenter, description: ModelDescription, model: Path,
     write_description(description.replace(calibration=calibration, training=training), model)
 
 
-def _train(
-    method: str, output: Path, overrides: Sequence[str], say: Callable[[str], None]
-) -> tuple[Path, Experiment | None]:
+def _configs(method: str, seed: int, overrides: Sequence[str]) -> tuple[Experiment | None, CropClipExperiment | None]:
+    """The training of a method and that of its second stage; None: it has none."""
+    if method not in (names := [config_name(one) for one in METHODS]):
+        raise ConfigError(f"no method {method!r}; there are {', '.join(map(str, names))}.")
     if method == FREE.name:
-        seen = tuple(WorldData(names="seen").open().vocabulary.labels)
-        description = open_training_free(TINY)[0].replace(trained_on=seen)
-        save_model(FREE.build(), description, output / "run" / MODEL)
-        return output / "run", None
-    own = [override for override in overrides if not override.startswith(SHIFT)]
-    experiment = Experiment.read(find_config(f"quickstart/{method}"), own)
-    say(f"Training for {experiment.training.steps} steps on drawn scenes with 169 classes.")
-    run = output / f"run-{method}-seed{experiment.training.seed}"
-    run_experiment(experiment, run, resume=True)
+        if overrides:
+            raise ConfigError(f"{overrides[0]}: {method} is not trained, and has nothing to override. Leave it out.")
+        return None, None
+    second = [override for override in overrides if override.startswith(SHIFT)]
+    own = [override for override in overrides if override not in second]
+    defaults = [f"training.seed={seed}", *precision_overrides(fast_bf16=has_fast_bf16())]
+    experiment = Experiment.read(find_config(f"quickstart/{method}"), [*defaults, *own])
     if isinstance(experiment.method, ScanConfig) and experiment.method.ensemble is not None:
-        rest = [override.removeprefix(SHIFT) for override in overrides if override.startswith(SHIFT)]
-        _shift(run, [f"training.seed={experiment.training.seed}", *rest], say)
-    return run, experiment
+        changes = [f"training.seed={experiment.training.seed}", *(one.removeprefix(SHIFT) for one in second)]
+        return experiment, CropClipExperiment.read(find_crop_clip("world"), changes)
+    if second:
+        raise ConfigError(
+            f"{second[0]}: only scan, with its ensemble, has a second stage to fine-tune. Leave out what begins with "
+            f"{SHIFT!r}."
+        )
+    return experiment, None
 
 
-def _shift(run: Path, overrides: Sequence[str], say: Callable[[str], None]) -> None:
+def _save_free(output: Path) -> Path:
+    """Save the training-free method as a run; returns its directory."""
+    seen = tuple(WorldData(names="seen").open().vocabulary.labels)
+    description = open_training_free(TINY)[0].replace(trained_on=seen)
+    save_model(FREE.build(), description, output / "run" / MODEL)
+    return output / "run"
+
+
+def _train(
+    experiment: Experiment, second_stage: CropClipExperiment | None, output: Path, say: Callable[[str], None]
+) -> Path:
+    """Train a method, and with `second_stage` the second CLIP of SCAN; returns the directory of the run."""
+    say(f"Training for {experiment.training.steps} steps on drawn scenes with 169 classes.")
+    run = output / f"run-{experiment.method.name}-seed{experiment.training.seed}"
+    run_experiment(experiment, run, resume=True)
+    if second_stage is not None:
+        _shift(run, second_stage, say)
+    return run
+
+
+def _shift(run: Path, fine_tuning: CropClipExperiment, say: Callable[[str], None]) -> None:
     """Fine-tune CLIP on masked crops and use it in the second stage of a run's SCAN model."""
-    fine_tuning = CropClipExperiment.read(find_crop_clip("world"), overrides)
     say(f"Fine-tuning the CLIP of the second stage for {fine_tuning.training.steps} steps on masked crops.")
     result = finetune_crop_clip(fine_tuning, run / "shift", into=run / MODEL, resume=True)
     assert result.model is not None
