@@ -1,5 +1,6 @@
 """The process that does one run."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.experiments.ablation import worker
-from ahs_seg.experiments.ablation.worker import JOB, RunJob
+from ahs_seg.experiments.ablation.worker import RunJob
 from ahs_seg.training import checkpoint
 from tests.support.ablation import DATA, SUITE
 from tests.support.forks import CAN_TRAIN, forked
@@ -19,8 +20,8 @@ from tests.support.forks import CAN_TRAIN, forked
 @pytest.mark.skipif(not CAN_TRAIN, reason="a fork cannot train where a GPU is")
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     experiment = SUITE.experiment("world", "attention", ["training.steps=100000"])
-    (tmp_path / JOB).write_text(json.dumps(RunJob(experiment=experiment, data=DATA).model_dump(mode="json")))
     theirs, ours = os.pipe()
+    os.write(ours, json.dumps(RunJob(experiment=experiment, data=DATA).model_dump(mode="json")).encode() + b"\n")
 
     def work() -> None:
         os.close(ours)
@@ -38,6 +39,13 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     process.kill()
     assert process.exitcode == worker.ABANDONED
     assert checkpoint.newest(tmp_path / "checkpoints")[0] is not None
+
+
+def test_a_worker_without_a_run_was_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    with pytest.raises(SystemExit) as ended:
+        worker.main(tmp_path)
+    assert ended.value.code == worker.ABANDONED
 
 
 def test_its_package_does_not_import_it_first() -> None:

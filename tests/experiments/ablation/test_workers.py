@@ -1,11 +1,16 @@
-"""Several runs at once: one that fails stops no other."""
+"""Several runs at once: one that fails stops no other, and each process gets the run that it was started for."""
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ahs_seg.experiments.ablation.run import AblationOptions, run_ablation
-from tests.support.ablation import TINY_SUITE
+from ahs_seg.experiments.ablation.worker import RunJob
+from ahs_seg.experiments.ablation.workers import OUTPUT, Spec, run_all
+from tests.support.ablation import DATA, SUITE, TINY_SUITE
 
 pytestmark = pytest.mark.xdist_group("ablation")  # what its fixture trains is trained once
 
@@ -20,3 +25,21 @@ def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
     assert "broken, seed 0 failed" in (outcome.folder / "table.md").read_text()
     assert outcome.table.row("frozen").scores
     assert outcome.table.row("broken").runs == {}
+
+
+def test_tables_that_share_a_directory_start_their_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process reads its run only after its imports; here it just writes it into its log."""
+    start = subprocess.Popen
+    code = "import sys; line = sys.stdin.readline(); print(line, end='')"
+
+    def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return start([command[0], "-c", code], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    experiment = SUITE.experiment("world", "attention", ["training.workers=0"])
+    jobs = [RunJob(experiment=experiment, data=data) for data in (DATA, DATA.replace(count=DATA.count + 1))]
+    specs = [Spec(f"table {index}", tmp_path / "run", job) for index, job in enumerate(jobs)]
+    assert run_all(specs, 2, progress=False) == []
+    told = (tmp_path / "run" / OUTPUT).read_text().splitlines()
+    assert sorted(RunJob.parse(json.loads(line)).data.count for line in told) == [DATA.count, DATA.count + 1]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [OUTPUT]

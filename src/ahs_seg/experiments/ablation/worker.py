@@ -1,13 +1,14 @@
 """Worker process of one run: `python -m ahs_seg.experiments.ablation.worker DIRECTORY [MODULE:CLASS ...]`.
 
-`job.json` in the directory describes the run; classes from outside this package are named on the command line, since
-the file must not decide what is imported. Standard input is a pipe held open by the parent process; when it closes
-because the parent has ended, the worker exits too. No data is lost: checkpoints and journals are written atomically.
+Standard input is a pipe held open by the parent process. Its only line is the run as JSON; when it closes because the
+parent has ended, the worker exits too. No data is lost: checkpoints and journals are written atomically. Classes from
+outside this package are named on the command line.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 import threading
@@ -18,11 +19,9 @@ from typing import Final
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.config import DataConfig
-from ahs_seg.documents import read_mapping
 from ahs_seg.experiments.ablation.runs import execute
 from ahs_seg.experiments.experiment import Experiment
 
-JOB: Final = "job.json"
 ABANDONED: Final = 75
 
 
@@ -55,10 +54,13 @@ def import_classes(names: Sequence[str]) -> list[type[Config]]:
 
 
 def main(directory: Path, names: Sequence[str] = ()) -> None:
-    """Execute the run described in a directory."""
+    """Execute the run that the parent process describes, in a directory."""
     custom = import_classes(names)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        sys.exit(ABANDONED)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = RunJob.parse(read_mapping(directory / JOB), source=str(directory / JOB), custom=custom)
+    job = RunJob.parse(json.loads(line), source="standard input", custom=custom)
     execute(job.experiment, job.data, directory, custom=custom)
 
 

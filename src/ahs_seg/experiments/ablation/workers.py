@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,7 @@ from typing import Final
 import torch
 
 from ahs_seg.experiments.ablation.runs import steps_done
-from ahs_seg.experiments.ablation.worker import JOB, RunJob
-from ahs_seg.io.atomic import write_text
+from ahs_seg.experiments.ablation.worker import RunJob
 from ahs_seg.io.cores import available_cores
 from ahs_seg.io.progress import QUIET_SECONDS, ProgressBar
 
@@ -99,7 +99,6 @@ def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
         recipe = recipe.replace(workers=0)
     experiment = spec.job.experiment.replace(training=recipe)
     job = spec.job.replace(experiment=experiment)
-    write_text(spec.directory / JOB, json.dumps(job.model_dump(mode="json"), indent=1) + "\n")
     with (spec.directory / OUTPUT).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # this Python, our module, our folder
             [sys.executable, "-m", "ahs_seg.experiments.ablation.worker", str(spec.directory), *custom],
@@ -108,6 +107,9 @@ def _start(spec: Spec, slot: int, jobs: int, custom: Sequence[str]) -> _Working:
             stderr=subprocess.STDOUT,
             env=_environment(slot, jobs),
         )
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended already, and its log says why
+        os.write(process.stdin.fileno(), json.dumps(job.model_dump(mode="json")).encode() + b"\n")
     return _Working(spec, process, slot)
 
 
