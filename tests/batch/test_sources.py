@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.batch import list_sources
+from ahs_seg.batch.sources import BatchError, InputSource
 
 
 @pytest.fixture
@@ -74,3 +75,16 @@ def test_nothing_there(tree, given):
     (tree / "a" / ".hidden" / "z.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"no such file|no images in"):
         list_sources([given])
+
+
+def test_a_pattern_that_leads_upwards_after_a_wildcard_names_results_in_their_folder(tree):
+    assert names("a/*/../../b/*.jpg") == ["x"]
+    assert names("a/*/../*.jpg") == ["x"]
+    assert names("a/../b/*.jpg") == ["x"]
+    assert names("*/../one.tif") == ["one"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "", ".."])
+def test_a_name_that_leads_outside_of_the_results_is_refused(name):
+    with pytest.raises(BatchError, match=r"x\.png: its results cannot be called '.*a relative path without '\.\.'"):
+        InputSource(Path("x.png"), name)

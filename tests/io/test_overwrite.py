@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.io.drafts import FILE_ENDING
-from ahs_seg.io.overwrite import OutputFolder, OverwriteError, check_holds_none, check_output_file, check_replaceable
+from ahs_seg.io.overwrite import (
+    OutputFolder,
+    OverwriteError,
+    check_holds_none,
+    check_output_file,
+    check_replaceable,
+    leads_outside,
+)
 
 
 @pytest.fixture
@@ -81,3 +88,8 @@ def test_an_input_is_not_in_a_directory_that_is_replaced(folder: Path) -> None:
     with pytest.raises(OverwriteError, match=r"holds the input .*a\.png"):
         check_holds_none(Path("./other/../photos"), [None, folder / "photos/deep/a.png"])
     check_holds_none(Path("other"), [None, folder / "photos/deep/a.png", Path("nowhere")])
+
+
+def test_names_that_lead_outside_of_a_folder() -> None:
+    assert not any(map(leads_outside, ["a", "a/b", "a.b/..c", "a:b"]))
+    assert all(map(leads_outside, ["", ".", "..", "../a", "a/../b", "/a", Path("/")]))

@@ -15,7 +15,7 @@ from ahs_seg.errors import AhsSegError
 from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.image_sets import apart_from_results, fixed_part, is_hidden
-from ahs_seg.io.overwrite import OutputFolder, OverwriteError
+from ahs_seg.io.overwrite import OutputFolder, OverwriteError, leads_outside
 from ahs_seg.io.reach import exists, is_file, is_folder, is_link, why_unknown
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -39,10 +39,21 @@ class MissingInputError(AhsSegError, FileNotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """An image or video file, and the name of its results: a relative path without extension, separated by `/`."""
+    """An image or video file, and the name of its results: a relative path without extension, separated by `/`.
+
+    Raises:
+        BatchError: the name leads outside of the folder of the results.
+    """
 
     path: Path
     name: str
+
+    def __post_init__(self) -> None:
+        if leads_outside(self.name):
+            raise BatchError(
+                f"{self.path}: its results cannot be called {self.name!r}; a name is a relative path without '..'. "
+                "Give another name, or rename the file."
+            )
 
     @property
     def is_video(self) -> bool:
@@ -190,13 +201,19 @@ class _Search:
                 if suffix in SUFFIXES and is_file(path):
                     self.skipped[HIDDEN].append(path)
             elif suffix in SUFFIXES and is_file(path):
-                yield InputSource(path, path.relative_to(folder).with_suffix("").as_posix())
+                yield InputSource(path, _name_below(folder, path))
             elif suffix in SUFFIXES and (reason := why_unknown(path)):
                 self.skipped[f"files that cannot be reached ({reason})"].append(path)
             elif suffix in SUFFIXES and is_link(path):
                 self.skipped[BROKEN].append(path)
             elif suffix in UNREAD_SUFFIXES and is_file(path):
                 self.skipped[f"{suffix} files, which are not read; {UNREAD_SUFFIXES[suffix]}"].append(path)
+
+
+def _name_below(folder: Path, path: Path) -> str:
+    """Name of the results of a file below a folder; the file's own if `..` after a wildcard leads out of the folder."""
+    name = os.path.normpath(path.relative_to(folder).with_suffix(""))
+    return path.stem if leads_outside(name) else Path(name).as_posix()
 
 
 def _resolved(path: Path) -> Path:

@@ -7,7 +7,7 @@ inode are equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from ahs_seg.errors import AhsSegError
@@ -47,6 +47,12 @@ class OutputFolder:
         if folder not in self._known:
             self._known[folder] = self.is_at(folder) or (folder != folder.parent and self._inside(folder.parent))
         return self._known[folder]
+
+
+def leads_outside(name: str | PurePath) -> bool:
+    """Whether a name of results, relative to their folder, is none or may lead to a place outside of the folder."""
+    path = PurePath(name)
+    return not path.name or bool(path.anchor) or ".." in path.parts
 
 
 def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> None:

@@ -83,3 +83,14 @@ def test_more_classes_than_a_label_map_holds_are_refused_before_anything_is_writ
     with pytest.raises(FormatError, match="a label map stores at most"):
         made([[0, 65_535]], more).save(tmp_path / "scene.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["png", "coco", "yolo"])
+@pytest.mark.parametrize("name", ["../a", "deep/../../a", "/a", ""])
+def test_no_file_is_written_or_removed_outside_of_the_folder(form: Any, name: str, tmp_path: Path) -> None:
+    exporter = open_format(form, tmp_path / "out", WORDS)
+    exporter.start()
+    for use in (lambda: exporter.add(item(name, [[0]])), lambda: exporter.has(Path(name))):
+        with pytest.raises(FormatError, match=r"^an image called '.*Give a relative path without '\.\.'\.$"):
+            use()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "out"] == []

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
 from ahs_seg.errors import AhsSegError
+from ahs_seg.io.overwrite import leads_outside
 from ahs_seg.output.palette import by_area
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -124,6 +125,19 @@ def check_utf8(name: object) -> None:
         ) from None
 
 
+def output_file(folder: Path, name: Path, suffix: str) -> Path:
+    """Path of the file of an image, called `name` plus `suffix`, in a folder or below it.
+
+    Raises:
+        FormatError: the name leads outside of the folder.
+    """
+    if leads_outside(name):
+        raise FormatError(
+            f"an image called {str(name)!r}: its files would not lie below {folder}. Give a relative path without '..'."
+        )
+    return folder / name.with_name(name.name + suffix)
+
+
 @runtime_checkable
 class Exporter(Protocol):
     """Writer of one format during a run, created with the output folder and the vocabulary of the run."""
@@ -183,8 +197,12 @@ class SingleFiles:
         return ()
 
     def path(self, name: Path) -> Path:
-        """Path of the output file of an image."""
-        return self.output / name.with_name(name.name + self.suffix)
+        """Path of the output file of an image.
+
+        Raises:
+            FormatError: see `output_file`.
+        """
+        return output_file(self.output, name, self.suffix)
 
 
 def foreground_classes(result: ExportResult) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, read_json, read_mapping
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.reach import exists
-from ahs_seg.output.formats.base import ExportItem, FormatError
+from ahs_seg.output.formats.base import ExportItem, FormatError, output_file
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FOLDER: Final = ".parts"
@@ -83,4 +83,4 @@ class MergedFileFormat:
         return self.output / FOLDER / self.name / "items"
 
     def _path(self, name: Path) -> Path:
-        return self._items / name.with_name(name.name + ".json")
+        return output_file(self._items, name, ".json")

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ahs_seg.io.atomic import write_bytes, write_text
 from ahs_seg.io.reach import exists
-from ahs_seg.output.formats.base import ExportItem, ExportResult, FormatError, foreground_classes
+from ahs_seg.output.formats.base import ExportItem, ExportResult, FormatError, foreground_classes, output_file
 from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -66,7 +66,7 @@ class YoloFormat:
             buffer, suffix = io.BytesIO(), ".png"
             Image.fromarray(item.result.image).save(buffer, "PNG")
             content = buffer.getvalue()
-        write_bytes(self.output / "images" / name.with_name(name.name + suffix), content)
+        write_bytes(output_file(self.output / "images", name, suffix), content)
         write_text(self._labels(item.name), rows_of(item.result))
 
     def has(self, name: Path) -> bool:
@@ -91,7 +91,7 @@ class YoloFormat:
 
     def _labels(self, name: Path) -> Path:
         renamed = _without_images_folder(name)
-        return self.output / "labels" / renamed.with_name(renamed.name + ".txt")
+        return output_file(self.output / "labels", renamed, ".txt")
 
 
 def rows_of(result: ExportResult) -> str:
