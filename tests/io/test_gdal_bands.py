@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp
 
 from ahs_seg.io.gdal_bands import dataset_bands, has_invalid_pixels, is_plain
 from ahs_seg.io.images import ImageError, read_image
+from ahs_seg.io.orientation import UPRIGHT
 from ahs_seg.io.rasters import open_raster
 from tests.support.geotiffs import geotiff
 
@@ -47,7 +48,7 @@ def test_nodata_masks_and_alpha_make_pixels_invalid(tmp_path: Path) -> None:
     for expected, profile in ((False, {}), (True, {"nodata": 3})):
         with rasterio.open(geotiff(tmp_path / "a.tif", VALUES[:3], **profile)) as dataset:
             assert has_invalid_pixels(dataset) is expected
-            assert (dataset_bands(dataset, {}, "it").valid is not None) is expected
+            assert (dataset_bands(dataset, {}, UPRIGHT, "it").valid is not None) is expected
 
 
 def test_what_gdal_converts_halfway_is_not_plain() -> None:

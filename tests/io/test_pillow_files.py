@@ -151,3 +151,57 @@ def test_the_bits_of_colours_are_known_from_the_header() -> None:
         Image.new(mode, (4, 4)).save(buffer, "PNG")
         with identified(buffer, "it", ("PNG",)) as image:
             assert has_16_bit_colours(image) is expected
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "LA", "PA", "RGBA"])
+def test_every_kind_of_transparency_is_read(mode: str) -> None:
+    via = {"La": "LA", "PA": "LA"}.get(mode, "RGBA")
+    image = Image.new("RGBA", (3, 2), (200, 200, 200, 255)).convert(via).convert(mode)
+    assert np.array_equal(read_image(image), np.full((2, 3, 3), 200, np.uint8))
+
+
+def exif_of_many_tags() -> bytes:
+    """An EXIF block of 60 KB that turns the image, with tags that all have the same 30 KB as their values."""
+    length, tags = 30_000, 2_000
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    entries += b"".join(struct.pack("<HHII", 40_000 + index, 7, length, 8) for index in range(tags))
+    head = struct.pack("<2sHI", b"II", 42, 8 + length)
+    return b"Exif\0\0" + head + bytes(length) + struct.pack("<H", 1 + tags) + entries + bytes(4)
+
+
+def mpf_of_many_tags() -> bytes:
+    """The list of previews of a JPEG, as a segment, with such tags."""
+    body = b"MPF\0" + exif_of_many_tags()[6:]
+    return b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "previews"])
+def test_an_exif_block_of_which_more_would_be_loaded_than_there_is_is_ignored(kind: str) -> None:
+    buffer, image = io.BytesIO(), Image.new("RGB", (6, 4))
+    if kind == "previews":
+        image.save(buffer, "JPEG")
+    elif kind == "AVIF":  # Pillow parses a block that it saves
+        image.save(buffer, kind, exif=b"Exif\0\0II*\0\x08\0\0\0" + bytes(len(exif_of_many_tags()) - 14))
+    else:
+        image.save(buffer, kind, exif=exif_of_many_tags())
+    content = buffer.getvalue()
+    if kind == "previews":
+        content = content[:2] + mpf_of_many_tags() + content[2:]
+    if kind == "AVIF":
+        empty = b"II*\0\x08\0\0\0" + bytes(len(exif_of_many_tags()) - 14)
+        assert content.count(empty) == 1
+        content = content.replace(empty, exif_of_many_tags()[6:])
+
+    def read() -> None:
+        assert read_image(content).shape == (4, 6, 3)
+
+    assert peak_bytes(read) < 20_000_000
+
+
+def test_an_avif_is_turned_as_its_container_says() -> None:
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    exif[0x010E] = "a description"
+    Image.new("RGB", (6, 4)).save(buffer, "AVIF", exif=exif)
+    assert b"a description" in buffer.getvalue()
+    assert read_image(buffer.getvalue()).shape == (6, 4, 3)

@@ -1,12 +1,16 @@
 """Rows of large files are those of whole images."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
 
 from ahs_seg.io import rasters
-from ahs_seg.io.images import ImageError, read_image
+from ahs_seg.io.images import ImageError, read_image, read_size
+from ahs_seg.io.png import SIGNATURE, png_chunk
 from ahs_seg.io.rasters import open_dataset, open_raster
 from tests.support.drawn_images import drawn, save
 from tests.support.geotiffs import geotiff
@@ -66,3 +70,45 @@ def test_a_format_without_a_georeference_has_no_dataset(tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
         with open_dataset(tmp_path / name) as found:
             assert found is None
+
+
+def turned() -> bytes:
+    """An EXIF block that says that the first row is the right side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes()
+
+
+def png_of_16_bits(*, after: bool) -> bytes:
+    """A PNG of 4x8 pixels with colours of 16 bits and an EXIF block before or after the pixels."""
+    colours = np.arange(96).reshape(4, 24) * 600
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colours)
+    exif = png_chunk(b"eXIf", turned().removeprefix(b"Exif\0\0"))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 4, 16, 2, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(rows))
+    return SIGNATURE + header + (pixels + exif if after else exif + pixels) + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_large_files_are_turned_as_small_ones(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(drawn(50, 70)).save(path, exif=turned())
+    small = read_image(path)
+    assert small.shape == (70, 50, 3)
+    monkeypatch.setattr(rasters, "LARGE", 0)
+    assert np.abs(read_image(path).astype(int) - small).mean() < 2  # two decoders of JPEG
+    assert read_size(path) == (70, 50)
+    with open_dataset(path) as found:
+        assert found is not None
+        assert found[1].size((50, 70)) == (70, 50)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_colours_of_16_bits_are_turned(tmp_path, after, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of_16_bits(after=after))
+    image = read_image(path)
+    assert image.shape == (8, 4, 3)
+    assert image[0, -1].tolist() == [0, 2, 4]
+    monkeypatch.setattr(rasters, "_has_rasterio", lambda: False)
+    assert read_size(path) == (8, 4)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
 ORIENTATION: Final = 274
-_BITS, _COMPRESSION, _PHOTOMETRIC, _COLOUR_MAP, _EXTRA_SAMPLES = 258, 259, 262, 320, 338
+_WIDTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _COLOUR_MAP, _EXTRA_SAMPLES = 256, 258, 259, 262, 320, 338
+TAGS: Final = (_WIDTH, _BITS, _COMPRESSION, _PHOTOMETRIC, ORIENTATION, _COLOUR_MAP, _EXTRA_SAMPLES)
+"""Tags of a TIFF that are used here, and its width, so that there is one."""
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG: Final = 7
 _PREMULTIPLIED, _ALPHA = 1, 999
@@ -36,7 +38,7 @@ def is_plain(tags: Mapping[int, Any]) -> bool:
     )
 
 
-def dataset_bands(dataset: DatasetReader, tags: Mapping[int, Any], name: str) -> Bands:
+def dataset_bands(dataset: DatasetReader, tags: Mapping[int, Any], orientation: Orientation, name: str) -> Bands:
     """The values of a dataset as Pillow would give them; `tags` are those of a TIFF, empty for other files.
 
     Raises:
@@ -71,7 +73,7 @@ def dataset_bands(dataset: DatasetReader, tags: Mapping[int, Any], name: str) ->
         read,
         alpha=alpha is not None,
         valid=valid if has_invalid_pixels(dataset) else None,
-        orientation=Orientation.of_exif(tags.get(ORIENTATION, 1)),
+        orientation=orientation,
         premultiplied=_first(tags.get(_EXTRA_SAMPLES)) == _PREMULTIPLIED,
         inverted=photometric == _WHITE_IS_ZERO,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final, cast
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin
+
+from ahs_seg.io.pillow_files import identified, opened
 
 _USUAL: Final = frozenset([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2"])
 _JPEG: Final = frozenset([".jpe", ".jfif", ".jif", ".mpo"])
@@ -42,25 +44,12 @@ def has_several_images(path: Path) -> bool:
     Overviews and masks in a GeoTIFF do not count.
     """
     try:
-        with path.open("rb") as file:
-            image = _opened(file)
-            if image is None or not getattr(image, "is_animated", False):
+        with opened(path, str(path)) as file, identified(file, str(path), _SEVERAL) as image:
+            if not getattr(image, "is_animated", False):
                 return False
             return image.format != "TIFF" or any(_is_page(image, number) for number in range(1, _MOST_PAGES))
     except Exception:  # noqa: BLE001  # decoders raise anything on damaged files; reading the image says what is wrong
         return False
-
-
-def _opened(file: IO[bytes]) -> ImageFile.ImageFile | None:
-    """The image with only its header read, and without Pillow's limit of pixels; None: one of another format."""
-    Image.init()
-    start = file.read(16)
-    for name in _SEVERAL:
-        factory, accept = Image.OPEN[name]
-        if accept is not None and accept(start) is True:
-            file.seek(0)
-            return factory(file, "")
-    return None
 
 
 def _is_page(image: ImageFile.ImageFile, number: int) -> bool:

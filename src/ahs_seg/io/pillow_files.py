@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import IO, Final, cast
 
 import numpy as np
 from jaxtyping import Bool, Shaped
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from ahs_seg.io.orientation import UPRIGHT, Orientation
 from ahs_seg.io.pixels import Bands, ImageError
+from ahs_seg.io.tiff_tags import check_exif, check_tags, exif_block
 
 IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """Formats of images by Pillow's names; "JPEG" includes the multi-picture files (MPO) of cameras."""
@@ -32,6 +34,8 @@ _COSTLY: Final = {"JPEG2000": 32, "WEBP": 20, "AVIF": 16, "TIFF": 14}
 _PROGRESSIVE: Final = 16
 _WHOLE_FILES: Final = ("WEBP", "AVIF")
 _EXIF_ORIENTATION: Final = 0x0112
+_AVIF_EXIF: Final = re.compile(rb"(infe[\2\3].{3}(?:.{4}|.{6}))Exif", re.DOTALL)
+"""The entry of an EXIF block in the list of items: version, flags, number, protection, kind (ISO/IEC 14496-12)."""
 _BITS, _PHOTOMETRIC, _PLANAR, _NODATA = 258, 262, 284, 42113
 
 
@@ -89,9 +93,31 @@ def _identify(file: io.BufferedIOBase, name: str, formats: tuple[str, ...]) -> I
                 raise ImageError(
                     f"{name}: {kind} file of {size:,} bytes; at most {MAX_WHOLE_FILE:,} are read. Convert it to TIFF."
                 )
-            file.seek(0)
-            return factory(cast(IO[bytes], file), "")
+            return _OPENERS.get(kind, factory)(cast(IO[bytes], _checked(file, kind, name)), "")
     return None
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG whose EXIF block is checked before it is parsed, which Pillow does to open it; without its previews."""
+
+    def getexif(self) -> Image.Exif:
+        check_exif(exif_block(self.info))
+        return super().getexif()
+
+
+_OPENERS: Final = {"JPEG": _Jpeg}
+
+
+def _checked(file: io.BufferedIOBase, kind: str, name: str) -> io.BufferedIOBase:
+    """The file as Pillow may open it, without loading tags that take more memory than the file has bytes."""
+    if kind == "TIFF":
+        check_tags(file, name)
+        file.seek(0)
+        if file.read(4) == b"MM\0+":
+            raise SyntaxError("BigTIFF with the most significant byte first")
+    file.seek(0)
+    # Pillow would parse the EXIF block of an AVIF to open it; its orientation does not count, the container has one
+    return io.BytesIO(_AVIF_EXIF.sub(rb"\1skip", file.read())) if kind == "AVIF" else file
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
@@ -154,6 +180,8 @@ def pillow_bands(image: Image.Image, name: str) -> Bands:
             part = image if whole else image.crop((columns.start, rows.start, columns.stop, rows.stop))
             if deep:
                 return np.asarray(part)[..., None].astype(dtype, copy=False)
+            if part.mode == "La":  # which Pillow converts to LA alone
+                part = part.convert("LA")
             return np.asarray(part.convert("RGBA") if alpha else part.convert("RGB"))
 
     def valid(rows: slice, columns: slice) -> Bool[np.ndarray, "h w"]:
@@ -189,6 +217,9 @@ def orientation_of(image: Image.Image) -> Orientation:
     if image.format == "TIFF":  # Pillow turns it while it is decoded
         return UPRIGHT
     try:
+        if image.format == "PNG" and "exif" not in image.info:
+            image.load()  # the block may follow the pixels
+        check_exif(exif_block(image.info))
         return Orientation.of_exif(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # noqa: BLE001  # a damaged EXIF block is ignored, whatever its reader raises
         return UPRIGHT

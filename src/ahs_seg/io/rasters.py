@@ -10,16 +10,16 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
-from ahs_seg.io.gdal_bands import ORIENTATION, dataset_bands, is_plain
+from ahs_seg.io.gdal_bands import ORIENTATION, TAGS, dataset_bands, is_plain
 from ahs_seg.io.orientation import Orientation
 from ahs_seg.io.pillow_files import (
     IMAGE_FORMATS,
@@ -35,6 +35,8 @@ from ahs_seg.io.pillow_files import (
     raw_mode,
 )
 from ahs_seg.io.pixels import ImageError, Raster
+from ahs_seg.io.png import exif_after_pixels
+from ahs_seg.io.tiff_tags import exif_block, read_tags
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -85,7 +87,7 @@ def open_raster(source: Path | bytes, *, max_pixels: int | None = None, name: st
         dataset = None if driver is None else _opened_dataset(stack, source, driver)
         if dataset is not None:
             _check_dataset(dataset, name, max_pixels)
-            yield Raster(dataset_bands(dataset, tags, name))
+            yield Raster(dataset_bands(dataset, tags, _orientation(file, image, tags), name))
             return
         image = image or stack.enter_context(identified(file, name, IMAGE_FORMATS))
         check_cost(image, name, WHOLE if max_pixels is None else max_pixels)
@@ -104,11 +106,11 @@ def open_dataset(path: Path) -> Iterator[tuple[DatasetReader, Orientation] | Non
     with ExitStack() as stack:
         file = stack.enter_context(opened(path, name))
         if file.read(4) in _TIFF:
-            yield _dataset(stack, path, "GTiff"), Orientation.of_exif(_tags(file, name).get(ORIENTATION, 1))
+            yield _dataset(stack, path, "GTiff"), _orientation(file, None, _tags(file, name))
             return
         image = stack.enter_context(identified(file, name, IMAGE_FORMATS))
         driver = _DRIVERS.get(image.format or "")
-        yield (_dataset(stack, path, driver), orientation_of(image)) if driver else None
+        yield (_dataset(stack, path, driver), _orientation(file, image, {})) if driver else None
 
 
 def _has_rasterio() -> bool:
@@ -185,13 +187,16 @@ def _check_dataset(dataset: DatasetReader, name: str, max_pixels: int | None) ->
         )
 
 
+def _orientation(file: io.BufferedIOBase, image: Image.Image | None, tags: Mapping[int, Any]) -> Orientation:
+    """How to turn what GDAL reads: by the tag of a TIFF, or by the EXIF block of another `image`, without decoding."""
+    if image is None:
+        return Orientation.of_exif(tags.get(ORIENTATION, 1))
+    if image.format == "PNG" and "exif" not in image.info:
+        image.info["exif"] = exif_block(image.info) or exif_after_pixels(file)
+    return orientation_of(image)
+
+
 def _tags(file: io.BufferedIOBase, name: str) -> dict[int, Any]:
-    """The tags of the first image of a TIFF."""
+    """The tags that tell how the first image of a TIFF is read."""
     with decoding(name):
-        file.seek(0)
-        header = file.read(8)
-        header += file.read(8) if header[2] == 43 or header[3] == 43 else b""
-        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-        file.seek(directory.next)
-        directory.load(cast(IO[bytes], file))
-        return dict(directory)
+        return read_tags(file, name, TAGS)

@@ -31,7 +31,8 @@ from ahs_seg.data.prepare.sources import GB, ArchiveSource
 from ahs_seg.data.prepare.tables import convert_ids
 from ahs_seg.errors import SampleError
 from ahs_seg.io.atomic import write_bytes
-from ahs_seg.io.images import read_image
+from ahs_seg.io.images import MAX_PIXELS, read_image
+from ahs_seg.io.pillow_files import check_cost, decoding, identified, opened
 
 _SPEC: Final = find_spec("ade20k-847")
 _INDEX: Final = "ADE20K_2021_17_01/index_ade20k.pkl"
@@ -98,11 +99,11 @@ def list_jobs(root: Path) -> tuple[list[PrepareJob], dict[str, str]]:
 
 def _stored_pixels(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     """Image pixels as stored, without EXIF rotation: the annotations and the original script ignore EXIF as well."""
-    try:
-        with Image.open(path, formats=("JPEG",)) as image:
+    name = str(path)
+    with opened(path, name) as file, identified(file, name, ("JPEG",)) as image:
+        check_cost(image, name, MAX_PIXELS)
+        with decoding(name):
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SampleError(f"{path}: missing or damaged ({error}); unpack the archive again.") from None
 
 
 ADE20K_847: Final = Preparation(_SPEC, (SOURCE,), list_jobs)
