@@ -9,6 +9,7 @@ from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.checkpoints import ModelDescription, save_model
 from ahs_seg.cli import app
 from ahs_seg.evaluation import EvaluationReport
+from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ZeroShotConfig
 from tests.support.command_line import fails, output_of
 from tests.support.label_folders import discs, label_folder
@@ -75,3 +76,16 @@ def test_a_device_and_a_place_for_the_report_are_checked_first(model, tmp_path, 
     assert "device 'gpu' is not known" in fails(capsys, monkeypatch, *words, "--device", "gpu")
     assert "is a folder" in fails(capsys, monkeypatch, *words, "-o", str(tmp_path))
     assert "split 'x' is given for world-20" in fails(capsys, monkeypatch, *words, "--split", "x")
+
+
+def test_a_report_replaces_no_image(model, tmp_path):
+    images = [{"id": 1, "file_name": "a.png", "height": 8, "width": 8}]
+    shape = {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 8, 0, 8, 4, 0, 4]]}
+    labels = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": [{"id": 1, **shape}]}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    (tmp_path / "a.png").write_bytes(b"an image")
+    with pytest.raises(OverwriteError, match=r"a\.png: is a file of the input"):
+        output_of("evaluate", model, "--data", tmp_path / "labels.json", "-o", tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == b"an image"
+    with pytest.raises(OverwriteError, match=r"a\.png: is a file of the input"):
+        output_of("evaluate", model, "--data", f"hf:{tmp_path}", "-o", tmp_path / "a.png")

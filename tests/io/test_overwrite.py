@@ -93,3 +93,10 @@ def test_an_input_is_not_in_a_directory_that_is_replaced(folder: Path) -> None:
 def test_names_that_lead_outside_of_a_folder() -> None:
     assert not any(map(leads_outside, ["a", "a/b", "a.b/..c", "a:b"]))
     assert all(map(leads_outside, ["", ".", "..", "../a", "a/../b", "/a", Path("/")]))
+
+
+def test_names_of_classes_that_are_no_path_are_no_input(folder: Path) -> None:
+    """A list of names may be longer than a file name."""
+    names = Path("cat, dog, " * 50)
+    check_holds_none(Path("photos"), [names])
+    check_output_file(Path("photos/deep/a.png"), [names])

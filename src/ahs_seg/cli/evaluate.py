@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     """Evaluate a model on labelled images, under one or several protocols."""
     from ahs_seg.checkpoints.model_dir import read_description
     from ahs_seg.checkpoints.zoo import find_model
-    from ahs_seg.data.config import data_folder, parse_data
+    from ahs_seg.data.config import parse_data
     from ahs_seg.evaluation import score_table
     from ahs_seg.evaluation.protocols import choose_protocols
     from ahs_seg.experiments.suite import EvaluationJob, evaluate_model, run_suite, suite_data
@@ -89,7 +89,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         return
     check_report_path(output)
     source = parse_data(data or "", split=split, count=count, root=root)
-    check_output_file(output, [directory, parents, data_folder(source)])
+    check_output_file(output, [directory, parents, *source.places()])
     dataset = source.open()
     table = None if parents is None else ParentTable.load(parents, dataset.vocabulary, benchmark=source.title)
     job = EvaluationJob(

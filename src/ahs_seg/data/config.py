@@ -170,10 +170,3 @@ def _label_file(path: Path) -> AnnotatedData:
     with path.open("rb") as file:
         head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
     return LabelStudioData(file=path) if head.startswith(b"[") else CocoData(file=path)
-
-
-def data_folder(data: DatasetConfig) -> Path | None:
-    """Folder or file from which a dataset is read; None: it is not read from files."""
-    if isinstance(data, AnnotatedData):
-        return data.file
-    return data.root if isinstance(data, FolderData | ColouredData | BenchmarkData) else None

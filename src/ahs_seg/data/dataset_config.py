@@ -22,6 +22,10 @@ class DatasetConfig(Config):
     def open(self) -> SegmentationDataset:
         """Build the dataset."""
 
+    def places(self) -> list[Path]:
+        """Files and folders from which the dataset is read: those among its settings, whether they exist or not."""
+        return [value for value in dict(self).values() if isinstance(value, Path)]
+
 
 def dataset_settings(data: DatasetConfig) -> dict[str, Any]:
     """Values for JSON that tell datasets of the same title apart: all that are not defaults, with full paths."""

@@ -164,6 +164,10 @@ class HubData(DatasetConfig):
             offset=self.offset,
         )
 
+    def places(self) -> list[Path]:
+        """The folder that `dataset` names; for a dataset of the hub it does not exist."""
+        return [Path(self.dataset.removeprefix(PREFIX))]
+
 
 def _load(text: str, subset: str | None, split: str) -> Any:
     """The `datasets.Dataset` of a split."""

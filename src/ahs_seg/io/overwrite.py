@@ -12,7 +12,7 @@ from typing import Final
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.drafts import FILE_ENDING, FOLDER_ENDING
-from ahs_seg.io.reach import is_link
+from ahs_seg.io.reach import exists, is_folder, is_link
 
 _OF_SYSTEMS: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 """Files that systems write into folders that are looked at."""
@@ -66,7 +66,7 @@ def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> Non
             continue
         if _same_file(output, path):
             raise OverwriteError(f"{output}: is the input {path}, which would be replaced. Give another path.")
-        if output.exists() and path.is_dir() and OutputFolder(path).holds(output):
+        if output.exists() and is_folder(path) and OutputFolder(path).holds(output):
             raise OverwriteError(
                 f"{output}: is a file of the input {path}, which would be replaced. Give another path, or "
                 "delete it first."
@@ -81,7 +81,7 @@ def check_holds_none(directory: Path, inputs: Iterable[Path | None]) -> None:
     """
     place = OutputFolder(directory)
     for path in inputs:
-        if path is not None and path.exists() and place.holds(path):
+        if path is not None and exists(path) and place.holds(path):
             raise OverwriteError(
                 f"{directory}: holds the input {path}, and is replaced as a whole. Give a new directory with -o."
             )

@@ -8,7 +8,7 @@ import pytest
 from ahs_seg.config import ConfigError
 from ahs_seg.data.annotations.base import AnnotationError
 from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
-from ahs_seg.data.config import data_folder, parse_data
+from ahs_seg.data.config import parse_data
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.output.formats import Format
 from tests.support.annotations import MAPS, exported, same_labels, save_image
@@ -57,4 +57,11 @@ def test_files_on_a_command_line_are_known_by_their_content(
     assert parse_data(str(file)) == config(file=file)
     with pytest.raises(ConfigError, match=r"split 'val' is given for .*, which has none"):
         parse_data(str(file), split="val")
-    assert data_folder(config(file=file)) == file
+
+
+def test_places_are_the_file_and_the_folder_of_the_images(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    assert CocoData(file=file).places() == [file, tmp_path]
+    assert CocoData(file=file, images=Path("b"), segments=Path("c")).places() == [file, Path("b"), Path("c"), Path("b")]
+    (tmp_path / "images").mkdir()
+    assert CocoData(file=file).places() == [file, tmp_path / "images"]

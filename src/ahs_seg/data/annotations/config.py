@@ -48,6 +48,14 @@ class AnnotatedData(DatasetConfig):
         classes = ClassChoice.of(self.classes, self.unlabelled)
         return AnnotatedDataset(self.label_source(), self._image_folder(), title=self.title, classes=classes)
 
+    def places(self) -> list[Path]:
+        """The files and folders of the settings, and the folder of the images.
+
+        Raises:
+            AnnotationError: the file lies among results of a run, and `images` is None.
+        """
+        return [*super().places(), self._image_folder()]
+
     def _image_folder(self) -> Path:
         if self.images is not None:
             return self.images
