@@ -49,3 +49,19 @@ def test_wrong_options_are_told(capsys: pytest.CaptureFixture[str], monkeypatch:
         capsys, monkeypatch, "benchmark", "--allocator", "mimalloc"
     )
     assert "at least 1" in fails(capsys, monkeypatch, "benchmark", "--words", "0")
+
+
+def test_a_file_of_the_model_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "config.json").write_text("{}")
+    for model in (str(tmp_path), f"clip:{tmp_path}"):
+        message = fails(capsys, monkeypatch, "benchmark", model, "--json", tmp_path / "config.json")
+        assert "which would be replaced" in " ".join(message.split())
+
+
+def test_a_quick_benchmark_has_its_own_words_and_rounds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    message = fails(capsys, monkeypatch, "benchmark", "--quick", "--words", "5", "--rounds", "2")
+    assert "--words, --rounds: --quick sets it; leave one of them out." in message

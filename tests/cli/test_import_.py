@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ahs_seg.checkpoints import CheckpointError, load_model
 from ahs_seg.cli import import_
+from ahs_seg.cli.options import OptionError
 from ahs_seg.io.overwrite import OverwriteError
 from tests.support.hub_server import Hub
 from tests.support.official import byte_tokenizer_file, open_clip, save_original, tiny_state
@@ -76,6 +77,10 @@ def test_an_import_replaces_neither_its_inputs_nor_other_files(files: Path) -> N
             run(files / "model.pth", "-o", output, "--tokenizer", files)
     with pytest.raises(OverwriteError, match=r"mine\.yaml: is the input"):
         run(files / "mine.yaml", "-o", files / "thesis" / ".." / "mine.yaml")
+    (files / "base.yaml").write_text("_BASE_: mine.yaml\n")
+    with pytest.raises(OverwriteError, match=r"mine\.yaml: is the input"):
+        run(files / "base.yaml", "-o", files / "mine.yaml")
+    (files / "base.yaml").unlink()
     assert (files / "thesis" / "thesis.tex").read_text() == "years of work"
     assert {path: path.read_bytes() for path in before} == before
 
@@ -87,3 +92,24 @@ def test_heads_and_activation_that_the_file_does_not_hold(files: Path) -> None:
         run(*arguments)
     text = run(*arguments, "--heads", 4, "--text-heads", 2, "--activation", "gelu")
     assert "CLIP: 4 heads in the image tower, 2 in the text tower, activation gelu" in text
+
+
+def test_names_of_training_classes_may_be_many(files: Path) -> None:
+    names = ", ".join(f"class {number}" for number in range(60))
+    run(files / "model.pth", "-o", files / "out", "--tokenizer", files, "--trained-on", names)
+    assert len(load_model(files / "out")[0].trained_on) == 60
+
+
+def test_options_without_effect_are_refused(files: Path) -> None:
+    for source, options, message in (
+        ("clip:tiny", ("--trained-on", "nowhere.txt", "--heads", 3, "--keys"), "--trained-on, --heads, --keys: for a"),
+        ("clip:tiny", ("--tokenizer", "nothing", "--set", "X.Y=1"), "--tokenizer, --set: for a checkpoint, and clip:t"),
+        (files / "mine.yaml", ("--as", "cat_seg", "--trained-on", "cat"), "--as, --trained-on: for a checkpoint, and"),
+        (files / "mine.yaml", ("--config", files / "mine.yaml"), "--config: for a checkpoint, and this is a config"),
+        (files / "model.pth", ("--set", "X.Y=1"), "--set: overrides the original config; give it with --config"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            run(source, "-o", files / "out", *options)
+    with pytest.raises(CheckpointError, match="imported as a CLIP alone, which keeps neither config nor training cl"):
+        run(files / "model.pth", "--as", "clip", "-o", files / "out", "--tokenizer", files, "--trained-on", "cat, dog")
+    assert not (files / "out").exists()

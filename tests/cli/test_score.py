@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ahs_seg.cli.options import OptionError
 from ahs_seg.data.config import parse_data
 from ahs_seg.evaluation import EvaluationError, EvaluationReport
 from ahs_seg.io.overwrite import OverwriteError
@@ -55,9 +56,15 @@ def test_a_damaged_image_of_a_folder_is_left_out(tmp_path: Path):
     assert EvaluationReport.load(tmp_path / "r.json").images == 1
 
 
-def test_broader_classes_are_proposed():
-    table = json.loads(output_of("score", "--data", "world-847", "--count", "1", "--propose-parents"))
+def test_broader_classes_are_proposed(tmp_path: Path):
+    words = ["score", "--data", "world-847", "--count", "1", "--propose-parents"]
+    table = json.loads(output_of(*words))
     assert all(isinstance(broad, list) for broad in table.values())
+    file = tmp_path / "new" / "table.json"
+    assert output_of(*words, "-o", file) == f"table of parent classes: {file}\n"
+    assert json.loads(file.read_text()) == table
+    with pytest.raises(OptionError, match="--first, --seen, --boundary: of no use without PREDICTIONS; name them"):
+        output_of(*words, "--first", "1", "--seen", "sky", "--boundary")
 
 
 def test_a_report_replaces_no_input(tmp_path: Path):
@@ -66,4 +73,7 @@ def test_a_report_replaces_no_input(tmp_path: Path):
     for name in ("p.json", "link.json"):
         with pytest.raises(OverwriteError, match=r"json: is the input .*p\.json, which would be replaced"):
             output_of("score", tmp_path / "p.json", *WORLD, "-o", tmp_path / name)
+    (tmp_path / "names.txt").write_text("sky\nsand\n")
+    with pytest.raises(OverwriteError, match=r"is the input .*names\.txt, which would be replaced"):
+        output_of("score", tmp_path / "p.json", *WORLD, "--seen", tmp_path / "names.txt", "-o", tmp_path / "names.txt")
     assert (tmp_path / "p.json").read_text() == "[]"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ahs_seg.cli.options import OptionError, parse_numbers
+from ahs_seg.cli.options import OptionError, check_report_path, check_unused, parse_numbers
 from ahs_seg.cli.output import say
 
 AS_IT_IS = "as-it-is"
@@ -22,11 +22,15 @@ def command(  # a command line has many options
         str | None,
         typer.Option(help="Without MODEL: CAT-Seg with random weights of this size, vit-b16 (default) or vit-l14."),
     ] = None,
-    words: Annotated[str, typer.Option(help="Numbers of words, separated by commas.")] = "20,150,847,10000",
+    words: Annotated[
+        str | None, typer.Option(help="Numbers of words, separated by commas; default: 20,150,847,10000.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch; default: as it chooses.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each part; medians are shown.")] = 5,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Turns of each part; medians are shown. Default: 5.")
+    ] = None,
     allocator: Annotated[
         str, typer.Option(help="C allocator: both settings in a process each, default, keeping, or as-it-is.")
     ] = "both",
@@ -36,10 +40,11 @@ def command(  # a command line has many options
     """Time image tower, text, head and merging by number of words, beside what this machine could do."""
     import json
 
-    from ahs_seg.cli.options import check_report_path
+    from ahs_seg.checkpoints.training_free import PREFIX
     from ahs_seg.evaluation.speed import checked_architecture
     from ahs_seg.io.atomic import write_text
     from ahs_seg.io.devices import find_device
+    from ahs_seg.io.overwrite import check_output_file
     from ahs_seg.io.precision import check_precision, find_dtype
     from ahs_seg.io.provenance import provenance
 
@@ -50,11 +55,14 @@ def command(  # a command line has many options
     size = checked_architecture(architecture or "vit-b16")
     check_precision(find_dtype(dtype), find_device(device))
     check_report_path(json_file, "--json")
-    counts, turns = ((20, 150), 1) if quick else (parse_numbers(words, "--words"), rounds)
+    check_output_file(json_file, [Path(model.removeprefix(PREFIX)) if model else None])
+    if quick:
+        check_unused({"--words": words, "--rounds": rounds}, "--quick sets it; leave one of them out.")
+    counts = parse_numbers(words or ("20,150" if quick else "20,150,847,10000"), "--words")
     if min(counts) < 1:
         raise OptionError(f"--words is {words!r}; give numbers of at least 1, e.g. 20,150.")
     settings = ("default", "keeping") if allocator == "both" else (allocator,)
-    asked = _Asked(model, size, counts, dtype, device, threads, turns)
+    asked = _Asked(model, size, counts, dtype, device, threads, rounds or (1 if quick else 5))
     found: dict[str, Any] = {}
     for name in settings:
         found[name] = _here(asked) if name == AS_IT_IS else _in_a_child(name, asked)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ahs_seg.cli.options import check_unused
 from ahs_seg.cli.output import say
 
 
@@ -61,21 +62,29 @@ def command(
     from ahs_seg.checkpoints.importing.run import ClipSettings, import_checkpoint
     from ahs_seg.checkpoints.known import find_known
     from ahs_seg.checkpoints.training_free import PREFIX, save_training_free
-    from ahs_seg.io.atomic import write_text
-    from ahs_seg.io.overwrite import check_holds_none, check_output_file
+    from ahs_seg.io.overwrite import check_holds_none
+    from ahs_seg.io.reach import from_home
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
+    of_models: dict[str, object] = {
+        "--as": kind,
+        "--tokenizer": tokenizer,
+        "--trained-on": trained_on,
+        "--shifted": shifted,
+    }
+    of_models |= {"--heads": heads, "--text-heads": text_heads, "--activation": activation, "--keys": keys}
     if checkpoint.endswith((".yaml", ".yml")):
-        check_output_file(output, [Path(checkpoint)])
-        translation = translate_config(checkpoint, overrides or [])
-        write_text(output, translation.to_yaml())
-        say(f"{checkpoint} -> {output}\n{translation}")
+        check_unused(of_models | {"--config": config}, "for a checkpoint, and this is a config; leave it out.")
+        _translate(checkpoint, output, overrides or [])
         return
     if checkpoint.startswith(PREFIX):
+        given = of_models | {"--config": config, "--set": overrides}
+        check_unused(given, f"for a checkpoint, and {checkpoint} is read as it is; leave it out.")
         say(f"model: {save_training_free(checkpoint.removeprefix(PREFIX), output)}")
         return
-    description, path = None, Path(checkpoint)
-    chosen = kind
+    if config is None:
+        check_unused({"--set": overrides}, "overrides the original config; give it with --config, or leave --set out.")
+    description, path, chosen = None, Path(checkpoint), kind
     known = find_known(checkpoint)
     if known is not None and not path.exists():
         description, path, chosen = known.description(), fetch_known(checkpoint), chosen or known.method
@@ -84,7 +93,7 @@ def command(
         say(f"{config}:\n{translation}")
         description = translation.description()
         chosen = chosen or description.method.name
-    check_holds_none(output, [path, *(Path(each) for each in (config, trained_on) if each)])
+    check_holds_none(output, [path, *(from_home(each) for each in (config, trained_on) if each)])
     classes = None if trained_on is None else Vocabulary.parse(trained_on)
     report = import_checkpoint(
         path,
@@ -98,3 +107,16 @@ def command(
     )
     say(report.listing() if keys else str(report))
     say(f"model: {output}")
+
+
+def _translate(config: str, output: Path, overrides: list[str]) -> None:
+    """Write the translation of an original config, which replaces neither it nor one of its bases."""
+    from ahs_seg.checkpoints.importing.convert_config import translate_config
+    from ahs_seg.checkpoints.importing.detectron2_yaml import config_files
+    from ahs_seg.io.atomic import write_text
+    from ahs_seg.io.overwrite import check_output_file
+
+    check_output_file(output, config_files(config))
+    translation = translate_config(config, overrides)
+    write_text(output, translation.to_yaml())
+    say(f"{config} -> {output}\n{translation}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
@@ -44,6 +44,16 @@ NoCacheOption: TypeAlias = Annotated[
 
 class OptionError(AhsSegError, ValueError):
     """Options cannot be combined, or an option is missing or has a wrong value; the message says what to give."""
+
+
+def check_unused(options: Mapping[str, object], why: str) -> None:
+    """Refuse options that would have no effect; `options` has their values, None, False or an empty list if not given.
+
+    Raises:
+        OptionError: one of them is given.
+    """
+    if given := [name for name, value in options.items() if value is not None and value is not False and value != []]:
+        raise OptionError(f"{', '.join(given)}: {why}")
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError, check_report_path
+from ahs_seg.cli.options import OptionError, check_report_path, check_unused
 from ahs_seg.cli.output import say
+
+if TYPE_CHECKING:
+    from ahs_seg.evaluation import EvaluationReport
+    from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 
 def command(  # noqa: PLR0913  # a command line has many options
@@ -41,19 +45,23 @@ def command(  # noqa: PLR0913  # a command line has many options
     propose: Annotated[
         bool,
         typer.Option(
-            "--propose-parents", help="Derive such a table from the class names; without PREDICTIONS, print it."
+            "--propose-parents",
+            help="Derive such a table from the class names; without PREDICTIONS, print it, or write it to --output.",
         ),
     ] = False,
     journal: Annotated[
         Path | None, typer.Option(help="Folder for the counts of every image, to resume a killed run.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for the report.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file for the report, or for the table.")
+    ] = None,
 ) -> None:
     """Evaluate predictions of another program: both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
-    from ahs_seg.data.config import background_label, data_folder, parse_data
+    from ahs_seg.data.config import background_label, parse_data
     from ahs_seg.evaluation import open_predictions, score_predictions
     from ahs_seg.evaluation.external import read_categories
     from ahs_seg.io.overwrite import check_output_file
+    from ahs_seg.io.reach import from_home
     from ahs_seg.metrics import Measures, ParentTable, propose_parents
     from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -61,19 +69,24 @@ def command(  # noqa: PLR0913  # a command line has many options
         raise OptionError("name the labelled images with --data.")
     if parents is not None and propose:
         raise OptionError("give either --parents or --propose-parents.")
+    if predictions is None:
+        if not propose:
+            raise OptionError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
+        reading = {"--first": first or None, "--ignore": ignore, "--categories": categories}
+        counting = {"--seen": seen, "--boundary": boundary, "--pairs": pairs, "--journal": journal}
+        check_unused(reading | counting, "of no use without PREDICTIONS; name them, or leave it out.")
     check_report_path(output)
     source = parse_data(data, split=split, count=count, root=root)
+    names = None if seen is None else from_home(seen)
+    check_output_file(output, [predictions, categories, parents, names, *source.places()])
     dataset = source.open()
     words = dataset.vocabulary
-    table = propose_parents(words) if propose else None
     if predictions is None:
-        if table is None:
-            raise OptionError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
-        say(table.to_json(words))
+        _tell_table(words, output)
         return
+    table = propose_parents(words) if propose else None
     if parents is not None:
         table = ParentTable.load(parents, words, benchmark=source.title)
-    check_output_file(output, [predictions, categories, parents, data_folder(source)])
     background = background_label(source)
     predicted = len(words) if background is None else sum(len(entry.names) for entry in words.entries)
     mapping = None if categories is None else read_categories(categories)
@@ -88,6 +101,24 @@ def command(  # noqa: PLR0913  # a command line has many options
         journal=journal,
         data=source,
     )
+    _tell(report, output)
+
+
+def _tell_table(words: Vocabulary, output: Path | None) -> None:
+    """Print the table of parent classes that the class names propose, or write it if there is an output."""
+    from ahs_seg.io.atomic import write_text
+    from ahs_seg.metrics import propose_parents
+
+    text = propose_parents(words).to_json(words)
+    if output is None:
+        say(text)
+    else:
+        write_text(output, text)
+        say(f"table of parent classes: {output}")
+
+
+def _tell(report: EvaluationReport, output: Path | None) -> None:
+    """Print a report, write it if there is an output, and end with the exit status 1 if an image was left out."""
     say(str(report))
     if report.seen_labels is not None:
         for title, names in zip(("seen", "unseen"), report.seen_labels, strict=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.checkpoints.importing.convert_config import translate_config
-from ahs_seg.checkpoints.importing.detectron2_yaml import Tagged, read_detectron2
+from ahs_seg.checkpoints.importing.detectron2_yaml import Tagged, config_files, read_detectron2
 from ahs_seg.config import ConfigError
 from ahs_seg.documents import read_text
 
@@ -64,6 +64,7 @@ def test_several_bases_and_literals(tmp_path: Path) -> None:
         "A.E": [1.5, None],
         "A.F": "hello",
     }
+    assert {path.name for path in config_files(tmp_path / "sub" / "a.yaml")} == {"a.yaml", "one.yaml", "two.yaml"}
     with pytest.raises(ConfigError, match=r"not of the form KEY\.SUB=value"):
         read_detectron2(tmp_path / "one.yaml", ["A.F"])
 

@@ -47,11 +47,22 @@ def read_detectron2(path: Path | str, overrides: Sequence[str] = ()) -> dict[str
     return values
 
 
+def config_files(path: Path | str) -> list[Path]:
+    """The paths of a config and all its base configs.
+
+    Raises:
+        ConfigError: as by `read_detectron2`.
+    """
+    files = _Files()
+    files.merged(Path(path), ())
+    return [*files.known]
+
+
 class _Files:
     """The config files that were read, each once, with the values of their bases."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, dict[str, Value]] = {}
+        self.known: dict[Path, dict[str, Value]] = {}
         self._named = 0
 
     def merged(self, path: Path, above: tuple[Path, ...]) -> dict[str, Value]:
@@ -61,8 +72,8 @@ class _Files:
         if place in above:
             circle = " -> ".join(file.name for file in (*above, place))
             raise ConfigError(f"{path}: its base configs are circular: {circle}. Remove one _BASE_.")
-        if place in self._known:
-            return self._known[place]
+        if place in self.known:
+            return self.known[place]
         with _reading(path, above):
             text = read_text(place, MAX_YAML_BYTES)
         values = _parsed(text, str(path))
@@ -71,8 +82,8 @@ class _Files:
         merged: dict[str, Value] = {}
         for base in self._bases(values.pop(BASE, []), path):
             merged = _over(merged, self.merged(place.parent / from_home(base), (*above, place)))
-        self._known[place] = _over(merged, values)
-        return self._known[place]
+        self.known[place] = _over(merged, values)
+        return self.known[place]
 
     def _bases(self, given: Value, path: Path) -> list[str]:
         bases = []

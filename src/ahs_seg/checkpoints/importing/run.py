@@ -66,6 +66,11 @@ def import_checkpoint(
     if kind is None:
         first = ", ".join(list(weights.state)[:3])
         raise CheckpointError(f"{path} is not a known checkpoint (it has {first}); known are {', '.join(CONVERTERS)}.")
+    if kind == "clip" and (description is not None or trained_on is not None):
+        raise CheckpointError(
+            f"{path} is imported as a CLIP alone, which keeps neither config nor training classes. Leave --config and "
+            "--trained-on (`description`, `trained_on`) out, or give a method with --as (`kind`)."
+        )
     (check_clip_place if kind == "clip" else check_model_place)(Path(directory))
     origin = origin_of(kind, weights.state)
     try:
