@@ -33,6 +33,9 @@ def test_tables_are_read_by_label_or_index_and_by_benchmark(tmp_path):
         ('{"armchair": "chair"}', "not a list of classes"),
         ('{"stool": [0]}', "no class 'stool'; allowed are labels and 0..2"),
         ('{"1": [3]}', "no class 3"),
+        ('{"armchair": ["chair", 1]}', "'armchair' is its own parent; leave it out of its list"),
+        ('{"armchair": ["chair"], "1": []}', r"'1' is class 1 \(armchair\), which is listed twice; join its lists"),
+        ('{"1": [0], "01": [2]}', r"'01' is class 1 \(armchair\), which is listed twice"),
         ("{", "not a table of broader classes in JSON"),
     ],
 )

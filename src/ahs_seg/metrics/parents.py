@@ -39,7 +39,8 @@ class ParentTable(Config):
         (`-` and `_` are equivalent).
 
         Raises:
-            ParentTableError: the file is not such a table, has none for this benchmark, or names unknown classes.
+            ParentTableError: the file is not such a table, has none for this benchmark, names unknown classes, lists a
+                class twice or as its own parent.
         """
         try:
             values: object = read_mapping(path)
@@ -52,12 +53,19 @@ class ParentTable(Config):
                 f"{path}: holds a {type(values).__name__}; a table maps classes to lists of classes."
             )
         index = {label: number for number, label in enumerate(vocabulary.labels)}
-        parents = {}
-        for narrow, broad in values.items():
+        parents: dict[int, tuple[int, ...]] = {}
+        for name, broad in values.items():
             if not isinstance(broad, Sequence) or isinstance(broad, str):
-                raise ParentTableError(f"{path}: {narrow!r}: {broad!r} is not a list of classes.")
-            found = tuple(dict.fromkeys(_index(one, index, path) for one in broad))
-            parents[_index(narrow, index, path)] = found
+                raise ParentTableError(f"{path}: {name!r}: {broad!r} is not a list of classes.")
+            narrow, found = _index(name, index, path), tuple(dict.fromkeys(_index(one, index, path) for one in broad))
+            if narrow in found:
+                raise ParentTableError(f"{path}: {name!r} is its own parent; leave it out of its list.")
+            if narrow in parents:
+                raise ParentTableError(
+                    f"{path}: {name!r} is class {narrow} ({vocabulary.labels[narrow]}), which is listed twice; join "
+                    "its lists into one."
+                )
+            parents[narrow] = found
         return cls(source=path.name if benchmark is None else f"{path.name}, {benchmark}", parents=parents)
 
     def to_json(self, vocabulary: Vocabulary) -> str:
