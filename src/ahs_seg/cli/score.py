@@ -72,7 +72,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     if predictions is None:
         if not propose:
             raise OptionError("name the PREDICTIONS: a folder of label maps, or sem_seg_predictions.json.")
-        reading = {"--first": first or None, "--ignore": ignore, "--categories": categories}
+        reading: dict[str, object] = {"--first": first or None, "--ignore": ignore, "--categories": categories}
         counting = {"--seen": seen, "--boundary": boundary, "--pairs": pairs, "--journal": journal}
         check_unused(reading | counting, "of no use without PREDICTIONS; name them, or leave it out.")
     check_report_path(output)
