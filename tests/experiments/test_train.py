@@ -23,6 +23,7 @@ from ahs_seg.experiments.train import TrainingConfig, checked, describe
 from ahs_seg.methods import Method, MethodConfig
 from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.training.callbacks import CallbackError, TrainingCallback, TrainingProgress
+from ahs_seg.training.recipe import TrainingSetupError
 from ahs_seg.training.run import MODEL, load_weights
 from tests.support.label_folders import discs, label_folder
 
@@ -263,6 +264,13 @@ def test_a_run_that_was_interrupted_has_its_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Resume with those of that run \(its config\.yaml\)"):
         begin(NOT_VARIED.replace(flip=0.1), resume=True)
     assert TrainingConfig.read(tmp_path / "config.yaml").augmentation == NOT_VARIED
+
+
+def test_a_run_that_cannot_train_does_not_block_its_directory(tmp_path: Path) -> None:
+    free = ahs_seg.ZeroShotConfig(backbone=ahs_seg.ClipConfig(source="tiny"))
+    with pytest.raises(TrainingSetupError, match="a training-free method is evaluated, not trained"):
+        ahs_seg.train(free, Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
+    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
 
 
 class Names(Squares):

@@ -1,9 +1,12 @@
 """SCAN's second stage of training, on the drawn world."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from torch import nn
 
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.tokenizer import TextTooLongError
@@ -16,9 +19,11 @@ from ahs_seg.data.folder import FolderError
 from ahs_seg.io.overwrite import OverwriteError
 from ahs_seg.methods import ScanSegmenter, ZeroShotConfig
 from ahs_seg.methods.mask.scan.config import ScanConfig
-from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective
+from ahs_seg.methods.mask.scan.crop_clip import CropEncoder, RegionObjective, classes_of
 from ahs_seg.methods.objective import SumObjective
+from ahs_seg.training import crop_clip
 from ahs_seg.training.crop_clip import CropClipExperiment, check_outputs, finetune_crop_clip, region_accuracy
+from ahs_seg.training.launch import create_fabric
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.sampler import UnusableDataError
 from ahs_seg.types import IGNORE, TrainingForward
@@ -75,17 +80,77 @@ def test_the_fine_tuned_tower_becomes_a_clip_and_part_of_a_scan(tmp_path: Path) 
 def test_a_damaged_validation_image_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file, images = exported("coco", tmp_path)
     method = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5)
-    data, recipe = CocoData(file=file, images=images), Recipe(steps=1)
-    whole = region_accuracy(method, data.open(), recipe)
+    data, recipe = CocoData(file=file, images=images), Recipe(steps=1, accelerator="cpu")
+    fabric = create_fabric(recipe)
+    whole = region_accuracy(method, data.open(), recipe, fabric)
     assert 0 <= whole <= 1
     (images / "b.png").write_bytes(b"junk")
-    assert 0 <= region_accuracy(method, data.open(), recipe) <= 1
+    assert 0 <= region_accuracy(method, data.open(), recipe, fabric) <= 1
     (message,) = (text for text in caplog.messages if text.startswith("left out: "))
     assert "b.png" in message
     for path in images.rglob("*.png"):
         path.write_bytes(b"junk")
     with pytest.raises(UnusableDataError, match=r"none of 2 validation images can be used\. The first: .*b\.png"):
-        region_accuracy(method, data.open(), recipe)
+        region_accuracy(method, data.open(), recipe, fabric)
+
+
+class Process(Fabric):  # type: ignore[misc]  # Fabric has no types for mypy
+    """One of two processes; `given` are the values that it adds to those of the other."""
+
+    def __init__(self, rank: int, other: torch.Tensor) -> None:
+        super().__init__(accelerator="cpu", devices=1)
+        self._rank, self._other = rank, other
+        self.given = torch.zeros(3, dtype=torch.int64)
+
+    @property
+    def global_rank(self) -> int:
+        return self._rank
+
+    @property
+    def world_size(self) -> int:
+        return 2
+
+    def all_reduce(self, data: torch.Tensor, **_: object) -> torch.Tensor:
+        self.given = data
+        return data + self._other
+
+
+def test_processes_share_the_validation_images(tmp_path: Path) -> None:
+    file, images = exported("coco", tmp_path)
+    method = CropEncoder(random_backbone(), shifts=(1,), ratio=0.5)
+    data, recipe = CocoData(file=file, images=images).open(), Recipe(steps=1, accelerator="cpu")
+    first = Process(0, torch.zeros(3, dtype=torch.int64))
+    region_accuracy(method, data, recipe, first)
+    second = Process(1, first.given)
+    whole = region_accuracy(method, data, recipe, create_fabric(recipe))
+    assert region_accuracy(method, data, recipe, second) == whole
+    masks = [len(classes_of(torch.from_numpy(data[index].labels))) for index in range(2)]
+    assert [int(one.given[1]) for one in (first, second)] == masks
+
+
+def test_the_accuracy_before_is_computed_on_the_device_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it is checked that the loggers are there; where it fails, another run may take the directory."""
+    experiment = CropClipExperiment.read(find_crop_clip("world"), [*SHORT[:-1], "validation.count=2"])
+    events: list[str] = []
+    move = nn.Module.to
+
+    def to(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        events.extend(["moved"] if isinstance(module, CropEncoder) else [])
+        return move(module, *args, **kwargs)
+
+    def accuracy(*_: object) -> float:
+        events.append("accuracy")
+        raise UnusableDataError
+
+    monkeypatch.setattr(crop_clip, "check_loggers", lambda names: events.append(" ".join(names)))
+    monkeypatch.setattr(crop_clip, "region_accuracy", accuracy)
+    monkeypatch.setattr(nn.Module, "to", to)
+    with pytest.raises(UnusableDataError):
+        finetune_crop_clip(experiment, tmp_path / "run", progress=False)
+    assert events == ["tensorboard", "moved", "accuracy"]
+    assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 def test_every_file_of_a_folder_is_read_before_the_fine_tuning(tmp_path: Path) -> None:

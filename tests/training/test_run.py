@@ -10,10 +10,12 @@ from lightning_fabric import Fabric
 
 from ahs_seg.config import ConfigError
 from ahs_seg.experiments.train import TrainingConfig
+from ahs_seg.io.folder_lock import FOLDER
 from ahs_seg.io.journal import as_read, changes
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import TrainingCheckpointError
+from ahs_seg.training.logs import RunLog
 from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import _FREE, CHECKPOINTS, claim
@@ -28,13 +30,19 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def claimed(directory: Path, recipe: Recipe, fabric: Fabric | None = None, *, resume: bool = False) -> None:
+    """Claim a directory for a run that does nothing."""
+    with claim(directory, recipe, fabric or Processes(), resume=resume):
+        pass
+
+
 @pytest.mark.parametrize("mark", ["config.yaml", "model"])
 def test_a_directory_is_that_of_one_run(tmp_path: Path, mark: str) -> None:
-    claim(tmp_path / "new", tiny_recipe(steps=4), Processes(), resume=False)
+    claimed(tmp_path / "new", tiny_recipe(steps=4))
     assert Recipe.read(tmp_path / "new" / "config.yaml").steps == 4
     (tmp_path / "old" / mark).mkdir(parents=True)
     with pytest.raises(ConfigError, match=rf"old already holds {mark} of a run\. Resume that run, or choose another"):
-        claim(tmp_path / "old", tiny_recipe(), Processes(), resume=False)
+        claimed(tmp_path / "old", tiny_recipe())
 
 
 def test_every_process_looks_before_the_first_one_writes(tmp_path: Path) -> None:
@@ -45,21 +53,43 @@ def test_every_process_looks_before_the_first_one_writes(tmp_path: Path) -> None
         waited.append(True)
 
     waited: list[bool] = []
-    claim(tmp_path, tiny_recipe(), Processes(waiting, first=False), resume=False)
+    claimed(tmp_path, tiny_recipe(), Processes(waiting, first=False))
     assert not list(tmp_path.iterdir())
-    claim(tmp_path, tiny_recipe(), Processes(waiting), resume=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    claimed(tmp_path, tiny_recipe(), Processes(waiting))
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", FOLDER}
     assert len(waited) == 2
     with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run"):
-        claim(tmp_path, tiny_recipe(), Processes(first=False), resume=False)
+        claimed(tmp_path, tiny_recipe(), Processes(first=False))
+
+
+def test_a_run_that_ends_without_a_step_leaves_its_directory_free(tmp_path: Path) -> None:
+    def begin(*steps: int, resume: bool = False) -> None:
+        with (
+            claim(tmp_path, recipe, Processes(), resume=resume),
+            RunLog(tmp_path, recipe, start=0, writing=True, progress=False) as log,
+        ):
+            for step in steps:
+                log.step(step, {"loss": 1.0, "lr": 0.1})
+            raise ZeroDivisionError
+
+    recipe = tiny_recipe(log_every=20, logger=())
+    with pytest.raises(ZeroDivisionError):
+        begin()
+    assert not (tmp_path / "config.yaml").exists()
+    with pytest.raises(ZeroDivisionError):
+        begin(1)
+    assert (tmp_path / "config.yaml").exists()
+    with pytest.raises(ZeroDivisionError):
+        begin(resume=True)
+    assert (tmp_path / "config.yaml").exists(), "it is that of the run before"
 
 
 def test_a_run_with_checkpoints_keeps_its_config_until_it_goes_on(directory: Path) -> None:
     (directory / "config.yaml").write_text("steps: 4\n")
-    claim(directory, tiny_recipe(steps=8), Processes(), resume=True)
+    claimed(directory, tiny_recipe(steps=8), resume=True)
     assert (directory / "config.yaml").read_text() == "steps: 4\n"
     shutil.rmtree(directory / CHECKPOINTS)
-    claim(directory, tiny_recipe(steps=8), Processes(), resume=True)
+    claimed(directory, tiny_recipe(steps=8), resume=True)
     assert Recipe.read(directory / "config.yaml").steps == 8
 
 

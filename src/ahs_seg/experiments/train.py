@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.text_cache import TextCache, check_lengths
 from ahs_seg.io.atomic import write_text
-from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, Method, MethodConfig
 from ahs_seg.methods.objective import TrainingClasses
@@ -167,10 +165,8 @@ def train_on(
     method = run.method.build()
     for data in (dataset, *([] if validation is None else [validation.dataset])):
         check_lengths(method.backbone.tokenizer, run.training.prompts.table(data.vocabulary))
-    directory.mkdir(parents=True, exist_ok=True)
     description = describe(run, dataset)
-    with locked(directory) if fabric.is_global_zero else nullcontext():
-        claim(directory, run, fabric, resume=resume)
+    with claim(directory, run, fabric, resume=resume):
         result = fit(
             run.training,
             method,

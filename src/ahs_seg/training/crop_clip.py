@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int64
+from lightning_fabric import Fabric
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
@@ -28,13 +28,13 @@ from ahs_seg.inference.predict import to_tensor
 from ahs_seg.inference.text_cache import TextCache, check_lengths
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.failures import failure_of
-from ahs_seg.io.folder_lock import locked
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.methods.mask.scan.context_shift import spread_evenly
 from ahs_seg.methods.mask.scan.crop_clip import ContextFeatures, CropEncoder, RegionObjective, classes_of
 from ahs_seg.methods.objective import SumObjective
 from ahs_seg.modules.class_pooling import class_embeddings
 from ahs_seg.training.launch import launch
+from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
 from ahs_seg.training.run import CONFIG, MODEL, claim
@@ -97,10 +97,12 @@ def finetune_crop_clip(
         FolderError: files of a folder of labelled images cannot be used.
         ConfigError: the directory holds a run and `resume` is off, the run there has another recipe, or the CLIP lacks
             one of the blocks in `shifts`.
+        MissingPackageError: the package of a logger is not installed.
         OverwriteError: the model or CLIP to write would replace the one that is read.
         FolderInUseError: another run writes to the directory.
         TextTooLongError: the text tower cannot read a class name, of either data; nothing is written.
     """
+    check_loggers(experiment.training.logger)
     check_outputs(experiment, directory, into)
     fabric = launch(experiment.training)
     torch.manual_seed(experiment.training.seed)
@@ -113,10 +115,9 @@ def finetune_crop_clip(
     for data in (dataset, *([] if validation is None else [validation])):
         check_lengths(backbone.tokenizer, experiment.training.prompts.table(data.vocabulary))
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
-    directory.mkdir(parents=True, exist_ok=True)
-    with locked(directory) if fabric.is_global_zero else nullcontext():
-        claim(directory, experiment, fabric, resume=resume)
-        before = None if validation is None else region_accuracy(method, validation, experiment.training)
+    method.to(fabric.device)
+    with claim(directory, experiment, fabric, resume=resume):
+        before = None if validation is None else region_accuracy(method, validation, experiment.training, fabric)
         result = fit(
             experiment.training,
             method,
@@ -130,7 +131,7 @@ def finetune_crop_clip(
             fabric=fabric,
         )
         method.eval()
-        after = None if validation is None else region_accuracy(method, validation, experiment.training)
+        after = None if validation is None else region_accuracy(method, validation, experiment.training, fabric)
         model = None
         if fabric.is_global_zero:
             write_text(directory / CONFIG, experiment.to_yaml())
@@ -152,10 +153,11 @@ def check_outputs(experiment: CropClipExperiment, directory: Path, into: Path | 
 
 
 @torch.no_grad()
-def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: Recipe) -> float:
+def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: Recipe, fabric: Fabric) -> float:
     """Accuracy of classifying each ground-truth class mask of a dataset by its masked crop, in [0, 1].
 
-    Images that fail are left out with a warning.
+    Images that fail are left out with a warning. The processes share the images, and all get the same accuracy; must be
+    called in every process, with the method on the device of its process.
 
     Raises:
         UnusableDataError: all images fail.
@@ -163,7 +165,7 @@ def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: R
     table = recipe.prompts.table(dataset.vocabulary)
     text = TextCache().encode(method.backbone, table)
     owner, right, count, reasons = torch.tensor(table.row_class), 0, 0, list[str]()
-    for index in range(len(dataset)):
+    for index in range(fabric.global_rank, len(dataset), fabric.world_size):
         try:
             found, present = _regions(method, dataset[index], text)
         except Exception as error:  # noqa: BLE001  # this image fails, see `io.failures`
@@ -172,9 +174,12 @@ def region_accuracy(method: CropEncoder, dataset: SegmentationDataset, recipe: R
             continue
         right += int((owner[found] == present).sum())
         count += len(present)
-    if reasons and len(reasons) == len(dataset):
+    counts = torch.tensor([right, count, len(reasons)], device=fabric.device)
+    right, count, lost = fabric.all_reduce(counts, reduce_op="sum").tolist()
+    if lost and lost == len(dataset):
+        first = reasons[0] if reasons else "see the other processes."
         raise UnusableDataError(
-            f"none of {len(reasons)} validation images can be used. The first: {reasons[0]} Mend or remove them."
+            f"none of {lost} validation images can be used. The first: {first} Mend or remove them."
         )
     return right / max(1, count)
 

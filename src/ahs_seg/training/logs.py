@@ -11,7 +11,14 @@ from ahs_seg.io.progress import ProgressBar
 from ahs_seg.training.loggers import CsvTable, LoggedRun, open_logger
 from ahs_seg.training.recipe import LoggerName, Recipe
 
+TRAIN: Final = "train"
 STATISTICS: Final = "statistics"
+
+
+def has_steps(directory: Path) -> bool:
+    """Whether a run in a directory has finished a step; the first one is always logged."""
+    path = directory / f"{TRAIN}.csv"
+    return path.exists() and path.read_text(encoding="utf-8").count("\n") > 1
 
 
 class Files:
@@ -25,7 +32,7 @@ class Files:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._start = directory, start
-        kinds = ["train", "evaluation", *([STATISTICS] if (directory / f"{STATISTICS}.csv").exists() else [])]
+        kinds = [TRAIN, "evaluation", *([STATISTICS] if (directory / f"{STATISTICS}.csv").exists() else [])]
         self._tables = {kind: self._table(kind) for kind in kinds}
         run = LoggedRun(directory, start, settings)
         self._loggers = [open_logger(name, run) for name in loggers]
@@ -86,7 +93,7 @@ class RunLog:
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._bar.update(step, f"loss {self._loss:.4f}, lr {values['lr']:.2e}")
         if self._files is not None and self.due(step):
-            self._files.write("train", step, values)
+            self._files.write(TRAIN, step, values)
 
     def due(self, step: int) -> bool:
         """Whether a step is written to the files; the same in every process."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,10 +19,12 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.io.atomic import write_text
+from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.journal import as_read, changes
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 from ahs_seg.training.forward import TrainingStep
+from ahs_seg.training.logs import has_steps
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
@@ -116,23 +119,35 @@ class Run:
             )
 
 
-def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> None:
-    """Make a directory that of a run: its `config.yaml` is written before the first step.
+@contextmanager
+def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> Iterator[None]:
+    """Context in which a directory is that of a run: locked, and with its `config.yaml` before the first step.
 
-    Where there are checkpoints it stays as it is, since whether the run goes on with this config is not known yet. Must
-    be called in every process, so that all of them end if the directory is refused.
+    Where there are checkpoints the file stays as it is, since whether the run goes on with this config is not known
+    yet; if the block fails before a step is done, the file is removed, and the directory is free for a corrected
+    config. Must be entered in every process, so that all of them end if the directory is refused.
 
     Raises:
         ConfigError: the directory holds a run, with or without checkpoints, and `resume` is off.
+        FolderInUseError: another run writes to the directory.
     """
-    present = [name for name in (CONFIG, MODEL) if (directory / name).exists()]
-    fabric.barrier()  # all have looked before the first one writes
-    if present and not resume:
-        raise ConfigError(
-            f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another directory."
-        )
-    if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
-        write_text(directory / CONFIG, config.to_yaml())
+    path = directory / CONFIG
+    with locked(directory) if fabric.is_global_zero else nullcontext():
+        present = [name for name in (CONFIG, MODEL) if (directory / name).exists()]
+        fabric.barrier()  # all have looked before the first one writes
+        if present and not resume:
+            raise ConfigError(
+                f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another "
+                "directory."
+            )
+        if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
+            write_text(path, config.to_yaml())
+        try:
+            yield
+        except BaseException:
+            if fabric.is_global_zero and CONFIG not in present and not has_steps(directory):
+                path.unlink(missing_ok=True)
+            raise
 
 
 def start_run(
