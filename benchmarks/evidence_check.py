@@ -64,8 +64,9 @@ def lines_of(name: str, values: dict[str, Any]) -> list[str]:
     return [line for line in told if line.startswith(start)]
 
 
-def differences(results: Path = tables.RESULTS, root: Path = ROOT) -> Iterator[str]:
-    """What texts and tables say otherwise than the files, one line each."""
+def differences(root: Path = ROOT) -> Iterator[str]:
+    """What texts and tables below `root` say otherwise than the results of this checkout, one line each."""
+    results = tables.RESULTS
     if (results / "README.md").read_text(encoding="utf-8") != "\n".join(tables.page()):
         yield "benchmarks/results/README.md is not what `python -m benchmarks.tables` writes; run it"
     for name, place in PAGES.items():
@@ -83,8 +84,8 @@ def differences(results: Path = tables.RESULTS, root: Path = ROOT) -> Iterator[s
     for found, path in named.items():
         if not (results / found).is_file():
             yield f"{path.relative_to(root)} names benchmarks/results/{found}, which does not exist"
-    yield from prose.missing(results, root)
-    yield from recount.every_fault(results)
+    yield from prose.missing(root)
+    yield from recount.every_fault()
     told = {part.__name__ for part in tables.TABLES} | set(PAGES)
     for path in sorted(results.glob("*.json")):
         if path.stem not in told and path.name not in named:

@@ -4,7 +4,7 @@
 
 Each MODEL is the directory of a trained model. Labels and scores are compared on test scenes of the drawn
 world; seconds are of the process, whose threads OMP_NUM_THREADS sets. Writes `benchmarks/results/precision.json` after
-every model; models that the file has from the same commit and settings are not measured again.
+every model; methods that the file has from the same commit and settings are not measured again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ahs_seg.checkpoints.model_dir import read_description
 from ahs_seg.data.config import WorldData
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.precision import find_dtype, has_instructions
@@ -56,6 +58,17 @@ def measured(segmenter: Segmenter, data: Any, dtype: str, exact: list[Segmentati
     }
 
 
+def by_method(models: Sequence[Path]) -> dict[str, Path]:
+    """The models by the name of their method; the rows of a table are methods, so two of one method are refused."""
+    found: dict[str, Path] = {}
+    for path in models:
+        name = read_description(path).method.name
+        if name in found:
+            raise SystemExit(f"{found[name]} and {path} are both of the method {name}; give one model of each method")
+        found[name] = path
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
@@ -72,12 +85,13 @@ def main() -> None:
         before = json.loads(RESULTS.read_text())
         if all(before.get(key) == value for key, value in settings.items()):
             methods = before["methods"] if before["provenance"]["commit"] == made["commit"] else {}
-    for path in options.models:
-        segmenter = Segmenter.from_pretrained(path)
-        assert segmenter.description is not None
-        name = segmenter.description.method.name
+    for name, path in by_method(options.models).items():
         if name in methods:
+            print(
+                f"{name}: {RESULTS.name} has a model of this method from this commit; delete the file to measure {path}"
+            )
             continue
+        segmenter = Segmenter.from_pretrained(path)
         exact: list[Segmentation] = []
         methods[name] = [measured(segmenter, data, dtype, exact) for dtype in ("fp32", *options.dtypes)]
         result = {"device": str(segmenter.device), **settings, "methods": methods, "provenance": made}

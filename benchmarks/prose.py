@@ -49,7 +49,7 @@ def big_image(values: Values) -> Iterator[str]:
 
 def window_merging(values: Values) -> Iterator[str]:
     """Merging of the windows of a large image."""
-    (row,) = values["merging"]
+    (row,) = (row for row in values["merging"] if row["size"] == [4096, 4096])
     fast, plain = (row["median"][name]["seconds"] for name in ("possible winners", "all rows"))
     yield (
         f"For {row['words']} names at {row['size'][0]}x{row['size'][1]} merging takes {fast:.1f} s on two threads, "
@@ -251,14 +251,13 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
 """By result and page: the figures that the page tells of the result."""
 
 
-def missing(results: Path = RESULTS, root: Path = RESULTS.parents[1]) -> Iterator[str]:
+def missing(root: Path = RESULTS.parents[1]) -> Iterator[str]:
     """Figures of results that their pages tell otherwise, one line each."""
     for (name, place), figures in TOLD.items():
-        if not (results / f"{name}.json").is_file():
-            continue
-        page = " ".join((root / place).read_text(encoding="utf-8").split())
-        values = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-        yield from (f"{place} lacks a figure of {name}.json: {one}" for one in figures(values) if one not in page)
+        if (RESULTS / f"{name}.json").is_file():
+            page = " ".join((root / place).read_text(encoding="utf-8").split())
+            told = figures(_result(name))
+            yield from (f"{place} lacks a figure of {name}.json: {one}" for one in told if one not in page)
 
 
 def _result(name: str) -> Values:

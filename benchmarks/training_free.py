@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -118,10 +118,17 @@ def choice(models: dict[str, Segmenter]) -> dict[str, Any]:
     return {"scenes": len(samples), "forms": forms, "best": best, "temperatures": temperatures}
 
 
-def earlier(result: dict[str, Any], scenes: int) -> list[dict[str, dict[str, float]]]:
-    """The scores by seed of an earlier run, as `miou` gave them."""
+def earlier(
+    result: dict[str, Any], scenes: int, names: Collection[str], commit: str | None
+) -> list[dict[str, dict[str, float]]]:
+    """The scores by seed of an earlier run, as `miou` gave them, if it is one of this commit and these variants."""
     if result["scenes"] != scenes:
         raise SystemExit(f"the results are of {result['scenes']} scenes a seed; give --scenes {result['scenes']}")
+    if result["provenance"]["commit"] != commit:
+        found = result["provenance"]["commit"]
+        raise SystemExit(f"the results are of commit {found}, this is {commit}; check that one out, or omit --resume")
+    if others := {row["variant"] for row in result["rows"]} ^ {*names}:
+        raise SystemExit(f"the results have other variants ({', '.join(sorted(others))}); omit --resume")
     return [
         {
             row["variant"]: {key: row[key]["by_seed"][index] for key in ("miou", "seen", "unseen")}
@@ -140,9 +147,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     models = variants()
+    made = provenance().replace(command=("training_free.py", *sys.argv[1:]))
     before = json.loads(RESULTS.read_text(encoding="utf-8")) if options.resume else None
+    by_seed = [] if before is None else earlier(before, options.scenes, models, made.commit)
     chosen = choice(models) if before is None else before["chosen"]
-    by_seed = [] if before is None else earlier(before, options.scenes)
     for seed in range(FIRST_SEED + len(by_seed), FIRST_SEED + options.seeds):
         world = WorldDataset(seed, options.scenes, NAMES)
         by_seed.append(miou(models, world, [world[index] for index in range(len(world))]))
@@ -153,7 +161,7 @@ def main() -> None:
             "seeds": list(range(FIRST_SEED, seed + 1)),
             "chosen": chosen,
             "rows": summary(by_seed),
-            "provenance": provenance().replace(command=("training_free.py", *sys.argv[1:])).model_dump(mode="json"),
+            "provenance": made.model_dump(mode="json"),
         }
         write_text(RESULTS, json.dumps(result, indent=1) + "\n")
 

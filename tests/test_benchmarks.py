@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
+from ahs_seg.checkpoints.training_free import save_training_free
 from ahs_seg.configs import find_config, packaged_suites
 from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
@@ -25,10 +26,12 @@ from benchmarks import (
     evidence,
     evidence_check,
     log_figures,
+    precision,
     prose,
     regimes,
     scan_stages,
     tables,
+    training_free,
 )
 from tests.support.builders import random_backbone
 
@@ -248,3 +251,30 @@ def test_the_defaults_of_the_tiny_clip_are_the_best_on_the_validation_scenes() -
     assert form == max(chosen["forms"], key=lambda form: chosen["forms"][form]["miou"])
     errors = {float(key): one["calibration_error"] for key, one in chosen["temperatures"].items()}
     assert default.temperature == min(errors, key=lambda one: errors[one])
+
+
+def test_one_size_of_several_is_told_of_merging() -> None:
+    (row,) = json.loads((tables.RESULTS / "window_merging.json").read_text(encoding="utf-8"))["merging"]
+    small = row | {"size": [480, 640], "words": 7}
+    assert [*prose.window_merging({"merging": [small, row]})] == [*prose.window_merging({"merging": [row]})]
+
+
+def test_training_free_figures_of_another_commit_or_other_variants_are_not_kept() -> None:
+    result = json.loads((tables.RESULTS / "training_free.json").read_text(encoding="utf-8"))
+    names, commit = [row["variant"] for row in result["rows"]], result["provenance"]["commit"]
+    kept = training_free.earlier(result, result["scenes"], names, commit)
+    assert [row["by_seed"] for row in (one["miou"] for one in training_free.summary(kept))] == [
+        row["miou"]["by_seed"] for row in result["rows"]
+    ]
+    with pytest.raises(SystemExit, match=f"are of commit {commit}, this is c2; check that one out"):
+        training_free.earlier(result, result["scenes"], names, "c2")
+    with pytest.raises(SystemExit, match=r"other variants \(new form\); omit --resume"):
+        training_free.earlier(result, result["scenes"], [*names, "new form"], commit)
+
+
+def test_precision_is_measured_of_one_model_of_each_method(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_training_free(TINY, tmp_path / name)
+    assert precision.by_method([tmp_path / "a"]) == {"zero_shot": tmp_path / "a"}
+    with pytest.raises(SystemExit, match="are both of the method zero_shot; give one model of each method"):
+        precision.by_method([tmp_path / "a", tmp_path / "b"])
