@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ahs_seg.data.base import Sample
+from ahs_seg.data.base import Sample, value_of_no_class
 from ahs_seg.errors import SampleError
 from ahs_seg.types import IGNORE
 from tests.support.drawn_images import drawn
@@ -79,3 +79,20 @@ def test_arrays_that_are_so_already_are_not_copied() -> None:
 def test_what_is_no_sample_is_told_by_its_name(image: Any, labels: Any, message: str) -> None:
     with pytest.raises(SampleError, match=f"^street 3: {message}"):
         made(image, labels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "first", "ignore", "expected"),
+    [
+        (np.uint8, 255, 0, None, 255),
+        (np.uint8, 256, 0, None, None),
+        (np.uint8, 255, 1, None, None),
+        (np.uint8, 300, 0, 255, 255),
+        (np.uint16, 300, 0, None, 65535),
+        (np.uint16, 65535, 1, None, None),
+    ],
+)
+def test_the_usual_value_means_no_class_unless_a_class_has_it(
+    kind: type[np.unsignedinteger[Any]], classes: int, first: int, ignore: int | None, expected: int | None
+) -> None:
+    assert value_of_no_class(np.zeros((1, 1), kind), classes, first=first, ignore=ignore) == expected

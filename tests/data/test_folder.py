@@ -54,6 +54,18 @@ def test_ignore_value_follows_the_depth_of_the_file(tmp_path):
     assert dataset[0].labels.tolist() == [[0, 255, 299], [1, 2, IGNORE]]
 
 
+def test_255_is_a_class_in_files_of_8_bits_if_a_name_has_this_value(tmp_path):
+    classes = "\n".join(f"class {k}" for k in range(256))
+    make(tmp_path, ["a"], labels=np.array([[0, 254, 255]] * 2, np.uint8), classes=classes)
+    dataset = FolderDataset(tmp_path)
+    dataset.check()
+    assert dataset[0].labels[0].tolist() == [0, 254, 255]
+    assert FolderDataset(tmp_path, offset=1)[0].labels[0].tolist() == [IGNORE, 253, 254]
+    assert FolderDataset(tmp_path, ignore=255)[0].labels[0].tolist() == [0, 254, IGNORE]
+    (tmp_path / "classes.txt").write_text(classes.rpartition("\n")[0])
+    assert FolderDataset(tmp_path)[0].labels[0].tolist() == [0, 254, IGNORE]
+
+
 def test_a_given_ignore_value_is_the_only_one(tmp_path):
     make(tmp_path, ["a"], labels=np.array([[0, 1, 255]] * 2, np.uint16))
     assert FolderDataset(tmp_path, ignore=255)[0].labels[0].tolist() == [0, 1, IGNORE]

@@ -120,6 +120,13 @@ def test_a_folder_of_files_and_a_class_list(tmp_path: Path, files: dict[str, byt
         HubData(dataset=str(folder), split="sunny").open()
 
 
+def test_255_is_a_class_in_files_of_8_bits_if_a_name_has_this_value() -> None:
+    names = tuple(f"class {index}" for index in range(256))
+    rows = table(coded(VALUES))
+    assert HubDataset(rows, "t", names=names)[0].labels.tolist() == VALUES.tolist()
+    assert HubDataset(rows, "t", names=names, ignore=255)[0].labels.tolist() == [[0, 1, 2], [2, IGNORE, 1]]
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32, Shaped, UInt8
+from jaxtyping import Int32, Shaped, UInt, UInt8
 from torch import Tensor
 
 from ahs_seg.errors import SampleError
@@ -62,6 +62,20 @@ class SegmentationDataset(Protocol, metaclass=ByAttribute):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+def value_of_no_class(
+    values: UInt[np.ndarray, "H W"], classes: int, *, first: int = 0, ignore: int | None = None
+) -> int | None:
+    """Value of pixels without a class in a stored label map whose classes have the values from `first` on.
+
+    It is `ignore` if that is given; by default 255 in 8-bit and 65535 in 16-bit label maps, or none (None) if a class
+    has this value.
+    """
+    if ignore is not None:
+        return ignore
+    usual = int(np.iinfo(values.dtype).max)
+    return usual if usual >= first + classes else None
 
 
 def _label_map(values: Shaped[np.ndarray, "*_"] | Tensor, name: str) -> Int32[np.ndarray, "H W"]:

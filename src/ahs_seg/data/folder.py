@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32, UInt
 
-from ahs_seg.data.base import Sample
+from ahs_seg.data.base import Sample, value_of_no_class
 from ahs_seg.data.findings import findings_of
 from ahs_seg.data.label_statistics import count_labels
 from ahs_seg.errors import AhsSegError, SampleError
@@ -51,8 +51,9 @@ class FolderDataset:
 
     `split` names a subfolder of `images` and `annotations`; without it everything below `images` is read. Files whose
     name starts with a dot or has no image suffix are skipped. `classes` is a file in `root`, or a vocabulary. `ignore`
-    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files. `offset` is
-    the label value of the first class: smaller values mean "none", as 0 in ADE20K, whose classes begin with 1.
+    is the label value of pixels without a class; by default 255 in 8-bit files and 65535 in 16-bit files, unless a
+    class has this value. `offset` is the label value of the first class: smaller values mean "none", as 0 in ADE20K,
+    whose classes begin with 1.
 
     Opening the dataset only lists files; `check` reads them all.
 
@@ -169,9 +170,7 @@ class FolderDataset:
         for path in _files(self._image_folder, frozenset(UNREAD_SUFFIXES)):
             advice = UNREAD_SUFFIXES[path.suffix.lower()]
             yield f"{path}: {path.suffix} is not read; {advice}, or move it elsewhere."
-        known = set(self._names) - self._labels.keys()
-        lossy = [path for path in _files(self._label_folder, LOSSY_SUFFIXES) if _key(path, self._label_folder) in known]
-        if lossy and self._label_folder != self._image_folder:
+        if lossy := list(self._lossy_labels().values()):
             yield (
                 f"{lossy[0]}: one of {len(lossy)} label maps in a lossy format, whose compression changes the labels; "
                 f"allowed are {', '.join(sorted(LABEL_SUFFIXES))}. Export them again as PNG; converting these files "
@@ -184,6 +183,14 @@ class FolderDataset:
         for name, paths in self._labels.items():
             if name not in images:
                 yield from (f"{path}: label map without an image of that name." for path in paths)
+
+    def _lossy_labels(self) -> dict[str, Path]:
+        """Label maps in a lossy format by the names of images that have no other one."""
+        if self._label_folder == self._image_folder:
+            return {}
+        known = set(self._names) - self._labels.keys()
+        files = [(_key(path, self._label_folder), path) for path in _files(self._label_folder, LOSSY_SUFFIXES)]
+        return {name: path for name, path in files if name in known}
 
     def _label_path(self, index: int) -> Path:
         name = self._names[index]
@@ -218,11 +225,13 @@ class FolderDataset:
     def class_labels(self, values: UInt[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
         """Class indices of stored values, `IGNORE` without a class; an index may exceed the class list."""
         labels = values.astype(np.int32) - self.offset
-        labels[(values == self._ignored(values)) | (values < self.offset)] = IGNORE
+        labels[values < self.offset] = IGNORE
+        if (ignored := self._ignored(values)) is not None:
+            labels[values == ignored] = IGNORE
         return labels
 
-    def _ignored(self, values: UInt[np.ndarray, "H W"]) -> int:
-        return self.ignore if self.ignore is not None else (65535 if values.dtype.itemsize == 2 else 255)
+    def _ignored(self, values: UInt[np.ndarray, "H W"]) -> int | None:
+        return value_of_no_class(values, len(self.vocabulary), first=self.offset, ignore=self.ignore)
 
     def _read_labels(self, index: int) -> Int32[np.ndarray, "H W"]:
         path, values = self._label_path(index), self.stored_labels(index)
@@ -233,7 +242,8 @@ class FolderDataset:
             shown = ", ".join(map(str, outside[:8])) + (", ..." if len(outside) > 8 else "")
             first, last = self.offset, self.offset + len(self.vocabulary) - 1
             none = f"0..{first - 1} (none), " * (first > 1) + "0 (none), " * (first == 1)
-            allowed = f"{none}{first}..{last} and {self._ignored(values)} (ignored)"
+            ignored = self._ignored(values)
+            allowed = f"{none}{first}..{last}" + (f" and {ignored} (ignored)" if ignored is not None else "")
             hint = " Give ignore=255 if that means no class." if sixteen_bit and 255 in outside else ""
             raise SampleError(f"{path}: label value {shown}; the class list allows {allowed}.{hint}")
         return labels

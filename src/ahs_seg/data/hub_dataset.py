@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int32
 from pydantic import Field, NonNegativeInt
 
-from ahs_seg.data.base import Sample
+from ahs_seg.data.base import Sample, value_of_no_class
 from ahs_seg.data.class_choice import ClassChoice, ClassNames
 from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import DocumentError, read_mapping
@@ -45,7 +45,7 @@ class HubDataset:
     `table` is a `datasets.Dataset`. `image` and `labels` are the names of its columns (None: the only columns with
     images, of which the label maps are called label, mask, annotation or alike). `names` are the names of the label
     values (None: those of the class list of `classes`, from `offset` on). Values below `offset` and the value `ignore`
-    (None: 255, in 16-bit label maps 65535) mean no class.
+    (None: 255, in 16-bit label maps 65535, unless one of these has a name) mean no class.
 
     Raises:
         HubDatasetError: the columns are not clear, or the classes have no names.
@@ -109,15 +109,17 @@ class HubDataset:
 
     def _decoded(self, content: bytes | Path, name: str) -> Int32[np.ndarray, "H W"]:
         values = read_labels(content, name=name)
-        ignored = self._ignore if self._ignore is not None else (65535 if values.dtype.itemsize == 2 else 255)
+        ignored = value_of_no_class(values, len(self._known), first=self._offset, ignore=self._ignore)
         places = values.astype(np.int32) - self._offset
-        places[(values == ignored) | (values < self._offset)] = IGNORE
+        places[values < self._offset] = IGNORE
+        if ignored is not None:
+            places[values == ignored] = IGNORE
         outside = np.unique(values[places >= len(self._known)])
         if len(outside):
             last = self._offset + len(self._known) - 1
             raise SampleError(
-                f"{name}: label value {', '.join(map(str, outside[:8]))}; the names allow {self._offset}..{last} and "
-                f"{ignored} (ignored)."
+                f"{name}: label value {', '.join(map(str, outside[:8]))}; the names allow {self._offset}..{last}"
+                + (f" and {ignored} (ignored)." if ignored is not None else ".")
             )
         return self._labels_of[places]  # IGNORE is -1: the last entry, that of unlabelled pixels
 

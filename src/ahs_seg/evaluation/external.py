@@ -12,7 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32
 
-from ahs_seg.data.base import Sample, SegmentationDataset
+from ahs_seg.data.base import Sample, SegmentationDataset, value_of_no_class
 from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import MAX_LARGE_DOCUMENT_BYTES, DocumentError, read_json, read_mapping
 from ahs_seg.errors import SampleError
@@ -88,10 +88,7 @@ class PredictionFolder:
         path = self._paths[self._names.find(name)]
         _check_size(name, read_size(path), size)
         values = read_labels(path)
-        ignore = self.ignore
-        if ignore is None:
-            usual = 65535 if values.dtype.itemsize == 2 else 255
-            ignore = usual if usual - self.first >= self.classes else None
+        ignore = value_of_no_class(values, self.classes, first=self.first, ignore=self.ignore)
         labels = values.astype(np.int32) - self.first
         if ignore is not None:
             labels[values == ignore] = IGNORE
