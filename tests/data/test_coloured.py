@@ -90,6 +90,37 @@ def test_opening_lists_the_files_and_reading_finds_a_damaged_one(tmp_path: Path)
         dataset[0]
 
 
+@pytest.mark.parametrize("lossy", [["b"], ["a", "b"]])
+def test_label_maps_in_a_lossy_format_are_a_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lossy: list[str]
+) -> None:
+    cvat(tmp_path)
+    for name in lossy:
+        path = tmp_path / f"SegmentationClass/{name}.png"
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
+    dataset = ColouredData(root=tmp_path).open()
+    assert len(dataset) == 2
+    told = f"{lossy[0]}.jpg: one of {len(lossy)} label maps in a lossy format"
+    assert told in caplog.text
+    with pytest.raises(FolderError, match=told):
+        dataset.check()
+
+
+def test_images_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cvat(tmp_path)
+    ColouredData(root=tmp_path).open()
+    message = f"{tmp_path}: 2 of 3 images can be used; the others have no label map in SegmentationClass."
+    assert caplog.messages == [message]
+    caplog.clear()
+    (tmp_path / "listed.txt").write_text("a\n")
+    ColouredData(root=tmp_path, listed="listed.txt").open()
+    assert not caplog.messages
+    (tmp_path / "listed.txt").write_text("a\nbare\nzebra\n")
+    ColouredData(root=tmp_path, listed="listed.txt").open()
+    assert caplog.messages == [f"{message[:-1]}, or no image in JPEGImages.".replace("2 of 3", "1 of 3")]
+
+
 def test_nothing_labelled_and_lists_that_are_not_there(tmp_path: Path) -> None:
     cvat(tmp_path)
     with pytest.raises(FolderError, match=r"none\.txt: no list of image names"):

@@ -17,10 +17,11 @@ from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.data.folder import FolderDataset, FolderError
 from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, read_text
 from ahs_seg.io.images import read_colours
+from ahs_seg.vocabulary.notices import notice
 
 
 class ColouredFolder(FolderDataset):
-    """Dataset of the images of a folder that have a coloured label map; images without one are left out.
+    """Dataset of the images of a folder that have a coloured label map; images without one are left out, and told.
 
     The folders are those of `FolderDataset`. `classes` chooses the classes of the colour table (`ClassChoice`);
     `listed` is a text file below `root` with one image name per line (None: all), as in `ImageSets/Segmentation`.
@@ -45,13 +46,17 @@ class ColouredFolder(FolderDataset):
         super().__init__(root, split=split, images=images, annotations=annotations, classes=vocabulary)
         self._colours = colours
         wanted = None if listed is None else _names(self.root / listed)
+        labelled = self._labels.keys() | self._lossy_labels()  # a lossy one is a fault of the folder, as elsewhere
         kept = [
             (path, name)
             for path, name in zip(self._images, self._names, strict=True)
-            if name in self._labels and (wanted is None or name in wanted)
+            if name in labelled and (wanted is None or name in wanted)
         ]
         if not kept:
             raise FolderError(f"{self.root}: no image in {images} has a label map of its name in {annotations}.")
+        if len(kept) < (total := len(self._images) if wanted is None else len(wanted)):
+            missing = f"no label map in {annotations}" + f", or no image in {images}" * (wanted is not None)
+            notice(f"{self.root}: {len(kept):,} of {total:,} images can be used; the others have {missing}.")
         self._images, self._names = [path for path, _ in kept], [name for _, name in kept]
         if wanted is not None:
             self._labels = {name: paths for name, paths in self._labels.items() if name in wanted}
