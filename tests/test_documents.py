@@ -3,12 +3,22 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import yaml
 
-from ahs_seg.config import Config, ConfigError, read_yaml
-from ahs_seg.documents import MAX_DEPTH, MAX_YAML_VALUES, DocumentError, parse_json, parse_yaml, read_json, read_mapping
+from ahs_seg.config import Config, ConfigError, OneOf
+from ahs_seg.documents import (
+    MAX_DEPTH,
+    MAX_YAML_VALUES,
+    DocumentError,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_mapping,
+    read_yaml,
+)
 from tests.support.memory import cost_of
 
 NINES = "9" * 100_000
@@ -53,7 +63,7 @@ BOMBS = {
 def test_a_yaml_that_stands_for_more_than_it_is_ends_at_once(text: str, tmp_path: Path) -> None:
     (path := tmp_path / "config.yaml").write_text(text)
     began = time.monotonic()
-    with pytest.raises(ConfigError, match=r"config\.yaml"):
+    with pytest.raises(DocumentError, match=r"config\.yaml"):
         read_yaml(path)
     assert time.monotonic() - began < 10
 
@@ -150,3 +160,71 @@ def test_what_is_given_is_shown_in_part() -> None:
 def test_ordinary_numbers_stay_what_they_are() -> None:
     numbers = Numbers.parse({"count": 2**62, "share": 1, "pair": [1, 2], "switch": True})
     assert (numbers.count, numbers.share, numbers.pair, numbers.switch) == (2**62, 1.0, (1, 2), True)
+
+
+class Leaf(Config):
+    """A config below another one."""
+
+    steps: int = 3
+    rates: tuple[float, ...] = (0.1,)
+
+
+class Root(Config):
+    """A config with one below it."""
+
+    name: str = "x"
+    leaf: Leaf = Leaf()
+
+
+def test_an_override_that_a_later_one_would_undo_is_an_error() -> None:
+    with pytest.raises(
+        ConfigError, match=r"override 'leaf\.steps=4' is undone by 'leaf=\{rates: \[1\]\}' after it; write"
+    ):
+        Root.parse({}, ["leaf.steps=4", "name=y", "leaf={rates: [1]}"])
+    overrides = [
+        "leaf.steps=4",
+        "leaf.steps=5",
+        "name=y",
+        "name=z",
+    ]  # the last one counts, e.g. after those of a script
+    assert Root.parse({}, overrides) == Root(name="z", leaf=Leaf(steps=5))
+    assert Root.parse({}, ["leaf={rates: [1]}"], preset=["leaf.steps=4"]) == Root(leaf=Leaf(rates=(1.0,)))
+    assert Drawing.parse({}, ["back.radius=2", "back=null"]).back is None
+
+
+class Shape(Config):
+    """Base class of two."""
+
+
+class Disc(Shape):
+    """A shape."""
+
+    name: Literal["disc"] = "disc"
+    radius: int = 1
+
+
+class Bar(Shape):
+    """Another one."""
+
+    name: Literal["bar"] = "bar"
+    length: int = 1
+
+
+AnyShape = Annotated[Shape, OneOf(Shape, (Disc, Bar), read=lambda text: Bar(length=len(text)))]
+
+
+class Drawing(Config):
+    """A config with shapes that a text may stand for."""
+
+    front: AnyShape = Disc()
+    back: AnyShape | None = None
+
+
+@pytest.mark.parametrize("key", ["front", "back"])
+def test_overrides_reach_below_a_text_that_stands_for_a_config(key: str) -> None:
+    assert Drawing.parse({}, [f"{key}=abc"]) == Drawing.parse({key: "abc"}) == Drawing(**{key: Bar(length=3)})
+    for values, overrides in (({}, [f"{key}=abc", f"{key}.length=5"]), ({key: "abc"}, [f"{key}.length=5"])):
+        assert Drawing.parse(values, overrides) == Drawing(**{key: Bar(length=5)})
+    told = rf"^override '{key}\.radius=5' is not valid:\n  {key}\.bar\.radius: unknown key; allowed are length, name "
+    with pytest.raises(ConfigError, match=told):
+        Drawing.parse({}, [f"{key}=abc", f"{key}.radius=5"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from importlib import metadata
 from operator import or_
 from pathlib import Path
@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, Override, overrides_of, parse_yaml, read_text
+from ahs_seg.documents import DocumentError, Override, check_order, overrides_of, read_yaml, shown
 from ahs_seg.errors import AhsSegError
 
 VERSION: Final = metadata.version("ahs-seg")
@@ -40,7 +40,6 @@ MAX_LAYERS: Final = 1_000
 MAX_SIDE: Final = 8_192
 """Side of an image or a window, in pixels, to which a config may resize or pad."""
 _LARGEST_INTEGER: Final = 2**63 - 1
-_SHOWN_CHARACTERS: Final = 200
 
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
@@ -108,24 +107,26 @@ class Config(BaseModel):
         overrides: Sequence[str] = (),
         *,
         source: str = "config",
+        preset: Sequence[str] = (),
         custom: Sequence[type[Config]] = (),
     ) -> _Config:
         """The validated configuration from `values`, with `key.sub=value` overrides applied.
 
         The value of an override is YAML; a number, a date or a truth value is read as a text where only that is valid,
-        as for a folder that is called 2024. `custom` are the caller's own config classes, which `values` may name in
-        addition to those of this package (see `OneOf`).
+        as for a folder that is called 2024. None may undo one before it, except those of a program (`preset`). `custom`
+        are the caller's own config classes, which `values` may name besides those of this package (see `OneOf`).
 
         Raises:
             ConfigError: lists every invalid key with its given value and the allowed values.
         """
 
         def check(changes: Sequence[Override]) -> _Config:
-            changed = reduce(lambda document, override: override.apply(document), changes, values)
+            changed = reduce(lambda found, one: one.apply(found, partial(_values_of, cls)), changes, values)
             return cls.model_validate(changed, context={CUSTOM: tuple(custom)})
 
         try:
-            changes = [Override.parse(one) for one in overrides]
+            changes = [Override.parse(one) for one in (*preset, *overrides)]
+            check_order(changes[len(preset) :])
             return _valid(check, changes)
         except DocumentError as error:
             raise ConfigError(str(error)) from None
@@ -134,10 +135,18 @@ class Config(BaseModel):
 
     @classmethod
     def read(
-        cls: type[_Config], path: Path | str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
+        cls: type[_Config],
+        path: Path | str,
+        overrides: Sequence[str] = (),
+        *,
+        preset: Sequence[str] = (),
+        custom: Sequence[type[Config]] = (),
     ) -> _Config:
         """The validated configuration from a yaml file, with overrides (see `parse`); yaml tags are an error."""
-        return cls.parse(read_yaml(Path(path)), overrides, source=str(path), custom=custom)
+        try:
+            return cls.parse(read_yaml(Path(path)), overrides, source=str(path), preset=preset, custom=custom)
+        except DocumentError as error:
+            raise ConfigError(str(error)) from None
 
     def to_yaml(self) -> str:
         """The configuration as yaml text; `read` restores the same configuration from it."""
@@ -149,11 +158,13 @@ class OneOf:
     """Annotation of a field that holds one of several config classes, selected by the value of `name`.
 
     Values from a file can select only a class in `known` or one that the caller passes to `Config.parse`, so that a
-    file never decides what is imported. A config object may be of any subclass of `base` with a unique `name`.
+    file never decides what is imported. A config object may be of any subclass of `base` with a unique `name`. With
+    `read`, a text stands for the config that it returns.
     """
 
     base: type[Config]
     known: tuple[type[Config], ...]
+    read: Callable[[str], Config] | None = None
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Schema that first validates custom classes, then the discriminated union of the known classes."""
@@ -164,6 +175,8 @@ class OneOf:
     def _validate(
         self, value: object, known: Callable[[object], object], info: Any
     ) -> object:  # pydantic's ValidationInfo
+        if self.read is not None and isinstance(value, str):
+            value = self.read(value)
         if isinstance(value, self.base) and type(value) not in self.known:
             self._check(type(value))
             return value
@@ -196,21 +209,6 @@ def config_name(config: type[Config]) -> object:
     """The default of the field `name`, which selects the class in files (None: there is no default)."""
     field = config.model_fields.get("name")
     return None if field is None or field.is_required() else field.default
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The top-level mapping of a yaml file (safe loader: tags such as `!!python/object` are errors)."""
-    try:
-        values = parse_yaml(read_text(path, MAX_YAML_BYTES), source=str(path))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such config file. Give the path of a yaml file.") from None
-    except (OSError, DocumentError) as error:
-        raise ConfigError(str(error)) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
-    return values
 
 
 def _became_number(given: object, result: object) -> bool:
@@ -253,7 +251,7 @@ def _explain(error: ValidationError, config: type[Config], source: str, override
             message = f"unknown key; allowed are {', '.join(known)}" if known else "unknown key"
             near = _near_keys(str(item["loc"][-1]), config, item["loc"][:-1])
             message += f"; did you mean {' or '.join(near)}?" if near else ""
-        lines.append(f"  {key}: {message} (given: {_shown(item['input'])})")
+        lines.append(f"  {key}: {message} (given: {shown(item['input'])})")
         in_source |= not item["loc"] or not overrides_of(overrides, item["loc"])
     given = [f"override {one!r}" for one in dict.fromkeys(one.written for one in _causes(error, overrides))]
     places = [*([source] if in_source else []), *given]
@@ -267,33 +265,34 @@ def _near_keys(name: str, config: type[Config], path: Sequence[int | str]) -> li
     return difflib.get_close_matches(name, known, n=2, cutoff=0.7) or below[:2]
 
 
-def _shown(value: object) -> str:
-    """A value as the message shows it: its start, if it is long."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of more digits than Python converts to text
-        return f"a {type(value).__name__} that is too large to show"
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
-
-
 def _keys_at(config: type[Config], path: Sequence[int | str]) -> list[str]:
-    """The keys of the config at `path` inside another config; `path` may contain indices and union tags of pydantic."""
+    return sorted({key for one in _configs_at(config, path) for key in one.model_fields})
+
+
+def _values_of(config: type[Config], path: Sequence[str], text: str) -> object:
+    """The values of the config that a text at `path` inside another config stands for, or the text itself."""
+    fields = [one.model_fields[path[-1]] for one in _configs_at(config, path[:-1]) if path[-1] in one.model_fields]
+    readers = [one.read for field in fields for one in _types_in(field) if isinstance(one, OneOf) and one.read]
+    return readers[0](text).model_dump() if readers else text
+
+
+def _configs_at(config: type[Config], path: Sequence[int | str]) -> list[type[Config]]:
+    """The configs at `path` inside another config; `path` may contain indices and union tags of pydantic."""
     found: list[type[Config]] = [config]
     for part in path:
         fields = [one.model_fields[part] for one in found if part in one.model_fields]
         if fields:
-            found = [one for field in fields for one in (*_listed(field), *_configs_in(field.annotation))]
+            types = [one for field in fields for one in _types_in(field)]
+            found = [one for each in types for one in (each.known if isinstance(each, OneOf) else (each,))]
         else:
             tagged = [one for one in found if part in (one.__name__, config_name(one))]
             found = tagged or found
-    return sorted({key for one in found for key in one.model_fields})
+    return found
 
 
-def _listed(field: FieldInfo) -> list[type[Config]]:
-    return [config for one in field.metadata if isinstance(one, OneOf) for config in one.known]
-
-
-def _configs_in(annotation: object) -> list[type[Config]]:
-    if isinstance(annotation, type) and issubclass(annotation, Config):
-        return [annotation]
-    return [one for part in get_args(annotation) for one in _configs_in(part)]
+def _types_in(part: object) -> list[OneOf | type[Config]]:
+    """The configs and unions of configs in a field or an annotation."""
+    if isinstance(part, OneOf) or (isinstance(part, type) and issubclass(part, Config)):
+        return [part]
+    inner = (*part.metadata, part.annotation) if isinstance(part, FieldInfo) else get_args(part)
+    return [one for each in inner for one in _types_in(each)]

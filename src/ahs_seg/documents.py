@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -32,7 +32,12 @@ MAX_DEPTH: Final = 100
 
 _PART_BYTES: Final = 2**20
 _COMMENT: Final = re.compile(r"(^|\s)#")
+_SHOWN_CHARACTERS: Final = 200
 _QUOTED_OR_FLOW: Final = ("'", '"', "[", "{")
+
+
+Expand: TypeAlias = Callable[[tuple[str, ...], str], object]
+"""What a text at the place of these keys stands for: a mapping, or the text itself."""
 
 
 class DocumentError(AhsSegError, ValueError):
@@ -68,6 +73,23 @@ def parse_json(text: str, *, source: str) -> Any:
     if _deeper(values, MAX_DEPTH):
         raise DocumentError(f"{source} is nested more than {MAX_DEPTH} levels deep")
     return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The content of a YAML file that holds a mapping; an empty file holds an empty one.
+
+    Raises:
+        DocumentError: there is no such file, or it holds something else; otherwise as by `parse_yaml`.
+    """
+    try:
+        values = parse_yaml(read_text(path, MAX_YAML_BYTES), source=str(path))
+    except FileNotFoundError:
+        raise DocumentError(f"{path}: no such config file. Give the path of a yaml file.") from None
+    except OSError as error:
+        raise DocumentError(str(error)) from None
+    if not isinstance(values, dict | None):
+        raise DocumentError(f"{path}: holds a {type(values).__name__}; a config is a mapping of keys to values.")
+    return values or {}
 
 
 def read_text(path: Path, limit: int) -> str:
@@ -142,24 +164,54 @@ class Override:
             return self
         return replace(self, value=self.written.partition("=")[2].strip())
 
-    def apply(self, values: dict[str, Any]) -> dict[str, Any]:
-        """A copy of a document with the changed value.
+    def replaces(self, other: Override) -> bool:
+        """Whether this override sets a whole group anew, of which the other one sets a part; null leaves it out."""
+        below = len(self.keys) < len(other.keys) and other.keys[: len(self.keys)] == self.keys
+        return below and self.value is not None
+
+    def apply(self, values: dict[str, Any], expand: Expand) -> dict[str, Any]:
+        """A copy of a document with the changed value; a text where the keys go on is expanded.
 
         Raises:
             DocumentError: a value lies where the keys go on.
         """
         result = dict(values)
         node = result
-        for key in self.keys[:-1]:
+        for depth, key in enumerate(self.keys[:-1], start=1):
             child = node.get(key, {})
+            if isinstance(child, str):
+                child = expand(self.keys[:depth], child)
             if not isinstance(child, dict):
                 raise DocumentError(
-                    f"override {self.written!r}: {key!r} holds the value {child!r} and has no keys below it"
+                    f"override {self.written!r}: {key!r} holds the value {shown(child)} and has no keys below it"
                 )
             node[key] = dict(child)
             node = node[key]
         node[self.keys[-1]] = self.value
         return result
+
+
+def check_order(overrides: Sequence[Override]) -> None:
+    """Refuse overrides that a later one would undo.
+
+    Raises:
+        DocumentError: there is one.
+    """
+    for index, override in enumerate(overrides):
+        if later := next((one for one in overrides[index + 1 :] if one.replaces(override)), None):
+            raise DocumentError(
+                f"override {override.written!r} is undone by {later.written!r} after it; write it after that one, or "
+                "leave it out."
+            )
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its start, if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python converts to text
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def overrides_of(overrides: Sequence[Override], path: Sequence[int | str]) -> list[Override]:

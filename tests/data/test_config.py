@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.config import ConfigError
+from ahs_seg.configs import find_config
+from ahs_seg.data.coloured import ColouredData
 from ahs_seg.data.config import (
     BENCHMARKS,
     WORLD_SEEDS,
@@ -15,8 +17,10 @@ from ahs_seg.data.config import (
     parse_data,
 )
 from ahs_seg.data.folder import FolderError
+from ahs_seg.data.hub_dataset import HubData
 from ahs_seg.data.world.dataset import WorldDataset
 from ahs_seg.data.world.export import export_folder
+from ahs_seg.experiments.experiment import Experiment
 from tests.support.label_folders import discs, label_folder
 
 
@@ -27,6 +31,45 @@ def test_words_of_a_command_line_name_data() -> None:
     assert parse_data("my/photos", split="val") == FolderData(root=Path("my/photos"), split="val")
     with pytest.raises(ConfigError, match="names"):
         parse_data("world-21")
+
+
+def test_overrides_of_a_command_line_are_those_of_a_training(tmp_path: Path) -> None:
+    found = parse_data("streets", split="val", overrides=["data.offset=1", "data.annotations=2024"])
+    assert found == FolderData(root=Path("streets"), split="val", offset=1, annotations="2024")
+    found = parse_data("hf:me/scenes", overrides=["data.image=photo", "data.classes=[sky, road]"])
+    assert found == HubData(dataset="me/scenes", image="photo", classes=("sky", "road"))
+    mapping = "{name: coloured, root: VOC2012, colours: voc}"
+    assert parse_data(mapping) == ColouredData(root=Path("VOC2012"), colours="voc")
+    found = parse_data(mapping, split="val", overrides=["data.unlabelled=rest"])
+    assert found == ColouredData(root=Path("VOC2012"), colours="voc", split="val", unlabelled="rest")
+    with pytest.raises(ConfigError, match=r"^override 'data\.ofset=1' is not valid:\n.*; did you mean offset\?"):
+        parse_data("streets", overrides=["data.ofset=1"])
+    with pytest.raises(ConfigError, match=r"windows: unknown key; allowed are data"):
+        parse_data("streets", overrides=["windows=1"])
+
+
+def test_a_training_may_change_what_a_text_stands_for() -> None:
+    own = find_config("own_photographs")
+    data = Experiment.read(own, ["data=hf:me/scenes", "data.image=photo", "validation=world-20", "validation.count=3"])
+    assert data.data == HubData(dataset="me/scenes", image="photo")
+    assert data.validation == WorldData(scenes="test", count=3, names=20)
+    with pytest.raises(ConfigError, match=r"'data\.image=photo' is undone by 'data=hf:me/scenes'"):
+        Experiment.read(own, ["data.image=photo", "data=hf:me/scenes"])
+
+
+@pytest.mark.parametrize("name", ["world-tour", "world-20", "ade20k-150", "photos.json"])
+def test_a_folder_with_images_is_a_folder_whatever_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    if name == "world-tour":
+        with pytest.raises(
+            ConfigError, match=r"^world-tour \(for the folder of this name write \./world-tour\) is not"
+        ):
+            parse_data(name)
+    (tmp_path / name / "images").mkdir()
+    assert parse_data(name, split="val") == FolderData(root=Path(name), split="val")
 
 
 def test_titles_say_what_the_data_is(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ahs_seg.config import ConfigError, OneOf, Side
+from ahs_seg.config import Config, ConfigError, OneOf, Side
 from ahs_seg.data.annotations.config import AnnotatedData, CocoData, CvatData, LabelStudioData
 from ahs_seg.data.background import RULES, BackgroundRuleDataset, background_of, open_with_rule
 from ahs_seg.data.catalog import CATALOG, BenchmarkDataset
@@ -115,11 +116,7 @@ class BenchmarkData(DatasetConfig):
 
 
 DATASETS: Final = (FolderData, WorldData, BenchmarkData, CocoData, CvatData, LabelStudioData, ColouredData, HubData)
-DataConfig = Annotated[
-    DatasetConfig,
-    OneOf(DatasetConfig, DATASETS),
-    BeforeValidator(lambda value: parse_data(value) if isinstance(value, str) else value),
-]
+DataConfig = Annotated[DatasetConfig, OneOf(DatasetConfig, DATASETS, read=lambda text: parse_data(text))]
 """A dataset config; a text is read as on the command line (`parse_data`)."""
 BENCHMARKS = (*(spec.name for spec in CATALOG), *(rule.name for rule in RULES))
 """All names that `BenchmarkData` accepts."""
@@ -134,17 +131,38 @@ _LABEL_FILES: Final = (".json", ".xml")
 _HEAD: Final = 4096
 
 
+class _Words(Config):
+    """The word under which a command line and the configs of trainings change a dataset."""
+
+    data: DataConfig
+
+
 def parse_data(
-    text: str, *, split: str | None = None, count: int = 300, root: Path = Path("datasets")
-) -> FolderData | AnnotatedData | ColouredData | HubData | WorldData | BenchmarkData:
-    """Dataset config for a command-line argument: the name of one, a folder, or a file of labels.
+    text: str,
+    *,
+    split: str | None = None,
+    count: int = 300,
+    root: Path = Path("datasets"),
+    overrides: Sequence[str] = (),
+) -> DatasetConfig:
+    """Dataset config for a command-line argument: the name of one, a folder, a file of labels, or a YAML mapping.
 
     `world-150` are test scenes, `ade20k-150` is a benchmark below `root`; a JSON file is one of COCO or Label Studio,
     an XML file one of CVAT, a folder with `labelmap.txt` one of coloured masks, `hf:owner/name` a dataset of the hub.
+    A folder with `images` is always a folder. `overrides` are written as for a training: `data.KEY=VALUE`.
 
     Raises:
-        ConfigError: the drawn world has no vocabulary of this size, or a split is given for what is no folder.
+        ConfigError: the drawn world has no vocabulary of this size, a split is given for what is no folder, or an
+            override or a mapping is not valid.
     """
+    if text.startswith("{"):
+        chosen = [] if split is None else [f"data.split={split}"]
+        return _Words.parse({}, [f"data={text}", *chosen, *overrides]).data
+    found = _named_data(text, split, count, root)
+    return _Words.parse({"data": found.model_dump()}, overrides, source=text).data if overrides else found
+
+
+def _named_data(text: str, split: str | None, count: int, root: Path) -> DatasetConfig:
     if text.startswith(PREFIX):
         return HubData(dataset=text.removeprefix(PREFIX), split=split or "train")
     if (Path(text) / "labelmap.txt").is_file() and (Path(text) / "SegmentationClass").is_dir():
@@ -152,7 +170,8 @@ def parse_data(
     is_file = Path(text).suffix.lower() in _LABEL_FILES and Path(text).is_file()
     if is_file and split is None:
         return _label_file(Path(text))
-    if not is_file and text not in BENCHMARKS and not text.startswith("world-"):
+    named = text in BENCHMARKS or text.startswith("world-")
+    if (Path(text) / "images").is_dir() or not (is_file or named):
         return FolderData(root=Path(text), split=split)
     if split is not None:
         raise ConfigError(f"split {split!r} is given for {text}, which has none; a folder of images has splits.")
@@ -160,7 +179,8 @@ def parse_data(
         return BenchmarkData(benchmark=text, root=root)
     names = text.removeprefix("world-")
     values = {"scenes": "test", "count": count, "names": int(names) if names.isdecimal() else names}
-    return WorldData.parse(values, source=text)
+    beside = f" (for the folder of this name write ./{text})" if Path(text).is_dir() else ""
+    return WorldData.parse(values, source=text + beside)
 
 
 def _label_file(path: Path) -> AnnotatedData:

@@ -59,7 +59,7 @@ def test_what_cannot_be_used_costs_its_image_and_is_told(tmp_path: Path, caplog)
     text = "\n".join(caught.value.faults)
     assert text.count("is no relative path in the folder of the images") == 3
     assert text.count("twice.png: 2 entries have this name; keep one.") == 2
-    assert f"no.png: no such image below {tmp_path}. Give the folder of the images as `images` of the data" in text
+    assert f"no.png: no such image below {tmp_path}. Give the folder of the images, data.images=FOLDER" in text
     assert "bare.png: is odd." in text
 
 

@@ -31,10 +31,8 @@ def test_label_maps_beside_the_file_are_not_its_images(tmp_path: Path, kind: For
     (file.parent / ".ahs-seg").mkdir()
     (file.parent / ".ahs-seg" / "run.json").write_text("{}")
     save_image(file.parent / beside / "b.png", MAPS["b"].astype(np.uint8))
-    data = parse_data(str(file))
-    if isinstance(data, LabelStudioData):
-        data = data.replace(predictions=True)
-    told = rf"{file.parent} holds results .*\{{name: {kind}, file: {file.name}, images: FOLDER\}}\), or copy the file"
+    data = parse_data(str(file), overrides=["data.predictions=true"] if kind == "labelstudio" else [])
+    told = rf"{file.parent} holds results .* data\.images=FOLDER, or copy the file"
     with pytest.raises(AnnotationError, match=told):
         data.open()
     assert same_labels(data.replace(images=images).open(), MAPS, WORDS)

@@ -185,8 +185,8 @@ class AnnotatedDataset:
             if (path := self._folder / shorter).is_file():
                 return path, ""
         return None, (
-            f"{name}: no such image below {self._folder}. Give the folder of the images as `images` of the data in a "
-            "config, or copy the file of labels into it."
+            f"{name}: no such image below {self._folder}. Give the folder of the images, data.images=FOLDER, or copy "
+            "the file of labels into it."
         )
 
     def _summary(self) -> str:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Literal
 
-from ahs_seg.config import config_name
 from ahs_seg.data.annotations.base import AnnotatedDataset, AnnotationError, LabelSource
 from ahs_seg.data.annotations.coco import read_coco
 from ahs_seg.data.annotations.cvat import read_cvat
@@ -62,11 +61,10 @@ class AnnotatedData(DatasetConfig):
         beside = self.file.parent / "images"
         found = beside if beside.is_dir() else self.file.parent
         if results := next((folder for folder in (found, self.file.parent) if holds_results(folder)), None):
-            kind, name = config_name(type(self)), self.file.name
             raise AnnotationError(
                 f"{self.file}: where images are is not given, and {results} holds results of a run, such as label maps "
-                "with the names of the images. Give the folder of the images in a config "
-                f"({{name: {kind}, file: {name}, images: FOLDER}}), or copy the file into that folder."
+                "with the names of the images. Give the folder of the images, data.images=FOLDER, or copy the file "
+                "into that folder."
             )
         return found
 

@@ -84,8 +84,8 @@ class Suite(Config):
         self, scale: str, row: str, overrides: Sequence[str] = (), *, custom: Sequence[type[Config]] = ()
     ) -> Experiment:
         """Build the experiment of a row with further overrides; `custom` is as for `Config.parse`."""
-        path, changes = find_config(self.scales[scale].config), [*self.overrides(scale, row), *overrides]
-        return Experiment.read(path, changes, custom=custom)
+        path = find_config(self.scales[scale].config)
+        return Experiment.read(path, overrides, preset=self.overrides(scale, row), custom=custom)
 
     def choose(self, kind: str, wanted: Sequence[str]) -> list[str]:
         """Sort the wanted names of `rows` or `scales` in the order of the suite.
