@@ -91,6 +91,18 @@ def test_check_of_data_that_train_would_refuse(tmp_path):
     assert "error: " in run("check", tmp_path).output
 
 
+def test_check_reads_labels_as_a_training_would(tmp_path):
+    for split in ("train", "val"):
+        label_folder(tmp_path, [discs([1, 2, 0])], "sky, road", split=split)
+    words = ["check", tmp_path, "--split", "train", "--validation-split", "val"]
+    done = run(*words)
+    assert done.exit_code == 1
+    assert "set data.offset=1" in done.output
+    done = run(*words, "--set", "data.offset=1")
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith("nothing found\n")
+
+
 def test_check_says_what_train_would_say_of_one_damaged_image(tmp_path):
     label_folder(tmp_path / "folder", [discs([0, 1])] * 3, "sky, road")
     image = tmp_path / "folder/images/train/001.png"

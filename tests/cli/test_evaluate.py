@@ -57,15 +57,34 @@ def test_a_damaged_image_is_left_out_and_is_an_exit_status(model, tmp_path, proc
     assert (report.images, [failure.index for failure in report.failures]) == (2, [1])
 
 
+def test_labels_are_read_as_in_the_training(model, tmp_path, caplog):
+    label_folder(tmp_path / "data", [discs([0, 1]), discs([0, 1, 2])], "sky, road")
+    words = [
+        "evaluate",
+        model,
+        "--data",
+        str(tmp_path / "data"),
+        "--set",
+        "memory_mb=64",
+        "-o",
+        str(tmp_path / "r.json"),
+    ]
+    output_of(*words, status=1)
+    assert "set data.offset=1" in caplog.text
+    output_of(*words, "--set", "data.offset=1")
+    assert EvaluationReport.load(tmp_path / "r.json").images == 2
+
+
 def test_data_or_suite_must_be_given(model):
     result = CliRunner().invoke(app, ["evaluate", model])
     assert isinstance(result.exception, ValueError)
     assert "--data" in str(result.exception)
 
 
-@pytest.mark.parametrize("option", ["--parents", "--journal", "--split"])
+@pytest.mark.parametrize("option", ["--parents", "--journal", "--split", "--set data.KEY"])
 def test_options_of_one_dataset_are_refused_with_a_suite(model, tmp_path, capsys, monkeypatch, option):
-    words = ["evaluate", model, "--suite", "ovss", "--root", str(tmp_path), option, str(tmp_path / "x")]
+    words = ["evaluate", model, "--suite", "ovss", "--root", str(tmp_path)]
+    words += ["--set", "data.offset=1"] if option == "--set data.KEY" else [option, str(tmp_path / "x")]
     message = fails(capsys, monkeypatch, *words)
     assert f"{option}: for one dataset; give --data, not --suite, or leave it out." in " ".join(message.split())
     assert ("A suite keeps its own journal" in message) == (option == "--journal")

@@ -56,6 +56,18 @@ def test_a_damaged_image_of_a_folder_is_left_out(tmp_path: Path):
     assert EvaluationReport.load(tmp_path / "r.json").images == 1
 
 
+def test_labels_are_read_as_in_a_training(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    label_folder(tmp_path, [discs([1, 2]), discs([1, 2, 3])], "sky, road, car")
+    words = ["score", str(tmp_path / "annotations/train"), "--first", "1", "--data", str(tmp_path), "--split", "train"]
+    output_of(*words, status=1)
+    assert "set data.offset=1" in caplog.text
+    caplog.clear()
+    output = output_of(*words, "--set", "data.offset=1", "-o", str(tmp_path / "r.json"))
+    assert "miou 100.0" in output.lower()
+    assert not caplog.messages
+    assert EvaluationReport.load(tmp_path / "r.json").images == 2
+
+
 def test_broader_classes_are_proposed(tmp_path: Path):
     words = ["score", "--data", "world-847", "--count", "1", "--propose-parents"]
     table = json.loads(output_of(*words))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ahs_seg.data.annotations.config import CocoData
-from ahs_seg.data.check import DataCheckError, check_data, check_files, file_faults
+from ahs_seg.data.check import DataCheckError, check_data, check_files, file_faults, tell_findings
 from ahs_seg.data.folder import FolderError
 from tests.support.annotations import exported
 from tests.support.label_folders import discs, label_folder
@@ -81,3 +81,12 @@ def test_what_a_training_leaves_out_is_no_reason_to_refuse(tmp_path):
     assert str(images / "b.png") in str(found)
     check_files(dataset)
     assert file_faults(dataset) == ()
+
+
+def test_before_an_evaluation_only_values_that_are_read_otherwise_are_told(tmp_path, caplog):
+    tell_findings(label_folder(tmp_path / "a", [discs([0, 1, 255])], "sky, road, car"), "a")  # no pixel of a car
+    assert not caplog.messages
+    tell_findings(label_folder(tmp_path / "b", [discs([1, 2, 3])], "sky, road, car"), "b")
+    (message,) = caplog.messages
+    assert message.startswith("b: labels start at 1 and end at 3")
+    assert "set data.offset=1" in message

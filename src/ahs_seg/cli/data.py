@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from ahs_seg.cli.options import DataChangesOption
 from ahs_seg.cli.output import say, say_error, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Check labelled images; prepare, verify and list benchmarks.")
@@ -102,6 +103,7 @@ def check(
         str | None, typer.Option(help="Folder of the validation data; default with --validation-split: DATA.")
     ] = None,
     validation_split: Annotated[str | None, typer.Option(help="Subfolder of its images, e.g. val.")] = None,
+    changes: DataChangesOption = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Most label maps to count, evenly spaced; default: 1000.", show_default=False),
@@ -115,9 +117,10 @@ def check(
     from ahs_seg.data.check import check_data, file_faults
     from ahs_seg.data.config import parse_data
 
-    parts = [parse_data(data, split=split, root=root)]
+    parts = [parse_data(data, split=split, root=root, overrides=changes or [])]
     if validation is not None or validation_split is not None:
-        parts.append(parse_data(validation or data, split=validation_split, root=root))
+        other = parse_data(validation or data, split=validation_split, root=root, overrides=changes or [])
+        parts.append(other)
     datasets = [part.open() for part in parts]
     found = check_data(datasets[0], *datasets[1:], titles=(parts[0].title, parts[-1].title), limit=limit)
     found = replace(found, refused=file_faults(*datasets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         str | None,
         typer.Option(
             help="A folder with images/, annotations/ and classes.txt, a file of labels (COCO, CVAT, Label Studio), "
-            "hf:owner/name, world-150, or a benchmark (ade20k-150)."
+            "hf:owner/name, world-150, a benchmark (ade20k-150), or a mapping as in a config."
         ),
     ] = None,
     suite: Annotated[str | None, typer.Option(help="Evaluate all prepared benchmarks of a suite: ovss.")] = None,
@@ -52,12 +52,17 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override settings of the protocol, e.g. --set 'windows={name: sliding}'"),
+        typer.Option(
+            "--set",
+            help="Override how images are read, data.KEY=VALUE as for a training, or settings of the protocol: "
+            "--set 'windows={name: sliding}'",
+        ),
     ] = None,
 ) -> None:
     """Evaluate a model on labelled images, under one or several protocols."""
     from ahs_seg.checkpoints.model_dir import read_description
     from ahs_seg.checkpoints.zoo import find_model
+    from ahs_seg.data.check import tell_findings
     from ahs_seg.data.config import parse_data
     from ahs_seg.evaluation import score_table
     from ahs_seg.evaluation.protocols import choose_protocols
@@ -66,12 +71,14 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.io.precision import dtype_name, find_dtype
     from ahs_seg.metrics import Measures, ParentTable
 
-    _check_choice(data, suite, {"--parents": parents, "--journal": journal, "--split": split})
+    of_data, of_protocol = _of_data_and_protocol(overrides or [])
+    of_one = {"--parents": parents, "--journal": journal, "--split": split, "--set data.KEY": of_data or None}
+    _check_choice(data, suite, of_one)
     computing: dict[str, Any] = {"device": device, "dtype": dtype_name(find_dtype(dtype))}
     computing |= {"threads": threads, "cache": not no_cache}
     directory = find_model(model)
     description = read_description(directory)
-    protocols = choose_protocols(protocol, description.inference, description.prompts, overrides)
+    protocols = choose_protocols(protocol, description.inference, description.prompts, of_protocol)
     if suite is not None:
         folder = output or Path("runs") / f"{suite}-{directory.resolve().name}"
         found = run_suite(
@@ -88,9 +95,10 @@ def command(  # noqa: PLR0913  # a command line has many options
         _end(found.reports, whole=not found.failed)
         return
     check_report_path(output)
-    source = parse_data(data or "", split=split, count=count, root=root)
+    source = parse_data(data or "", split=split, count=count, root=root, overrides=of_data)
     check_output_file(output, [directory, parents, *source.places()])
     dataset = source.open()
+    tell_findings(dataset, source.title)
     table = None if parents is None else ParentTable.load(parents, dataset.vocabulary, benchmark=source.title)
     job = EvaluationJob(
         model=directory,
@@ -101,6 +109,11 @@ def command(  # noqa: PLR0913  # a command line has many options
         **computing,
     )
     _tell(evaluate_model(job, processes=processes), output)
+
+
+def _of_data_and_protocol(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    of_data = [one for one in overrides if one.startswith("data.")]
+    return of_data, [one for one in overrides if one not in of_data]
 
 
 def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[str, object]) -> None:

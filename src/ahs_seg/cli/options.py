@@ -40,6 +40,10 @@ ThreadsOption: TypeAlias = Annotated[
 NoCacheOption: TypeAlias = Annotated[
     bool, typer.Option("--no-cache", help="Neither read nor keep text embeddings in the cache folder.")
 ]
+DataChangesOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="How the labelled images are read, as for a training: data.KEY=VALUE."),
+]
 
 
 class OptionError(AhsSegError, ValueError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ahs_seg.cli.options import OptionError, check_report_path, check_unused
+from ahs_seg.cli.options import DataChangesOption, OptionError, check_report_path, check_unused
 from ahs_seg.cli.output import say
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ def command(  # noqa: PLR0913  # a command line has many options
     predictions: Annotated[
         Path | None, typer.Argument(help="Folder of label maps, or detectron2's sem_seg_predictions.json.")
     ] = None,
-    data: Annotated[str, typer.Option(help="Labelled images: a folder, world-150, or a benchmark (ade20k-150).")] = "",
+    data: Annotated[str, typer.Option(help="Labelled images, as for `evaluate`: a folder, world-150, ...")] = "",
     split: Annotated[str | None, typer.Option(help="A subfolder of images/ and annotations/.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of scenes of the drawn world.")] = 300,
     root: Annotated[
         Path, typer.Option(envvar="DETECTRON2_DATASETS", help="Folder that contains all benchmarks.")
     ] = Path("datasets"),
+    changes: DataChangesOption = None,
     method: Annotated[str, typer.Option(help="Name of the method in the report.")] = "predictions",
     seen: Annotated[
         str | None, typer.Option(help="Class names used in training: a known list, a .txt file, or names.")
@@ -57,6 +58,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     ] = None,
 ) -> None:
     """Evaluate predictions of another program: both mIoU, fwIoU, mACC, pACC, seen and unseen, boundary, SG-IoU."""
+    from ahs_seg.data.check import tell_findings
     from ahs_seg.data.config import background_label, parse_data
     from ahs_seg.evaluation import open_predictions, score_predictions
     from ahs_seg.evaluation.external import read_categories
@@ -76,7 +78,7 @@ def command(  # noqa: PLR0913  # a command line has many options
         counting = {"--seen": seen, "--boundary": boundary, "--pairs": pairs, "--journal": journal}
         check_unused(reading | counting, "of no use without PREDICTIONS; name them, or leave it out.")
     check_report_path(output)
-    source = parse_data(data, split=split, count=count, root=root)
+    source = parse_data(data, split=split, count=count, root=root, overrides=changes or [])
     names = None if seen is None else from_home(seen)
     check_output_file(output, [predictions, categories, parents, names, *source.places()])
     dataset = source.open()
@@ -87,6 +89,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     table = propose_parents(words) if propose else None
     if parents is not None:
         table = ParentTable.load(parents, words, benchmark=source.title)
+    tell_findings(dataset, source.title)
     background = background_label(source)
     predicted = len(words) if background is None else sum(len(entry.names) for entry in words.entries)
     mapping = None if categories is None else read_categories(categories)

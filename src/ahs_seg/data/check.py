@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.findings import DataFinding, findings_between, findings_of
 from ahs_seg.data.folder import LISTED_FAULTS, FolderDataset
-from ahs_seg.data.label_statistics import LabelStatistics, count_labels
+from ahs_seg.data.label_statistics import MAX_SAMPLES, LabelStatistics, count_labels
 from ahs_seg.errors import AhsSegError
+from ahs_seg.vocabulary.notices import notice
+
+_ABOUT_VALUES: Final = frozenset(["black-and-white", "starts-at-1", "no-name", "nothing-labelled", "lossy"])
 
 
 class DataCheckError(AhsSegError, ValueError):
@@ -102,6 +105,14 @@ def check_data(
     found += [*findings_of(judged), *findings_between(training, judged)]
     refused = (*_refused(dataset, training), *_refused(validation, judged))
     return DataCheck(training, judged, tuple(found), refused)
+
+
+def tell_findings(dataset: SegmentationDataset, title: str) -> None:
+    """Say what some label maps of a folder show of values that mean something else than what is read from them."""
+    if isinstance(dataset, FolderDataset):
+        for finding in findings_of(count_labels(dataset, title, limit=MAX_SAMPLES)):
+            if finding.code in _ABOUT_VALUES:
+                notice(str(finding))
 
 
 def check_files(*datasets: SegmentationDataset | None) -> None:
