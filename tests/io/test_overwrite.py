@@ -92,7 +92,8 @@ def test_an_input_is_not_in_a_directory_that_is_replaced(folder: Path) -> None:
 
 def test_names_that_lead_outside_of_a_folder() -> None:
     assert not any(leads_outside(name) for name in ["a", "a/b", "a.b/..c", "a:b"])
-    assert all(leads_outside(name) for name in ["", ".", "..", "../a", "a/../b", "/a", Path("/")])
+    assert all(leads_outside(name) for name in ["", ".", "..", "../a", "a/../b", "/a"])
+    assert leads_outside(Path("/"))
 
 
 def test_names_of_classes_that_are_no_path_are_no_input(folder: Path) -> None:

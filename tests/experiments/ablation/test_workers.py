@@ -29,17 +29,17 @@ def test_a_failing_run_stops_no_other(output: Path, tmp_path: Path) -> None:
 
 def test_tables_that_share_a_directory_start_their_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process reads its run only after its imports; here it just writes it into its log."""
-    start = subprocess.Popen
     code = "import sys; line = sys.stdin.readline(); print(line, end='')"
 
-    def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        return start([command[0], "-c", code], **options)
+    class Started(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            super().__init__([command[0], "-c", code], **options)
 
-    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(subprocess, "Popen", Started)
     experiment = SUITE.experiment("world", "attention", ["training.workers=0"])
-    jobs = [RunJob(experiment=experiment, data=data) for data in (DATA, DATA.replace(count=DATA.count + 1))]
+    jobs = [RunJob(experiment=experiment, data=DATA.replace(count=count)) for count in (3, 4)]
     specs = [Spec(f"table {index}", tmp_path / "run", job) for index, job in enumerate(jobs)]
     assert run_all(specs, 2, progress=False) == []
-    told = (tmp_path / "run" / OUTPUT).read_text().splitlines()
-    assert sorted(json.loads(line)["data"]["count"] for line in told) == [DATA.count, DATA.count + 1]
+    told = [RunJob.parse(json.loads(line)) for line in (tmp_path / "run" / OUTPUT).read_text().splitlines()]
+    assert sorted(told, key=repr) == sorted(jobs, key=repr)
     assert [path.name for path in (tmp_path / "run").iterdir()] == [OUTPUT]
