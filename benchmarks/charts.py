@@ -11,8 +11,8 @@ from ahs_seg.experiments.ablation.table import Table
 
 RESULTS: Final = Path(__file__).parent / "results"
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
-SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned")
-"""Suites whose differences a page shows as `ablation-SUITE.png`."""
+SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned", "modules_alone")
+"""Tables whose differences a page shows as `ablation-NAME.png`."""
 
 
 def draw(suite: str, images: Path = IMAGES) -> Path:
