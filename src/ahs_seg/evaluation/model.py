@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from functools import partial
@@ -30,7 +28,7 @@ from ahs_seg.io.cores import MAX_THREADS, available_cores, use_threads
 from ahs_seg.io.devices import find_device
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.precision import Precision, check_precision, find_dtype
-from ahs_seg.io.processes import check_processes
+from ahs_seg.io.processes import check_processes, run_in_processes
 from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.metrics import Measures
 from ahs_seg.segmenter import Segmenter
@@ -94,26 +92,18 @@ def _evaluate(
     progress: bool,
 ) -> list[EvaluationReport]:
     load = partial(load_model, job.model, methods=tuple(methods), tuners=tuple(tuners))
-    if processes == 1:
-        parts = [_share(job, load, 0, 1, progress=progress)]
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            shares = [
-                pool.submit(_share, job, load, rank, processes, progress=progress and rank == 0)
-                for rank in range(processes)
-            ]
-            try:
-                parts = [share.result() for share in shares]
-            except BrokenProcessPool:
-                raise EvaluationError(
-                    f"one of {processes} processes was killed, most likely for memory; use fewer, and --journal to go "
-                    "on from the images that are done."
-                ) from None
+    share = partial(_share, job, load, processes, progress=progress)
+    try:
+        parts = [share(0)] if processes == 1 else run_in_processes(share, processes)
+    except BrokenProcessPool:
+        raise EvaluationError(
+            f"one of {processes} processes was killed, most likely for memory; use fewer, and --journal to go on from "
+            "the images that are done."
+        ) from None
     return with_any_images([sum_of_reports(several) for several in zip(*parts, strict=True)])
 
 
-def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: bool) -> list[EvaluationReport]:
+def _share(job: EvaluationJob, load: Load, world: int, rank: int, *, progress: bool) -> list[EvaluationReport]:
     """Reports over the images of process `rank` of `world`."""
     use_threads(job.threads if world == 1 else max(1, (job.threads or available_cores()) // world))
     dataset = job.data.open()
@@ -138,7 +128,7 @@ def _share(job: EvaluationJob, load: Load, rank: int, world: int, *, progress: b
         journal=job.journal,
         identity=_identity(job, segmenters, dataset.vocabulary) if job.journal is not None else "",
         data=job.data,
-        progress=progress,
+        progress=progress and rank == 0,
     )
 
 

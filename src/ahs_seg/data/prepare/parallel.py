@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, TypeVar
 
 from ahs_seg.io.cores import available_cores
-from ahs_seg.io.processes import check_processes
+from ahs_seg.io.processes import check_processes, end_with_parent
 from ahs_seg.io.progress import ProgressBar
 
 _WORTH_A_PROCESS: Final = 100
@@ -36,18 +34,7 @@ def run_parallel(
         for item in track(items):
             yield work(item)
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
         results = pool.map(work, items, chunksize=8)
         for _, result in zip(track(items), results, strict=True):
             yield result
-
-
-def _end_with_parent() -> None:
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
