@@ -69,8 +69,7 @@ def recipe(**changes: object) -> ahs_seg.Recipe:
 
 
 def losses(directory: Path) -> set[str]:
-    with (directory / "train.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader((directory / "train.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 2
     return {name.removeprefix("loss_") for name in rows[0] if name.startswith("loss_")}
 
@@ -79,8 +78,7 @@ def losses(directory: Path) -> set[str]:
 def test_a_method_trains_with_every_loss_of_its_own(name: str, tmp_path: Path) -> None:
     result = ahs_seg.train(small(name), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
     assert {loss for loss in losses(tmp_path) if not loss[-1].isdigit()} == OWN_LOSSES[name]
-    assert result.model == tmp_path / MODEL
-    assert result.evaluation is None
+    assert (result.model, result.evaluation) == (tmp_path / MODEL, None)
     segmenter = ahs_seg.Segmenter.from_pretrained(result.model)
     assert segmenter(Squares()[0].image, "red circle, grass").labels.shape == (96, 96)
 
@@ -94,15 +92,12 @@ def test_data_that_cannot_teach_is_refused_before_anything_is_written(tmp_path: 
 
 @pytest.mark.parametrize("place", ["training", "validation"])
 def test_a_name_that_is_too_long_is_told_before_anything_is_written(place: str, tmp_path: Path) -> None:
-    """The training draws two of its names, so that it might meet the long one after days."""
-    data = {"training": Squares(), "validation": Squares()}
+    data, run = {"training": Squares(), "validation": Squares()}, tmp_path / "run"
     data[place].vocabulary = ahs_seg.Vocabulary.parse(["red circle", "blue star", "very " * 80 + "green grass"])
-    settings = recipe(names_per_step=2)
+    rows = recipe(names_per_step=2)  # of three: the long name might be drawn after days
     with pytest.raises(TextTooLongError, match=r"class 'very very .* tokens"):
-        ahs_seg.train(
-            small("cat_seg"), data["training"], tmp_path / "run", validation=data["validation"], recipe=settings
-        )
-    assert not (tmp_path / "run").exists()
+        ahs_seg.train(small("cat_seg"), data["training"], run, validation=data["validation"], recipe=rows)
+    assert not run.exists()
 
 
 def test_what_the_data_lacks_is_warned_of_when_training_starts(
@@ -269,8 +264,8 @@ def test_a_run_that_was_interrupted_has_its_config(tmp_path: Path) -> None:
 def test_a_run_that_cannot_train_does_not_block_its_directory(tmp_path: Path) -> None:
     free = ahs_seg.ZeroShotConfig(backbone=ahs_seg.ClipConfig(source="tiny"))
     with pytest.raises(TrainingSetupError, match="a training-free method is evaluated, not trained"):
-        ahs_seg.train(free, Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
-    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED, progress=False)
+        ahs_seg.train(free, Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED)
+    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED)
 
 
 class Names(Squares):
