@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("commands")
 
 NONSENSE = "no such [red]thing{{x}}"
 BASES: dict[str, Sequence[str]] = {
-    "quickstart": ["training.steps=1", "training.optimizer.warmup_steps=1"],
+    "quickstart": ["training.steps=1", "training.optimizer.warmup_steps=0"],
     "segment": ["IMAGES", "--classes", "sky, sand", "--model", "MODEL", "-o", "OUT"],
     "serve": ["--model", "MODEL"],
     "train": ["nowhere.yaml"],
