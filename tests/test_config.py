@@ -15,20 +15,7 @@ from pydantic import model_validator
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.configs import packaged_configs
 from ahs_seg.documents import read_yaml
-
-
-class Leaf(Config):
-    """A config below another one."""
-
-    steps: int = 3
-    rates: tuple[float, ...] = (0.1,)
-
-
-class Root(Config):
-    """A config with one below it."""
-
-    name: str = "x"
-    leaf: Leaf = Leaf()
+from tests.support.nested_configs import Leaf, Root
 
 
 @pytest.fixture

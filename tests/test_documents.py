@@ -20,6 +20,7 @@ from ahs_seg.documents import (
     read_yaml,
 )
 from tests.support.memory import cost_of
+from tests.support.nested_configs import Leaf, Root
 
 NINES = "9" * 100_000
 
@@ -160,20 +161,6 @@ def test_what_is_given_is_shown_in_part() -> None:
 def test_ordinary_numbers_stay_what_they_are() -> None:
     numbers = Numbers.parse({"count": 2**62, "share": 1, "pair": [1, 2], "switch": True})
     assert (numbers.count, numbers.share, numbers.pair, numbers.switch) == (2**62, 1.0, (1, 2), True)
-
-
-class Leaf(Config):
-    """A config below another one."""
-
-    steps: int = 3
-    rates: tuple[float, ...] = (0.1,)
-
-
-class Root(Config):
-    """A config with one below it."""
-
-    name: str = "x"
-    leaf: Leaf = Leaf()
 
 
 def test_an_override_that_a_later_one_would_undo_is_an_error() -> None:

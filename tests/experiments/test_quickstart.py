@@ -94,3 +94,9 @@ def test_float32_is_used_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
     assert not has_fast_bf16()
+
+
+def test_overrides_of_the_user_may_replace_those_of_the_quickstart() -> None:
+    experiment, second_stage = _configs("cat_seg", 3, ["training={steps: 2}"])
+    assert experiment is not None
+    assert (experiment.training.steps, second_stage) == (2, None)

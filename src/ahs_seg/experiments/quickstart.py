@@ -158,10 +158,11 @@ def _configs(method: str, seed: int, overrides: Sequence[str]) -> tuple[Experime
     second = [override for override in overrides if override.startswith(SHIFT)]
     own = [override for override in overrides if override not in second]
     defaults = [f"training.seed={seed}", *precision_overrides(fast_bf16=has_fast_bf16())]
-    experiment = Experiment.read(find_config(f"quickstart/{method}"), [*defaults, *own])
+    experiment = Experiment.read(find_config(f"quickstart/{method}"), own, preset=defaults)
     if isinstance(experiment.method, ScanConfig) and experiment.method.ensemble is not None:
-        changes = [f"training.seed={experiment.training.seed}", *(one.removeprefix(SHIFT) for one in second)]
-        return experiment, CropClipExperiment.read(find_crop_clip("world"), changes)
+        seeded = [f"training.seed={experiment.training.seed}"]
+        changes = [one.removeprefix(SHIFT) for one in second]
+        return experiment, CropClipExperiment.read(find_crop_clip("world"), changes, preset=seeded)
     if second:
         raise ConfigError(
             f"{second[0]}: only scan, with its ensemble, has a second stage to fine-tune. Leave out what begins with "
