@@ -8,7 +8,9 @@ from PIL import Image
 
 from ahs_seg.data.background import RULES, background_of, find_rule, open_with_rule
 from ahs_seg.data.catalog import CatalogError, find_spec
+from ahs_seg.data.config import BenchmarkData
 from ahs_seg.types import IGNORE
+from tests.support.datasets import notices
 
 
 @pytest.fixture
@@ -57,3 +59,10 @@ def test_rules_are_found_by_name():
     assert len({rule.name for rule in RULES}) == len(RULES)
     with pytest.raises(CatalogError):
         background_of("imagenet")
+
+
+def test_files_that_change_are_noticed(root: Path) -> None:
+    for name, benchmark in (("pc-60", "pascal-context-59"), ("pascal-voc-20", "pascal-voc-20")):
+        spec = find_spec(benchmark)
+        for path in (spec.image_path(root, "x"), spec.label_path(root, "x")):
+            assert notices(BenchmarkData(benchmark=name, root=root), path)

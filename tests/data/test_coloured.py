@@ -13,6 +13,7 @@ from ahs_seg.data.folder import FolderError
 from ahs_seg.errors import SampleError
 from ahs_seg.types import IGNORE
 from tests.support.annotations import save_image
+from tests.support.datasets import notices
 
 TABLE = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar:192,96,96::\nlake & sea:5,6,7::\n"
 COLOURS = np.array([[0, 0, 0], [192, 96, 96], [5, 6, 7]], np.uint8)
@@ -128,3 +129,10 @@ def test_nothing_labelled_and_lists_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("zebra\n")
     with pytest.raises(FolderError, match="no image in JPEGImages has a label map of its name"):
         ColouredData(root=tmp_path, listed="other.txt").open()
+
+
+def test_files_that_change_are_noticed(tmp_path: Path) -> None:
+    cvat(tmp_path)
+    for name in ("JPEGImages/a.png", "SegmentationClass/a.png", "labelmap.txt"):
+        assert notices(ColouredData(root=tmp_path), tmp_path / name)
+    assert not notices(ColouredData(root=tmp_path), tmp_path / "SegmentationClass/b.png")

@@ -15,6 +15,7 @@ from ahs_seg.data.config import parse_data
 from ahs_seg.data.hub_dataset import HubData, HubDataset, HubDatasetError
 from ahs_seg.errors import MissingPackageError, SampleError
 from ahs_seg.types import IGNORE
+from tests.support.datasets import notices
 from tests.support.hub_server import Hub
 
 VALUES = np.array([[0, 1, 2], [2, 255, 1]], np.uint8)
@@ -116,6 +117,8 @@ def test_a_folder_of_files_and_a_class_list(tmp_path: Path, files: dict[str, byt
         HubData(dataset=str(folder)).open()
     listed = HubData(dataset=str(folder), classes=("a", "b"), offset=1).open()
     assert listed[0].labels.tolist() == [[IGNORE, 0, 1], [1, IGNORE, 0]]
+    (arrow,) = cache.rglob("*.arrow")
+    assert notices(HubData(dataset=str(folder), classes=("a", "b"), offset=1), arrow)
     with pytest.raises(HubDatasetError, match="split 'sunny' cannot be loaded"):
         HubData(dataset=str(folder), split="sunny").open()
 

@@ -5,13 +5,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from ahs_seg.data.folder import FolderDataset
 from ahs_seg.evaluation import EvaluationError, EvaluationReport, evaluate
-from ahs_seg.evaluation.journal import journal_folder
+from ahs_seg.evaluation.journal import journal_folder, recorded
 from ahs_seg.metrics import Measures
 from tests.support.datasets import Pictures, always_sky, oracle
 from tests.support.forks import forked
+from tests.support.label_folders import label_folder
 
 
 def run(journal: Path | str | None = None, predict=always_sky, **options) -> EvaluationReport:
@@ -59,6 +63,32 @@ def test_a_line_that_was_cut_off_is_not_read(tmp_path):
 def test_an_image_that_failed_is_tried_again(tmp_path):
     assert run(tmp_path, dataset=Pictures(broken=(2,))).images == 5
     assert run(tmp_path).counts == run().counts
+
+
+def test_images_whose_files_have_changed_are_counted_anew(tmp_path):
+    maps = [np.full((4, 4), value, np.uint8) for value in (0, 1, 0)]
+    asked = []
+
+    def watched(image):
+        asked.append(1)
+        return always_sky(image)
+
+    def again() -> EvaluationReport:
+        return run(tmp_path / "journal", watched, dataset=FolderDataset(root, split="train"))
+
+    root = tmp_path / "streets"
+    label_folder(root, maps, "sky, road")
+    assert again().scores.pacc == pytest.approx(2 / 3)
+    Image.fromarray(maps[0]).save(root / "annotations/train/001.png")
+    assert again().scores.pacc == 1
+    assert again().counts == run(dataset=FolderDataset(root, split="train")).counts
+    assert len(asked) == 4
+    newest = dict(recorded(journal_folder(tmp_path / "journal", "whole image")))
+    assert [newest[index].pairs[0][0] for index in range(3)] == [0, 0, 0]
+    (root / "annotations/train/000.png").replace(root / "annotations/train/003.png")
+    (root / "images/train/000.png").replace(root / "images/train/003.png")
+    assert again().counts == run(dataset=FolderDataset(root, split="train")).counts
+    assert len(asked) == 7
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Digests against `hashlib` on bytes written out by hand."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
 
-from ahs_seg.io.digest import file_digest, labelled, weights_digest
+from ahs_seg.io.digest import file_digest, files_digest, labelled, weights_digest
 
 
 def test_a_file_has_the_digest_of_its_content(tmp_path: Path) -> None:
@@ -28,3 +29,15 @@ def test_the_order_in_memory_does_not_count_and_every_bit_does() -> None:
     changed = weights.clone()
     changed.view(torch.int32)[3, 5] ^= 1
     assert weights_digest(labelled([("a", changed)])) != first
+
+
+def test_the_state_of_files_has_names_sizes_and_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    states = [files_digest([("a", path)])]
+    for content, time in ((b"abc", 1), (b"abc", 2), (b"abcd", 2)):
+        path.write_bytes(content)
+        os.utime(path, ns=(time, time))
+        states.append(files_digest([("a", path)]))
+    states.append(files_digest([("b", path)]))
+    assert len(set(states)) == 5
+    assert files_digest([("b", path)]) == states[-1]

@@ -1,12 +1,15 @@
-"""A dataset that tells its labels by colour, and two predictors."""
+"""A dataset that tells its labels by colour, two predictors, and whether a dataset notices a changed file."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ahs_seg.data.base import Sample
+from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.errors import SampleError
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
@@ -41,3 +44,17 @@ def oracle(image: np.ndarray) -> np.ndarray:
 
 def always_sky(image: np.ndarray) -> np.ndarray:
     return np.zeros(image.shape[:2], np.uint8)
+
+
+def notices(data: DatasetConfig, path: Path) -> bool:
+    """Whether the state of the first sample changes with a file, and comes back with its time."""
+    earlier, first = path.stat().st_mtime_ns, _state(data)
+    os.utime(path, ns=(earlier, earlier + 1_000_000_000))
+    changed = _state(data)
+    os.utime(path, ns=(earlier, earlier))
+    assert _state(data) == first
+    return changed != first
+
+
+def _state(data: DatasetConfig) -> object:
+    return getattr(data.open(), "file_state")(0)  # noqa: B009  # not every dataset has it

@@ -106,6 +106,10 @@ class BackgroundRuleDataset:
             return sample
         return replace(sample, labels=np.where(sample.labels == IGNORE, np.int32(self.rule.label), sample.labels))
 
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the files of sample `index`."""
+        return self.dataset.file_state(index)
+
 
 def open_with_rule(name: str, root: Path) -> BenchmarkDataset | BackgroundRuleDataset:
     """Dataset of a benchmark, by its name in the catalogue or by the name of a background rule.

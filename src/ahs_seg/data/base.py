@@ -53,6 +53,8 @@ class SegmentationDataset(Protocol, metaclass=ByAttribute):
     """Dataset with deterministic samples by index, and the vocabulary that the labels refer to.
 
     If it also has an attribute `image_kind` ("photographs" or "drawn scenes"), a model that is trained on it says so.
+    If samples are read from files, `file_state(index)` may give a text that changes with those of a sample (its name,
+    their sizes and times of change); an evaluation with a journal counts such samples anew.
     """
 
     @property

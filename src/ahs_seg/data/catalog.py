@@ -16,6 +16,7 @@ from jaxtyping import Int32, UInt, UInt8
 
 from ahs_seg.data.base import Sample
 from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.images import read_image, read_labels
 from ahs_seg.types import IGNORE, ImageKind
 from ahs_seg.vocabulary.vocabulary import Vocabulary
@@ -234,6 +235,12 @@ class BenchmarkDataset:
                 f"{width}x{height}; sizes must agree. Unpack the archives again and prepare with --again."
             )
         return Sample(image, labels, name)
+
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the files of sample `index`."""
+        name = self.names[index]
+        paths = self.spec.image_path(self.root, name), self.spec.label_path(self.root, name)
+        return files_digest((name, path) for path in paths)
 
     def read_image(self, name: str) -> UInt8[np.ndarray, "H W 3"]:
         """Image of the given name."""

@@ -16,6 +16,7 @@ from ahs_seg.data.colour_table import VOC, ColourTable
 from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.data.folder import FolderDataset, FolderError
 from ahs_seg.documents import MAX_YAML_BYTES, DocumentError, read_text
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.images import read_colours
 from ahs_seg.vocabulary.notices import notice
 
@@ -45,6 +46,7 @@ class ColouredFolder(FolderDataset):
         vocabulary, self._table = classes.apply(colours.names, colours.source)
         super().__init__(root, split=split, images=images, annotations=annotations, classes=vocabulary)
         self._colours = colours
+        self._colour_state = files_digest([("colours", Path(colours.source))])
         wanted = None if listed is None else _names(self.root / listed)
         labelled = self._labels.keys() | self._lossy_labels()  # a lossy one is a fault of the folder, as elsewhere
         kept = [
@@ -65,6 +67,10 @@ class ColouredFolder(FolderDataset):
     def first_value(self) -> int | None:
         """None: values are classes of the colour table, which the class list may order otherwise."""
         return None
+
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the files of sample `index`, and of the colour table."""
+        return f"{super().file_state(index)} {self._colour_state}"
 
     def stored_labels(self, index: int) -> UInt[np.ndarray, "H W"]:
         """Class of the colour table of every pixel of sample `index`.

@@ -22,6 +22,7 @@ from ahs_seg.data.base import Sample, value_of_no_class
 from ahs_seg.data.findings import findings_of
 from ahs_seg.data.label_statistics import count_labels
 from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.images import read_image, read_labels, read_size
@@ -110,6 +111,11 @@ class FolderDataset:
         if problem := self.size_fault(index, image.shape[:2], labels.shape):
             raise SampleError(problem)
         return Sample(image, labels, self._names[index])
+
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the files of sample `index`."""
+        name = self._names[index]
+        return files_digest((name, path) for path in (self._images[index], *self._labels.get(name, [])))
 
     def check(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> None:
         """Read every file once, `workers` at a time, and raise one error that lists all problems.

@@ -18,6 +18,7 @@ from ahs_seg.data.class_choice import ClassChoice, ClassNames
 from ahs_seg.data.dataset_config import DatasetConfig
 from ahs_seg.documents import DocumentError, read_mapping
 from ahs_seg.errors import AhsSegError, SampleError
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.extras import require_extra
 from ahs_seg.io.hub import UNREACHABLE, HubName, fetch_if_present, page_of, reason
 from ahs_seg.io.images import read_image, read_labels
@@ -106,6 +107,11 @@ class HubDataset:
                 f"{name}: label map is {label_width}x{label_height}, its image {width}x{height}; sizes must agree."
             )
         return Sample(image, labels, f"row-{index:06d}")
+
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the files of row `index`, which are those of all rows."""
+        row = f"row-{index:06d}"
+        return files_digest((row, Path(file["filename"])) for file in self._table.cache_files)
 
     def _decoded(self, content: bytes | Path, name: str) -> Int32[np.ndarray, "H W"]:
         values = read_labels(content, name=name)

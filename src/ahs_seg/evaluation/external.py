@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from ahs_seg.errors import SampleError
 from ahs_seg.evaluation.prediction_names import PredictionNames, last_part, without_ending
 from ahs_seg.evaluation.report import EvaluationError, EvaluationReport
 from ahs_seg.evaluation.run import evaluate_together
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.images import read_labels, read_size
 from ahs_seg.io.rle import RleError, decode_rle, shortened
@@ -26,7 +26,6 @@ from ahs_seg.metrics import Measures
 from ahs_seg.types import IGNORE
 
 SUFFIXES: Final = (".png", ".tif", ".tiff")
-_DIGITS: Final = 12
 
 
 @runtime_checkable
@@ -76,7 +75,7 @@ class PredictionFolder:
     @property
     def identity(self) -> dict[str, object]:
         """The folder, a digest of the names, sizes and times of its files, and how their values are read."""
-        files = _digest(self._paths)
+        files = files_digest(self._paths.items())
         return {"path": str(self._folder.resolve()), "files": files, "first": self.first, "ignore": self.ignore}
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
@@ -139,7 +138,11 @@ class PredictionFile:
         remedy = "Give the paths of the images below the folder of the dataset as file_name."
         self._names = PredictionNames(self._masks, last_part, remedy=remedy)
         table = None if categories is None else {str(category): index for category, index in categories.items()}
-        self.identity: Final = {"path": str(path.resolve()), "files": _digest({path.name: path}), "categories": table}
+        self.identity: Final = {
+            "path": str(path.resolve()),
+            "files": files_digest([(path.name, path)]),
+            "categories": table,
+        }
 
     def read(self, name: str, size: tuple[int, int]) -> Int32[np.ndarray, "H W"]:
         """Label map of class indices for the image `name` of (height, width).
@@ -155,15 +158,6 @@ class PredictionFile:
             except RleError as error:
                 raise SampleError(f"prediction for {name}: {error}") from None
         return labels
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    """Digest of names, sizes and times of change, which is quick for any amount of data."""
-    found = hashlib.sha256()
-    for name, path in files.items():
-        state = path.stat()
-        found.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(errors="surrogateescape"))
-    return found.hexdigest()[:_DIGITS]
 
 
 def _check_size(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +28,20 @@ def journal_folder(root: Path, protocol: Protocol | str) -> Path:
     return root / re.sub(r"[^\w+]+", "-", name)
 
 
-def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[tuple[int, ImageCounts]]:
-    """Recorded counts by image index, each image once; `indices` restricts them (`None`: all images)."""
+def recorded(
+    folder: Path, indices: Collection[int] | None = None, *, state: Callable[[int], str] | None = None
+) -> Iterator[tuple[int, ImageCounts]]:
+    """The newest recorded counts by image index; `indices` restricts them (`None`: all images).
+
+    With `state`, which gives the present state of the files of an image, counts of another one are left out.
+    """
     left = None if indices is None else set(indices)
     seen: set[int] = set()
-    for path in journals_in(folder):
+    for path in sorted(journals_in(folder), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         for record in islice(read_records(path), 1, None):
             index = record["index"]
-            if index not in seen and (left is None or index in left):
+            wanted = index not in seen and (left is None or index in left)
+            if wanted and (state is None or record.get("state") in (None, state(index))):
                 seen.add(index)
                 yield index, ImageCounts(record["pairs"], record.get("boundary"))
 
@@ -43,12 +49,16 @@ def recorded(folder: Path, indices: Collection[int] | None = None) -> Iterator[t
 class EvaluationJournal:
     """Journal of one evaluation; `identity` holds all values that the counts depend on.
 
+    `state` gives the present state of the files of an image (`None`: there are no files); it is recorded with the
+    counts, and counts of another state are not read.
+
     Raises:
         EvaluationError: the folder holds the journal of another evaluation.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], *, state: Callable[[int], str] | None = None) -> None:
         self.folder = folder
+        self._state = state
         self.identity = as_read(identity)
         self._journal = Journal(folder / f"{uuid.uuid4().hex}{ENDING}", header=self.identity)
         for path in journals_in(folder):
@@ -56,13 +66,15 @@ class EvaluationJournal:
 
     def read(self, indices: Collection[int]) -> Iterator[tuple[int, ImageCounts]]:
         """Recorded counts of the images in `indices`, each image once."""
-        yield from recorded(self.folder, indices)
+        yield from recorded(self.folder, indices, state=self._state)
 
     def write(self, index: int, counts: ImageCounts) -> None:
         """Append the counts of one image and flush them, so that they survive a crash of this process."""
         record: dict[str, Any] = {"index": index, "pairs": counts.pairs}
         if counts.boundary is not None:
             record["boundary"] = counts.boundary
+        if self._state is not None:
+            record["state"] = self._state(index)
         self._journal.append(record)
 
     def close(self) -> None:

@@ -128,7 +128,8 @@ def evaluate_together(
 
     Arguments are as for `evaluate`; `answers` pairs each protocol with its predictor. `identity` holds anything else
     that the counts depend on, e.g. a digest of the weights, and `data` is the config of the dataset; a journal with
-    another identity, or of other data of the same name, is refused.
+    another identity, or of other data of the same name, is refused. Images are counted anew if their `file_state` in
+    the dataset is another one.
     """
     measures = measures or Measures()
     labels = dataset.vocabulary.labels
@@ -143,8 +144,9 @@ def evaluate_together(
     }
     if data is not None:
         facts["data"] = dataset_settings(data)
+    kept = partial(_journal, journal, dataset, facts)
     lanes = [
-        ProtocolRun(protocol, answer, MetricAccumulator(len(labels), measures), _journal(journal, protocol, facts))
+        ProtocolRun(protocol, answer, MetricAccumulator(len(labels), measures), kept(protocol))
         for protocol, answer in answers
     ]
     for lane in lanes:
@@ -187,13 +189,16 @@ def _read(dataset: SegmentationDataset, index: int) -> Sample | SampleError:
         return failure_of(error, f"image {index}")
 
 
-def _journal(folder: Path | str | None, protocol: Protocol | str, facts: dict[str, object]) -> EvaluationJournal | None:
+def _journal(
+    folder: Path | str | None, dataset: SegmentationDataset, facts: dict[str, object], protocol: Protocol | str
+) -> EvaluationJournal | None:
     if folder is None:
         return None
     described: object = protocol
     if isinstance(protocol, Protocol):
         described = {**protocol.model_dump(mode="json"), "inference": protocol.inference.identity}
-    return EvaluationJournal(journal_folder(Path(folder), protocol), {**facts, "protocol": described})
+    state = getattr(dataset, "file_state", None)
+    return EvaluationJournal(journal_folder(Path(folder), protocol), {**facts, "protocol": described}, state=state)
 
 
 def _report(

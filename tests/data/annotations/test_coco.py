@@ -16,6 +16,7 @@ from ahs_seg.data.annotations.config import CocoData
 from ahs_seg.io.rle import runs_of
 from ahs_seg.types import IGNORE
 from tests.support.annotations import MAPS, exported, same_labels, save_image
+from tests.support.datasets import notices
 
 SIZE = (6, 8)
 SQUARE = [1, 1, 5, 1, 5, 5, 1, 5]
@@ -101,6 +102,8 @@ def test_segment_maps_of_panoptic_are_read(tmp_path: Path) -> None:
         CocoData(file=path).open()
     labels = CocoData(file=path, segments=tmp_path / "panoptic").open()[0].labels
     assert labels.tolist() == [[0] * 8, *[[-1] * 4 + [1] * 4] * 4, [-1] * 8]
+    for file in (path, tmp_path / "panoptic/a.png", tmp_path / "images/a.png"):
+        assert notices(CocoData(file=path, segments=tmp_path / "panoptic"), file)
     Image.fromarray(segments[:4]).save(tmp_path / "panoptic/a.png")
     with pytest.raises(AnnotationError, match=r"a\.png is 8x4, the image 8x6"):
         CocoData(file=path, segments=tmp_path / "panoptic").open().check()

@@ -9,6 +9,7 @@ import pytest
 from ahs_seg.data.annotations.base import AnnotationError
 from ahs_seg.data.annotations.config import CvatData
 from tests.support.annotations import MAPS, exported, same_labels, save_image
+from tests.support.datasets import notices
 
 # The elements and attributes of the examples in https://docs.cvat.ai/docs/other/xml_format ("image" annotations).
 PUBLISHED = """<?xml version="1.0" encoding="utf-8"?>
@@ -53,6 +54,7 @@ def test_what_our_exporter_writes_comes_back_to_the_pixel(tmp_path: Path) -> Non
     file, images = exported("cvat", tmp_path)
     dataset = CvatData(file=file, images=images).open()
     assert same_labels(dataset, MAPS)
+    assert notices(CvatData(file=file, images=images), file)
     assert dataset.vocabulary.labels == ["straße", "a <b> & 'c'", "sky"]
     dataset.check()
 

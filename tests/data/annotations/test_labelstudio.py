@@ -15,6 +15,7 @@ from ahs_seg.data.annotations.base import AnnotationError
 from ahs_seg.data.annotations.config import LabelStudioData
 from ahs_seg.types import IGNORE
 from tests.support.annotations import MAPS, exported, same_labels, save_image
+from tests.support.datasets import notices
 
 SIZE = (6, 8)
 POLYGON = {"points": [[25, 0], [50, 0], [50, 50], [25, 50]], "closed": True, "polygonlabels": ["cat"]}
@@ -45,6 +46,7 @@ def task(*regions: dict, image: str = "/data/upload/3/0f3a8b2c-a.png", **more: A
 def test_what_our_exporter_writes_comes_back_to_the_pixel(tmp_path: Path) -> None:
     file, images = exported("labelstudio", tmp_path)
     data = LabelStudioData(file=file, images=images, predictions=True, classes=("straße", "a <b> & 'c'", "sky"))
+    assert notices(data, file)
     dataset = data.open()
     assert same_labels(dataset, MAPS)
     dataset.check()

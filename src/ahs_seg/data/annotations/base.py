@@ -18,6 +18,7 @@ from ahs_seg.data.class_choice import ClassChoice
 from ahs_seg.data.folder import FolderError
 from ahs_seg.data.prepare.safe_names import name_problem
 from ahs_seg.errors import SampleError
+from ahs_seg.io.digest import files_digest
 from ahs_seg.io.failures import failure_of
 from ahs_seg.io.images import read_image
 from ahs_seg.io.rle import shortened
@@ -52,10 +53,14 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, slots=True)
 class LabelSource:
-    """A file of labels that was read: the classes as its tool names them, and the images with their labels."""
+    """A file of labels that was read: the classes as its tool names them, and the images with their labels.
+
+    `files` are all files of labels.
+    """
 
     classes: tuple[str, ...]
     images: tuple[AnnotatedImage, ...]
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class AnnotatedDataset:
             raise AnnotationError(f"{title}: holds no annotated image. Annotate some, and export again.")
         self.title = title
         self._folder = Path(images)
+        self._label_state = files_digest((path.name, path) for path in source.files)
         self._vocabulary, self._table = classes.apply(source.classes, title)
         counts = Counter(image.name for image in source.images)
         found = [(image, *self._find(image, counts[image.name])) for image in source.images]
@@ -145,6 +151,11 @@ class AnnotatedDataset:
         except SampleError as error:
             raise SampleError(f"{annotated.name} in {self.title}: {error}") from None
         return Sample(image, self._table[labels], annotated.name)
+
+    def file_state(self, index: int) -> str:
+        """Digest of name, sizes and times of change of the image of sample `index`, and of all files of labels."""
+        annotated, path = self._usable[index]
+        return f"{files_digest([(annotated.name, path)])} {self._label_state}"
 
     def check(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> None:
         """Read every image and decode all labels, `workers` at a time, and raise one error that lists all problems.

@@ -56,10 +56,11 @@ def read_coco(path: Path, *, segments: Path | None = None) -> LabelSource:
             raise AnnotationError(
                 f"{path}: panoptic annotations, whose masks are PNG files; give their folder: data.segments=FOLDER."
             )
-        return LabelSource(names, tuple(_image(*entry, partial(_segment_map, place, segments)) for entry in entries))
+        images = tuple(_image(*entry, partial(_segment_map, place, segments)) for entry in entries)
+        return LabelSource(names, images, (path, *sorted(segments.rglob("*.png"))))
     if boxes := sum(not one.get("segmentation") for _, found in entries for one in found):
         notice(f"{path}: {boxes} annotations have no segmentation, only a box, and label nothing")
-    return LabelSource(names, tuple(_image(*entry, partial(_shapes, place)) for entry in entries))
+    return LabelSource(names, tuple(_image(*entry, partial(_shapes, place)) for entry in entries), (path,))
 
 
 def read_document(path: Path) -> Any:

@@ -57,7 +57,7 @@ def read_cvat(path: Path) -> LabelSource:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(events.areas_left_out.items()))
         notice(f"{path}: shapes that label no area are left out: {kinds}")
     place = {name: index for index, name in enumerate(names)}
-    return LabelSource(tuple(names), tuple(_image(entry, shapes, place) for entry, shapes in events.images))
+    return LabelSource(tuple(names), tuple(_image(entry, shapes, place) for entry, shapes in events.images), (path,))
 
 
 class _Events:

@@ -55,7 +55,7 @@ def read_labelstudio(path: Path, *, predictions: bool = False) -> LabelSource:
     if left := sum(not label for found in regions for _, label in found):
         notice(f"{path}: {left} regions that label no area, or have no class, are left out")
     images = (_image(task, found, place) for (task, _), found in zip(answers, regions, strict=True))
-    return LabelSource(tuple(names), tuple(images))
+    return LabelSource(tuple(names), tuple(images), (path,))
 
 
 def _is_task(value: Mapping[str, Any]) -> bool:
