@@ -11,7 +11,7 @@ from ahs_seg.experiments.ablation.table import Table
 
 RESULTS: Final = Path(__file__).parent / "results"
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
-SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned", "modules_alone")
+SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned")
 """Tables whose differences a page shows as `ablation-NAME.png`."""
 
 

@@ -26,7 +26,6 @@ PAGES: Final = {
     "ablation_ahs_seg_tuning": "docs/methods/ahs_seg.md",
     "ablation_ahs_seg_tuning_names_847": "docs/methods/ahs_seg.md",
     "ablation_dense_form": "docs/methods/when.md",
-    "ablation_modules_alone": "docs/methods/when.md",
     "ablation_ahs_seg_lite": "docs/methods/ahs_seg_lite.md",
     "ablation_ahs_seg_lite_sweep": "docs/methods/ahs_seg_lite.md",
     **{regimes.result_of(scale): "docs/methods/when.md" for scale in regimes.REGIMES},

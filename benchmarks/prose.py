@@ -238,7 +238,6 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("mask_family", "docs/methods/ebseg.md"): partial(mask_family, "ebseg"),
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
-    ("ablation_modules_alone", "docs/methods/when.md"): tuned,
     ("ablation_dense_form", "docs/methods/when.md"): partial(regimes.gains, regimes.DENSE),
     ("ablation_tuned_few", "docs/methods/when.md"): regimes.few_names,
     **{
