@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_no_output_lands_on_an_input(
     spelled = {"photos": photos, "link": tmp_path / "link"}
     with pytest.raises(OverwriteError, match=MEANT):
         list_sources([one.format(**spelled) for one in given], output=Path(output.format(**spelled)))
+
+
+def test_the_advice_for_an_output_that_is_an_image_is_a_folder_beside_it(photos: Path) -> None:
+    image = photos / "0.png"
+    with pytest.raises(OverwriteError, match=rf"-o {re.escape(str(photos / 'segmented'))}\.$"):
+        list_sources([image], output=image)
 
 
 def test_the_error_comes_before_anything_is_done(segmenter: Segmenter, photos: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ahs_seg.batch import list_sources
-from ahs_seg.batch.sources import BatchError, InputSource
+from ahs_seg.batch.sources import RESULTS, BatchError, InputSource, LeftOut
+from ahs_seg.io.folder_lock import FOLDER
 
 
 @pytest.fixture
@@ -56,6 +57,21 @@ def test_results_are_not_inputs(tree):
     (tree / "a" / "out" / "x.png").touch()
     assert names("a") == ["deep/y", "out/x", "x"]
     assert names("a", output=Path("a/out")) == ["deep/y", "x"]
+
+
+def test_results_in_a_pattern_that_a_shell_has_expanded_are_no_inputs(tree):
+    for folder in ("a/out", "a/second"):
+        (tree / folder / FOLDER).mkdir(parents=True)
+        (tree / folder / FOLDER / "run.json").touch()
+        (tree / folder / "x.png").touch()
+    (tree / "a" / "notes.txt").unlink()
+    expanded = sorted(str(path) for path in Path("a").glob("[!.]*"))
+    found = list_sources(expanded, output="new")
+    assert [source.name for source in found] == ["y", "x"]
+    assert found.left_out == (LeftOut(RESULTS, 2, "a/out"),)
+    assert list_sources(expanded, output="a/out").left_out == (LeftOut(RESULTS, 1, "a/second"),)
+    assert names("a/out") == ["x"]
+    assert names("one.tif", "a/out") == ["one", "x"]
 
 
 def test_images_that_differ_in_the_extension_keep_it(tree):

@@ -12,7 +12,7 @@ from typing import Final, overload
 
 from ahs_seg.batch.naming import unique_names
 from ahs_seg.errors import AhsSegError
-from ahs_seg.io.folder_lock import FOLDER
+from ahs_seg.io.folder_lock import FOLDER, holds_results
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.image_sets import apart_from_results, fixed_part, is_hidden
 from ahs_seg.io.overwrite import OutputFolder, OverwriteError, leads_outside
@@ -24,7 +24,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 SUFFIXES: Final = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 HIDDEN: Final = "hidden files (their names begin with a dot)"
-RESULTS: Final = "folders with results of earlier runs, which are no inputs; name such a folder itself"
+RESULTS: Final = "folders with results of earlier runs, which are no inputs; give such a folder by itself"
 LINKED: Final = "links to folders, which are not followed; name such a folder itself"
 BROKEN: Final = "links that lead nowhere"
 
@@ -108,10 +108,10 @@ def list_sources(
     """List all images and videos in files, folders (recursively) and glob patterns such as `photos/**/*.jpg`.
 
     `inputs` are one of these or several. A file is listed once. Hidden files, files in `output` and results of earlier
-    runs are left out of folders and patterns. Names are relative to the folder, or to the part of a pattern before its
-    first wildcard; images whose names differ only in the extension keep it (`a.jpg` and `a.png` give `a_jpg` and
-    `a_png`). Image files of formats that are not read, hidden ones, folders with results, and links that are not
-    followed are counted in `left_out`.
+    runs are left out of folders and patterns, and of patterns that a shell has expanded (`photos/*`). Names are
+    relative to the folder, or to the part of a pattern before its first wildcard; images whose names differ only in the
+    extension keep it (`a.jpg` and `a.png` give `a_jpg` and `a_png`). Image files of formats that are not read, hidden
+    ones, folders with results, and links that are not followed are counted in `left_out`.
 
     Raises:
         MissingInputError: an input does not exist, or there is nothing to segment.
@@ -121,7 +121,7 @@ def list_sources(
     given = [inputs] if isinstance(inputs, Path | str | InputSource) else list(inputs)
     search = _Search(OutputFolder(None if output is None else Path(output)))
     found: dict[Path, InputSource] = {}
-    for item in given:
+    for item in search.without_results(given):
         for source in [item] if isinstance(item, InputSource) else search.find(str(item)):
             search.check(source.path)
             found.setdefault(_resolved(source.path), source)
@@ -160,19 +160,31 @@ class _Search:
         else:
             raise MissingInputError(f"{item}: no such file or folder")
 
+    def without_results(self, given: Sequence[Path | str | InputSource]) -> Iterator[Path | str | InputSource]:
+        """The inputs but for folders with results if all that lies beside them is an input, as a shell expands `*`."""
+        paths = {Path(item) for item in given if isinstance(item, Path | str)}
+        for item in given:
+            if isinstance(item, Path | str) and len(paths) > 1 and holds_results(folder := Path(item)):
+                beside = {path for path in folder.parent.iterdir() if not path.name.startswith(".")}
+                if beside <= paths and not self.output.is_at(folder):
+                    self.skipped[RESULTS].append(folder)
+                    continue
+            yield item
+
     def check(self, path: Path) -> None:
         """Check that an image does not lie in the output folder."""
         if self.output.holds(path):
             folder = Path(self.output.path or "")
+            free = (folder.parent if is_file(folder) else folder) / "segmented"
             raise OverwriteError(
                 f"the output folder {folder} holds the images themselves ({path}); results would lie among them and "
-                f"could replace them. Give a folder of its own, for example -o {folder / 'segmented'}."
+                f"could replace them. Give a folder of its own, for example -o {free}."
             )
 
     def left_out(self) -> Iterator[LeftOut]:
         """What was left out, by reason."""
         for reason, paths in self.skipped.items():
-            yield LeftOut(reason, len(paths), str(paths[0]))
+            yield LeftOut(reason, len(set(paths)), str(paths[0]))
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         def unreadable(error: OSError) -> None:
