@@ -35,7 +35,10 @@ def test_yaml_brings_back_the_same_recipe(tmp_path) -> None:
         ("optimizer.learning_rate=1", "optimizer.learning_rate: unknown key"),
         ("steps=0", "steps: Input should be greater than 0"),
         ("accumulation=3", "batch_size 4 cannot be split into accumulation=3 equal parts"),
-        ("optimizer.warmup_steps=80000", "warmup_steps 80000 must be fewer than steps 80000"),
+        (
+            "optimizer.warmup_steps=80000",
+            "optimizer.warmup_steps 80000 must be fewer than steps 80000; give a smaller one",
+        ),
         ("precision=fp8", "precision: Input should be 'fp32', 'bf16' or 'fp16'"),
     ],
 )

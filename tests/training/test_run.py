@@ -167,8 +167,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     assert all((found[key] == value).all() for key, value in expected.items())
 
 
-def test_without_a_checkpoint_resuming_is_beginning(tmp_path: Path) -> None:
+def test_without_a_checkpoint_resuming_is_beginning_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume(tmp_path, resume=False)
+    assert "no checkpoint" not in capsys.readouterr().err
+    shutil.rmtree(tmp_path / CHECKPOINTS)
     resume(tmp_path)
+    printed = capsys.readouterr().err.replace("\n", "")
+    assert f"no checkpoint in {tmp_path / CHECKPOINTS} to resume from; the run begins at its first step" in printed
     assert checkpoint.last(tmp_path / CHECKPOINTS).name == "step-00000004"
 
 

@@ -108,7 +108,7 @@ def fit(
         stopping_on_interrupt(log.say) as stop,
     ):
         start_recomputing(run)
-        _tell_start(run, log, faults)
+        _tell_start(run, log, faults, resume=resume)
         ended = run.done > 0 and after_step(run, log, hooks, evaluate, stop)  # an evaluation that failed is made up
         start = recipe.steps if ended else run.done
         for index, parts in load_steps(data, recipe, start, pin=fabric.device.type == "cuda"):
@@ -274,11 +274,13 @@ def _checkpoint(run: Run, log: RunLog) -> Path | None:
     return checkpoint.last(run.root)
 
 
-def _tell_start(run: Run, log: RunLog, faults: Sequence[str]) -> None:
+def _tell_start(run: Run, log: RunLog, faults: Sequence[str], *, resume: bool) -> None:
     for fault in faults:
         log.say(f"skipped a damaged checkpoint: {fault}")
     if run.done:
         log.say(f"resuming after step {run.done}")
+    elif resume:
+        log.say(f"no checkpoint in {run.root} to resume from; the run begins at its first step")
 
 
 def _hooks(run: Run, log: RunLog, directory: Path, callbacks: Sequence[TrainingCallback]) -> Callbacks:

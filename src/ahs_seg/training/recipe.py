@@ -125,7 +125,10 @@ class Recipe(Config):
                 f"batch_size {self.batch_size} cannot be split into accumulation={self.accumulation} equal parts"
             )
         if self.optimizer.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps {self.optimizer.warmup_steps} must be fewer than steps {self.steps}")
+            raise ValueError(
+                f"optimizer.warmup_steps {self.optimizer.warmup_steps} must be fewer than steps {self.steps}; give a "
+                "smaller one as well, such as optimizer.warmup_steps=0"
+            )
         return self
 
     def share(self, processes: int) -> int:

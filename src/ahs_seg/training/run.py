@@ -32,6 +32,7 @@ from ahs_seg.training.state import collect, frozen_digest, restore_moments, rest
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS, CONFIG, MODEL = "checkpoints", "config.yaml", "model"
+_TO_RESUME: Final = "; resuming is --resume, in Python resume=True."
 _FREE: Final = frozenset({"root", "source"})
 """Places of data and of pre-trained weights, which may have moved; both are compared by their content."""
 
@@ -138,7 +139,7 @@ def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> I
         if present and not resume:
             raise ConfigError(
                 f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another "
-                "directory."
+                f"directory{_TO_RESUME}"
             )
         if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
             write_text(path, config.to_yaml())
@@ -221,7 +222,7 @@ def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
     if not resume and (present := checkpoint.find(root)):
         raise ConfigError(
             f"{root} already holds {len(present)} checkpoint(s), the newest {present[-1].name}. "
-            "Resume that run, or choose another directory."
+            f"Resume that run, or choose another directory{_TO_RESUME}"
         )
     return checkpoint.newest(root)
 
