@@ -32,7 +32,8 @@ from ahs_seg.training.state import collect, frozen_digest, restore_moments, rest
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS, CONFIG, MODEL = "checkpoints", "config.yaml", "model"
-_TO_RESUME: Final = "; resuming is --resume, in Python resume=True."
+_CHOICES: Final = "Resume that run (--resume, in Python resume=True), or choose another directory."
+"""What to do about a directory that is in use."""
 _FREE: Final = frozenset({"root", "source"})
 """Places of data and of pre-trained weights, which may have moved; both are compared by their content."""
 
@@ -137,10 +138,7 @@ def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> I
         present = [name for name in (CONFIG, MODEL) if (directory / name).exists()]
         fabric.barrier()  # all have looked before the first one writes
         if present and not resume:
-            raise ConfigError(
-                f"{directory} already holds {' and '.join(present)} of a run. Resume that run, or choose another "
-                f"directory{_TO_RESUME}"
-            )
+            raise ConfigError(f"{directory} already holds {' and '.join(present)} of a run. {_CHOICES}")
         if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
             write_text(path, config.to_yaml())
         try:
@@ -221,8 +219,7 @@ def load_weights(method: nn.Module, path: Path) -> int:
 def _find(root: Path, *, resume: bool) -> tuple[Path | None, list[str]]:
     if not resume and (present := checkpoint.find(root)):
         raise ConfigError(
-            f"{root} already holds {len(present)} checkpoint(s), the newest {present[-1].name}. "
-            f"Resume that run, or choose another directory{_TO_RESUME}"
+            f"{root} already holds {len(present)} checkpoint(s), the newest {present[-1].name}. {_CHOICES}"
         )
     return checkpoint.newest(root)
 
