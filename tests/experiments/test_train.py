@@ -19,7 +19,7 @@ from ahs_seg.data.check import DataCheckError
 from ahs_seg.data.config import WorldData
 from ahs_seg.experiments import train
 from ahs_seg.experiments.experiment import Experiment
-from ahs_seg.experiments.train import TrainingConfig, checked, describe
+from ahs_seg.experiments.train import TrainingConfig, checked, describe, train_on
 from ahs_seg.methods import Method, MethodConfig
 from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.training.callbacks import CallbackError, TrainingCallback, TrainingProgress
@@ -98,6 +98,12 @@ def test_a_name_that_is_too_long_is_told_before_anything_is_written(place: str, 
     with pytest.raises(TextTooLongError, match=r"class 'very very .* tokens"):
         ahs_seg.train(small("cat_seg"), data["training"], run, validation=data["validation"], recipe=rows)
     assert not run.exists()
+
+
+def test_activations_that_cannot_be_recomputed_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(TrainingSetupError, match="ScanSegmenter does not support activation checkpointing"):
+        ahs_seg.train(small("scan"), Squares(), tmp_path / "run", recipe=recipe(checkpointing=True))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_the_data_lacks_is_warned_of_when_training_starts(
@@ -242,16 +248,8 @@ def test_a_run_that_was_interrupted_has_its_config(tmp_path: Path) -> None:
             raise ZeroDivisionError
 
     def begin(augmentation: ahs_seg.Augmentation, *, resume: bool) -> None:
-        ahs_seg.train(
-            small("cat_seg"),
-            Squares(),
-            tmp_path,
-            recipe=recipe(),
-            augmentation=augmentation,
-            callbacks=[Ends()],
-            resume=resume,
-            progress=False,
-        )
+        run = TrainingConfig(method=small("cat_seg"), augmentation=augmentation, training=recipe())
+        train_on(run, Squares(), None, tmp_path, resume=resume, progress=False, callbacks=[Ends()])
 
     with pytest.raises(CallbackError):
         begin(NOT_VARIED, resume=False)

@@ -62,8 +62,9 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         pass
     process.kill()
     process.join()
-    with locked(tmp_path):
-        pass
+    for expected in (True, False):  # the second time it is the run above that held it last
+        with locked(tmp_path) as killed:
+            assert killed is expected
 
 
 @contextmanager

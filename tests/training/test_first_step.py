@@ -105,3 +105,4 @@ def test_what_cannot_be_recomputed_is_kept(tmp_path, monkeypatch):
     assert contents(tmp_path / "auto", 1).state["recomputing"] is False
     with pytest.raises(TrainingSetupError, match="ScanSegmenter does not support activation checkpointing"):
         run(recipe.replace(checkpointing=True), tmp_path / "true", method, objective=objective)
+    assert not (tmp_path / "true").exists()

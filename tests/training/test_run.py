@@ -1,5 +1,6 @@
 """A run is continued only as what it is."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from ahs_seg.training.loop import fit
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.run import _FREE, CHECKPOINTS, claim
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+from tests.support.forks import forked
 from tests.support.training import TinyDataset, TinyMethod, tiny_recipe
 
 
@@ -45,43 +47,62 @@ def test_a_directory_is_that_of_one_run(tmp_path: Path, mark: str) -> None:
         claimed(tmp_path / "old", tiny_recipe())
 
 
-def test_every_process_looks_before_the_first_one_writes(tmp_path: Path) -> None:
+def test_the_first_process_looks_for_all_of_them(tmp_path: Path) -> None:
     """Otherwise the others would take the config of their own run for that of an earlier one, or wait for it."""
-
-    def waiting() -> None:
-        assert not (tmp_path / "config.yaml").exists()
-        waited.append(True)
-
-    waited: list[bool] = []
-    claimed(tmp_path, tiny_recipe(), Processes(waiting, first=False))
-    assert not list(tmp_path.iterdir())
-    claimed(tmp_path, tiny_recipe(), Processes(waiting))
-    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", FOLDER}
-    assert len(waited) == 2
+    claimed(tmp_path, tiny_recipe(), Processes(told=[]))
     with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run"):
-        claimed(tmp_path, tiny_recipe(), Processes(first=False))
+        claimed(tmp_path, tiny_recipe(), Processes(told=["config.yaml"]))
+    assert not list(tmp_path.iterdir())
+    claimed(tmp_path, tiny_recipe())
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", FOLDER}
+    claimed(tmp_path, tiny_recipe(), Processes(told=[]))
+
+
+def begin(directory: Path, *steps: int, end: Callable[[], object], resume: bool = False) -> None:
+    """Begin a run that ends after these steps."""
+    recipe = tiny_recipe(log_every=20, logger=())
+    with (
+        claim(directory, recipe, Processes(), resume=resume),
+        RunLog(directory, recipe, start=0, writing=True, progress=False) as log,
+    ):
+        for step in steps:
+            log.step(step, {"loss": 1.0, "lr": 0.1})
+        end()
 
 
 def test_a_run_that_ends_without_a_step_leaves_its_directory_free(tmp_path: Path) -> None:
-    def begin(*steps: int, resume: bool = False) -> None:
-        with (
-            claim(tmp_path, recipe, Processes(), resume=resume),
-            RunLog(tmp_path, recipe, start=0, writing=True, progress=False) as log,
-        ):
-            for step in steps:
-                log.step(step, {"loss": 1.0, "lr": 0.1})
-            raise ZeroDivisionError
+    def fails() -> None:
+        raise ZeroDivisionError
 
-    recipe = tiny_recipe(log_every=20, logger=())
     with pytest.raises(ZeroDivisionError):
-        begin()
+        begin(tmp_path, end=fails)
     assert not (tmp_path / "config.yaml").exists()
     with pytest.raises(ZeroDivisionError):
-        begin(1)
+        begin(tmp_path, 1, end=fails)
     assert (tmp_path / "config.yaml").exists()
     with pytest.raises(ZeroDivisionError):
-        begin(resume=True)
+        begin(tmp_path, end=fails, resume=True)
     assert (tmp_path / "config.yaml").exists(), "it is that of the run before"
+
+
+def test_a_run_that_is_killed_without_a_step_leaves_its_directory_free(tmp_path: Path) -> None:
+    def killed(*steps: int) -> None:
+        process = forked(lambda: begin(tmp_path, *steps, end=lambda: os._exit(9)))
+        process.join()
+        assert process.exitcode == 9
+
+    killed()
+    killed()
+    assert Recipe.read(tmp_path / "config.yaml").steps == 8
+    claimed(tmp_path, tiny_recipe(steps=4))
+    assert Recipe.read(tmp_path / "config.yaml").steps == 4
+    with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run"):
+        claimed(tmp_path, tiny_recipe())  # the one before has ended
+    (tmp_path / "config.yaml").unlink()
+    killed(1)
+    with pytest.raises(ConfigError, match=r"already holds config\.yaml of a run"):
+        claimed(tmp_path, tiny_recipe())
+    assert (tmp_path / "config.yaml").exists()
 
 
 def test_a_run_with_checkpoints_keeps_its_config_until_it_goes_on(directory: Path) -> None:
@@ -94,18 +115,18 @@ def test_a_run_with_checkpoints_keeps_its_config_until_it_goes_on(directory: Pat
 
 
 class Processes(Fabric):  # type: ignore[misc]  # Fabric has no types for mypy
-    """A process among others, which calls `waiting` where it waits for them."""
+    """The first process of several, or another one that is `told` what the first one has found."""
 
-    def __init__(self, waiting: Callable[[], None] = lambda: None, *, first: bool = True) -> None:
+    def __init__(self, *, told: list[str] | None = None) -> None:
         super().__init__(accelerator="cpu", devices=1)
-        self._waiting, self._first = waiting, first
+        self._told = told
 
     @property
     def is_global_zero(self) -> bool:
-        return self._first
+        return self._told is None
 
-    def barrier(self, name: str | None = None) -> None:
-        self._waiting()
+    def broadcast(self, found: list[str] | None, src: int = 0) -> list[str] | None:
+        return found if self._told is None else self._told
 
 
 def resume(directory: Path, recipe=None, method=None, dataset=None, *, resume: bool = True) -> None:

@@ -23,7 +23,7 @@ from ahs_seg.data.check import check_data
 from ahs_seg.evaluation import EvaluationReport, evaluate
 from ahs_seg.experiments.report.run import write_run_report
 from ahs_seg.inference.predict import InferenceConfig
-from ahs_seg.inference.text_cache import TextCache, check_lengths
+from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, Method, MethodConfig
@@ -36,7 +36,7 @@ from ahs_seg.training.launch import launch
 from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import Recipe
-from ahs_seg.training.run import CONFIG, MODEL, claim, load_weights
+from ahs_seg.training.run import CONFIG, MODEL, check_trainable, claim, load_weights
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ def train_on(
         DataCheckError: nothing can be learned from the data; it is checked before anything is written.
         FolderInUseError: another run writes to the directory.
         OverwriteError: the place of the model is taken by something else.
-        TextTooLongError: the text tower cannot read a class name, of either data; nothing is written.
+        TextTooLongError, TrainingSetupError: as by `check_trainable`; nothing is written.
     """
     began = time.monotonic()
     check_loggers(run.training.logger)
@@ -163,8 +163,7 @@ def train_on(
     run = run.replace(method=run.method.for_classes(len(dataset.vocabulary)))
     torch.manual_seed(run.training.seed)
     method = run.method.build()
-    for data in (dataset, *([] if validation is None else [validation.dataset])):
-        check_lengths(method.backbone.tokenizer, run.training.prompts.table(data.vocabulary))
+    check_trainable(run.training, method, dataset, None if validation is None else validation.dataset)
     description = describe(run, dataset)
     with claim(directory, run, fabric, resume=resume):
         result = fit(

@@ -38,10 +38,10 @@ def holds_results(folder: Path) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[bool]:
     """Hold the lock of an output folder, which is created if needed; a killed process holds it no longer.
 
-    Drafts of files that a killed run has left there are removed.
+    Yields whether the process that held it last was killed. Drafts of files that it has left there are removed.
 
     Raises:
         OverwriteError: there is a file of that name.
@@ -60,11 +60,12 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder}: another run is writing there{_holder(place)}. Wait until it has ended, or give another output "
             "folder."
         ) from None
+    killed = (place / _HOLDER).exists()  # a process that ends removes it
     try:
         _remove_drafts(folder)
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         write_text(place / _HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
-        yield
+        yield killed
     finally:
         (place / _HOLDER).unlink(missing_ok=True)
         lock.release()

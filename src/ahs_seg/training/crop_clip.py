@@ -25,7 +25,7 @@ from ahs_seg.data.base import Sample, SegmentationDataset
 from ahs_seg.data.check import check_files
 from ahs_seg.data.config import DataConfig
 from ahs_seg.inference.predict import to_tensor
-from ahs_seg.inference.text_cache import TextCache, check_lengths
+from ahs_seg.inference.text_cache import TextCache
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.failures import failure_of
 from ahs_seg.methods import ScanSegmenter
@@ -37,7 +37,7 @@ from ahs_seg.training.launch import launch
 from ahs_seg.training.loggers import check_loggers
 from ahs_seg.training.loop import TrainResult, fit
 from ahs_seg.training.recipe import OptimizerConfig, Recipe
-from ahs_seg.training.run import CONFIG, MODEL, claim
+from ahs_seg.training.run import CONFIG, MODEL, check_trainable, claim
 from ahs_seg.training.sampler import UnusableDataError
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def finetune_crop_clip(
         MissingPackageError: the package of a logger is not installed.
         OverwriteError: the model or CLIP to write would replace the one that is read.
         FolderInUseError: another run writes to the directory.
-        TextTooLongError: the text tower cannot read a class name, of either data; nothing is written.
+        TextTooLongError, TrainingSetupError: as by `check_trainable`; nothing is written.
     """
     check_loggers(experiment.training.logger)
     check_outputs(experiment, directory, into)
@@ -112,9 +112,8 @@ def finetune_crop_clip(
     dataset = experiment.data.open()
     validation = None if experiment.validation is None else experiment.validation.open()
     check_files(dataset, validation)
-    for data in (dataset, *([] if validation is None else [validation])):
-        check_lengths(backbone.tokenizer, experiment.training.prompts.table(data.vocabulary))
     method = CropEncoder(backbone, shifts=experiment.shifts, ratio=experiment.ratio)
+    check_trainable(experiment.training, method, dataset, validation)
     method.to(fabric.device)
     with claim(directory, experiment, fabric, resume=resume):
         before = None if validation is None else region_accuracy(method, validation, experiment.training, fabric)

@@ -44,10 +44,7 @@ class TrainingStep(nn.Module):
     @property
     def backbone(self) -> Backbone:
         """Backbone of the method; it encodes the text."""
-        backbone = self.method.backbone
-        if not isinstance(backbone, Backbone):
-            raise TypeError(f"{type(self.method).__name__}.backbone is a {type(backbone).__name__}, not a Backbone")
-        return backbone
+        return backbone_of(self.method)
 
     def forward(
         self,
@@ -92,6 +89,18 @@ class TrainingStep(nn.Module):
         objective: object = self.objective
         if isinstance(objective, HasForget):
             objective.forget()
+
+
+def backbone_of(method: nn.Module) -> Backbone:
+    """The backbone of a method.
+
+    Raises:
+        TypeError: the attribute `backbone` is something else.
+    """
+    backbone = method.backbone
+    if not isinstance(backbone, Backbone):
+        raise TypeError(f"{type(method).__name__}.backbone is a {type(backbone).__name__}, not a Backbone")
+    return backbone
 
 
 def _of_classes(output: Output, row_class: Sequence[int]) -> Output:

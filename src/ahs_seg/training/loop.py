@@ -88,6 +88,7 @@ def fit(
             data, or `evaluate` does not give `best_metric`; a checkpoint is written before.
         RunInterrupted: Ctrl-C; a checkpoint of the last step is written.
         TextTooLongError: the text tower cannot read a class name; nothing is written.
+        TrainingSetupError: the recipe recomputes activations, and the method does not support it; nothing is written.
         TrainingDivergedError: a loss or gradient is not finite; the weights are those before that step.
     """
     began = time.monotonic()
@@ -95,6 +96,7 @@ def fit(
     step = TrainingStep(method, objective).train()
     names = NameSource(dataset.vocabulary, recipe.prompts, step.backbone.tokenizer)
     run, faults = start_run(recipe, step, dataset, directory, settings=settings or {}, fabric=fabric, resume=resume)
+    start_recomputing(run)
     data = StepDataset(dataset, recipe, augment, fabric.global_rank, fabric.world_size)
     log = RunLog(directory, recipe, start=run.done, writing=fabric.is_global_zero, progress=progress, settings=settings)
     hooks = _hooks(run, log, directory, callbacks)
@@ -107,7 +109,6 @@ def fit(
         log,
         stopping_on_interrupt(log.say) as stop,
     ):
-        start_recomputing(run)
         _tell_start(run, log, faults, resume=resume)
         ended = run.done > 0 and after_step(run, log, hooks, evaluate, stop)  # an evaluation that failed is made up
         start = recipe.steps if ended else run.done

@@ -18,12 +18,13 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ahs_seg.config import Config, ConfigError
 from ahs_seg.data.base import SegmentationDataset
+from ahs_seg.inference.text_cache import check_lengths
 from ahs_seg.io.atomic import write_text
 from ahs_seg.io.folder_lock import locked
 from ahs_seg.io.journal import as_read, changes
 from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
-from ahs_seg.training.forward import TrainingStep
+from ahs_seg.training.forward import TrainingStep, backbone_of, set_checkpointing
 from ahs_seg.training.logs import has_steps
 from ahs_seg.training.optim import build_optimizer
 from ahs_seg.training.recipe import Recipe
@@ -121,22 +122,35 @@ class Run:
             )
 
 
+def check_trainable(recipe: Recipe, method: nn.Module, *datasets: SegmentationDataset | None) -> None:
+    """Check before a run writes anything what its method cannot do; of the datasets, those are left out that are None.
+
+    Raises:
+        TextTooLongError: the text tower cannot read a class name.
+        TrainingSetupError: the recipe recomputes activations, and the method does not support it.
+    """
+    set_checkpointing(method, enabled=recipe.checkpointing is True)
+    for dataset in datasets:
+        if dataset is not None:
+            check_lengths(backbone_of(method).tokenizer, recipe.prompts.table(dataset.vocabulary))
+
+
 @contextmanager
 def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> Iterator[None]:
     """Context in which a directory is that of a run: locked, and with its `config.yaml` before the first step.
 
     Where there are checkpoints the file stays as it is, since whether the run goes on with this config is not known
-    yet; if the block fails before a step is done, the file is removed, and the directory is free for a corrected
-    config. Must be entered in every process, so that all of them end if the directory is refused.
+    yet. If the block fails before a step is done, the file is removed; if the process is killed then, the next one
+    writes it anew: the directory is free for a corrected config. Must be entered in every process, so that all of them
+    end if the directory is refused.
 
     Raises:
         ConfigError: the directory holds a run, with or without checkpoints, and `resume` is off.
         FolderInUseError: another run writes to the directory.
     """
     path = directory / CONFIG
-    with locked(directory) if fabric.is_global_zero else nullcontext():
-        present = [name for name in (CONFIG, MODEL) if (directory / name).exists()]
-        fabric.barrier()  # all have looked before the first one writes
+    with locked(directory) if fabric.is_global_zero else nullcontext(enter_result=False) as killed:
+        present = fabric.broadcast(_parts_of_run(directory, killed=killed) if fabric.is_global_zero else None)
         if present and not resume:
             raise ConfigError(f"{directory} already holds {' and '.join(present)} of a run. {_CHOICES}")
         if fabric.is_global_zero and not checkpoint.find(directory / CHECKPOINTS):
@@ -147,6 +161,12 @@ def claim(directory: Path, config: Config, fabric: Fabric, *, resume: bool) -> I
             if fabric.is_global_zero and CONFIG not in present and not has_steps(directory):
                 path.unlink(missing_ok=True)
             raise
+
+
+def _parts_of_run(directory: Path, *, killed: bool) -> list[str]:
+    """Names of config and model of a run, if they are there; not the config of one that was killed before a step."""
+    begun = not killed or has_steps(directory) or checkpoint.find(directory / CHECKPOINTS)
+    return [name for name in ((CONFIG, MODEL) if begun else (MODEL,)) if (directory / name).exists()]
 
 
 def start_run(
