@@ -120,7 +120,8 @@ class TrainingForward:
     the class (index into the subset) of each text row. `progress` is the completed share of the training, in [0, 1).
     `compute_dtype` is the type of the matrix products of the forward pass (autocast); objectives run in float32.
     `masks` is the number of ground-truth masks (one for each class that an image shows) of a batch, averaged over the
-    processes of a run (None: there is one process). An objective exchanges nothing with other processes.
+    processes of a run (None: there is one process). An objective exchanges nothing with other processes; its `update`,
+    which follows the step, may.
     """
 
     images: Float[Tensor, "b 3 H W"]

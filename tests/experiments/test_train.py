@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import ahs_seg
+from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.backbones.tokenizer import TextTooLongError
 from ahs_seg.checkpoints import load_model
 from ahs_seg.config import ConfigError
@@ -20,7 +21,7 @@ from ahs_seg.data.config import WorldData
 from ahs_seg.experiments import train
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.experiments.train import TrainingConfig, checked, describe, train_on
-from ahs_seg.methods import Method, MethodConfig
+from ahs_seg.methods import Method, MethodConfig, ZeroShotConfig
 from ahs_seg.output.familiarity import TrainingImages
 from ahs_seg.training.callbacks import CallbackError, TrainingCallback, TrainingProgress
 from ahs_seg.training.recipe import TrainingSetupError
@@ -100,10 +101,14 @@ def test_a_name_that_is_too_long_is_told_before_anything_is_written(place: str, 
     assert not run.exists()
 
 
-def test_activations_that_cannot_be_recomputed_are_told_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(TrainingSetupError, match="ScanSegmenter does not support activation checkpointing"):
-        ahs_seg.train(small("scan"), Squares(), tmp_path / "run", recipe=recipe(checkpointing=True))
-    assert not (tmp_path / "run").exists()
+def test_what_a_method_cannot_do_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    for config, recomputing, told in (
+        (small("scan"), True, "ScanSegmenter does not support activation checkpointing"),
+        (ZeroShotConfig(backbone=ClipConfig(source=TINY)), False, "a training-free method is evaluated, not trained"),
+    ):
+        with pytest.raises(TrainingSetupError, match=told):
+            ahs_seg.train(config, Squares(), tmp_path / "run", recipe=recipe(checkpointing=recomputing))
+        assert not (tmp_path / "run").exists()
 
 
 def test_what_the_data_lacks_is_warned_of_when_training_starts(
@@ -257,13 +262,6 @@ def test_a_run_that_was_interrupted_has_its_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Resume with those of that run \(its config\.yaml\)"):
         begin(NOT_VARIED.replace(flip=0.1), resume=True)
     assert TrainingConfig.read(tmp_path / "config.yaml").augmentation == NOT_VARIED
-
-
-def test_a_run_that_cannot_train_does_not_block_its_directory(tmp_path: Path) -> None:
-    free = ahs_seg.ZeroShotConfig(backbone=ahs_seg.ClipConfig(source="tiny"))
-    with pytest.raises(TrainingSetupError, match="a training-free method is evaluated, not trained"):
-        ahs_seg.train(free, Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED)
-    ahs_seg.train(small("cat_seg"), Squares(), tmp_path, recipe=recipe(), augmentation=NOT_VARIED)
 
 
 class Names(Squares):

@@ -126,8 +126,8 @@ class PieceTokenizer:
 
     def _encode(self, prompt: str) -> list[int]:
         pieces = self._tokenizer.encode(CLEANERS[self.rules.cleaning](prompt), add_special_tokens=False).ids
-        around = ([] if token is None else [token] for token in (self.rules.start, self.rules.end))
-        row = [*next(around), *pieces, *next(around)] or [self.rules.pad]
+        start, end = ([] if token is None else [token] for token in (self.rules.start, self.rules.end))
+        row = [*start, *pieces, *end] or [self.rules.pad]
         if len(row) > self.context:
             raise TextTooLongError(
                 f"{prompt!r} has {len(row)} tokens (start and end included); this text tower reads at most "

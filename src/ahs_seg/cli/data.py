@@ -119,8 +119,7 @@ def check(
 
     parts = [parse_data(data, split=split, root=root, overrides=changes or [])]
     if validation is not None or validation_split is not None:
-        other = parse_data(validation or data, split=validation_split, root=root, overrides=changes or [])
-        parts.append(other)
+        parts.append(parse_data(validation or data, split=validation_split, root=root, overrides=changes or []))
     datasets = [part.open() for part in parts]
     found = check_data(datasets[0], *datasets[1:], titles=(parts[0].title, parts[-1].title), limit=limit)
     found = replace(found, refused=file_faults(*datasets))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ahs_seg.cli.options import DtypeOption, NoCacheOption, OptionError, ThreadsOption, check_report_path
+from ahs_seg.cli.options import DtypeOption, NoCacheOption, OptionError, ThreadsOption, check_report_path, check_unused
 from ahs_seg.cli.output import say
 
 
@@ -72,7 +72,7 @@ def command(  # noqa: PLR0913  # a command line has many options
     from ahs_seg.metrics import Measures, ParentTable
 
     of_data, of_protocol = _of_data_and_protocol(overrides or [])
-    of_one = {"--parents": parents, "--journal": journal, "--split": split, "--set data.KEY": of_data or None}
+    of_one = {"--parents": parents, "--journal": journal, "--split": split, "--set data.KEY": of_data}
     _check_choice(data, suite, of_one)
     computing: dict[str, Any] = {"device": device, "dtype": dtype_name(find_dtype(dtype))}
     computing |= {"threads": threads, "cache": not no_cache}
@@ -119,10 +119,9 @@ def _of_data_and_protocol(overrides: Sequence[str]) -> tuple[list[str], list[str
 def _check_choice(data: str | None, suite: str | None, of_one_dataset: Mapping[str, object]) -> None:
     if (data is None) == (suite is None):
         raise OptionError("give either --data (one dataset) or --suite (several benchmarks).")
-    given = [option for option, value in of_one_dataset.items() if value is not None]
-    if suite is not None and given:
-        kept = " A suite keeps its own journal in its folder." if "--journal" in given else ""
-        raise OptionError(f"{', '.join(given)}: for one dataset; give --data, not --suite, or leave it out.{kept}")
+    if suite is not None:
+        kept = " A suite keeps its own journal in its folder." * (of_one_dataset["--journal"] is not None)
+        check_unused(of_one_dataset, f"for one dataset; give --data, not --suite, or leave it out.{kept}")
 
 
 def _tell(reports: list, output: Path | None) -> None:  # type: ignore[type-arg]  # as below

@@ -51,7 +51,7 @@ class OptionError(AhsSegError, ValueError):
 
 
 def check_unused(options: Mapping[str, object], why: str) -> None:
-    """Refuse options that would have no effect; `options` has their values, None, False or an empty list if not given.
+    """Refuse options that would have no effect; `options` has their values (None, False or [] where not given).
 
     Raises:
         OptionError: one of them is given.

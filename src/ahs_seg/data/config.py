@@ -131,8 +131,8 @@ _LABEL_FILES: Final = (".json", ".xml")
 _HEAD: Final = 4096
 
 
-class _Words(Config):
-    """The word under which a command line and the configs of trainings change a dataset."""
+class _WithData(Config):
+    """A dataset under the key `data`, so that overrides are written as for a training."""
 
     data: DataConfig
 
@@ -149,7 +149,8 @@ def parse_data(
 
     `world-150` are test scenes, `ade20k-150` is a benchmark below `root`; a JSON file is one of COCO or Label Studio,
     an XML file one of CVAT, a folder with `labelmap.txt` one of coloured masks, `hf:owner/name` a dataset of the hub.
-    A folder with `images` is always a folder. `overrides` are written as for a training: `data.KEY=VALUE`.
+    A folder with `images` is read as one even if a dataset has its name. `overrides` are written as for a training:
+    `data.KEY=VALUE`.
 
     Raises:
         ConfigError: the drawn world has no vocabulary of this size, a split is given for what is no folder, or an
@@ -157,9 +158,9 @@ def parse_data(
     """
     if text.startswith("{"):
         chosen = [] if split is None else [f"data.split={split}"]
-        return _Words.parse({}, [f"data={text}", *chosen, *overrides]).data
+        return _WithData.parse({}, overrides, preset=[f"data={text}", *chosen]).data
     found = _named_data(text, split, count, root)
-    return _Words.parse({"data": found.model_dump()}, overrides, source=text).data if overrides else found
+    return _WithData.parse({"data": found.model_dump()}, overrides, source=text).data if overrides else found
 
 
 def _named_data(text: str, split: str | None, count: int, root: Path) -> DatasetConfig:

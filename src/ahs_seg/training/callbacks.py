@@ -19,8 +19,8 @@ class TrainingProgress:
     """What a callback is given: the steps done and planned, the newest values, the method and the run's directory.
 
     `values` are the losses by name (`loss_...`, their sum `loss`), the learning rate `lr`, the norm of the gradients
-    and the seconds of the last step; `scores` those of the last validation, in [0, 1]. The method is to be read, not
-    changed.
+    and the seconds of the last step (empty in a validation that a resumed run makes up before its first step); `scores`
+    those of the last validation, in [0, 1]. The method is to be read, not changed.
     """
 
     steps: int

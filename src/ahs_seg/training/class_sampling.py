@@ -1,4 +1,4 @@
-"""Class names of a training step, their tokens, and labels re-indexed to them."""
+"""Class names of a training step, their tokens, labels re-indexed to them, and the number of their masks."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from ahs_seg.training import checkpoint
 from ahs_seg.training.checkpoint import Checkpoint, TrainingCheckpointError
 from ahs_seg.training.forward import TrainingStep, backbone_of, set_checkpointing
 from ahs_seg.training.logs import has_steps
-from ahs_seg.training.optim import build_optimizer
+from ahs_seg.training.optim import build_optimizer, parameter_groups
 from ahs_seg.training.recipe import Recipe
 from ahs_seg.training.state import collect, frozen_digest, restore_moments, restore_weights, stored_names
 
@@ -123,12 +123,15 @@ class Run:
 
 
 def check_trainable(recipe: Recipe, method: nn.Module, *datasets: SegmentationDataset | None) -> None:
-    """Check before a run writes anything what its method cannot do; of the datasets, those are left out that are None.
+    """Check, before a run writes anything, that a recipe can train a method with the class names of the datasets.
+
+    Datasets that are None are left out.
 
     Raises:
         TextTooLongError: the text tower cannot read a class name.
-        TrainingSetupError: the recipe recomputes activations, and the method does not support it.
+        TrainingSetupError: the method has nothing to train, or none of it can be recomputed as the recipe asks.
     """
+    parameter_groups(method, recipe.optimizer)
     set_checkpointing(method, enabled=recipe.checkpointing is True)
     for dataset in datasets:
         if dataset is not None:
