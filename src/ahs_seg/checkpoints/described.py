@@ -105,7 +105,7 @@ class DescribedModel(InferenceModel):
         check_model_place(target)
         with replacing_directory(target) as fresh:  # an export that fails leaves what is there
             write_state(self.method.state_dict(), self.method.backbone, self._description(), fresh)
-            write_card(fresh, description=self._description())
+            write_card(fresh, title=target.resolve().name, description=self._description())
             for kind in (one for one in FORMATS if one in given):  # OpenVINO's graphs are made from those of ONNX
                 export_graphs(self.method, fresh, kind, baked=baked, int8=int8)
         return target

@@ -75,6 +75,7 @@ def test_graphs_take_any_number_of_texts(form: Format, tmp_path: Path, monkeypat
     monkeypatch.setattr("ahs_seg.checkpoints.exporting.write.staged", OneProduct)
     segmenter = described(ZeroShotConfig)
     directory = segmenter.export(tmp_path / "model", form)
+    assert "# model\n" in (directory / "README.md").read_text()
     manifest = read_manifest(directory, form)
     assert manifest.graphs["head"].inputs == ("images", "text")
     assert {path.name for path in (directory / form).iterdir()} == {
