@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -163,3 +166,37 @@ def test_a_directory_takes_no_place_of_a_file(tmp_path: Path) -> None:
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
     assert (tmp_path / "thesis").read_text() == "years of work"
+
+
+def test_a_drive_that_knows_no_permissions_and_cannot_sync_folders_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    def refused(path: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    monkeypatch.setattr(Path, "chmod", refused)
+    write_text(tmp_path / "a.txt", "whole")
+    write_directory(tmp_path / "model", "whole")
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "model" / "inner" / "a.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("kind", [stat.S_ISDIR, stat.S_ISREG])
+def test_what_cannot_be_brought_to_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[int], bool]
+) -> None:
+    def damaged(descriptor: int) -> None:
+        if kind(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", damaged)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write_directory(tmp_path / "model", "new")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """A directory changes places in one step, and what killed writers left goes with the next write."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -123,3 +124,17 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
         write(target, content)
     assert (target / "a.txt").read_text() == "new"
     assert names(tmp_path) == [target.name]
+
+
+def test_a_draft_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, real = tmp_path / f".model.abcd_123{FOLDER_ENDING}", os.open
+    theirs.mkdir()
+
+    def refusing(path: Path, flags: int, *words: int, **options: int) -> int:
+        if path == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, flags, *words, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    write(tmp_path / "model", "mine")
+    assert names(tmp_path) == [theirs.name, "model"]

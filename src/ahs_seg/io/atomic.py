@@ -10,7 +10,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ahs_seg.errors import AhsSegError
-from ahs_seg.io.drafts import FILE_ENDING, claimed_draft, draft_prefix, take_place
+from ahs_seg.io.drafts import CANNOT, FILE_ENDING, claimed_draft, draft_prefix, take_place
 from ahs_seg.io.png import encode_png
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def unsynced_path(path: Path) -> Iterator[Path]:
         draft = Path(reserved.name)
     try:
         yield draft
-        draft.chmod(0o666 & ~_MASK)
+        _let_read(draft)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -100,10 +100,16 @@ def replacing_directory(target: Path) -> Iterator[Path]:
     with claimed_draft(target) as draft:
         yield draft
         for path in (*draft.rglob("*"), draft):
-            path.chmod((0o777 if path.is_dir() else 0o666) & ~_MASK)
+            _let_read(path)
             sync(path)
         take_place(draft, target)
         sync(target.parent)
+
+
+def _let_read(draft: Path) -> None:
+    """Give a draft the permissions that the umask leaves to new files; network drives that know none may refuse."""
+    with suppress(PermissionError):
+        draft.chmod((0o777 if draft.is_dir() else 0o666) & ~_MASK)
 
 
 def read_together(directory: Path, read: Callable[[], T]) -> T:
@@ -133,11 +139,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk (`fsync`); does nothing for directories on Windows."""
-    if os.name == "nt" and path.is_dir():
+    """Wait until a file or directory is on the disk (`fsync`); directories only where the system can do it."""
+    is_folder = path.is_dir()
+    if os.name == "nt" and is_folder:
         return
-    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not is_folder or error.errno not in CANNOT:
+            raise
     finally:
         os.close(descriptor)

@@ -31,7 +31,8 @@ FOLDER_ENDING: Final = ".ahs-seg-folder-draft"
 _LONGEST_NAME: Final = 200
 _HERE: Final = -100  # AT_FDCWD: paths are relative to the working directory
 _SWAP: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
-_CANNOT: Final = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
+CANNOT: Final = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
+"""Codes of `OSError` for what a file system cannot do at all."""
 
 
 @contextmanager
@@ -107,12 +108,12 @@ def _sweep(target: Path) -> None:
 
 
 def _held(path: Path) -> bool:
-    """Whether a process holds a draft, or may hold it because it cannot be locked."""
+    """Whether a process holds a draft, or may hold it: drafts of other users, and of some systems, cannot be locked."""
     if sys.platform == "win32":
         return True
     try:
         lock = _lock(path, fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):
         return True
     except FileNotFoundError:
         return False
@@ -151,6 +152,6 @@ def _exchange(one: Path, other: Path) -> bool:
     if not failed:
         return True
     code = ctypes.get_errno()
-    if code in _CANNOT:
+    if code in CANNOT:
         return False
     raise OSError(code, os.strerror(code), str(one), None, str(other))
