@@ -83,6 +83,13 @@ def test_a_failed_upload_leaves_nothing(tmp_path: Path) -> None:
     assert len(spool) == 0
 
 
+def test_an_upload_that_finds_no_place_leaves_its_room(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "removed", total_bytes=300, client_bytes=300)
+    for _ in range(4):
+        with pytest.raises(FileNotFoundError), spool.folder("client", size=100):
+            pass
+
+
 def test_files_end_with_their_last_session(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     shared, own = put(spool, "a", 1, session="one"), put(spool, "a", 1, session="one")

@@ -98,8 +98,8 @@ class Spool:
             self._make_room(owner, size)
             self._reserved[owner] += size
         folder = self.root / secrets.token_hex(16)
-        folder.mkdir()
         try:
+            folder.mkdir()
             yield folder
             self._keep(folder, owner, session)
         except BaseException:
