@@ -124,6 +124,17 @@ def test_directory_that_cannot_be_written_is_reported_once(backbone, tmp_path: P
     assert caplog.text.count("not kept on disk") == 1
 
 
+def test_a_directory_that_can_only_be_read_serves(backbone, tmp_path: Path, caplog, monkeypatch: pytest.MonkeyPatch):
+    def read_only(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    expected = TextCache(tmp_path).encode(backbone, table())
+    monkeypatch.setattr(os, "utime", read_only)
+    assert torch.equal(TextCache(tmp_path).encode(backbone, table()), expected)
+    assert backbone.calls == [3]
+    assert not caplog.text
+
+
 def test_a_full_disk_is_reported_once(backbone, tmp_path: Path, caplog, monkeypatch: pytest.MonkeyPatch):
     def full(path: Path, content: bytes) -> int:
         raise OSError(28, "No space left on device", str(path))

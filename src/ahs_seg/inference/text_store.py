@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,8 @@ class TextStore:
                 logger.warning("%s is damaged; its text embeddings are computed again", path)
                 path.unlink(missing_ok=True)
             else:
-                os.utime(path)  # the least recently used are removed first
+                with suppress(OSError):  # removed meanwhile, or a system that cannot be written
+                    os.utime(path)  # the least recently used are removed first
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
