@@ -1,6 +1,7 @@
 """Formats with one file for a run: parts in the order of their names, whatever the order of the work."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_a_run_that_was_killed_goes_on_and_a_new_one_forgets(tmp_path: Path) -> 
     assert not again.has(Path("b"))
     again.start()
     assert not again.has(Path("a"))
+
+
+def test_parts_of_an_earlier_run_that_cannot_be_removed_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = example(tmp_path)
+    first.start()
+    first.add(item("earlier", [[0]]))
+
+    def refused(path: object, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "unlink", refused)
+    with pytest.raises(PermissionError):
+        example(tmp_path).start()
 
 
 def test_resuming_with_other_classes_is_refused(tmp_path: Path) -> None:

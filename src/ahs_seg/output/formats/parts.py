@@ -52,8 +52,8 @@ class MergedFileFormat:
         """Delete the parts of an earlier run or, to resume it, check that it has the same classes."""
         folder = self.output / FOLDER / self.name
         words = [[entry.label, *entry.names] for entry in self.vocabulary.entries]
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not resume and folder.exists():
+            shutil.rmtree(folder)
         elif (folder / _RUN).exists() and read_json(folder / _RUN) != words:
             raise FormatError(
                 f"{self.output} holds a {self.name} run with other classes; resume with the same classes, choose "
