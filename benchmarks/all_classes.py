@@ -8,26 +8,20 @@ classes; this measures the cost of keeping all. Writes `benchmarks/results/all_c
 
 from __future__ import annotations
 
-import argparse
-import json
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from benchmarks.cost_family import build
 from benchmarks.measure import measure
-
-RESULTS = Path(__file__).parent / "results" / "all_classes.json"
+from benchmarks.stored import command_line, store
 
 
 @torch.no_grad()
 def main() -> None:
     """Measure each vocabulary size once and write the JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--classes", type=int, nargs="+", default=[847, 10_000])
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -39,8 +33,7 @@ def main() -> None:
         result = measure(partial(method, image, text))
         rows.append({"classes": classes, "seconds": round(result.seconds, 1), "peak_mib": round(result.peak_mib)})
         print(rows[-1], flush=True)
-    found = {"forward": rows, "provenance": provenance().model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+    store("all_classes", {"forward": rows})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ validation scenes with 150 names; every figure is of test scenes and of `images/
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -25,14 +24,13 @@ from jaxtyping import UInt8
 from ahs_seg.backbones.clip_config import TINY
 from ahs_seg.checkpoints.training_free import PREFIX
 from ahs_seg.data.config import WorldData, WorldNames
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.images import read_image
 from ahs_seg.io.provenance import provenance
 from ahs_seg.output.familiarity import certainty, chance, usual
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "at_home.json"
 NAMES: tuple[WorldNames, ...] = (20, 150)
 EVERYDAY = Vocabulary.parse(
     "cat, dog, bus, building, road, person, bicycle, tree, chair, sofa, lamp, boat, horse, table, computer, bottle, "
@@ -150,7 +148,7 @@ def compared(segmenter: Segmenter, folder: Path, count: int, photos: int) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=20)
@@ -171,9 +169,8 @@ def main() -> None:
             }
             for name, segmenter in segmenters.items()
         },
-        "provenance": provenance().replace(command=command).model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    store("at_home", result, provenance().replace(command=command))
     print(json.dumps(result["models"], indent=1))
 
 

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
+from benchmarks.stored import store
 from tests.parity.backbone_case import NAMES, BackboneCase, backbone_case
-
-RESULTS = Path(__file__).parent / "results" / "backbones.json"
 
 
 def error(case: BackboneCase, name: str, value: Tensor) -> float:
@@ -51,8 +48,7 @@ def errors(case: BackboneCase) -> dict[str, float]:
 def main() -> None:
     rows = {name: errors(backbone_case(name)) for name in NAMES}
     command = ("backbones.py", *sys.argv[1:])
-    result = {"errors": rows, "provenance": provenance().replace(command=command).model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    store("backbones", {"errors": rows}, provenance().replace(command=command))
     print(json.dumps(rows, indent=1))
 
 

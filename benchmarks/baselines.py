@@ -9,21 +9,18 @@ The forms of `experiments.quickstart.BASELINES` with the packaged tiny CLIP, wit
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from ahs_seg.data.config import WorldData
 from ahs_seg.data.world.names import seen_names
 from ahs_seg.evaluation import evaluate
 from ahs_seg.experiments.quickstart import BASELINES, OTHER_VOCABULARIES
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "baselines.json"
 PROMPTS = (PromptConfig(), PromptConfig(templates="vild"))
 
 
@@ -49,15 +46,15 @@ def rows_of(name: str, prompts: PromptConfig, scenes: int, others: int) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--others", type=int, default=30)
     given = parser.parse_args()
-    made = provenance().model_dump(mode="json")
+    made = provenance()
     rows = [
         row for name in BASELINES for prompts in PROMPTS for row in rows_of(name, prompts, given.scenes, given.others)
     ]
-    write_text(RESULTS, json.dumps({"rows": rows, "provenance": made}, indent=1) + "\n")
+    store("baselines", {"rows": rows}, made)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Writes `benchmarks/results/big_image.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import tempfile
@@ -27,13 +26,11 @@ from rasterio.windows import Window
 from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.inference.tiling import TileConfig
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
 from benchmarks.evaluation import resident_mib
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "big_image.json"
 WORDS = "water, forest, field, road, roof, sand"
 BLOCK = 512
 PLACE = rasterio.Affine(0.2, 0, 400_000, 0, -0.2, 5_600_000)
@@ -80,7 +77,7 @@ def measured(height: int, width: int, tile: int, threads: int) -> dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--width", type=int, default=20_000)
     parser.add_argument("--heights", type=int, nargs="+", default=[1000, 4000, 20_000])
     parser.add_argument("--tile", type=int, default=640)
@@ -92,13 +89,12 @@ def main() -> None:
             rows.append(pool.submit(measured, height, given.width, given.tile, given.threads).result())
         print(json.dumps(rows[-1]), flush=True)
     values = {
-        "provenance": provenance().model_dump(mode="json"),
         "threads": given.threads,
         "tile": given.tile,
         "classes": len(WORDS.split(",")),
         "pictures": rows,
     }
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    store("big_image", values)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ Writes `benchmarks/results/calibration.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from ahs_seg.data.config import WorldData, WorldNames
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.output.calibration import Reliability
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "calibration.json"
 NAMES: tuple[WorldNames, ...] = (20, 150, 847)
 
 
@@ -40,7 +38,7 @@ def measured(segmenter: Segmenter, names: WorldNames, scenes: int) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--calibration", type=int, default=40)
     parser.add_argument("--scenes", type=int, default=25)
@@ -53,9 +51,8 @@ def main() -> None:
         "calibration": calibration.model_dump(mode="json", exclude={"scores", "accuracies"}),
         "scenes": options.scenes,
         "rows": [measured(segmenter, names, options.scenes) for names in NAMES],
-        "provenance": provenance().replace(command=command).model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    store("calibration", result, provenance().replace(command=command))
     print(json.dumps(result["rows"], indent=1))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
 from ahs_seg.experiments.ablation.charts import difference_chart, save_png
 from ahs_seg.experiments.ablation.table import Table
+from benchmarks.stored import stored
 
-RESULTS: Final = Path(__file__).parent / "results"
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned")
 """Tables whose differences a page shows as `ablation-NAME.png`."""
@@ -17,8 +16,8 @@ SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "tuned")
 
 def draw(suite: str, images: Path = IMAGES) -> Path:
     """Draw the differences of a table to its baseline; returns the path of the chart."""
-    name = f"ablation_{suite}.json"
-    table = Table.parse(json.loads((RESULTS / name).read_text(encoding="utf-8")), source=name)
+    name = f"ablation_{suite}"
+    table = Table.parse(stored(name), source=f"{name}.json")
     path = images / f"ablation-{suite}.png"
     save_png(difference_chart(table), path)
     return path

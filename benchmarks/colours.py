@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from ahs_seg.data.world.dataset import WorldDataset
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.output.colour_distance import ciede2000, lab_of, with_deuteranopia
 from ahs_seg.output.colours import ClassColours, touching
 from ahs_seg.output.palette import Colour, by_area
 from ahs_seg.vocabulary.vocabulary import Vocabulary
+from benchmarks.stored import store
 
-RESULTS = Path(__file__).parent / "results" / "colours.json"
 IMAGES, FRAMES, SEED = 200, 100, 0
 Scheme = Callable[[np.ndarray], dict[int, Colour]]
 
@@ -169,9 +167,8 @@ def main() -> None:
             "before": kept(frames, before) | differences(frames, before),
             "after": kept(frames, film) | differences(frames, film),
         },
-        "provenance": provenance().replace(command=("colours.py",)).model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    store("colours", result, provenance().replace(command=("colours.py",)))
     print(json.dumps({key: result[key] for key in ("drawn scenes", "random maps", "film")}, indent=1))
 
 

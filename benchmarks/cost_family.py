@@ -8,12 +8,10 @@ run alternately in the same process and give the same logits. Writes `benchmarks
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,15 +22,13 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.backbones.tokenizer import Tokens
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, CostSegmenter
 from ahs_seg.methods.objective import segmentation_loss
 from benchmarks.measure import Measurement, measure
+from benchmarks.stored import command_line, store
 from tests.support import textbook
 from tests.support.builders import byte_tokenizer
 
-RESULTS = Path(__file__).parent / "results" / "cost_family.json"
 PROMPT_TOKENS, CONTEXT, SHARED = 12, 77, 5
 
 
@@ -134,7 +130,7 @@ def steps(method: CostSegmenter, rounds: int, classes: list[int]) -> list[dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--all-10000", action="store_true", help="aggregate all of 10,000 classes too (many minutes)")
@@ -147,10 +143,8 @@ def main() -> None:
         "rounds": options.rounds,
         "forward": forwards(method, options.rounds, options.all_10000),
         "training_step": steps(method, max(1, options.rounds - 1), options.train_classes),
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
-    print(f"written: {RESULTS}")
+    store("cost_family", result)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ the weight `supervised` from the averaged embedding to the trained one. Writes `
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +17,12 @@ from typing import Any, Final
 import numpy as np
 
 from ahs_seg.data.config import WorldData
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods.mask.ebseg.segmenter import EBSegSegmenter
 from ahs_seg.metrics.confusion import ConfusionMatrix
 from ahs_seg.segmenter import Segmenter
+from benchmarks.stored import command_line, store
 
-RESULTS: Final = Path(__file__).parent / "results" / "ebseg_balance.json"
 GAMMAS: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
 SUPERVISED: Final = (0.0, 0.1, 0.2, 0.4)
 WEIGHTS: Final = ("alpha", "beta", "gamma")
@@ -80,7 +77,7 @@ def scored(segmenter: Segmenter, data: Any, balance: dict[str, float]) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--names", type=int, default=150)
@@ -96,9 +93,9 @@ def main() -> None:
         for place, balance in enumerate(balances())
     ]
     command = ("ebseg_balance.py", *("MODEL" for _ in given.models), *sys.argv[1 + len(given.models) :])
-    made = provenance().replace(command=command).model_dump(mode="json")
+    made = provenance().replace(command=command)
     settings = {"scenes": given.scenes, "names": given.names, "models": len(given.models)}
-    write_text(RESULTS, json.dumps({**settings, "rows": rows, "provenance": made}, indent=1) + "\n")
+    store("ebseg_balance", {**settings, "rows": rows}, made)
 
 
 if __name__ == "__main__":

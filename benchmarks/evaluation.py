@@ -10,7 +10,6 @@ its text is random. Writes `benchmarks/results/evaluation.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import time
@@ -32,16 +31,14 @@ from ahs_seg.evaluation import evaluate
 from ahs_seg.evaluation.protocols import find_protocol
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.inference.predict import InferenceConfig, predict
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.methods.base import Method
 from ahs_seg.metrics import Measures, MetricAccumulator, count_image
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+from benchmarks.stored import command_line, store
 from tests.support.builders import byte_tokenizer
 
-RESULTS = Path(__file__).parent / "results" / "evaluation.json"
 FREE = BASELINES["zero_shot, CAT-Seg's form"]
 CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
 
@@ -140,7 +137,7 @@ def scoring(title: str, method: Method, inference: InferenceConfig, images: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--images", type=int, nargs="*", default=[200, 2000])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pictures", type=int, default=2)
@@ -168,9 +165,8 @@ def main() -> None:
     results = {
         "memory": rows,
         "scoring": {"picture": f"{WIDTH}x{HEIGHT}", "classes": CLASSES, "cases": shares},
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+    store("evaluation", results)
 
 
 if __name__ == "__main__":

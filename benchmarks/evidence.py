@@ -7,7 +7,6 @@ another commit is refused. Results go to `benchmarks/results`; `make evidence-ch
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from ahs_seg.io.atomic import write_bytes, write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.training.run import MODEL
 from benchmarks import regimes
+from benchmarks.stored import RESULTS, command_line
 
-RESULTS = Path(__file__).parent / "results"
 SEEDS: Final = tuple(range(10))
 """Seeds of every table; the same scenes for all of them."""
 SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan", "tuned")
@@ -89,7 +88,7 @@ class EvidenceError(ValueError):
     """The output folder belongs to another commit."""
 
 
-def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS) -> list[Step]:
+def steps(output: Path, *, seeds: Sequence[int] = SEEDS) -> list[Step]:
     """All steps in order; trained models lie below `output`."""
     starts = [_quickstart(output, method, seed) for method in METHODS for seed in seeds]
     folders = [_started(output, method, seed) for method in METHODS for seed in seeds]
@@ -98,13 +97,13 @@ def steps(output: Path, *, seeds: Sequence[int] = SEEDS, results: Path = RESULTS
     tables = [str(output / TABLES / suite / "ablation.json") for suite in (*SUITES, f"{TUNING}-validation")]
     return [
         *starts,
-        Step("quickstart", (), lambda: join(folders, results / "quickstart.json")),
+        Step("quickstart", (), lambda: join(folders, RESULTS / "quickstart.json")),
         _quickstart(output, OTHER, seeds[0]),
         Step("crop_clip", (_shell("finetune-crop-clip", "world", "--resume", "-o", str(output / CROPS)),)),
-        *(_suite(output, results, suite, seeds) for suite in SUITES),
-        *(_sweep(output, results, suite) for suite in SWEEPS),
-        _sweep(output, results, TUNING, LARGEST),
-        *(_regime(output, results, scale, seeds) for scale in regimes.OTHERS),
+        *(_suite(output, suite, seeds) for suite in SUITES),
+        *(_sweep(output, suite) for suite in SWEEPS),
+        _sweep(output, TUNING, LARGEST),
+        *(_regime(output, scale, seeds) for scale in regimes.OTHERS),
         _measured("scan_stages", *(str(_started(output, "scan", seed)) for seed in seeds)),
         _measured("calibration", _model(output, OTHER, seeds[0])),
         *(_quickstart(output, "ebseg", seed) for seed in CHOOSING),
@@ -138,19 +137,19 @@ def _quickstart(output: Path, method: str, seed: int) -> Step:
     return Step(f"quickstart-{method}-{seed}", (_shell("quickstart", *words),))
 
 
-def _suite(output: Path, results: Path, suite: str, seeds: Sequence[int]) -> Step:
+def _suite(output: Path, suite: str, seeds: Sequence[int]) -> Step:
     more = [f"method.shifted.source={output / CROPS / 'clip'}"] if suite == "scan" else []
-    return _table(output, results / f"ablation_{suite}.json", suite, suite, seeds, *more)
+    return _table(output, RESULTS / f"ablation_{suite}.json", suite, suite, seeds, *more)
 
 
-def _sweep(output: Path, results: Path, suite: str, scale: str = regimes.FIRST) -> Step:
+def _sweep(output: Path, suite: str, scale: str = regimes.FIRST) -> Step:
     source, name = f"benchmarks/suites/{suite}.yaml", suite if scale == regimes.FIRST else f"{suite}-{scale}"
-    target = results / f"ablation_{name.replace('-', '_')}.json"
+    target = RESULTS / f"ablation_{name.replace('-', '_')}.json"
     return _table(output, target, source, f"{name}-validation", CHOOSING, "--validation", "--scale", scale)
 
 
-def _regime(output: Path, results: Path, scale: str, seeds: Sequence[int]) -> Step:
-    target = results / f"{regimes.result_of(scale)}.json"
+def _regime(output: Path, scale: str, seeds: Sequence[int]) -> Step:
+    target = RESULTS / f"{regimes.result_of(scale)}.json"
     return _table(output, target, regimes.SUITE, f"{regimes.SUITE}-{scale}", seeds, "--scale", scale)
 
 
@@ -219,7 +218,7 @@ def join(folders: Sequence[Path], target: Path) -> None:
 
 def main() -> None:
     """Run what is left, or list it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/evidence"))
     parser.add_argument("--list", action="store_true", help="only list the commands that are left")
     given = parser.parse_args()

@@ -18,6 +18,7 @@ from typing import Any, Final
 from ahs_seg.experiments.ablation.markdown import markdown
 from ahs_seg.experiments.ablation.table import Table
 from benchmarks import prose, recount, regimes, tables
+from benchmarks.stored import RESULTS, stored
 
 ROOT = Path(__file__).parents[1]
 PAGES: Final = {
@@ -66,33 +67,31 @@ def lines_of(name: str, values: dict[str, Any]) -> list[str]:
 
 def differences(root: Path = ROOT) -> Iterator[str]:
     """What texts and tables below `root` say otherwise than the results of this checkout, one line each."""
-    results = tables.RESULTS
-    if (results / "README.md").read_text(encoding="utf-8") != "\n".join(tables.page()):
+    if (RESULTS / "README.md").read_text(encoding="utf-8") != "\n".join(tables.page()):
         yield "benchmarks/results/README.md is not what `python -m benchmarks.tables` writes; run it"
     for name, place in PAGES.items():
-        if not (results / f"{name}.json").is_file():
+        if not (RESULTS / f"{name}.json").is_file():
             continue
         page = (root / place).read_text(encoding="utf-8")
-        values = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
         yield from (
-            f"{place} lacks a line of {name}.json: {line}" for line in lines_of(name, values) if line not in page
+            f"{place} lacks a line of {name}.json: {line}" for line in lines_of(name, stored(name)) if line not in page
         )
     texts = {
         path: path.read_text(encoding="utf-8") for path in (root / "README.md", *sorted((root / "docs").rglob("*.md")))
     }
     named = {found: path for path, text in texts.items() for found in _LINK.findall(text)}
     for found, path in named.items():
-        if not (results / found).is_file():
+        if not (RESULTS / found).is_file():
             yield f"{path.relative_to(root)} names benchmarks/results/{found}, which does not exist"
     yield from prose.missing(root)
     yield from recount.every_fault()
     told = {part.__name__ for part in tables.TABLES} | set(PAGES)
-    for path in sorted(results.glob("*.json")):
+    for path in sorted(RESULTS.glob("*.json")):
         if path.stem not in told and path.name not in named:
             yield f"{path.name} is told by no page; delete it, or say what it shows"
 
 
-def outdated(results: Path = tables.RESULTS) -> Iterator[str]:
+def outdated(results: Path = RESULTS) -> Iterator[str]:
     """Results that are not of one commit without changes, one line each."""
     for path in sorted(results.glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))

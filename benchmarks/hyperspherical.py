@@ -8,11 +8,9 @@ that other load on the machine affects all of them equally. Writes `benchmarks/r
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,15 +18,13 @@ from transformers import CLIPConfig
 
 from ahs_seg.backbones.clip import ClipBackbone
 from ahs_seg.backbones.clip_network import ClipNetwork
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import AhsSegLiteConfig, CostSegmenter, HClipConfig, HpsSegConfig
 from ahs_seg.methods.cost.parts.prototypes import PrototypeBank
 from ahs_seg.tuners import Frozen
 from benchmarks.measure import measure
+from benchmarks.stored import command_line, store
 from tests.support.builders import byte_tokenizer
 
-RESULTS = Path(__file__).parent / "results" / "hyperspherical.json"
 CLASSES, TRAINING_CLASSES = 150, 171
 CONFIGS = {"h_clip": HClipConfig(), "ahs_seg_lite": AhsSegLiteConfig(), "hps_seg": HpsSegConfig()}
 
@@ -69,7 +65,7 @@ def preparation(method: CostSegmenter) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -89,10 +85,9 @@ def main() -> None:
         "seconds": found,
         "median_ratio_to_h_clip": ratios,
         "seconds_to_guide_words": round(preparation(methods["ahs_seg_lite"]), 5),
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
-    print(json.dumps({key: value for key, value in result.items() if key != "provenance"}, indent=1))
+    store("hyperspherical", result)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ the operations of image tower and head (GFLOP), their seconds, and the share of 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import os
@@ -40,9 +39,9 @@ from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, CostSegmenter, Method
 from ahs_seg.modules import fused_linear
 from ahs_seg.modules.inference_form import prepared_bytes
+from benchmarks.stored import RESULTS, command_line
 from tests.support.builders import byte_tokenizer
 
-RESULTS = Path(__file__).parent / "results" / "inference_form.json"
 LARGE = {
     "vision_config": {
         "hidden_size": 1024,
@@ -187,7 +186,7 @@ def matrix_peak() -> float:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
@@ -211,7 +210,7 @@ def main() -> None:
         "packed": [{**vars_of(case), "faster": faster} for case, faster in fused_linear.choices().items()],
         "provenance": provenance().model_dump(mode="json"),
     }
-    target = options.output or (None if options.quick else RESULTS)
+    target = options.output or (None if options.quick else RESULTS / "inference_form.json")
     if target is not None:
         write_text(target, json.dumps(result, indent=1) + "\n")
         print(f"written: {target}")

@@ -9,7 +9,6 @@ seeds, with the lowest and the highest of them. Writes `benchmarks/results/log_f
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,10 +20,9 @@ from ahs_seg.experiments.ablation.run import RUNS
 from ahs_seg.experiments.ablation.runs import loss_curves
 from ahs_seg.experiments.ablation.table import Table
 from ahs_seg.experiments.report.curves import read_series
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
+from benchmarks.stored import command_line, store
 
-RESULTS: Final = Path(__file__).parent / "results" / "log_figures.json"
 STATISTICS: Final = "statistics.csv"
 SHARE: Final = 0.1
 """Share of the logged steps over which losses are averaged."""
@@ -86,7 +84,7 @@ def told(values: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("tables", type=Path, nargs="+", metavar="ablation.json")
     given = parser.parse_args()
     suites, commits = {}, set()
@@ -95,9 +93,7 @@ def main() -> None:
         commits |= set(table.commits)
         suites[path.parent.name] = {"seeds": table.seeds, "rows": rows_of(table, path.parent.parent / RUNS)}
     made = provenance().replace(command=("log_figures.py", *(f"OUTPUT/{name}/ablation.json" for name in suites)))
-    content = {"suites": suites, "commits": sorted(commits), "provenance": made.model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(content, indent=1) + "\n")
-    print(f"written: {RESULTS}")
+    store("log_figures", {"suites": suites, "commits": sorted(commits)}, made)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ given besides wall seconds, since they do not depend on other processes. Writes 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,15 +25,13 @@ from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.inference.mask_scores import MaskScores, MaskView, mask_views
 from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.score_maps import best_rows
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ScanConfig
 from ahs_seg.methods.base import Method
 from benchmarks.measure import measure
+from benchmarks.stored import command_line, store
 from tests.parity.ebseg_case import build_ebseg
 from tests.support.builders import byte_tokenizer
 
-RESULTS = Path(__file__).parent / "results" / "mask_family.json"
 SIDE, CLASSES = 640, (150, 847)
 
 
@@ -94,7 +90,7 @@ def row(name: str, method: Method, classes: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=["ebseg", "scan"], choices=["ebseg", "scan"])
@@ -111,9 +107,8 @@ def main() -> None:
         "threads": arguments.threads,
         "side": SIDE,
         "rows": rows,
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(found, indent=1))
+    store("mask_family", found)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ One thread; images of 640x480 pixels, names and legend as by default; the steps 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -19,20 +18,17 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.images import read_image
-from ahs_seg.io.provenance import provenance
 from ahs_seg.output.formats.base import ExportItem
 from ahs_seg.output.formats.overlay import overlay_of, write_image
 from ahs_seg.output.formats.png import write_label_map
 from ahs_seg.segmenter import Segmenter
+from benchmarks.stored import command_line, store
 from benchmarks.throughput import WORDS, draw, small_method
-
-RESULTS = Path(__file__).parent / "results" / "overlays.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
@@ -63,9 +59,9 @@ def main() -> None:
                     spent[step].append(1000 * (time.process_time() - began))
         sizes = {path.suffix: path.stat().st_size for path in folder.glob("x.overlay.*")}
     medians = {step: round(statistics.median(values), 2) for step, values in spent.items()}
-    values = {"cpu_ms": medians, "bytes": sizes, "provenance": provenance().model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
-    print(json.dumps({"cpu_ms": medians, "bytes": sizes}, indent=1))
+    values = {"cpu_ms": medians, "bytes": sizes}
+    store("overlays", values)
+    print(json.dumps(values, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ every model; methods that the file has from the same commit and settings are not
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -21,14 +20,12 @@ import numpy as np
 
 from ahs_seg.checkpoints.model_dir import read_description
 from ahs_seg.data.config import WorldData
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.precision import find_dtype, has_instructions
 from ahs_seg.io.provenance import provenance
 from ahs_seg.metrics.confusion import ConfusionMatrix
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
-
-RESULTS = Path(__file__).parent / "results" / "precision.json"
+from benchmarks.stored import RESULTS, command_line, store, stored
 
 
 def measured(segmenter: Segmenter, data: Any, dtype: str, exact: list[Segmentation]) -> dict[str, Any]:
@@ -70,7 +67,7 @@ def by_method(models: Sequence[Path]) -> dict[str, Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--names", type=int, default=150)
@@ -78,24 +75,25 @@ def main() -> None:
     options = parser.parse_args()
     data = WorldData.parse({"scenes": "test", "count": options.scenes, "names": options.names}).open()
     command = ("precision.py", *("MODEL" for _ in options.models), *sys.argv[1 + len(options.models) :])
-    made = provenance().replace(command=command).model_dump(mode="json")
+    made = provenance().replace(command=command)
     settings = {"scenes": options.scenes, "names": options.names, "dtypes": options.dtypes}
     methods: dict[str, Any] = {}
-    if RESULTS.exists():
-        before = json.loads(RESULTS.read_text())
+    results = RESULTS / "precision.json"
+    if results.exists():
+        before = stored("precision")
         if all(before.get(key) == value for key, value in settings.items()):
-            methods = before["methods"] if before["provenance"]["commit"] == made["commit"] else {}
+            methods = before["methods"] if before["provenance"]["commit"] == made.commit else {}
     for name, path in by_method(options.models).items():
         if name in methods:
             print(
-                f"{name}: {RESULTS.name} has a model of this method from this commit; delete the file to measure {path}"
+                f"{name}: {results.name} has a model of this method from this commit; delete the file to measure {path}"
             )
             continue
         segmenter = Segmenter.from_pretrained(path)
         exact: list[Segmentation] = []
         methods[name] = [measured(segmenter, data, dtype, exact) for dtype in ("fp32", *options.dtypes)]
-        result = {"device": str(segmenter.device), **settings, "methods": methods, "provenance": made}
-        write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+        result = {"device": str(segmenter.device), **settings, "methods": methods}
+        store("precision", result, made)
         print(name, json.dumps(methods[name], indent=1), flush=True)
 
 

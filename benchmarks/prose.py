@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,10 +13,10 @@ from typing import Any, Final
 
 from ahs_seg.experiments.ablation.statistics import student_interval
 from benchmarks import ebseg_balance, log_figures, regimes
+from benchmarks.stored import RESULTS, stored
 
 Values = dict[str, Any]
 Figures = Callable[[Values], Iterator[str]]
-RESULTS: Final = Path(__file__).parent / "results"
 NAMES: Final = 150
 """Names of the main tables."""
 FORMS: Final = ("zero_shot", "zero_shot, CAT-Seg's form")
@@ -90,7 +89,7 @@ def aligned(values: Values) -> Iterator[str]:
 
 def protocol(values: Values) -> Iterator[str]:
     """Arithmetic of a forward pass beside the matrix peak of the machine."""
-    kept, form = values["allocators"]["keeping"], _result("inference_form")
+    kept, form = values["allocators"]["keeping"], stored("inference_form")
     (row,) = (row for row in kept["rows"] if (row["what"], row["classes"]) == ("forward", NAMES))
     done = sum(form["profile"][0][part]["gflop"] for part in ("tower", "head"))
     low, high = kept["limits"]["fp32, BLAS"], form["matrix_peak"]
@@ -107,7 +106,7 @@ def cost_family(values: Values) -> Iterator[str]:
 def prompts_of_ebseg(values: Values) -> Iterator[str]:
     """Training-free segmentation at the prompts of EBSeg."""
     free = {form: _unseen(values, form, 14) for form in FORMS}
-    (row,) = (row for row in _result("ablation_ebseg")["rows"] if row["name"] == "full")
+    (row,) = (row for row in stored("ablation_ebseg")["rows"] if row["name"] == "full")
     yield (
         f"At its own 14 templates training-free segmentation has {free['zero_shot']} on unseen names, with CAT-Seg's "
         f"form {free[FORMS[1]]}, EBSeg {100 * row['scores']['unseen']['mean']:.1f}"
@@ -256,13 +255,8 @@ def missing(root: Path = RESULTS.parents[1]) -> Iterator[str]:
     for (name, place), figures in TOLD.items():
         if (RESULTS / f"{name}.json").is_file():
             page = " ".join((root / place).read_text(encoding="utf-8").split())
-            told = figures(_result(name))
+            told = figures(stored(name))
             yield from (f"{place} lacks a figure of {name}.json: {one}" for one in told if one not in page)
-
-
-def _result(name: str) -> Values:
-    values: Values = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return values
 
 
 def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> str:
@@ -273,7 +267,7 @@ def _unseen(values: Values, form: str, templates: int, names: int = NAMES) -> st
 
 def _by_vocabulary(values: Values, method: str) -> tuple[str, str]:
     """Unseen names of a method of the quickstart: with the main vocabulary, and with others beside the best form."""
-    ours = [run["evaluations"] for run in _result("quickstart")["runs"] if run["method"] == method]
+    ours = [run["evaluations"] for run in stored("quickstart")["runs"] if run["method"] == method]
     means = [f"{100 * statistics.fmean(one['scores']['unseen'] for one in row):.1f}" for row in zip(*ours, strict=True)]
     counts = (20, 59, 459, 847)
     best = [_unseen(values, "zero_shot", 1, names) for names in counts]

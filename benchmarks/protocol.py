@@ -13,7 +13,6 @@ Writes `benchmarks/results/protocol.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -32,8 +31,6 @@ from torch import Tensor, nn
 
 from ahs_seg.evaluation.machine import ALLOCATORS, machine_limits
 from ahs_seg.inference.predict import CAT_SEG_PROTOCOL
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CostSegmenter
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import ClassText
@@ -41,9 +38,9 @@ from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from benchmarks.cost_family import build
 from benchmarks.evaluation import resident_mib
+from benchmarks.stored import command_line, store
 from tests.support import textbook
 
-RESULTS = Path(__file__).parent / "results" / "protocol.json"
 SIDE, KERNEL, OVERLAP = 640, 384, 1 / 3
 SIZE = (480, 640)
 
@@ -113,7 +110,7 @@ def measured(classes: list[int], rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--classes", type=int, nargs="+", default=[150, 847])
@@ -134,10 +131,8 @@ def main() -> None:
         "threads": given.threads,
         "rounds": given.rounds,
         "allocators": found,
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
-    print(f"written: {RESULTS}")
+    store("protocol", values)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ beside `ablation_NAME.json`.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ import numpy as np
 
 from ahs_seg.experiments.ablation.counts import RunCounts
 from ahs_seg.experiments.ablation.table import Table, differences_of, score_curves
+from benchmarks.stored import RESULTS, stored
 
-RESULTS: Final = Path(__file__).parent / "results"
 TOLERANCE: Final = 1e-6
 """Largest difference of a score or an end of an interval, in [0, 1]."""
 
@@ -66,11 +65,10 @@ def faults(table: Table, path: Path) -> Iterator[str]:
                 yield f"{path.name}: {row.title}, {metric}: other interval"
 
 
-def every_fault(results: Path = RESULTS) -> Iterator[str]:
+def every_fault() -> Iterator[str]:
     """The faults of all tables whose counts are kept."""
-    for path in sorted(results.glob("ablation_*.npz")):
-        values = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        yield from faults(Table.parse(values, source=path.stem), path)
+    for path in sorted(RESULTS.glob("ablation_*.npz")):
+        yield from faults(Table.parse(stored(path.stem), source=path.stem), path)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any, Final
 from ahs_seg.experiments.ablation.statistics import Comparison
 from ahs_seg.experiments.ablation.table import Table
 from benchmarks.markdown import table
+from benchmarks.stored import RESULTS
 
-RESULTS: Final = Path(__file__).parent / "results"
 SUITE: Final = "tuned"
 REGIMES: Final = {
     "world": "150 names",

@@ -9,7 +9,6 @@ not installed are left out. Labels are compared on test scenes of the drawn worl
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from importlib.util import find_spec
@@ -18,22 +17,20 @@ from typing import Any
 
 from ahs_seg.checkpoints.exporting.sessions import RUNTIMES
 from ahs_seg.data.config import WorldData
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.output.segmentation import Segmentation
 from ahs_seg.segmenter import Segmenter
 from benchmarks.precision import measured
-
-RESULTS = Path(__file__).parent / "results" / "runtime_agreement.json"
+from benchmarks.stored import command_line, store
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--names", type=int, default=150)
     given = parser.parse_args()
-    made = provenance().replace(command=("runtime_agreement.py", "MODEL")).model_dump(mode="json")
+    made = provenance().replace(command=("runtime_agreement.py", "MODEL"))
     data = WorldData.parse({"scenes": "test", "count": given.scenes, "names": given.names}).open()
     plain, exact = Segmenter.from_pretrained(given.model, device="cpu"), list[Segmentation]()
     assert plain.description is not None
@@ -55,9 +52,8 @@ def main() -> None:
         "scenes": given.scenes,
         "names": given.names,
         "rows": rows,
-        "provenance": made,
     }
-    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    store("runtime_agreement", result, made)
 
 
 if __name__ == "__main__":

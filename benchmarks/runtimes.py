@@ -10,8 +10,6 @@ Writes `benchmarks/results/runtimes.json`.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -27,13 +25,10 @@ from ahs_seg.checkpoints import ModelDescription
 from ahs_seg.checkpoints.exporting.families import staged
 from ahs_seg.checkpoints.exporting.manifest import FORMATS, read_manifest
 from ahs_seg.checkpoints.exporting.sessions import RUNTIMES, open_sessions
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.segmenter import Segmenter
 from benchmarks.evaluation import vit_b16
-
-RESULTS = Path(__file__).parent / "results" / "runtimes.json"
+from benchmarks.stored import command_line, store
 
 Side = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -61,7 +56,7 @@ def timed(sides: Mapping[str, Side], inputs: Mapping[str, Tensor], rounds: int) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--classes", type=int, nargs="+", default=[20, 150])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -101,9 +96,8 @@ def main() -> None:
     values = {
         "settings": {"threads": arguments.threads, "rounds": arguments.rounds},
         "results": results,
-        "provenance": provenance().model_dump(mode="json"),
     }
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    store("runtimes", values)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ names, also of training-free segmentation on CAT-Seg's form. Writes `benchmarks/
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -19,12 +18,10 @@ from ahs_seg.data.base import SegmentationDataset
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
 from ahs_seg.experiments.quickstart import BASELINES
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ScanSegmenter
 from ahs_seg.segmenter import Segmenter
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "scan_stages.json"
 BASELINE = BASELINES["zero_shot, CAT-Seg's form"]
 Scores = dict[str, float | None]
 
@@ -52,7 +49,7 @@ def stages(model: Path, dataset: SegmentationDataset) -> dict[str, Scores]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--scenes", type=int, default=300)
     given = parser.parse_args()
@@ -60,13 +57,12 @@ def main() -> None:
     models = [model for folder in given.folders for model in sorted(folder.glob("run-scan-seed*/model"))]
     free = Segmenter(BASELINE.build())
     values = {
-        "provenance": provenance().model_dump(mode="json"),
         "scenes": given.scenes,
         "names": len(dataset.vocabulary),
         "baseline": score(free, dataset, load_model(models[0])[0].trained_on),
         "runs": {model.parent.name: stages(model, dataset) for model in models},
     }
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    store("scan_stages", values)
     print(json.dumps(values, indent=1))
 
 

@@ -12,7 +12,6 @@ results are printed; without, they are also written to `benchmarks/results/start
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -29,12 +28,11 @@ from transformers import CLIPConfig
 from ahs_seg.backbones.clip_config import ClipConfig
 from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.checkpoints import ModelDescription, save_model
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig
+from benchmarks.stored import command_line, store
 
 ROOT: Final = Path(__file__).parents[1]
-RESULTS: Final = ROOT / "benchmarks" / "results" / "start_up.json"
 PROGRAMS: Final = {
     "import torch": "import torch",
     "import ahs_seg": "import ahs_seg",
@@ -103,7 +101,7 @@ def run(program: str, source: Path, cache: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Measure every program in turns and write the JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=[*PROGRAMS, *AGAIN.values()], metavar="PROGRAM")
@@ -143,8 +141,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         return
     size = (model / "model.safetensors").stat().st_size / 2**20 if model != folder else None
     told = provenance().replace(command=("start_up.py", "--before", "SRC", "--rounds", str(options.rounds)))
-    content = {"mib_of_weights": size and round(size), "programs": rows, "provenance": told.model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(content, indent=1) + "\n")
+    store("start_up", {"mib_of_weights": size and round(size), "programs": rows}, told)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from ahs_seg.configs import find_config
@@ -22,8 +20,8 @@ from benchmarks.cost_tables import (
 )
 from benchmarks.markdown import head, table
 from benchmarks.speed_tables import inference_form, overlays, protocol, runtime_agreement, runtimes, training
+from benchmarks.stored import RESULTS, stored
 
-RESULTS = Path(__file__).parent / "results"
 NAMES: Final = 150
 """Names of the table of methods."""
 METRICS: Final = {"miou": "all", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic"}
@@ -43,11 +41,11 @@ def methods() -> Iterator[str]:
     """Table of all methods on the drawn world, on the same scenes for every seed, beside training-free baselines."""
     rows = [
         [row["form"], str(row["templates"]), "", *(f"{100 * row['scores'][key]:.1f}" for key in METRICS)]
-        for row in _read("baselines")["rows"]
+        for row in stored("baselines")["rows"]
         if row["names"] == NAMES
     ]
     for title, (file, name) in METHODS.items():
-        found = [_of_method(_read(file), name, key) for key in METRICS]
+        found = [_of_method(stored(file), name, key) for key in METRICS]
         config = name if file == "quickstart" else file.removeprefix("ablation_")
         prompts = Experiment.read(find_config(f"quickstart/{config}")).training.prompts
         rows.append([title, str(len(prompts.texts)), str(len(found[0])), *map(_spread, found)])
@@ -64,11 +62,6 @@ def _of_method(values: dict[str, Any], name: str, key: str) -> list[float]:
 def _spread(scores: Sequence[float]) -> str:
     percent = [100 * score for score in scores]
     return f"{statistics.mean(percent):.1f} ± {statistics.stdev(percent):.1f}"
-
-
-def _read(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return values
 
 
 def evaluation(values: dict[str, Any]) -> Iterator[str]:
@@ -265,7 +258,7 @@ def page() -> Iterator[str]:
     yield from methods()
     for told in TABLES:
         if (RESULTS / f"{told.__name__}.json").is_file():
-            yield from told(_read(told.__name__))
+            yield from told(stored(told.__name__))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Writes `benchmarks/results/throughput.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import tempfile
@@ -29,17 +28,15 @@ from ahs_seg.backbones.clip_config import TINY, ClipConfig
 from ahs_seg.batch import segment_files
 from ahs_seg.configs import find_config
 from ahs_seg.experiments.experiment import Experiment
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.images import read_image
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CatSegConfig, ZeroShotConfig
 from ahs_seg.methods.base import Method
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from benchmarks.evaluation import Timed, resident_mib, vit_b16
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "throughput.json"
 WIDTH, HEIGHT, PORTIONS = 640, 480, 5
 WORDS = Vocabulary.parse("sky, road, car, tree, person, house, grass, sign, wall, dog")
 
@@ -108,7 +105,7 @@ def memory(images: int, threads: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--large", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
@@ -128,14 +125,13 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             rows.append(pool.submit(memory, count, given.threads).result())
     values = {
-        "provenance": provenance().model_dump(mode="json"),
         "threads": given.threads,
         "size": [HEIGHT, WIDTH],
         "classes": len(WORDS),
         "speed": cases,
         "memory": rows,
     }
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
+    store("throughput", values)
     print(json.dumps({"speed": cases, "memory": rows}, indent=1))
 
 

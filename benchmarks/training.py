@@ -11,25 +11,21 @@ share of the largest gradient of a parameter. Beside the peak of resident memory
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import CostSegmenter
 from ahs_seg.training.memory import TensorBytes
 from benchmarks.cost_family import build, prompts, training_step
 from benchmarks.measure import measure
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "training.json"
 VARIANTS = [(recomputed, products) for recomputed in (False, True) for products in ("highest", "medium")]
 
 
@@ -77,7 +73,7 @@ def rows_of(method: CostSegmenter, classes: int, rounds: int) -> list[dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--classes", type=int, nargs="+", default=[60, 171])
@@ -87,9 +83,7 @@ def main() -> None:
     method.head.class_pooling = 2
     step(method, 5, False, "highest")
     rows = [row for count in given.classes for row in rows_of(method, count, given.rounds)]
-    values = {"threads": given.threads, "rows": rows, "provenance": provenance().model_dump(mode="json")}
-    write_text(RESULTS, json.dumps(values, indent=1) + "\n")
-    print(f"written: {RESULTS}")
+    store("training", {"threads": given.threads, "rows": rows})
 
 
 if __name__ == "__main__":

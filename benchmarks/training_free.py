@@ -10,11 +10,9 @@ for several temperatures, 15 bins); the table is over ten other seeds of scenes,
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -27,7 +25,6 @@ from ahs_seg.data.base import Sample
 from ahs_seg.data.world.dataset import VALIDATION_SEED, WorldDataset
 from ahs_seg.data.world.names import seen_names
 from ahs_seg.inference.text_cache import TextCache
-from ahs_seg.io.atomic import write_text
 from ahs_seg.io.provenance import provenance
 from ahs_seg.methods.refinement import PamrConfig
 from ahs_seg.methods.zero_shot import ZeroShotConfig
@@ -35,8 +32,8 @@ from ahs_seg.metrics import ConfusionMatrix
 from ahs_seg.output.calibration import Reliability
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.types import IGNORE
+from benchmarks.stored import command_line, store, stored
 
-RESULTS = Path(__file__).parent / "results" / "training_free.json"
 FIRST_SEED = 7_100
 NAMES = 150
 FORMS: tuple[DenseForm, ...] = ("cat_seg", "value", "residual", "clip", "sclip", "naclip", "clearclip")
@@ -139,7 +136,7 @@ def earlier(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--scenes", type=int, default=40, help="scenes of every seed")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument(
@@ -148,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     models = variants()
     made = provenance().replace(command=("training_free.py", *sys.argv[1:]))
-    before = json.loads(RESULTS.read_text(encoding="utf-8")) if options.resume else None
+    before = stored("training_free") if options.resume else None
     by_seed = [] if before is None else earlier(before, options.scenes, models, made.commit)
     chosen = choice(models) if before is None else before["chosen"]
     for seed in range(FIRST_SEED + len(by_seed), FIRST_SEED + options.seeds):
@@ -161,9 +158,8 @@ def main() -> None:
             "seeds": list(range(FIRST_SEED, seed + 1)),
             "chosen": chosen,
             "rows": summary(by_seed),
-            "provenance": made.model_dump(mode="json"),
         }
-        write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+        store("training_free", result, made)
 
 
 if __name__ == "__main__":

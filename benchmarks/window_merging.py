@@ -11,11 +11,9 @@ computed. Writes `benchmarks/results/window_merging.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,10 +26,8 @@ from ahs_seg.inference.predict import InferenceConfig
 from ahs_seg.inference.score_maps import View, best_rows
 from ahs_seg.inference.window_scores import WindowScores
 from ahs_seg.inference.windows import SlidingWindows
-from ahs_seg.io.atomic import write_text
-from ahs_seg.io.provenance import provenance
+from benchmarks.stored import command_line, store
 
-RESULTS = Path(__file__).parent / "results" / "window_merging.json"
 WORDS, PRESENT, RESOLUTION, GRID = 150, 11, 384, 96
 MEMORY = InferenceConfig().memory_bytes
 
@@ -102,7 +98,7 @@ def measured(size: tuple[int, int], repeats: int, plain_rows: int) -> dict[str, 
 
 def main() -> None:
     """Measure every size and write the JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--sizes", nargs="+", default=["480x640", "4096x4096"], help="height x width")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-rows", type=int, default=30)
@@ -114,8 +110,7 @@ def main() -> None:
         height, width = map(int, size.split("x"))
         rows.append(measured((height, width), given.repeats, given.plain_rows))
         print(json.dumps(rows[-1]), flush=True)
-    found = {"provenance": provenance().model_dump(mode="json"), "threads": given.threads, "merging": rows}
-    write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+    store("window_merging", {"threads": given.threads, "merging": rows})
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from benchmarks import (
     tables,
     training_free,
 )
+from benchmarks.stored import stored
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +45,14 @@ def test_texts_and_tables_are_those_of_the_files() -> None:
 
 def test_every_table_of_a_page_is_compared() -> None:
     def lines(name: str) -> list[str]:
-        return evidence_check.lines_of(name, json.loads((tables.RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+        return evidence_check.lines_of(name, stored(name))
 
     assert len(lines("quickstart")) == 1 + 4 + len(tables.METHODS)
     assert len(lines("protocol")) == 1 + 2 * 2 * 2
     assert len(lines("ablation_ahs_seg")) == 8 + 7
     assert len(lines("ablation_ahs_seg_sweep")) == 5  # one seed: scores alone
     assert len(lines("scan_stages")) == 3
-    values = json.loads((tables.RESULTS / "training_free.json").read_text(encoding="utf-8"))
+    values = stored("training_free")
     assert len(lines("training_free")) == 2 + len(values["chosen"]["forms"]) + len(values["rows"]) + 1
 
 
@@ -59,9 +60,7 @@ def test_a_figure_that_is_not_in_its_file_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("images"))
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     page = tmp_path / "docs" / "methods" / "hps_seg.md"
-    row = evidence_check.lines_of(
-        "ablation_hps_seg", json.loads((tables.RESULTS / "ablation_hps_seg.json").read_text())
-    )[1]
+    row = evidence_check.lines_of("ablation_hps_seg", stored("ablation_hps_seg"))[1]
     text = page.read_text(encoding="utf-8")
     assert row in text
     text = text.replace(row, row.replace(".", ".9", 1)) + "\nbenchmarks/results/nowhere.json\n"
@@ -100,7 +99,7 @@ def test_results_of_several_commits_are_listed(tmp_path: Path) -> None:
 
 
 def test_the_map_of_regimes_has_a_column_for_every_result_and_gaps_where_a_row_is_missing(tmp_path: Path) -> None:
-    values = json.loads((tables.RESULTS / "ablation_ahs_seg.json").read_text(encoding="utf-8"))
+    values = stored("ablation_ahs_seg")
     (tmp_path / "ablation_tuned.json").write_text(json.dumps(values | {"rows": values["rows"][:3]}))
     (tmp_path / "ablation_tuned_few.json").write_text(
         json.dumps(values | {"rows": [values["rows"][0], values["rows"][2]]})
@@ -194,7 +193,7 @@ def test_balances_of_the_grid_are_shares() -> None:
 
 
 def test_the_balance_of_the_quickstart_is_the_best_on_validation_scenes() -> None:
-    rows = json.loads(ebseg_balance.RESULTS.read_text(encoding="utf-8"))["rows"]
+    rows = stored("ebseg_balance")["rows"]
     best = max(rows, key=lambda row: row["miou"])
     method = Experiment.read(find_config("quickstart/ebseg")).method
     assert [getattr(method, key) for key in ebseg_balance.WEIGHTS] == [best[key] for key in ebseg_balance.WEIGHTS]
@@ -222,9 +221,9 @@ def test_a_run_of_the_evidence_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 def test_quickstarts_are_joined_to_one_file(tmp_path: Path) -> None:
-    stored = json.loads((tables.RESULTS / "quickstart.json").read_text(encoding="utf-8"))
+    kept = stored("quickstart")
     folders = [tmp_path / str(index) for index in range(2)]
-    for folder, values in zip(folders, stored["runs"], strict=False):
+    for folder, values in zip(folders, kept["runs"], strict=False):
         folder.mkdir()
         own = {key: value for key, value in values.items() if key != "provenance"}
         for part in ("evaluations", "baselines"):  # as a quickstart writes them
@@ -232,10 +231,10 @@ def test_quickstarts_are_joined_to_one_file(tmp_path: Path) -> None:
         (folder / "results.json").write_text(json.dumps(own))
     evidence.join(folders, tmp_path / "quickstart.json")
     joined = json.loads((tmp_path / "quickstart.json").read_text())
-    assert joined.keys() == stored.keys()
-    assert [one["seed"] for one in joined["runs"]] == [one["seed"] for one in stored["runs"][:2]]
-    assert joined["runs"][0].keys() == stored["runs"][0].keys()
-    assert [one["evaluations"] for one in joined["runs"]] == [one["evaluations"] for one in stored["runs"][:2]]
+    assert joined.keys() == kept.keys()
+    assert [one["seed"] for one in joined["runs"]] == [one["seed"] for one in kept["runs"][:2]]
+    assert joined["runs"][0].keys() == kept["runs"][0].keys()
+    assert [one["evaluations"] for one in joined["runs"]] == [one["evaluations"] for one in kept["runs"][:2]]
 
 
 def test_what_is_measured_without_training_has_the_form_that_its_page_names() -> None:
@@ -245,7 +244,7 @@ def test_what_is_measured_without_training_has_the_form_that_its_page_names() ->
 
 
 def test_the_defaults_of_the_tiny_clip_are_the_best_on_the_validation_scenes() -> None:
-    chosen = json.loads((tables.RESULTS / "training_free.json").read_text(encoding="utf-8"))["chosen"]
+    chosen = stored("training_free")["chosen"]
     default = ZeroShotConfig(backbone=ClipConfig(source=TINY))
     form = default.compose(random_backbone()).backbone.dense_form
     assert form == max(chosen["forms"], key=lambda form: chosen["forms"][form]["miou"])
@@ -254,13 +253,13 @@ def test_the_defaults_of_the_tiny_clip_are_the_best_on_the_validation_scenes() -
 
 
 def test_one_size_of_several_is_told_of_merging() -> None:
-    (row,) = json.loads((tables.RESULTS / "window_merging.json").read_text(encoding="utf-8"))["merging"]
+    (row,) = stored("window_merging")["merging"]
     small = row | {"size": [480, 640], "words": 7}
     assert [*prose.window_merging({"merging": [small, row]})] == [*prose.window_merging({"merging": [row]})]
 
 
 def test_training_free_figures_of_another_commit_or_other_variants_are_not_kept() -> None:
-    result = json.loads((tables.RESULTS / "training_free.json").read_text(encoding="utf-8"))
+    result = stored("training_free")
     names, commit = [row["variant"] for row in result["rows"]], result["provenance"]["commit"]
     kept = training_free.earlier(result, result["scenes"], names, commit)
     assert [row["by_seed"] for row in (one["miou"] for one in training_free.summary(kept))] == [
