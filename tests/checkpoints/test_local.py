@@ -9,6 +9,7 @@ from ahs_seg.checkpoints import CheckpointError, ModelDescription, save_model
 from ahs_seg.checkpoints.local import local_models, model_directory
 from ahs_seg.output.familiarity import TrainingImages
 from tests.support.builders import random_backbone
+from tests.support.locked import lock
 from tests.support.small_methods import CAT_SEG
 
 
@@ -67,3 +68,12 @@ def test_a_damaged_model_is_listed_with_its_fault(model: Path, tmp_path: Path, o
     assert entry.description is None
     assert entry.fault is not None
     assert "format" in entry.fault
+
+
+def test_files_that_cannot_be_reached_do_not_count(
+    model: Path, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model, offline / "ahs-seg/models/mine")
+    lock(offline / "ahs-seg/models/mine/backbone", monkeypatch)
+    (found,) = local_models(tmp_path)
+    assert found.megabytes == sum((model / name).stat().st_size for name in ("config.json", "model.safetensors")) / 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,8 +90,17 @@ def _is_model(path: Path) -> bool:
 
 
 def _described(name: str, path: Path) -> LocalModel:
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
+    size = sum(map(_bytes_of, path.rglob("*"))) / 1e6
     try:
         return LocalModel(name, path, size, read_description(path))
     except CheckpointError as error:
         return LocalModel(name, path, size, fault=str(error))
+
+
+def _bytes_of(path: Path) -> int:
+    """Size of a file; 0 for a folder, and for what is gone meanwhile or cannot be reached."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
