@@ -108,12 +108,6 @@ def test_a_repository_of_models(hub: Hub) -> None:
     assert f"GET /{MODEL}/resolve/main/EBSeg_base.pth" in hub.requests
 
 
-def test_a_mirror_is_asked_in_place_of_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    unreachable(hub, monkeypatch)
-    hub.repositories[MODEL] = {"EBSeg_base.pth": b"small"}
-    assert fetch_known("ebseg-vitb", endpoint=hub.address).read_bytes() == b"small"
-
-
 def test_a_download_that_breaks_off_is_resumed(weights: Hub) -> None:
     content = weights.repositories[SPACE]["model_base.pth"]
     path = f"/storage/{hashlib.sha256(content).hexdigest()}"

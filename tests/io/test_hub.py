@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ahs_seg.errors import CheckpointError
-from ahs_seg.io.hub import HubName, fetch
+from ahs_seg.io.hub import HubFile, HubName
 from tests.support.hub_server import LARGE, Hub
 
 
@@ -42,7 +42,7 @@ def test_a_file_that_is_never_sent_whole_is_no_download(hub: Hub, monkeypatch: p
     hub.cut_once = Always(["small.bin", f"/storage/{hashlib.sha256(bytes(LARGE)).hexdigest()}"])
     for name in ("small.bin", "large.bin"):
         with pytest.raises(CheckpointError, match=rf"{name} is not in the cache and could not be downloaded"):
-            fetch(HubName("me/model"), name, remedy="and give its path")
+            HubFile(HubName("me/model"), name).fetch(remedy="and give its path")
         hub.cut_once, kept = set(), hub.cut_once
-        assert fetch(HubName("me/model"), name, remedy="").read_bytes() == hub.repositories["me/model"][name]
+        assert HubFile(HubName("me/model"), name).fetch(remedy="").read_bytes() == hub.repositories["me/model"][name]
         hub.cut_once = kept

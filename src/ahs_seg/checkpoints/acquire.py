@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _MOST_NAMED: Final = 4
 
 
-def imported(name: HubName, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
+def imported(name: HubName) -> Path:
     """The model directory of a known checkpoint in the cache (`cache_folder`); later calls need no network.
 
     At the first call it is downloaded, which one line on standard error announces, and imported. Files in the folder
@@ -42,15 +42,15 @@ def imported(name: HubName, *, tokenizer: Path | None = None, endpoint: str | No
         if not target.exists():
             from ahs_seg.checkpoints.importing.run import import_checkpoint  # takes seconds, once per checkpoint
 
-            files = _files(name, known, tokenizer, endpoint, target)
+            files = _files(name, known, target)
             report = import_checkpoint(
-                files[0], known.method, target, description=known.description(), tokenizer=files[1], endpoint=endpoint
+                files[0], known.method, target, description=known.description(), tokenizer=files[1]
             )
             logger.info("%s\nstored in %s", report, target)
     return target
 
 
-def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
+def fetch_known(name: str) -> Path:
     """Path of the file of a known checkpoint as published by its authors, downloaded if needed.
 
     `name` may end in `@revision`, with a branch, a tag or a commit of the authors' repository.
@@ -61,7 +61,7 @@ def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
     parsed = HubName.parse(name)
     assert parsed is not None
     known = KNOWN_CHECKPOINTS[parsed.repository]
-    wanted = known.file(parsed.revision, endpoint)
+    wanted = known.file(parsed.revision)
     if (there := _present(parsed, wanted)) is not None:
         return there
     with _ways_on(parsed, [wanted]):
@@ -69,13 +69,10 @@ def fetch_known(name: str, *, endpoint: str | None = None) -> Path:
         return wanted.fetch(remedy="")
 
 
-def _files(
-    name: HubName, known: KnownCheckpoint, tokenizer: Path | None, endpoint: str | None, target: Path
-) -> tuple[Path, Path]:
-    """Paths of the checkpoint and of CLIP's tokenizer: given, put into the cache by hand, or downloaded."""
-    wanted = known.file(name.revision, endpoint)
-    words = HubFile(HubName(TOKENIZER), TOKENIZER_FILES[0], "model", endpoint)
-    weights, tokenizer = _present(name, wanted), tokenizer or _present(name, words, *TOKENIZER_FILES)
+def _files(name: HubName, known: KnownCheckpoint, target: Path) -> tuple[Path, Path]:
+    """Paths of the checkpoint and of CLIP's tokenizer: put into the cache by hand, or downloaded."""
+    wanted, words = known.file(name.revision), HubFile(HubName(TOKENIZER), TOKENIZER_FILES[0])
+    weights, tokenizer = _present(name, wanted), _present(name, words, *TOKENIZER_FILES)
     missing = [file for file, path in ((wanted, weights), (words, tokenizer)) if path is None]
     with _ways_on(name, missing):
         if weights is None:

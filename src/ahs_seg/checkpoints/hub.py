@@ -57,31 +57,20 @@ def push_to_hub(
     return commit.commit_url
 
 
-def fetch_model(repository: str, *, revision: str | None = None, endpoint: str | None = None) -> Path:
+def fetch_model(name: HubName) -> Path:
     """Path of the model directory in a repository of the hub, as uploaded by `push_to_hub`; downloaded if needed.
-
-    `repository` is `owner/name`, or `owner/name@revision` with a branch, a tag or a commit.
 
     Raises:
         CheckpointError: there is no such repository, it contains no model directory, or the hub cannot be reached.
     """
     wanted = [CONFIG, WEIGHTS, f"{BACKBONE}/*"]
-    name = HubName.parse(repository) or HubName(repository)
     from huggingface_hub import snapshot_download  # as above
 
     try:
-        return Path(
-            snapshot_download(
-                name.repository,
-                revision=revision or name.revision,
-                allow_patterns=wanted,
-                endpoint=endpoint,
-                max_workers=2,
-            )
-        )
+        return Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=wanted, max_workers=2))
     except UNREACHABLE as error:
         raise CheckpointError(
-            f"{repository!r} is not a local model directory and cannot be downloaded from the hub "
-            f"({reason(error, page_of(name.repository, endpoint=endpoint))}). "
+            f"{str(name)!r} is not a local model directory and cannot be downloaded from the hub "
+            f"({reason(error, page_of(name.repository))}). "
             "Give a directory, the name of a known checkpoint, or owner/name of a repository you can reach."
         ) from None

@@ -75,9 +75,9 @@ class KnownCheckpoint:
         trained_on = tuple(Vocabulary.known(self.vocabulary).labels)
         return published(self.method).replace(trained_on=trained_on, training=self.training)
 
-    def file(self, revision: str | None = None, endpoint: str | None = None) -> HubFile:
+    def file(self, revision: str | None = None) -> HubFile:
         """The file as its authors published it."""
-        return HubFile(HubName(self.repository, revision), self.filename, self.repository_kind, endpoint)
+        return HubFile(HubName(self.repository, revision), self.filename, self.repository_kind)
 
 
 _CAT_SEG: Final = "the code of the authors is under MIT; none is known for the weights, which contain those of a CLIP"

@@ -17,14 +17,14 @@ from ahs_seg.methods import BaseMethodConfig, Method
 from ahs_seg.tuners import TunerConfig
 
 
-def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: str | None = None) -> Path:
+def find_model(source: Path | str) -> Path:
     """The path of a model directory, from a local path, the name of a known checkpoint, or `owner/name` on the hub.
 
     A local path may be that of a run (`runs/s3`, `quickstart`), which contains the model directory. Names may end in
     `@revision`, a branch, a tag or a commit; without it, the newest commit is used.
 
-    A known checkpoint is downloaded and imported at the first use, with CLIP's tokenizer unless one is given; later
-    uses need no network (`checkpoints.acquire.imported`).
+    A known checkpoint is downloaded and imported at the first use; later uses need no network
+    (`checkpoints.acquire.imported`).
 
     Raises:
         CheckpointError: `source` is none of these, or cannot be downloaded or imported.
@@ -39,9 +39,9 @@ def find_model(source: Path | str, *, tokenizer: Path | None = None, endpoint: s
         return model_directory(path)
     name = HubName.parse(str(source))
     if name is not None and name.repository in KNOWN_CHECKPOINTS:
-        return imported(name, tokenizer=tokenizer, endpoint=endpoint)
+        return imported(name)
     if name is not None and "/" in name.repository:
-        return fetch_model(str(name), endpoint=endpoint)
+        return fetch_model(name)
     raise CheckpointError(
         f"{str(source)!r} is not a model directory, not a known checkpoint ({', '.join(KNOWN_CHECKPOINTS)}) and not "
         f"an owner/name or owner/name@revision of the hub; {PREFIX}owner/name is training-free segmentation with a "

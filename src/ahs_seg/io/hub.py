@@ -62,18 +62,17 @@ class HubFile(NamedTuple):
     name: HubName
     filename: str
     kind: RepositoryKind = "model"
-    endpoint: str | None = None
 
     @property
     def url(self) -> str:
         """The address from which it is downloaded; `HF_ENDPOINT` names a mirror."""
         repository, revision = self.name
-        return hf_hub_url(repository, self.filename, repo_type=self.kind, revision=revision, endpoint=self.endpoint)
+        return hf_hub_url(repository, self.filename, repo_type=self.kind, revision=revision)
 
     @property
     def page(self) -> str:
         """The address of the repository's page."""
-        return page_of(self.name.repository, kind=self.kind, endpoint=self.endpoint)
+        return page_of(self.name.repository, kind=self.kind)
 
     def cached(self) -> Path | None:
         """Its path in the hub's cache, without asking the server; None: it is not there."""
@@ -88,7 +87,7 @@ class HubFile(NamedTuple):
             HubDownloadError: the server refuses, or cannot be reached.
         """
         try:
-            return get_hf_file_metadata(self.url, endpoint=self.endpoint).size
+            return get_hf_file_metadata(self.url).size
         except UNREACHABLE as error:
             raise self._error(error, remedy) from None
 
@@ -100,11 +99,7 @@ class HubFile(NamedTuple):
         """
         repository, revision = self.name
         try:
-            return Path(
-                hf_hub_download(
-                    repository, self.filename, repo_type=self.kind, revision=revision, endpoint=self.endpoint
-                )
-            )
+            return Path(hf_hub_download(repository, self.filename, repo_type=self.kind, revision=revision))
         except UNREACHABLE as error:
             raise self._error(error, remedy) from None
 
@@ -112,20 +107,13 @@ class HubFile(NamedTuple):
         return HubDownloadError(self.filename, self.url, reason(error, self.page), remedy)
 
 
-def page_of(repository: str, *, kind: RepositoryKind = "model", endpoint: str | None = None) -> str:
+def page_of(repository: str, *, kind: RepositoryKind = "model") -> str:
     """The address of a repository's page."""
-    return f"{endpoint or constants.ENDPOINT}/{'' if kind == 'model' else f'{kind}s/'}{repository}"
-
-
-def fetch(
-    name: HubName, filename: str, *, remedy: str, kind: RepositoryKind = "model", endpoint: str | None = None
-) -> Path:
-    """`HubFile.fetch` of a file."""
-    return HubFile(name, filename, kind, endpoint).fetch(remedy=remedy)
+    return f"{constants.ENDPOINT}/{'' if kind == 'model' else f'{kind}s/'}{repository}"
 
 
 def fetch_if_present(name: HubName, filename: str, *, kind: RepositoryKind = "model") -> Path | None:
-    """Path of a file of the hub as `fetch` gives it; None if the repository has no such file.
+    """Path of a file of the hub as `HubFile.fetch` gives it; None if the repository has no such file.
 
     Raises:
         OSError or another exception of `UNREACHABLE`: it is not known whether the repository has it.

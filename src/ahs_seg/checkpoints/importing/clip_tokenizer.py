@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from ahs_seg.backbones.tokenizer import ClipTokenizer
 from ahs_seg.documents import MAX_DOCUMENT_BYTES, DocumentError, parse_json, read_text
 from ahs_seg.errors import CheckpointError
-from ahs_seg.io.hub import HubName, fetch
+from ahs_seg.io.hub import HubFile, HubName
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 REPOSITORY: Final = "openai/clip-vit-base-patch16"
@@ -23,7 +23,7 @@ _BYTES: Final = 256
 _REMEDY: Final = "then give its path as the tokenizer (`--tokenizer FILE`)"
 
 
-def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: str | None = None) -> ClipTokenizer:
+def find_tokenizer(source: Path | None, *, words: int, context: int) -> ClipTokenizer:
     """The tokenizer of a text tower with `words` token embeddings and `context` positions.
 
     `source` is a `tokenizer.json`, OpenAI's `bpe_simple_vocab_16e6.txt.gz`, or a directory that contains one of them
@@ -32,10 +32,7 @@ def find_tokenizer(source: Path | None, *, words: int, context: int, endpoint: s
     Raises:
         CheckpointError: there is no tokenizer, or its token ids do not fit the token embeddings.
     """
-    if source is None:
-        path = fetch(HubName(REPOSITORY), "tokenizer.json", remedy=_REMEDY, endpoint=endpoint)
-    else:
-        path = _file(source)
+    path = HubFile(HubName(REPOSITORY), "tokenizer.json").fetch(remedy=_REMEDY) if source is None else _file(source)
     core = _from_merges(path, words) if path.suffix == ".gz" else _from_json(path)
     start, end = core.token_to_id(START), core.token_to_id(END)
     if start is None or end is None:

@@ -44,7 +44,6 @@ def import_checkpoint(
     tokenizer: Path | None = None,
     shifted: Path | None = None,
     clip: ClipSettings = NOT_GIVEN,
-    endpoint: str | None = None,
 ) -> ImportReport:
     """Convert an original checkpoint and write its model directory; for `clip`, a directory as `transformers` reads it.
 
@@ -78,7 +77,7 @@ def import_checkpoint(
             weights = _joined(weights, read_weights(shifted, holds_shifted))
         conversion = CONVERTERS[kind](weights.state)
         sizes = clip_config(_without(conversion.state, BACKBONE), origin, clip)
-        backbone = _empty_backbone(sizes, tokenizer, endpoint)
+        backbone = _empty_backbone(sizes, tokenizer)
         chosen = None
         if kind != "clip":
             chosen = _described(kind, description, sizes, origin, trained_on, conversion.state)
@@ -94,9 +93,9 @@ def import_checkpoint(
     return _report(path, kind, sizes, origin, weights, conversion)
 
 
-def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None, endpoint: str | None) -> ClipBackbone:
+def _empty_backbone(sizes: CLIPConfig, tokenizer: Path | None) -> ClipBackbone:
     text = sizes.text_config
-    words = find_tokenizer(tokenizer, words=text.vocab_size, context=text.max_position_embeddings, endpoint=endpoint)
+    words = find_tokenizer(tokenizer, words=text.vocab_size, context=text.max_position_embeddings)
     with shapes_only():
         return ClipBackbone(ClipNetwork(sizes), words, resolution=sizes.vision_config.image_size)
 
