@@ -39,49 +39,27 @@ def merged(
     `image` gives the image at `size` (RGB in [0, 1]).
     """
     found, merging = candidates(views, rows), method.merging
+    maps = _maps(views, unchanged if merging.softmax else method.scores, windows, grid, size)
     if not merging.softmax:
-        return found, _merged(views, method.scores, windows, grid, size)
-    maps = _logits(views, windows, grid, size)
+        return found, maps
     if merging.refine is not None:
         maps = RefinedMaps(maps, image().to(found.device), merging.refine)
     return found, SoftmaxScores(maps, found, size, memory_bytes)
 
 
-def _merged(
+def _maps(
     views: Sequence[AnyView],
     scores: ScoreFunction,
     windows: WholeImage | SlidingWindows | ImageWindows,
     grid: WindowGrid | None,
     size: tuple[int, int],
 ) -> ScoreMaps:
-    if grid is not None:
-        return _windows(views, scores, windows, grid, size)
-    view = views[0]
-    if isinstance(view, MaskView):
-        return MaskScores(view, size)
-    assert isinstance(view, View)
-    return WholeScores(view, scores, size)
-
-
-def _logits(
-    views: Sequence[AnyView],
-    windows: WholeImage | SlidingWindows | ImageWindows,
-    grid: WindowGrid | None,
-    size: tuple[int, int],
-) -> ScoreMaps:
-    if grid is not None:
-        return _windows(views, unchanged, windows, grid, size)
-    assert isinstance(views[0], View), "methods with mask proposals score each view"
-    return WholeScores(views[0], unchanged, size)
-
-
-def _windows(
-    views: Sequence[AnyView],
-    scores: ScoreFunction,
-    windows: WholeImage | SlidingWindows | ImageWindows,
-    grid: WindowGrid,
-    size: tuple[int, int],
-) -> WindowScores:
+    if grid is None:
+        view = views[0]
+        if isinstance(view, MaskView):
+            return MaskScores(view, size)
+        assert isinstance(view, View)
+        return WholeScores(view, scores, size)
     return WindowScores(
         windows=views[: len(grid.corners)],
         whole=views[-1] if len(views) > len(grid.corners) else None,

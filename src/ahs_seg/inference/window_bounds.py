@@ -143,33 +143,18 @@ def sources(
     return np.clip(low, 0, inputs - 1), np.clip(high, 0, inputs - 1)
 
 
-def upper_bounds(
-    plan: BlockPlan,
-    windows: Sequence[Float[Tensor, "k h w"]],
-    whole: Float[Tensor, "k y x"] | None,
-    scores: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "k i j"]:
-    """Upper bounds of the merged scores (or logits) in every block, from the logits of the views at their own size."""
-    return _merged(plan, windows, whole, scores, torch.maximum)
-
-
-def lower_bounds(
-    plan: BlockPlan,
-    windows: Sequence[Float[Tensor, "k h w"]],
-    whole: Float[Tensor, "k y x"] | None,
-    scores: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "k i j"]:
-    """Lower bounds of the merged scores (or logits) in every block."""
-    return _merged(plan, windows, whole, scores, torch.minimum)
-
-
-def _merged(
+def merged_bounds(
     plan: BlockPlan,
     windows: Sequence[Float[Tensor, "k h w"]],
     whole: Float[Tensor, "k y x"] | None,
     scores: Callable[[Tensor], Tensor],
     combine: Combine,
 ) -> Float[Tensor, "k i j"]:
+    """Bounds of the merged scores (or logits) in every block, from the logits of the views at their own size.
+
+    They are upper bounds with `torch.maximum` as `combine`, and lower bounds with `torch.minimum`.
+    """
+
     def found(logits: Tensor, down: Blocks, across: Blocks) -> Tensor:
         outermost = over_ranges(logits, down.ranges, across.ranges, combine)
         slack = margin(outermost, plan.most)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -12,11 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ahs_seg.inference.contests import Rivals, at_full_size
-from ahs_seg.inference.regions import contested_regions
+from ahs_seg.inference.regions import Combine, contested_regions
 from ahs_seg.inference.score_maps import FLOAT_BYTES, AnyView, ScoreFunction, View, resize_maps
-from ahs_seg.inference.window_bounds import BlockPlan, Geometry, block_plan, lower_bounds, upper_bounds
-
-Bounds = Callable[[BlockPlan, Sequence[Tensor], Tensor | None, ScoreFunction], Tensor]
+from ahs_seg.inference.window_bounds import BlockPlan, Geometry, block_plan, merged_bounds
 
 
 def unchanged(logits: Tensor) -> Tensor:
@@ -78,10 +76,10 @@ class WindowScores:
             return None
         grid = [view.logits[0].numel() for view in (*self.windows, self.whole) if isinstance(view, View)]
         parts = torch.split(rows, max(1, memory_bytes // (FLOAT_BYTES * (2 * sum(grid) + 4 * plan.count.numel()))))
-        bar = rivals.bar(self._bounds(plan, parts, lower_bounds), plan.most)
+        bar = rivals.bar(self._bounds(plan, parts, torch.minimum), plan.most)
         contested = (
             contested_regions(~(upper < bar), plan.starts, self.coarse_size, self.size)
-            for _, upper in self._bounds(plan, parts, upper_bounds)
+            for _, upper in self._bounds(plan, parts, torch.maximum)
         )
         return torch.cat(list(contested))
 
@@ -103,13 +101,13 @@ class WindowScores:
         return block_plan(Geometry(tuple(self.corners), self.window, self.coarse_size, grids[0], whole), device)
 
     def _bounds(
-        self, plan: BlockPlan, parts: Sequence[Int[Tensor, " _"]], bounds: Bounds
+        self, plan: BlockPlan, parts: Sequence[Int[Tensor, " _"]], combine: Combine
     ) -> Iterator[tuple[Int[Tensor, " _"], Float[Tensor, "_ i j"]]]:
         for rows in parts:
             views = [view.of(rows) for view in (*self.windows, self.whole) if isinstance(view, View)]
             whole = None if self.whole is None else views[-1]
-            found = bounds(plan, views[: len(self.windows)], whole, unchanged if self.score_last else self.scores)
-            yield rows, self.finished(found)
+            scores = unchanged if self.score_last else self.scores
+            yield rows, self.finished(merged_bounds(plan, views[: len(self.windows)], whole, scores, combine))
 
     def _window(self, view: AnyView, rows: Int[Tensor, " c"]) -> Float[Tensor, "c h w"]:
         logits = view.logits_at(rows, self.window)
