@@ -126,6 +126,14 @@ class Done:
     pixels: dict[int, int]
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Done:
+        """The image of a record in JSON: tuples are lists there, and labels are texts."""
+        (size, changed), (height, width) = record["stamp"], record["size"]
+        pixels = {int(label): count for label, count in record["pixels"].items()}
+        notes = tuple(record.get("notes", ()))
+        return cls(record["name"], record["path"], (size, changed), (height, width), pixels, notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:

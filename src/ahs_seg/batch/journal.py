@@ -58,10 +58,7 @@ class BatchJournal:
         last = {record["name"]: place for place, record in enumerate(self._records())}
         for place, record in enumerate(self._records()):
             if last[record["name"]] == place:
-                pixels = {int(label): count for label, count in record["pixels"].items()}
-                size, stamp = record["size"], record["stamp"]
-                notes = tuple(record.get("notes", ()))
-                yield Done(record["name"], record["path"], (stamp[0], stamp[1]), (size[0], size[1]), pixels, notes)
+                yield Done.of(record)
 
     def write(self, done: Done) -> None:
         """Append one image and flush it, so that it survives a crash of this process."""

@@ -128,9 +128,4 @@ def _decoded(text: str) -> SourceOutcome:
             "segment_files the segmenter of ModelSource.load() unchanged, or save yours (save_pretrained) and give "
             "RayEngine its directory, or leave engine out."
         )
-    if kind == "Failed":
-        return Failed(**values)
-    pixels = {int(label): count for label, count in values["pixels"].items()}
-    (size, changed), (height, width) = values["stamp"], values["size"]
-    notes = tuple(values["notes"])
-    return Done(values["name"], values["path"], (size, changed), (height, width), pixels, notes)
+    return Failed(**values) if kind == "Failed" else Done.of(values)

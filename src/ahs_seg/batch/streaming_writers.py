@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 import numpy as np
-from jaxtyping import Int32, Shaped, UInt, UInt8
+from jaxtyping import Int32, Shaped, UInt8
 
 from ahs_seg.inference.tiling import Band
 from ahs_seg.io.atomic import replacing_file
@@ -35,11 +35,6 @@ class Sink(Protocol):
         """Complete the file; `pixels` holds the pixel count of every label, `warnings` say why they may mean little."""
 
 
-def stored(labels: Shaped[np.ndarray, "h W"], vocabulary: Vocabulary) -> UInt[np.ndarray, "h W"]:
-    """Labels as stored in files: uint8 if the number of classes allows it, else uint16."""
-    return labels.astype(np.uint8 if len(vocabulary) <= PALETTE_SIZE else np.uint16)
-
-
 class PngSink:
     """Writes the label map as PNG with a file of class names, like `formats.png`."""
 
@@ -57,8 +52,7 @@ class PngSink:
 
     def write(self, band: Band) -> None:
         """Write the next rows, each preceded by the PNG filter byte 0 (no filter)."""
-        values = stored(band.labels, self._vocabulary)
-        lines = values.astype(">u2").view(np.uint8) if self._wide else values
+        lines = band.labels.astype(">u2").view(np.uint8) if self._wide else band.labels.astype(np.uint8)
         packed = self._packer.compress(np.pad(lines, ((0, 0), (1, 0))).tobytes())
         if packed:
             self._chunk(b"IDAT", packed)

@@ -87,14 +87,11 @@ class BatchSummary:
             "done": self.done,
             "skipped": self.skipped,
             "failed": len(self.failures),
-            "failures": [{"path": one.path, "reason": one.reason} for one in self.failures],
+            "failures": [asdict(one) for one in self.failures],
             "left_out": [asdict(one) for one in self.left_out],
             "notes": [asdict(one) for one in self.notes.values()],
             "classes": self.classes,
-            "areas": [
-                {"label": one.label, "pixels": one.pixels, "share": one.share, "images": one.images}
-                for one in self.areas
-            ],
+            "areas": [asdict(one) for one in self.areas],
             "files": [str(path) for path in self.files],
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.rate, 3),

@@ -83,9 +83,8 @@ class Worker:
         """Group images of equal working size into batches of `batch`, fewer at the end or when too many wait."""
         waiting: defaultdict[tuple[int, int], list[LoadedImage]] = defaultdict(list)
         for image in ready:
-            if isinstance(image, Failed) or image.pixels is None:
-                if isinstance(image, Failed):
-                    self._finished.put(image)
+            if isinstance(image, Failed):
+                self._finished.put(image)
                 continue
             try:
                 size = self._working_size(image)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool
 from PIL import Image
 
 from ahs_seg.io.atomic import replacing_file, write_text
@@ -41,22 +40,24 @@ def write_label_map(item: ExportItem, path: Path) -> None:
     Raises:
         FormatError: there are more than 65,535 classes.
     """
-    result = item.result
-    check_16_bits(result.vocabulary)
+    result, label_map = item.result, label_map_image(item.result)
     unknown = int((result.labels == IGNORE).sum())
     value = UNKNOWN_16_BIT if _is_wide(result) else UNKNOWN_8_BIT
     more = {"unknown": {"value": value, "pixels": unknown}} if unknown else {}
     write_names(path, result.vocabulary.labels, areas(result.labels), **more)
     with replacing_file(path) as file:
-        label_map_image(result).save(file, "PNG", compress_level=_LEVEL)
+        label_map.save(file, "PNG", compress_level=_LEVEL)
 
 
 def label_map_image(result: ExportResult) -> Image.Image:
     """The class index of every pixel as a PIL image with the colours of the classes as palette, as in the file."""
     check_16_bits(result.vocabulary)
-    unknown, wide = result.labels == IGNORE, _is_wide(result)
-    value = UNKNOWN_16_BIT if wide else UNKNOWN_8_BIT
-    return _label_map(result, unknown, value, wide=wide)
+    unknown = result.labels == IGNORE
+    if _is_wide(result):
+        return Image.fromarray(np.where(unknown, UNKNOWN_16_BIT, result.labels).astype(np.uint16))
+    label_map = Image.fromarray(np.where(unknown, UNKNOWN_8_BIT, result.labels).astype(np.uint8))
+    label_map.putpalette(palette_of(result.vocabulary))
+    return label_map
 
 
 def palette_of(vocabulary: Vocabulary) -> bytes:
@@ -69,12 +70,3 @@ def palette_of(vocabulary: Vocabulary) -> bytes:
 def _is_wide(result: ExportResult) -> bool:
     """Whether indices need 16 bits: more than 256 values, that of unknown pixels included."""
     return len(result.vocabulary) + bool((result.labels == IGNORE).any()) > PALETTE_SIZE
-
-
-def _label_map(result: ExportResult, unknown: Bool[np.ndarray, "H W"], value: int, *, wide: bool) -> Image.Image:
-    values = np.where(unknown, value, result.labels)
-    if wide:
-        return Image.fromarray(values.astype(np.uint16))
-    label_map = Image.fromarray(values.astype(np.uint8))
-    label_map.putpalette(palette_of(result.vocabulary))
-    return label_map
