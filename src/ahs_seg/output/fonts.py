@@ -29,9 +29,10 @@ _JOINED: Final = range(0x0900, 0x0E00), range(0x1000, 0x10A0), range(0x1780, 0x1
 """Scripts of India and South-East Asia whose letters change places and forms beside one another."""
 
 
+@lru_cache(256)
 def font(path: Path, size: int) -> ImageFont.FreeTypeFont:
     """A font at a size in pixels."""
-    return _font(str(path), size)
+    return _DrawnOnce(str(path), size)
 
 
 class _DrawnOnce(ImageFont.FreeTypeFont):
@@ -45,11 +46,6 @@ class _DrawnOnce(ImageFont.FreeTypeFont):
 @lru_cache(4096)
 def _mask(font: _DrawnOnce, text: str | bytes, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> Any:
     return ImageFont.FreeTypeFont.getmask2(font, text, *args, **dict(options))
-
-
-@lru_cache(256)
-def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return _DrawnOnce(path, size)
 
 
 @lru_cache(4096)

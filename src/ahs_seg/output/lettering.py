@@ -35,27 +35,27 @@ def shortened(text: str, size: int, width: int) -> str:
 
 
 def write(
-    draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int, fill: Colour
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int | float, int | float],
+    text: str,
+    size: int,
+    fill: Colour,
+    *,
+    outline: int = 0,
 ) -> None:
-    """Draw a text to the right of `place`, which is the middle of its left edge."""
-    _write(draw, place, text, size, fill, 0)
-
-
-def write_outlined(draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int) -> None:
-    """Draw a text in white with a dark outline, to be read on any colour; `place` as in `write`."""
-    _write(draw, place, text, size, WHITE, outline_of(size))
-
-
-def outline_of(size: int) -> int:
-    """Width of the outline in pixels."""
-    return max(1, round(size / 9))
-
-
-def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int, fill: Colour, outline: int
-) -> None:
+    """Draw a text to the right of `place`, the middle of its left edge, with a dark outline of this width in pixels."""
     left, baseline = place[0], place[1] + _CAPITAL * size
     for part, path in runs_of(text) or ():
         chosen = font(path, size)
         draw.text((left, baseline), part, fill, chosen, "ls", stroke_width=outline, stroke_fill=OUTLINE)
         left += chosen.getlength(part)
+
+
+def write_outlined(draw: ImageDraw.ImageDraw, place: tuple[int | float, int | float], text: str, size: int) -> None:
+    """Draw a text in white with a dark outline, to be read on any colour; `place` as in `write`."""
+    write(draw, place, text, size, WHITE, outline=outline_of(size))
+
+
+def outline_of(size: int) -> int:
+    """Width of the outline in pixels."""
+    return max(1, round(size / 9))

@@ -38,6 +38,12 @@ def by_area(*maps: Integer[np.ndarray, "_ _"]) -> list[int]:
     return list(dict.fromkeys(label for labels in maps for label in areas(labels)))
 
 
+def bounding_window(mask: Bool[np.ndarray, "_ _"]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest window with all pixels of a mask that has some."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def render_labels(labels: Integer[np.ndarray, "H W"], colours: Mapping[int, Colour]) -> UInt8[np.ndarray, "H W 3"]:
     """Label map rendered as an RGB image; labels without a colour are mid grey."""
     table = np.full((max(int(labels.max(initial=0)), *colours, 0) - IGNORE + 1, 3), 128, np.uint8)

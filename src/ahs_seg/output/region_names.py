@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from ahs_seg.output.palette import areas
+from ahs_seg.output.palette import areas, bounding_window
 
 LARGE: Final = 0.004
 """Smallest share of the image of a region that has its name on it."""
@@ -69,7 +69,7 @@ def _regions(
     large = [label for label in named if pixels.get(label, 0) >= LARGE * labels.size]
     for label in large:
         mask = labels == label
-        outer = _window(mask)
+        outer = bounding_window(mask)
         parts, _ = ndimage.label(mask[outer])
         sizes = np.bincount(parts.ravel())
         windows = ndimage.find_objects(parts)
@@ -79,12 +79,6 @@ def _regions(
             found.append((int(sizes[part]), label, (window[0], window[1]), parts[inner] == part))
     found.sort(key=lambda one: (-one[0], one[1]))
     return [one[1:] for one in found]
-
-
-def _window(mask: Bool[np.ndarray, "_ _"]) -> tuple[slice, slice]:
-    """Rows and columns of the smallest window with all pixels of a mask that has some."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _free_pole(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from ahs_seg.output.formats.base import ExportResult, FormatError
 from ahs_seg.output.formats.polygons import Polygon
-from ahs_seg.output.palette import areas
+from ahs_seg.output.palette import areas, bounding_window
 from ahs_seg.types import IGNORE
 
 _COEFFICIENTS: Final = 6
@@ -40,8 +40,8 @@ def regions_of(result: ExportResult) -> list[Region]:
     found = []
     for index, pixels in areas(result.labels).items():
         mask = result.labels == index
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        rows, columns = bounding_window(mask)
+        box = (columns.start, rows.start, columns.stop, rows.stop)
         score = float(result.scores[mask].mean())
         label = result.vocabulary.labels[index]
         found.append(Region(label, index, pixels, pixels / result.labels.size, score, box))

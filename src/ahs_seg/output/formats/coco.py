@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-import numpy as np
-
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.rle import encode_rle
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
+from ahs_seg.output.palette import bounding_window
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "coco.json"
@@ -64,13 +63,12 @@ def join_coco(output: Path, vocabulary: Vocabulary, parts: Parts) -> tuple[Path,
 
 def _annotation(item: ExportItem, label: int) -> dict[str, Any]:
     mask = item.result.labels == label
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left = int(rows[0]), int(columns[0])
+    rows, columns = bounding_window(mask)
     return {
         "category_id": label + 1,
         "segmentation": encode_rle(mask),
         "area": int(mask.sum()),
-        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
+        "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
         "iscrowd": 0,
         "score": round(float(item.result.scores[mask].mean()), 4),
     }

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-
 from ahs_seg.io.atomic import replacing_file
 from ahs_seg.io.outside_text import xml_text
 from ahs_seg.io.rle import runs_of
 from ahs_seg.output.colours import ClassColours
 from ahs_seg.output.formats.base import ExportItem, foreground_classes
 from ahs_seg.output.formats.parts import FilePart, Parts
+from ahs_seg.output.palette import bounding_window
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 
 FILE: Final = "cvat.xml"
@@ -92,15 +91,15 @@ def _image(number: int, part: FilePart) -> str:
 
 def _mask(item: ExportItem, label: int) -> dict[str, Any]:
     mask = item.result.labels == label
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    rows, columns = bounding_window(mask)
+    box = mask[rows, columns]
     return {
         "label": item.result.vocabulary.labels[label],
         "source": "auto",
         "occluded": 0,
         "rle": ", ".join(map(str, runs_of(box.ravel()).tolist())),
-        "left": int(columns[0]),
-        "top": int(rows[0]),
+        "left": columns.start,
+        "top": rows.start,
         "width": box.shape[1],
         "height": box.shape[0],
         "z_order": 0,
