@@ -16,7 +16,7 @@ from ahs_seg.io.folder_lock import FOLDER, holds_results
 from ahs_seg.io.image_files import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from ahs_seg.io.image_sets import apart_from_results, fixed_part, is_hidden
 from ahs_seg.io.overwrite import OutputFolder, OverwriteError, leads_outside
-from ahs_seg.io.reach import exists, is_file, is_folder, is_link, why_unknown
+from ahs_seg.io.reach import exists, is_file, is_folder, is_link, resolved, why_unknown
 
 VIDEO_SUFFIXES: Final = frozenset(
     [".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv"]
@@ -124,7 +124,7 @@ def list_sources(
     for item in search.without_results(given):
         for source in [item] if isinstance(item, InputSource) else search.find(str(item)):
             search.check(source.path)
-            found.setdefault(_resolved(source.path), source)
+            found.setdefault(resolved(source.path), source)
     left_out = (*(inputs.left_out if isinstance(inputs, Sources) else ()), *search.left_out())
     if not found:
         for folder in search.results:
@@ -226,13 +226,6 @@ def _name_below(folder: Path, path: Path) -> str:
     """Name of the results of a file below a folder; the file's own if `..` after a wildcard leads out of the folder."""
     name = os.path.normpath(path.relative_to(folder).with_suffix(""))
     return path.stem if leads_outside(name) else Path(name).as_posix()
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # a link that leads to itself; reading it says so
-        return path
 
 
 def _named(sources: list[InputSource]) -> list[InputSource]:

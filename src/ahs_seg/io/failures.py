@@ -20,7 +20,7 @@ from typing import Final
 
 import torch
 
-from ahs_seg.errors import AhsSegError, MissingPackageError, RunEndedError, SampleError
+from ahs_seg.errors import AhsSegError, MissingPackageError, RunEndedError, SampleError, chain_of
 
 RUN_ENDING_ERRNOS: Final = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE])
 """Codes of `OSError` that hold for all further items."""
@@ -31,18 +31,13 @@ _LOST_DEVICE: Final = getattr(torch, "AcceleratorError", ())
 
 def ends_run(error: BaseException) -> bool:
     """Whether an error, or one that it was raised from, concerns all further items of a run as well."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if not isinstance(cause, Exception) or isinstance(cause, _RUN_ENDING):
-            return True
-        if isinstance(cause, OSError) and cause.errno in RUN_ENDING_ERRNOS:
-            return True
-        if isinstance(cause, _LOST_DEVICE) and not isinstance(cause, torch.OutOfMemoryError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+    return any(
+        not isinstance(one, Exception)
+        or isinstance(one, _RUN_ENDING)
+        or (isinstance(one, OSError) and one.errno in RUN_ENDING_ERRNOS)
+        or (isinstance(one, _LOST_DEVICE) and not isinstance(one, torch.OutOfMemoryError))
+        for one in chain_of(error)
+    )
 
 
 def reason_of(error: Exception, item: object = None) -> str:

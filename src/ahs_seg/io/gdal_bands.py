@@ -46,7 +46,8 @@ def dataset_bands(dataset: DatasetReader, tags: Mapping[int, Any], orientation: 
     """
     colours, alpha = _roles(dataset, tags, name)
     photometric = tags.get(_PHOTOMETRIC)
-    table = _colour_table(dataset, tags) if photometric == _PALETTE or _has_palette(dataset, tags) else None
+    has_palette = photometric == _PALETTE if tags else dataset.colorinterp[0].name == "palette"
+    table = _colour_table(dataset, tags) if has_palette else None
     dtype = np.dtype(dataset.dtypes[0])
     if dtype.kind not in "uif":
         raise ImageError(f"{name}: values of type {dtype}; allowed are integers and floats. Convert them.")
@@ -109,10 +110,6 @@ def _roles(dataset: DatasetReader, tags: Mapping[int, Any], name: str) -> tuple[
 def _described(dataset: DatasetReader, meanings: list[str]) -> list[str]:
     names = [text or meaning for text, meaning in zip(dataset.descriptions, meanings, strict=True)]
     return [*names[:8], "..."] if len(names) > 8 else names
-
-
-def _has_palette(dataset: DatasetReader, tags: Mapping[int, Any]) -> bool:
-    return not tags and dataset.colorinterp[0].name == "palette"
 
 
 def _colour_table(dataset: DatasetReader, tags: Mapping[int, Any]) -> UInt8[np.ndarray, "256 3"]:

@@ -122,7 +122,7 @@ def shown(text: str) -> str:
 def _opened(address: str, deadline: Deadline, headers: Mapping[str, str]) -> HTTPResponse:
     """The response without following redirects; the opener has no handlers for file, ftp or data addresses."""
     opener = OpenerDirector()
-    for handler in (ProxyHandler(), UnknownHandler(), _Handler(deadline), _SecureHandler(deadline)):
+    for handler in (ProxyHandler(), UnknownHandler(), _Handler(deadline)):
         opener.add_handler(handler)
     always = {"User-Agent": f"ahs-seg/{VERSION}", "Accept-Encoding": "identity"}
     request = Request(address, headers=always | dict(headers))  # noqa: S310  # the handlers know http and https only
@@ -130,19 +130,15 @@ def _opened(address: str, deadline: Deadline, headers: Mapping[str, str]) -> HTT
     return response
 
 
-class _Handler(HTTPHandler):
+class _Handler(HTTPHandler, HTTPSHandler):
+    """Opens http and https addresses with connections whose every wait ends at the deadline."""
+
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
         self._deadline = deadline
 
     def http_open(self, req: Request) -> HTTPResponse:
         return self.do_open(partial(_bounded, HTTPConnection, self._deadline), req)
-
-
-class _SecureHandler(HTTPSHandler):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self._deadline = deadline
 
     def https_open(self, req: Request) -> HTTPResponse:
         return self.do_open(partial(_bounded, HTTPSConnection, self._deadline), req)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ahs_seg.errors import AhsSegError
 from ahs_seg.io.drafts import FILE_ENDING, FOLDER_ENDING
-from ahs_seg.io.reach import exists, is_folder, is_link
+from ahs_seg.io.reach import exists, is_folder, is_link, resolved
 
 _OF_SYSTEMS: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 """Files that systems write into folders that are looked at."""
@@ -38,7 +38,7 @@ class OutputFolder:
         """Whether a file or folder is the output folder or lies below it, itself or as the target of a link."""
         if self._place is None:
             return False
-        return self._below(path.parent.resolve() / path.name) or (is_link(path) and self._below(_target(path)))
+        return self._below(path.parent.resolve() / path.name) or (is_link(path) and self._below(resolved(path)))
 
     def _below(self, path: Path) -> bool:
         return self.is_at(path) or self._inside(path.parent)
@@ -64,7 +64,7 @@ def check_output_file(output: Path | None, inputs: Iterable[Path | None]) -> Non
     for path in inputs:
         if path is None or output is None:
             continue
-        if _same_file(output, path):
+        if (place := _place(output)) is not None and place == _place(path):
             raise OverwriteError(f"{output}: is the input {path}, which would be replaced. Give another path.")
         if output.exists() and is_folder(path) and OutputFolder(path).holds(output):
             raise OverwriteError(
@@ -120,15 +120,3 @@ def _place(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    place = _place(first)
-    return place is not None and place == _place(second)
-
-
-def _target(link: Path) -> Path:
-    try:
-        return link.resolve()
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return link

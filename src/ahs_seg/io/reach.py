@@ -31,6 +31,14 @@ def exists(path: Path, *, unknown: bool = False) -> bool:
     return _told(path.exists, unknown)
 
 
+def resolved(path: Path) -> Path:
+    """The path with all links followed; a link that leads to itself is as written, and reading it says so."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
 def why_unknown(path: Path) -> str | None:
     """Why the file system does not tell what is at a path; None: it does, or nothing is there."""
     try:
