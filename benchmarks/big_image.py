@@ -10,10 +10,8 @@ Writes `benchmarks/results/big_image.json`.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from ahs_seg.batch import BatchConfig, segment_files
 from ahs_seg.inference.tiling import TileConfig
 from ahs_seg.methods import ZeroShotConfig
 from ahs_seg.segmenter import Segmenter
-from benchmarks.evaluation import resident_mib
+from benchmarks.measure import in_own_process, reset_peak, resident_mib
 from benchmarks.stored import command_line, store
 
 WORDS = "water, forest, field, road, roof, sand"
@@ -58,7 +56,7 @@ def measured(height: int, width: int, tile: int, threads: int) -> dict[str, Any]
         source = Path(folder) / "big.tif"
         draw(source, height, width)
         before = resident_mib("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
+        reset_peak()
         began = time.perf_counter()
         summary = segment_files(segmenter, [source], WORDS, Path(folder) / "out", config=config, progress=False)
         seconds = time.perf_counter() - began
@@ -83,10 +81,9 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=640)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    context, rows = multiprocessing.get_context("spawn"), []
+    rows = []
     for height in given.heights:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            rows.append(pool.submit(measured, height, given.width, given.tile, given.threads).result())
+        rows.append(in_own_process(measured, height, given.width, given.tile, given.threads))
         print(json.dumps(rows[-1]), flush=True)
     values = {
         "threads": given.threads,

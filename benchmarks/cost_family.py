@@ -32,10 +32,15 @@ from tests.support.builders import byte_tokenizer
 PROMPT_TOKENS, CONTEXT, SHARED = 12, 77, 5
 
 
-def build() -> CostSegmenter:
+def vit_b16(resolution: int = 384) -> ClipBackbone:
+    """A CLIP of full size with generated weights."""
     torch.manual_seed(0)
     model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
-    method = CatSegConfig().compose(ClipBackbone(model, byte_tokenizer(), resolution=384)).eval()
+    return ClipBackbone(model, byte_tokenizer(), resolution=resolution)
+
+
+def build() -> CostSegmenter:
+    method = CatSegConfig().compose(vit_b16()).eval()
     method.head.class_pooling = 1
     return method
 

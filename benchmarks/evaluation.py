@@ -11,45 +11,38 @@ its text is random. Writes `benchmarks/results/evaluation.json`.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import CLIPConfig
 
-from ahs_seg.backbones.clip import ClipBackbone
-from ahs_seg.backbones.clip_network import ClipNetwork
 from ahs_seg.data.config import WorldData
 from ahs_seg.evaluation import evaluate
 from ahs_seg.evaluation.protocols import find_protocol
 from ahs_seg.experiments.quickstart import BASELINES
 from ahs_seg.inference.predict import InferenceConfig, predict
-from ahs_seg.methods import CatSegConfig
 from ahs_seg.methods.base import Method
+from ahs_seg.methods.wrapped import WrappedMethod
 from ahs_seg.metrics import Measures, MetricAccumulator, count_image
 from ahs_seg.segmenter import Segmenter
-from ahs_seg.types import ClassText, ImageFeatures, Output, Words
+from ahs_seg.types import ImageFeatures, Output, Words
+from benchmarks.cost_family import build, vit_b16
+from benchmarks.measure import in_own_process, resident_mib
 from benchmarks.stored import command_line, store
-from tests.support.builders import byte_tokenizer
 
 FREE = BASELINES["zero_shot, CAT-Seg's form"]
 CLASSES, WIDTH, HEIGHT, POINTS = 150, 640, 480, 10
 
 
-class Timed(Method):
+class Timed(WrappedMethod):
     """A method that sums up the seconds of its forward passes."""
 
     def __init__(self, method: Method) -> None:
-        super().__init__()
-        self.method = method
-        self.backbone = method.backbone
+        super().__init__(method)
         self.seconds = 0.0
 
     def encode(self, images: Tensor) -> ImageFeatures:
@@ -64,19 +57,8 @@ class Timed(Method):
         self.seconds += time.perf_counter() - began
         return output
 
-    def prepare(self, text: Tensor, seen: Tensor | None = None) -> ClassText:
-        return self.method.prepare(text, seen)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return self.method.scores(logits)
-
     def for_inference(self, options: Mapping[str, Any] | None = None) -> Timed:
         return Timed(self.method.for_inference(options))
-
-
-def resident_mib(key: str) -> float:
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
 
 
 def memory(images: int, threads: int) -> dict[str, Any]:
@@ -106,12 +88,6 @@ def memory(images: int, threads: int) -> dict[str, Any]:
         "resident_over_time": points,
         "peak_mib": peak,
     }
-
-
-def vit_b16() -> ClipBackbone:
-    torch.manual_seed(0)
-    model = ClipNetwork(CLIPConfig(vision_config={"patch_size": 16, "image_size": 224}))
-    return ClipBackbone(model, byte_tokenizer(), resolution=384)
 
 
 def scoring(title: str, method: Method, inference: InferenceConfig, images: int) -> dict[str, Any]:
@@ -145,8 +121,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rows = []
     for images in options.images:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            rows.append(pool.submit(memory, images, options.threads).result())
+        rows.append(in_own_process(memory, images, options.threads))
         print(json.dumps(rows[-1]))
     whole, catseg, timed_images = InferenceConfig(), find_protocol("catseg").inference, options.pictures
     tiny = FREE.build().eval()
@@ -154,8 +129,7 @@ def main() -> None:
         ("zero_shot, tiny CLIP, whole image", tiny, whole, 10 * timed_images)
     ]
     cases += [("zero_shot, ViT-B/16, whole image", FREE.compose(vit_b16()).eval(), whole, 2 * timed_images)]
-    large = CatSegConfig().compose(vit_b16()).eval()
-    large.head.class_pooling = 1
+    large = build()
     cases += [("cat_seg, ViT-B/16, whole image", large, whole, timed_images)]
     cases += [("cat_seg, ViT-B/16, protocol catseg", large, catseg, 1)]
     shares = []

@@ -1,15 +1,19 @@
-"""Wall time and additional peak memory of one call."""
+"""Wall time and additional peak memory of one call; calls in a process of their own."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,28 @@ def measure(call: Callable[[], object]) -> Measurement:
     """
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    before = _resident("VmRSS")
-    _CLEAR.write_text("5")
+    before = resident_mib("VmRSS")
+    reset_peak()
     began = time.perf_counter()
     result = call()
     seconds = time.perf_counter() - began
-    peak = _resident("VmHWM")
+    peak = resident_mib("VmHWM")
     del result
-    return Measurement(seconds, max(0.0, (peak - before) / 1024))
+    return Measurement(seconds, max(0.0, peak - before))
 
 
-def _resident(key: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1])
+def resident_mib(key: str) -> float:
+    """Resident memory of this process: `VmRSS` is that of now, `VmHWM` the peak."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
+
+
+def reset_peak() -> None:
+    """Begin the peak of resident memory anew."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def in_own_process(work: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
+    """The result of a call in a new process, whose peak of memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *args, **options).result()

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from ahs_seg.types import ClassText
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from benchmarks.cost_family import build
-from benchmarks.evaluation import resident_mib
+from benchmarks.measure import reset_peak, resident_mib
 from benchmarks.stored import command_line, store
 from tests.support import textbook
 
@@ -68,7 +67,7 @@ def compare(ours: Callable[[], object], plain: Callable[[], object], rounds: int
     for _ in range(rounds):
         for name, call in (("ours", ours), ("textbook", plain)):
             before = resident_mib("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")
+            reset_peak()
             began = time.perf_counter()
             result = call()
             seconds[name].append(time.perf_counter() - began)

@@ -27,7 +27,7 @@ from ahs_seg.checkpoints.exporting.manifest import FORMATS, read_manifest
 from ahs_seg.checkpoints.exporting.sessions import RUNTIMES, open_sessions
 from ahs_seg.methods import CatSegConfig
 from ahs_seg.segmenter import Segmenter
-from benchmarks.evaluation import vit_b16
+from benchmarks.cost_family import vit_b16
 from benchmarks.stored import command_line, store
 
 Side = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]

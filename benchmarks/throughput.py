@@ -13,10 +13,8 @@ Writes `benchmarks/results/throughput.json`.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +32,9 @@ from ahs_seg.methods.base import Method
 from ahs_seg.segmenter import Segmenter
 from ahs_seg.vocabulary.prompts import PromptConfig
 from ahs_seg.vocabulary.vocabulary import Vocabulary
-from benchmarks.evaluation import Timed, resident_mib, vit_b16
+from benchmarks.cost_family import vit_b16
+from benchmarks.evaluation import Timed
+from benchmarks.measure import in_own_process, resident_mib
 from benchmarks.stored import command_line, store
 
 WIDTH, HEIGHT, PORTIONS = 640, 480, 5
@@ -119,11 +119,7 @@ def main() -> None:
         short = PromptConfig(templates=("a {}",))
         large = CatSegConfig().compose(vit_b16())
         cases.append(speed("CAT-Seg, ViT-B/16", large, short, given.large, given.threads))
-    context = multiprocessing.get_context("spawn")
-    rows = []
-    for count in (given.images // 4, given.images):
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            rows.append(pool.submit(memory, count, given.threads).result())
+    rows = [in_own_process(memory, count, given.threads) for count in (given.images // 4, given.images)]
     values = {
         "threads": given.threads,
         "size": [HEIGHT, WIDTH],

@@ -18,6 +18,7 @@ from ahs_seg.experiments.ablation.runs import run_name
 from ahs_seg.experiments.ablation.suites import find_suite
 from ahs_seg.experiments.experiment import Experiment
 from ahs_seg.experiments.quickstart import BASELINES
+from ahs_seg.io.provenance import provenance
 from ahs_seg.methods import ZeroShotConfig
 from benchmarks import (
     charts,
@@ -33,7 +34,7 @@ from benchmarks import (
     tables,
     training_free,
 )
-from benchmarks.stored import stored
+from benchmarks.stored import store, stored
 from tests.support.builders import random_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +78,16 @@ def test_a_figure_that_is_not_in_its_file_is_noticed(tmp_path: Path) -> None:
 def test_pages_tell_the_memory_that_was_measured() -> None:
     assert {("big_image", "docs/segment.md"), ("evaluation", "docs/evaluation.md")} <= prose.TOLD.keys()
     assert [one for one in prose.missing() if "docs/segment.md" in one or "docs/evaluation.md" in one] == []
+
+
+def test_a_result_is_stored_with_its_provenance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.stored.RESULTS", tmp_path)
+    store("one", {"rows": [1, 2]})
+    store("two", {"rows": []}, provenance().replace(command=("two.py", "MODEL")))
+    found = [stored(name) for name in ("one", "two")]
+    assert [list(one) for one in found] == [["rows", "provenance"]] * 2
+    assert found[0]["provenance"]["commit"] == found[1]["provenance"]["commit"] == provenance().commit
+    assert found[1]["provenance"]["command"] == ["two.py", "MODEL"]
 
 
 def test_results_of_several_commits_are_listed(tmp_path: Path) -> None:
@@ -241,6 +252,11 @@ def test_what_is_measured_without_training_has_the_form_that_its_page_names() ->
     """The best form has 0.485 on unseen names, CAT-Seg's form 0.271 (`baselines.json`)."""
     assert BASELINES[prose.FORMS[1]] == scan_stages.BASELINE == evaluation.FREE
     assert scan_stages.BASELINE.compose(random_backbone()).backbone.dense_form == "cat_seg"
+
+
+def test_a_timed_method_gets_the_views_that_it_gets_alone() -> None:
+    method = evaluation.FREE.compose(random_backbone())
+    assert evaluation.Timed(method).keeps_aspect is method.keeps_aspect is True
 
 
 def test_the_defaults_of_the_tiny_clip_are_the_best_on_the_validation_scenes() -> None:
