@@ -76,14 +76,14 @@ def table(effects: dict[str, float], *, seeds: int = 3, seed_spread: float = 0.0
     )
 
 
-def losses(names: list[str], *, seeds: int = 3, steps: int = 70) -> dict[str, dict[int, Curve]]:
+def losses(names: list[str]) -> dict[str, dict[int, Curve]]:
     """Falling losses with noise."""
     found: dict[str, dict[int, Curve]] = {name: {} for name in names}
     for place, name in enumerate(names):
-        for seed in range(seeds):
-            noise = np.random.default_rng(seed).uniform(0.7, 1.3, steps)
-            values = np.exp(-np.arange(steps) / (15 + place)) * noise + 0.03
-            found[name][seed] = (list(range(1, 5 * steps, 5)), values.tolist())
+        for seed in range(3):
+            noise = np.random.default_rng(seed).uniform(0.7, 1.3, 70)
+            values = np.exp(-np.arange(70) / (15 + place)) * noise + 0.03
+            found[name][seed] = (list(range(1, 350, 5)), values.tolist())
     return found
 
 

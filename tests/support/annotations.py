@@ -22,15 +22,13 @@ def save_image(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def exported(
-    kind: Format, folder: Path, maps: Mapping[str, np.ndarray] = MAPS, words: Vocabulary = WORDS
-) -> tuple[Path, Path]:
+def exported(kind: Format, folder: Path, maps: Mapping[str, np.ndarray] = MAPS) -> tuple[Path, Path]:
     """The file of labels that our exporter writes, and the folder of the images."""
-    exporter = open_format(kind, folder / kind, words)
+    exporter = open_format(kind, folder / kind, WORDS)
     exporter.start()
     for name, labels in maps.items():
         path = save_image(folder / "images" / f"{name}.png", made(labels).image)
-        exporter.add(item(name, labels, words, path))
+        exporter.add(item(name, labels, WORDS, path))
     return exporter.finish()[0], folder / "images"
 
 

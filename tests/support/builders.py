@@ -27,7 +27,6 @@ def random_backbone(
     *,
     depth: int = 3,
     width: int = 32,
-    text_width: int = 16,
     text_depth: int = 2,
     dim: int = 24,
     patch: int = 8,
@@ -46,8 +45,8 @@ def random_backbone(
             "patch_size": patch,
         },
         text_config={
-            "hidden_size": text_width,
-            "intermediate_size": 2 * text_width,
+            "hidden_size": 16,
+            "intermediate_size": 32,
             "num_hidden_layers": text_depth,
             "num_attention_heads": 2,
             "vocab_size": 259,

@@ -40,13 +40,10 @@ def eager(parts: StagedMethod) -> Run:
     return run
 
 
-def difference(method: Method, classes: int, *, prompts: int = 1) -> float:
+def difference(method: Method, classes: int) -> float:
     """The largest difference of logits between a method and its stages, relative to the largest logit."""
     generator = torch.Generator().manual_seed(classes)
-    images, text = (
-        torch.rand(2, 3, 64, 64, generator=generator),
-        torch.randn(classes, prompts, 24, generator=generator),
-    )
+    images, text = torch.rand(2, 3, 64, 64, generator=generator), torch.randn(classes, 1, 24, generator=generator)
     parts = staged(method)
     with torch.no_grad():
         run, whole = eager(parts), method(images, text)

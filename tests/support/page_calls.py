@@ -20,6 +20,15 @@ ADDRESS = "http://127.0.0.1:7860"
 Visitor: TypeAlias = httpx.Client | TestClient
 
 
+class Clock:
+    """Seconds that the test says."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def noise(seed: int, height: int = 48, width: int = 64) -> bytes:
     """A PNG of noise."""
     file = io.BytesIO()
@@ -36,9 +45,9 @@ def upload(client: Visitor, content: bytes, name: str = "image.png") -> str:
     return path
 
 
-def asked(client: Visitor, path: str, words: str, model: str = "one", session: str | None = None) -> str:
+def asked(client: Visitor, path: str, words: str, session: str | None = None) -> str:
     """Ask for a segmentation; the identifier of the request."""
-    call = {"data": [{"path": path}, words, model], "session_hash": session}
+    call = {"data": [{"path": path}, words, "one"], "session_hash": session}
     answer = client.post(f"{API}/call/segment", json=call)
     assert answer.status_code == 200, answer.text
     event: str = answer.json()["event_id"]

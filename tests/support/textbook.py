@@ -128,9 +128,9 @@ def upsample(stage: GuidedUpsample, planes: Tensor, guide: Tensor) -> Tensor:
     return F.relu(stage.norm2(stage.conv2(hidden)))
 
 
-def randomise(module: nn.Module, seed: int = 0) -> None:
+def randomise(module: nn.Module) -> None:
     """Give every parameter values that matter: norms off one, biases and padding tokens off zero."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)

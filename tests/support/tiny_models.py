@@ -29,18 +29,17 @@ class ColourMethod(Method):
     Class k of the text tensor looks at the colours only through its embedding, so permuting classes permutes logits.
     """
 
-    def __init__(self, *, grid: int = 12, keep: int | None = None, seed: int = 0) -> None:
+    def __init__(self, *, keep: int | None = None, seed: int = 0) -> None:
         super().__init__()
         self.backbone = random_backbone(resolution=32, dim=16, seed=seed)
         generator = torch.Generator().manual_seed(seed)
         self.mix = nn.Parameter(torch.randn(16, 9, generator=generator))
-        self.grid = grid
         self.keep = keep
         self.seen: list[tuple[int, ...]] = []
 
     def encode(self, images: Tensor) -> ColourFeatures:
         self.seen.append(tuple(images.shape))
-        small = F.interpolate(images, size=(self.grid, self.grid), mode="bilinear")
+        small = F.interpolate(images, size=(12, 12), mode="bilinear")
         colours = torch.cat([small, small.square(), (6 * small).sin()], 1)
         dense = self.backbone.encode_image(F.interpolate(images, size=(32, 32))).dense
         return ColourFeatures(dense, colours=colours)
@@ -70,9 +69,9 @@ ROWS = 5
 class LocalMethod(ColourMethod):
     """Logits on a grid of a quarter of the size, from what is at most one cell away; nothing else matters."""
 
-    def __init__(self, resolution: int = 4096) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.backbone.resolution = resolution
+        self.backbone.resolution = 4096
         generator = torch.Generator().manual_seed(3)
         self.look = nn.Parameter(torch.randn(ROWS, 3, 3, 3, generator=generator))
         self.asked: list[tuple[int, ...]] = []

@@ -94,23 +94,6 @@ def refused(
     assert [entry.name for entry in folder.iterdir()] == ["model.pth"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (_too_many, r"1 unknown keys: sem_seg_head\.predictor\.extra\.weight"),
-        (_too_few, r"1 missing: head\.decoder\.logit\.bias$"),
-        (_sizeless, r"1 missing: vision_model\.embeddings\.patch_embedding\.weight; the sizes of CLIP are inferred"),
-        (_misshapen, r"fine\.bias \(in the file: upsample1\.bias\) is \(255,\), should be \(256,\)"),
-        (_doubled, r"3 duplicate keys: .*in_proj_weight and .*q_proj_weight both give"),
-        (_one_layer_more, r"1 unexpected: head\.layers\.2.*\(in the file: .*layers\.2\.attention\.MLP\.0\.bias\)"),
-    ],
-)
-def test_what_does_not_fit_is_named_and_nothing_is_written(
-    tmp_path: Path, words: Path, state: dict[str, Tensor], fault: Callable[[dict[str, Tensor]], object], message: str
-) -> None:
-    refused(state, fault, message, tmp_path, words)
-
-
 def test_another_kind_of_checkpoint_is_recognised(tmp_path: Path, words: Path) -> None:
     path = save_original(tiny_state("hclip_vitb"), tmp_path / "model.pth")
     with pytest.raises(CheckpointError, match="Its keys are those of h_clip: import it `--as h_clip`"):
@@ -219,6 +202,12 @@ def _without_axes(state: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
+        (_too_many, r"1 unknown keys: sem_seg_head\.predictor\.extra\.weight"),
+        (_too_few, r"1 missing: head\.decoder\.logit\.bias$"),
+        (_sizeless, r"1 missing: vision_model\.embeddings\.patch_embedding\.weight; the sizes of CLIP are inferred"),
+        (_misshapen, r"fine\.bias \(in the file: upsample1\.bias\) is \(255,\), should be \(256,\)"),
+        (_doubled, r"3 duplicate keys: .*in_proj_weight and .*q_proj_weight both give"),
+        (_one_layer_more, r"1 unexpected: head\.layers\.2.*\(in the file: .*layers\.2\.attention\.MLP\.0\.bias\)"),
         (_not_a_number, r"1 weights hold NaN or infinity: upsample1\.bias\. The training"),
         (_too_large_for_float32, r"1 weights hold NaN or infinity: upsample1\.bias"),
         (_quantised, r"1 weights are of another type than the network has: upsample1\.bias \(int8\)"),
@@ -228,7 +217,7 @@ def _without_axes(state: dict[str, Tensor]) -> None:
         (_without_axes, r"in_proj_bias is \(\), which no such weight can be"),
     ],
 )
-def test_values_that_no_weights_have_are_named(
+def test_what_does_not_fit_is_named_and_nothing_is_written(
     tmp_path: Path, words: Path, state: dict[str, Tensor], fault: Callable[[dict[str, Tensor]], object], message: str
 ) -> None:
     refused(state, fault, message, tmp_path, words)

@@ -12,13 +12,7 @@ from ahs_seg.demo.web.gradio_queue import GradioQueue
 from ahs_seg.demo.web.limits import RefusedError
 from ahs_seg.demo.web.sessions import IDLE_SECONDS, Sessions
 from tests.support.event_loops import result_of
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.page_calls import Clock
 
 
 class Told(GradioQueue):

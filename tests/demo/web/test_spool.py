@@ -14,13 +14,7 @@ from ahs_seg.demo.web import spool as module
 from ahs_seg.demo.web.limits import RefusedError
 from ahs_seg.demo.web.spool import LOCK, PREFIX, Spool, page_folder, process_folder, remove_crashed
 from tests.support.forks import forked
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.page_calls import Clock
 
 
 def put(spool: Spool, owner: str, size: int, session: str | None = None) -> Path:
