@@ -10,6 +10,7 @@ from ahs_seg.training.class_sampling import (
     StepNames,
     choose_rows,
     masks_of_step,
+    names_of_step,
     present_classes,
     relabel,
 )
@@ -85,9 +86,26 @@ def a_run(others: torch.Tensor, processes: int) -> Run:
     """A run whose other process, if there is one, has these values to average with."""
     run = MagicMock(spec=Run)
     run.classes = 6
+    run.recipe = MagicMock(names_per_step=4, seed=3)
     run.fabric = MagicMock(world_size=processes, device=torch.device("cpu"))
-    run.fabric.all_reduce = lambda own, reduce_op: {"mean": (own + others) / 2}[reduce_op]
+    run.fabric.all_reduce = lambda own, reduce_op: {
+        "mean": (own + others) / 2,
+        "max": torch.maximum(own, others.to(own.dtype)),
+    }[reduce_op]
     return run
+
+
+def test_classes_of_a_step_are_those_of_all_processes_and_others_by_seed_and_step() -> None:
+    labels = torch.tensor([[[IGNORE, 1], [1, 1]], [[4, 4], [1, 1]]])
+    parts = [Pictures(torch.zeros(1, 3, 2, 2, dtype=torch.uint8), some) for some in labels.split(1)]
+    run = a_run(torch.tensor([0, 0, 0, 1, 0, 0]), 2)
+    steps = [names_of_step(run, index, parts).tolist() for index in range(40)]
+    assert {(set(rows) - {1, 3, 4}).pop() for rows in steps} == {0, 2, 5}
+    assert {len(rows) for rows in steps} == {4}
+    run.recipe.seed = 4
+    assert [names_of_step(run, index, parts).tolist() for index in range(40)] != steps
+    run.recipe.names_per_step = None
+    assert names_of_step(run, 0, parts).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_masks_are_counted_by_micro_batch_and_averaged_over_processes() -> None:

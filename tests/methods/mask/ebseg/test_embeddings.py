@@ -60,8 +60,20 @@ def test_the_bias_is_the_greatest_in_each_cell_and_needs_no_gradient_to_be_the_s
 
 def test_the_mean_of_an_empty_mask_is_zero() -> None:
     dense = torch.arange(8.0).view(1, 2, 2, 2)
-    masks = torch.tensor([[[1.0, -1.0], [1.0, -1.0]], [[-1.0, -1.0], [-1.0, -1.0]]])[None]
+    masks = torch.tensor([[[0.5, -0.5], [0.5, 0.0]], [[-0.5, -0.5], [-0.5, -0.5]]])[None]
     torch.testing.assert_close(mean_inside(dense, masks), torch.tensor([[[1.0, 5.0], [0.0, 0.0]]]))
+
+
+def test_the_supervised_embedding_reads_what_is_inside_of_the_mask() -> None:
+    torch.manual_seed(0)
+    embedding = SupervisedEmbedding(8, 4)
+    features = torch.randn(1, 8, 2, 2)
+    prediction = QueryPrediction(torch.randn(1, 1, 8), torch.tensor([[[[0.5, -0.5], [0.5, 0.0]]]]))
+    inside, outside = features.clone(), features.clone()
+    inside[..., 0] += torch.randn(1, 8, 1)
+    outside[..., 1] += torch.randn(1, 8, 1)
+    assert torch.equal(embedding(prediction, outside), embedding(prediction, features))
+    assert not torch.allclose(embedding(prediction, inside), embedding(prediction, features), atol=1e-3)
 
 
 def test_means_of_large_masks_do_not_overflow_in_fp16() -> None:
