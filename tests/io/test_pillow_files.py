@@ -21,17 +21,17 @@ from tests.support.memory import peak_bytes
 SIDE = 1500
 
 
-def png(width: int, height: int, *, palette: bool) -> bytes:
+def png(width: int, height: int, *, palette: bool, bits: int = 8) -> bytes:
     """A PNG of zeros."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     packer, rows = zlib.compressobj(), b""
-    row = bytes(1 + width * (1 if palette else 3))
+    row = bytes(1 + width * (1 if palette else 3) * bits // 8)
     for _ in range(height):
         rows += packer.compress(row)
-    header = struct.pack(">IIBBBBB", width, height, 8, 3 if palette else 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, 3 if palette else 2, 0, 0, 0)
     colours = chunk(b"PLTE", bytes(range(3))) + chunk(b"tRNS", b"\x80") if palette else b""
     data = chunk(b"IDAT", rows + packer.flush())
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colours + data + chunk(b"IEND", b"")
@@ -139,17 +139,18 @@ def test_text_of_a_png_is_not_unpacked_without_a_limit() -> None:
     content = content[:33] + chunk + content[33:]
 
     def outcome() -> None:
-        with pytest.raises(ImageError):
+        with pytest.raises(ImageError, match="Decompressed data too large"):
             read_image(content)
 
     assert peak_bytes(outcome) < 80_000_000
 
 
 def test_the_bits_of_colours_are_known_from_the_header() -> None:
-    for mode, expected in {"RGB": False, "I;16": False}.items():
-        buffer = io.BytesIO()
-        Image.new(mode, (4, 4)).save(buffer, "PNG")
-        with identified(buffer, "it", ("PNG",)) as image:
+    grey = io.BytesIO()
+    Image.new("I;16", (4, 4)).save(grey, "PNG")
+    files = ((png(4, 4, palette=False), False), (png(4, 4, palette=False, bits=16), True), (grey.getvalue(), False))
+    for content, expected in files:
+        with identified(io.BytesIO(content), "it", ("PNG",)) as image:
             assert has_16_bit_colours(image) is expected
 
 

@@ -23,10 +23,10 @@ LENGTH = 100_000
 HEADERS = {"little": b"II*\0", "big": b"MM\0*", "BigTIFF": b"II+\0", "big BigTIFF": b"MM\0+"}
 
 
-def tiff(tags: int, header: bytes = b"II*\0", *, inner: int = 0) -> bytes:
+def tiff(tags: int, header: bytes = b"II*\0", *, inner: int = 0, kind: int = 7, count: int = LENGTH) -> bytes:
     """A grey TIFF of 8x8 pixels whose directory has further tags, all with the same `LENGTH` bytes as their values.
 
-    With `inner`, that tag refers to another directory, which has them instead.
+    With `inner`, that tag refers to another directory, which has them instead. Their values are `count` of type `kind`.
     """
     order, big = ("<" if header[:1] == b"I" else ">"), b"+" in header
     start, entry, number, place = (16, "HHQQ", "Q", "Q") if big else (8, "HHII", "H", "I")
@@ -36,7 +36,7 @@ def tiff(tags: int, header: bytes = b"II*\0", *, inner: int = 0) -> bytes:
     def packed(value: int) -> int:  # a number of 4 bytes stands at the left of its place
         return value << 32 if big and order == ">" else value
 
-    several = [(50_000 + index, 7, LENGTH, start) for index in range(tags)]
+    several = [(50_000 + index, kind, count, start) for index in range(tags)]
     own = [(tag, 4, 1, packed(value)) for tag, value in usual.items()]
     size = struct.calcsize(order + entry)
     after = pixels + 64 + struct.calcsize(order + number + place)
@@ -56,6 +56,16 @@ def test_tags_that_share_their_bytes_are_refused(header: bytes, inner: int) -> N
     check_tags(io.BytesIO(tiff(1, header, inner=inner)), "it")
     with pytest.raises(ImageError, match=r"^it: its tags state .* bytes or more, but it has 10.*without its metadata"):
         check_tags(io.BytesIO(tiff(40, header, inner=inner)), "it")
+
+
+@pytest.mark.parametrize(("kind", "size"), enumerate([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0, 0]))
+def test_values_of_all_types_count_and_unknown_types_are_ignored(kind: int, size: int) -> None:
+    content = tiff(40, b"II+\0", kind=kind, count=LENGTH // max(size, 1))
+    if not size:
+        check_tags(io.BytesIO(content), "it")
+        return
+    with pytest.raises(ImageError, match=r"its tags state 4,00\d,\d+ bytes"):
+        check_tags(io.BytesIO(content), "it")
 
 
 @pytest.mark.parametrize("geo", [True, False])

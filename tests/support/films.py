@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -78,18 +77,6 @@ def with_matrix(path: Path, matrix: Sequence[int]) -> Path:
     content = bytearray(path.read_bytes())
     start = content.find(b"tkhd") + 44
     content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-    return path
-
-
-def with_png_size(path: Path, width: int, height: int) -> Path:
-    """A film of PNG frames whose headers claim another size, in its place."""
-    content = bytearray(path.read_bytes())
-    start = content.find(b"IHDR")
-    while start >= 0:
-        struct.pack_into(">II", content, start + 4, width, height)
-        struct.pack_into(">I", content, start + 17, zlib.crc32(content[start : start + 17]))
-        start = content.find(b"IHDR", start + 4)
     path.write_bytes(content)
     return path
 

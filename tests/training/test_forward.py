@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ahs_seg.methods.objective import SegmentationObjective
 from ahs_seg.training.forward import TrainingStep, can_recompute, class_logits, set_checkpointing
-from ahs_seg.types import PRUNED_LOGIT
+from ahs_seg.types import PRUNED_LOGIT, Output, TrainingForward
 from tests.support.training import TinyMethod
 
 
@@ -39,6 +42,31 @@ def test_rows_not_kept_rest() -> None:
     expected = [[5, PRUNED_LOGIT, 1, PRUNED_LOGIT], [PRUNED_LOGIT, 2, PRUNED_LOGIT, 3]]
     assert class_logits(logits, kept, (0, 1, 2, 3)).flatten(1).tolist() == expected
     assert class_logits(logits, kept, (0, 0, 1, 1)).flatten(1).tolist() == [[5, 1], [2, 3]]
+
+
+def test_an_objective_gets_maps_in_float32_and_forgets_when_it_is_told() -> None:
+    method, seen = TinyMethod(dropout=0), []
+
+    class Collecting(nn.Module):
+        def forward(self, _: nn.Module, view: TrainingForward) -> dict[str, torch.Tensor]:
+            seen.append(view.output)
+            return {"mean": view.output.logits.mean()}
+
+        def forget(self) -> None:
+            seen.clear()
+
+    def short(_: nn.Module, __: object, output: Output) -> Output:
+        maps = {name: getattr(output, name).bfloat16() for name in ("logits", "compared")}
+        return replace(output, **maps, aligned=maps["compared"])
+
+    method.register_forward_hook(short)
+    step = TrainingStep(method, Collecting())
+    forward(step, lambda texts: F.normalize(texts, dim=-1)[:, None], (0, 1, 2))
+    (output,) = seen
+    assert {output.logits.dtype, output.compared.dtype, output.aligned.dtype} == {torch.float32}
+    step.forget()
+    assert not seen
+    TrainingStep(method, lambda *_: {}).forget()  # has nothing to forget
 
 
 def test_recomputing_activations_changes_no_gradient() -> None:

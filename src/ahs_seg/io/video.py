@@ -150,9 +150,13 @@ class _Frames:
                     yield self._timed(frame)
                 self.read += 1
         except (OSError, av.FFmpegError, ValueError) as error:
+            # Most decoders forget a size that they refuse.
+            large = (
+                "" if self.stream.width else f"If its frames have more than {MAX_FRAME_PIXELS:,} pixels, shrink it. "
+            )
             raise SampleError(
                 f"{self.path}: the video cannot be read to its end, only {self._found(self._expected)} ({error}). "
-                "Copy it again, or convert it to MP4."
+                f"{large}Copy it again, or convert it to MP4."
             ) from error
         if not self.read:
             raise SampleError(f"{self.path}: its video stream has no frames. Copy it again or leave it out.")
