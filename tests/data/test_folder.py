@@ -30,7 +30,9 @@ def names_of(dataset: SegmentationDataset) -> list[str]:
 
 
 def test_samples_in_order_of_their_names(tmp_path):
-    dataset = FolderDataset(make(tmp_path, ["b", "a", "deep/c"]))
+    make(tmp_path, ["b", "a", "deep/c"])
+    (tmp_path / "images" / "a folder.png").mkdir()
+    dataset = FolderDataset(tmp_path)
     assert isinstance(dataset, SegmentationDataset)
     assert names_of(dataset) == ["a", "b", "deep/c"]
     assert dataset[0].labels.tolist() == [[0, 1, 2], [2, 1, IGNORE]]

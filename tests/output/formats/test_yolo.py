@@ -10,7 +10,9 @@ from PIL import Image
 
 from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import open_format
+from ahs_seg.output.formats.base import FormatError
 from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
+from ahs_seg.output.formats.yolo import check_beside
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item, made
@@ -114,3 +116,23 @@ def test_a_hole_is_cut_open():
         *([0, 0], [7, 0], [7, 5], [0, 5]),
         *([0, 2], [3, 2], [3, 3], [4, 3], [4, 2], [3, 2], [0, 2]),
     ]
+
+
+def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path: Path):
+    exporter = open_format("yolo", tmp_path, WORDS)
+    for name in ("a", "a.b"):
+        exporter.add(item(name, blobs(1)))
+    (tmp_path / "images" / "a.md").touch()
+    exporter.forget(Path("a"))
+    exporter.forget(Path("x" * 300))
+    assert not exporter.has(Path("a"))
+    assert exporter.has(Path("a.b"))
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {"a.b.png", "a.md"}
+
+
+def test_images_of_other_formats_do_not_lie_among_its_own():
+    check_beside(["yolo", "npz"], ["a", "Images/b"])
+    check_beside(["yolo", "png"], ["a", "deep/images/b"])
+    for formats, told in ((["yolo", "png"], "png"), (["overlay", "yolo", "geotiff"], "overlay and geotiff")):
+        with pytest.raises(FormatError, match=rf"^Images/b: {told} would write into the folder images"):
+            check_beside(formats, iter(["a", "Images/b"]))
