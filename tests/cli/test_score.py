@@ -70,7 +70,7 @@ def test_labels_are_read_as_in_a_training(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_broader_classes_are_proposed(tmp_path: Path):
     label_folder(tmp_path / "data", [discs([0, 1])], "chair, swivel chair", split="val")
-    words = ["score", "--data", tmp_path / "data", "--propose-parents"]
+    words = ["score", "--data", str(tmp_path / "data"), "--propose-parents"]
     table = json.loads(output_of(*words))
     assert table == {"swivel chair": ["chair"]}
     file = tmp_path / "new" / "table.json"

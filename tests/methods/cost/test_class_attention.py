@@ -78,6 +78,9 @@ def test_permuting_the_classes_permutes_the_result(kind: AttentionKind) -> None:
 @pytest.mark.parametrize("count", [3, 5, 9])
 def test_the_padding_has_a_gradient_whether_or_not_it_is_needed(count: int) -> None:
     module = layer("linear", 5)
+    with torch.no_grad():
+        module.padding_token.zero_()
+        module.padding_guidance.zero_()
     run(module, randn(1, count, 2, 2, DIM), randn(1, count, GUIDANCE), chunk=2).sum().backward()
     assert module.padding_token.grad is not None
     assert module.padding_guidance.grad is not None

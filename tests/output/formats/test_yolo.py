@@ -12,7 +12,7 @@ from ahs_seg.io.images import read_image
 from ahs_seg.output.formats import open_format
 from ahs_seg.output.formats.base import FormatError
 from ahs_seg.output.formats.polygons import keyhole, mask_to_polygons
-from ahs_seg.output.formats.yolo import check_beside
+from ahs_seg.output.formats.yolo import YoloFormat, check_beside
 from ahs_seg.types import IGNORE
 from ahs_seg.vocabulary.vocabulary import Vocabulary
 from tests.support.results import WORDS, blobs, item, made
@@ -119,7 +119,7 @@ def test_a_hole_is_cut_open():
 
 
 def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path: Path):
-    exporter = open_format("yolo", tmp_path, WORDS)
+    exporter = YoloFormat(tmp_path, WORDS)
     for name in ("a", "a.b"):
         exporter.add(item(name, blobs(1)))
     (tmp_path / "images" / "a.md").touch()
