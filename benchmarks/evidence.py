@@ -28,7 +28,7 @@ from benchmarks.stored import RESULTS, command_line
 SEEDS: Final = tuple(range(10))
 """Seeds of every table; the same scenes for all of them."""
 SUITES: Final = ("ahs_seg", "ahs_seg_lite", "hps_seg", "ebseg", "scan", "tuned")
-TUNING: Final = "ahs_seg_tuning"
+TUNING: Final = "ahs_seg_combined"
 SWEEPS: Final = ("ahs_seg_sweep", "ahs_seg_lite_sweep", TUNING, "dense_form")
 """Tables on validation scenes, by which settings are chosen."""
 LARGEST: Final = "names_847"

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 PAGES: Final = {
     "ablation_ahs_seg": "docs/methods/ahs_seg.md",
     "ablation_ahs_seg_sweep": "docs/methods/ahs_seg.md",
-    "ablation_ahs_seg_tuning": "docs/methods/ahs_seg.md",
-    "ablation_ahs_seg_tuning_names_847": "docs/methods/ahs_seg.md",
+    "ablation_ahs_seg_combined": "docs/methods/ahs_seg.md",
+    "ablation_ahs_seg_combined_names_847": "docs/methods/ahs_seg.md",
     "ablation_dense_form": "docs/methods/when.md",
     "ablation_ahs_seg_lite": "docs/methods/ahs_seg_lite.md",
     "ablation_ahs_seg_lite_sweep": "docs/methods/ahs_seg_lite.md",

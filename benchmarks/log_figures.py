@@ -59,8 +59,8 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 
 def energies(values: dict[str, Any]) -> Iterator[str]:
     """What the page of AHS-Seg tells of the energy loss: with weaker losses, with HA-HEM alone, and as documented."""
-    rows = {row["name"]: row["figures"] for row in values["suites"]["ahs_seg_tuning-validation"]["rows"]}
-    weak, alone, whole = (f"{rows[name]['loss_energy']['last']:.4f}" for name in ("quiet", "ha_hem", "mean"))
+    rows = {row["name"]: row["figures"] for row in values["suites"]["ahs_seg_combined-validation"]["rows"]}
+    weak, alone, whole = (f"{rows[name]['loss_energy']['last']:.4f}" for name in ("quiet", "ha_hem", "full"))
     yield f"energy loss {weak} at the end beside {alone}; {whole} with the documented losses"
 
 

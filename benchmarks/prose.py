@@ -238,6 +238,7 @@ TOLD: Final[dict[tuple[str, str], Figures]] = {
     ("mask_family", "docs/methods/scan.md"): partial(mask_family, "scan"),
     ("ablation_tuned", "docs/methods/when.md"): tuned,
     ("ablation_dense_form", "docs/methods/when.md"): partial(regimes.gains, regimes.DENSE),
+    ("ablation_ahs_seg_combined", "docs/methods/ahs_seg.md"): regimes.combined,
     ("ablation_tuned_few", "docs/methods/when.md"): regimes.few_names,
     **{
         (regimes.result_of(scale), f"docs/methods/{page}.md"): partial(regimes.gains, told)

@@ -46,6 +46,15 @@ DENSE: Final = (
     "residual one, the simple design {ahs_seg_lite:.1f} and {ahs_seg_lite_residual:.1f}"
 )
 """What the page of regimes tells of the comparison of dense forms on validation scenes."""
+COMBINED: Final = (
+    "together they gain {ha_hem+mh_fpn:.1f} points on unseen names where HA-HEM alone gains {ha_hem:.1f}",
+    "nothing is left of the gain ({ha_hem+dc_hsp:.1f}), and beside both {full:.1f} points",
+    "at a tenth all three modules gain {weak:.1f} points, at a hundredth {weaker:.1f}",
+    "but the gain is {quiet:.1f} points",
+    "{ha_hem+sdr:.1f} points beside HA-HEM, {full+sdr:.1f} beside all three modules",
+    "starts at zero changes nothing ({residual:.1f} points)",
+)
+"""What the page of AHS-Seg tells of modules beside the tuned HA-HEM on validation scenes."""
 
 
 def few_names(values: dict[str, Any]) -> Iterator[str]:
@@ -57,7 +66,8 @@ def few_names(values: dict[str, Any]) -> Iterator[str]:
         if row["differences"]
     }
     told = {name: f"{one:.1f} and {other:.1f}" for name, (one, other) in gain.items()}
-    yield f"HA-HEM {told['ha_hem']} points, AHS-Seg {told['ahs_seg']}, the simple design {told['ahs_seg_lite']}"
+    strong = f"AHS-Seg (DC-HSP with documented weights) {told['ahs_seg_strong']}"
+    yield f"HA-HEM {told['ha_hem']} points, {strong}, the simple design {told['ahs_seg_lite']}"
     small = gain["residual"] + gain["hps_seg"]
     yield f"the residual form and HPS-Seg between {min(small):.1f} and {max(small):.1f}"
     behind = [100 * rows[name]["scores"]["unseen"]["by_seed"]["1"] for name in ("baseline", "ha_hem")]
@@ -87,6 +97,12 @@ def gains(told: str, values: dict[str, Any]) -> Iterator[str]:
     """What a page tells in a sentence: gains on unseen names in points, by the names of the rows."""
     found = {row["name"]: row["differences"].get("unseen") for row in values["rows"]}
     yield told.format(**{name: 100 * one["difference"] for name, one in found.items() if one})
+
+
+def combined(values: dict[str, Any]) -> Iterator[str]:
+    """What the page of AHS-Seg tells in sentences of the modules beside HA-HEM."""
+    for told in COMBINED:
+        yield from gains(told, values)
 
 
 def _cell(one: Table, name: str) -> str:

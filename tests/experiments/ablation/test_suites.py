@@ -69,7 +69,11 @@ TUNED: dict[str, dict[str, Config]] = {
     "hps_hpa": {"alignment": Alignment.parse(IN_TUNED), "prototypes": HpsPrototypes.parse(IN_TUNED)},
     "hps_afr": {"rectification": MixingRectification.parse(IN_TUNED)},
 }
-TUNED["ahs_seg"] = TUNED["ha_hem"] | TUNED["mh_fpn"] | TUNED["dc_hsp"]
+STRONG = ProjectionConfig(bases="identity", rank=16, hidden=(64, 32))
+TUNED["dc_hsp_strong"] = {"projection": STRONG}
+TUNED["ha_hem+mh_fpn"] = TUNED["ha_hem"] | TUNED["mh_fpn"]
+TUNED["ahs_seg"] = TUNED["ha_hem+mh_fpn"] | TUNED["dc_hsp"]
+TUNED["ahs_seg_strong"] = TUNED["ha_hem+mh_fpn"] | TUNED["dc_hsp_strong"]
 TUNED["ahs_seg_lite"] = TUNED["lite_hpa"] | TUNED["lite_sdr"] | TUNED["lite_afr"]
 TUNED["hps_seg"] = TUNED["hps_hpa"] | TUNED["hps_afr"]
 

@@ -100,7 +100,12 @@ class ProjectionConfig(ModuleConfig):
     that were not in training keep the places that CLIP gave them.
     """
 
-    TUNED: ClassVar[Mapping[str, Any]] = {"bases": "identity"}
+    TUNED: ClassVar[Mapping[str, Any]] = {
+        "bases": "identity",
+        "scale": 0.01,
+        "contrastive_weight": 0.005,
+        "hierarchy_weight": 0.002,
+    }
 
     rank: Width = 64
     scale: float = 0.1
