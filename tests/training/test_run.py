@@ -43,7 +43,7 @@ def test_a_directory_is_that_of_one_run(tmp_path: Path, mark: str) -> None:
     claimed(tmp_path / "new", tiny_recipe(steps=4))
     assert Recipe.read(tmp_path / "new" / "config.yaml").steps == 4
     (tmp_path / "old" / mark).mkdir(parents=True)
-    with pytest.raises(ConfigError, match=rf"old already holds {mark} of a run\. Resume that run .*, or choose another"):
+    with pytest.raises(ConfigError, match=rf"old already holds {mark} of a run\. Resume that run"):
         claimed(tmp_path / "old", tiny_recipe())
 
 
